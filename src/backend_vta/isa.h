@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: Apache-2.0
+// The VTA instruction set: configuration, encoding, decoding. Shared by the compiler and the runtime; knows neither.
+#ifndef TETC_VTA_ISA_H
+#define TETC_VTA_ISA_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+// All values are log2, as in upstream's vta_config.json.
+typedef struct VtaConfig {
+  int log_inp_width, log_wgt_width, log_acc_width, log_out_width; // bits of an element
+  int log_batch, log_block_in, log_block_out;
+  int log_uop_width, log_ins_width; // 5 and 7, fixed
+  int log_uop_buff, log_inp_buff, log_wgt_buff, log_acc_buff, log_out_buff; // bytes
+} VtaConfig;
+
+VtaConfig vta_config_default(void);
+// NULL if the configuration encodes (vta-isa section 1.3) and is one we support (8-bit inp, wgt, out; 32-bit acc);
+// else why not.
+const char *vta_config_problem(const VtaConfig *c);
+
+typedef enum VtaMemory { MEM_UOP, MEM_WGT, MEM_INP, MEM_ACC, MEM_OUT, MEM_ACC8, MEM_COUNT } VtaMemory;
+typedef enum VtaOpcode { OPC_LOAD, OPC_STORE, OPC_GEMM, OPC_FINISH, OPC_ALU } VtaOpcode;
+typedef enum VtaAluOp { ALU_MIN, ALU_MAX, ALU_ADD, ALU_SHR, ALU_MUL } VtaAluOp;
+typedef enum VtaUnit { UNIT_LOAD = 1, UNIT_COMPUTE = 2, UNIT_STORE = 3 } VtaUnit; // upstream's stage numbers
+
+int vta_log_depth(const VtaConfig *c, VtaMemory m); // entries of the on-chip memory, log2 (MEM_ACC8 as MEM_ACC)
+int64_t vta_depth(const VtaConfig *c, VtaMemory m);
+int64_t vta_elem_bytes(const VtaConfig *c, VtaMemory m); // DRAM bytes of one element
+
+// A decoded instruction; `kind` says which arm is valid.
+typedef struct VtaInsn {
+  VtaOpcode opcode;
+  bool pop_prev, pop_next, push_prev, push_next;
+  union {
+    struct { // OPC_LOAD OPC_STORE
+      VtaMemory memory;
+      uint32_t sram_base, dram_base, y_size, x_size, x_stride, y_pad0, y_pad1, x_pad0, x_pad1;
+    };
+    struct { // OPC_GEMM OPC_ALU
+      bool reset; // GEMM
+      uint32_t uop_begin, uop_end, iter_out, iter_in;
+      uint32_t dst_out, dst_in, src_out, src_in; // factors
+      uint32_t wgt_out, wgt_in;                  // GEMM
+      VtaAluOp alu_op;                           // ALU
+      bool use_imm;
+      int32_t imm;
+    };
+  };
+} VtaInsn;
+
+typedef struct VtaWord { // 16 bytes in memory, little-endian
+  uint64_t lo, hi;
+} VtaWord;
+
+VtaWord vta_encode(const VtaConfig *c, const VtaInsn *i);
+bool vta_decode(const VtaConfig *c, VtaWord w, VtaInsn *out); // false: an illegal opcode, memory or ALU operation
+VtaUnit vta_unit(const VtaInsn *i);                          // which unit executes it
+
+typedef struct VtaUop {
+  uint32_t dst, src, wgt;
+} VtaUop;
+uint32_t vta_encode_uop(const VtaConfig *c, VtaUop u);
+VtaUop vta_decode_uop(const VtaConfig *c, uint32_t w);
+
+// One line of text without newline, e.g. `load.inp sram=0 dram=12 y=14 x=56 stride=56 pad=(1,0,1,1) push>`.
+int vta_disassemble(const VtaConfig *c, const VtaInsn *i, char *buf, size_t size);
+
+#endif

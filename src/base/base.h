@@ -1,0 +1,213 @@
+// SPDX-License-Identifier: Apache-2.0
+// base: what every room stands on. Arenas, vectors, interned names, source places, diagnostics, scalar types.
+#ifndef TETC_BASE_H
+#define TETC_BASE_H
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#if defined(__GNUC__)
+#define PRINTF_LIKE(f, a) __attribute__((format(printf, f, a)))
+#define NORETURN __attribute__((noreturn))
+#else
+#define PRINTF_LIKE(f, a)
+#define NORETURN
+#endif
+
+// ---- memory: arena.c -------------------------------------------------------------------------------------------
+
+// A bump allocator. Everything of a compilation lives in one; nothing in it is freed alone.
+typedef struct Arena Arena;
+
+Arena *arena_new(void); // NULL when memory is out
+void arena_free(Arena *a);
+// When memory runs out (or `limit` bytes, 0 = none, are used), allocation does not return: it longjmps to `out`.
+// Without a jump buffer the process ends with a message and status 4.
+void arena_on_exhaustion(Arena *a, jmp_buf *out, size_t limit);
+size_t arena_used(const Arena *a);
+void *arena_alloc(Arena *a, size_t bytes); // zeroed, aligned for any type, never NULL
+void *arena_array(Arena *a, size_t count, size_t size); // as arena_alloc, with an overflow check
+void *arena_copy(Arena *a, const void *from, size_t bytes);
+char *arena_printf(Arena *a, const char *fmt, ...) PRINTF_LIKE(2, 3);
+char *arena_vprintf(Arena *a, const char *fmt, va_list ap);
+// Grows `data` (len elements in use, *cap allocated) to hold at least one more; returns the new block.
+void *arena_grow(Arena *a, void *data, size_t len, size_t *cap, size_t size);
+
+#define NEW(arena, T) ((T *)arena_alloc((arena), sizeof(T)))
+#define NEW_ARRAY(arena, T, n) ((T *)arena_array((arena), (size_t)(n), sizeof(T)))
+
+// A growing array in an arena: `VEC(int) v = {0}; VEC_PUSH(arena, v, 3); v.data[0]; v.len`.
+#define VEC(T)     \
+  struct {         \
+    T *data;       \
+    size_t len;    \
+    size_t cap;    \
+  }
+#define VEC_PUSH(arena, v, x)                                                                         \
+  ((v).len == (v).cap ? (void)((v).data = arena_grow((arena), (v).data, (v).len, &(v).cap, sizeof *(v).data)) \
+                      : (void)0,                                                                      \
+   (v).data[(v).len++] = (x))
+
+// A growing text, always NUL-terminated.
+typedef struct Text {
+  Arena *arena;
+  char *data;
+  size_t len, cap;
+} Text;
+void text_add(Text *t, const char *fmt, ...) PRINTF_LIKE(2, 3);
+void text_add_bytes(Text *t, const char *bytes, size_t n);
+
+// ---- names: intern.c -------------------------------------------------------------------------------------------
+
+// An interned string: equal names are the same pointer.
+typedef const char *Name;
+typedef struct Names Names;
+Names *names_new(Arena *a);
+Name name_of(Names *n, const char *text);
+Name name_of_bytes(Names *n, const char *text, size_t len);
+
+// ---- source places: source.c -----------------------------------------------------------------------------------
+
+// One input file, whole, with its line starts. `path` is as the user wrote it.
+typedef struct Source {
+  const char *path;
+  const char *text; // NUL-terminated
+  size_t len;
+  uint32_t *line_start; // byte offset of each line; nlines of them
+  uint32_t nlines;
+} Source;
+
+// A span of source text; lines and columns count from 1, columns in bytes; the end is exclusive. src NULL: no place.
+typedef struct Loc {
+  const Source *src;
+  uint32_t line, col, end_line, end_col;
+} Loc;
+
+const Source *source_new(Arena *a, const char *path, const char *text, size_t len);
+// Reads a file whole ("-" is standard input). NULL with *error (from strerror or our own words) on failure.
+const Source *source_read(Arena *a, const char *path, const char **error);
+Loc loc_join(Loc first, Loc last); // from the start of one to the end of the other
+static inline bool loc_known(Loc l) { return l.src != NULL; }
+
+// ---- diagnostics: diag.c ---------------------------------------------------------------------------------------
+
+// Codes are E0301 and so on; their list, with titles, is diag_codes.def. Numbers are never reused.
+typedef enum DiagCode {
+#define DIAG(code, number, severity, name, title) code,
+#include "base/diag_codes.def"
+  DIAG_CODE_COUNT
+} DiagCode;
+
+typedef enum Severity { SEV_ERROR, SEV_WARNING, SEV_REMARK } Severity;
+
+typedef struct Diag Diag;
+typedef struct Diags Diags; // the messages of one compilation, in order
+
+typedef enum DiagFormat { DIAG_TEXT, DIAG_JSON, DIAG_SARIF } DiagFormat;
+
+Diags *diags_new(Arena *a);
+// Adds a message of the code's severity. The headline is lower case, without full stop. `at` may be unknown.
+// Messages with the same code and place as an earlier one are dropped (NULL is never returned).
+Diag *diag_report(Diags *d, DiagCode code, Loc at, const char *fmt, ...) PRINTF_LIKE(4, 5);
+// Text printed beside the caret of the primary place.
+void diag_here(Diag *g, const char *fmt, ...) PRINTF_LIKE(2, 3);
+// A second place (the schedule line that asked for it, the first declaration).
+void diag_also(Diag *g, Loc at, const char *fmt, ...) PRINTF_LIKE(3, 4);
+// A cause or explanation; may have several lines. Printed as `= text`.
+void diag_note(Diag *g, const char *fmt, ...) PRINTF_LIKE(2, 3);
+// A remedy. Printed as `= help: text`.
+void diag_help(Diag *g, const char *fmt, ...) PRINTF_LIKE(2, 3);
+// A mechanical remedy: replace the text of `at` (empty span: insert) by `replacement`.
+void diag_fix(Diag *g, Loc at, const char *replacement, const char *fmt, ...) PRINTF_LIKE(4, 5);
+int diags_errors(const Diags *d); // how many errors there are
+int diags_count(const Diags *d);
+// Prints all messages; `color` uses ANSI colours, `width` wraps notes (0: no wrapping).
+void diags_print(const Diags *d, FILE *out, DiagFormat format, bool color, int width);
+const char *diag_code_text(DiagCode code); // "E0301"
+const char *diag_code_title(DiagCode code);
+bool diag_code_of(const char *text, DiagCode *out);
+
+// Our own fault: prints the place and a plea to report it, then exits with status 4. User input must never get here.
+#define bug(...) bug_at(__FILE__, __LINE__, __VA_ARGS__)
+NORETURN void bug_at(const char *file, int line, const char *fmt, ...) PRINTF_LIKE(3, 4);
+
+// ---- scalar types and arithmetic: scalar.c ----------------------------------------------------------------------
+
+typedef enum DType {
+#define DTYPE(id, name, bits, cls) DT_##id,
+#include "base/dtypes.def"
+  DT_COUNT
+} DType;
+
+const char *dtype_name(DType t);
+bool dtype_of_name(const char *name, DType *out);
+int dtype_bits(DType t);
+static inline int dtype_bytes(DType t) { return dtype_bits(t) / 8; }
+bool dtype_is_int(DType t);    // signed or unsigned, not bool
+bool dtype_is_signed(DType t); // signed integer
+bool dtype_is_float(DType t);
+
+typedef enum BinOp {
+#define BINARY(id, text, prec, boolean) OP_##id,
+#include "base/ops.def"
+  OP_COUNT
+} BinOp;
+typedef enum UnOp {
+#define UNARY(id, text) UN_##id,
+#include "base/ops.def"
+  UN_COUNT
+} UnOp;
+typedef enum MathFn {
+#define MATH(id, name, arity) FN_##id,
+#include "base/ops.def"
+  FN_COUNT
+} MathFn;
+
+const char *binop_text(BinOp op);
+int binop_prec(BinOp op); // 0: printed as a call
+bool binop_is_bool(BinOp op);
+const char *unop_text(UnOp op);
+const char *math_name(MathFn f);
+int math_arity(MathFn f);
+bool math_of_name(const char *name, MathFn *out);
+
+// A value of some DType: integers and bool in i (sign- or zero-extended from their width), floats in f (already
+// rounded to their width).
+typedef union Scalar {
+  int64_t i;
+  double f;
+} Scalar;
+
+// The operators' meaning. `t` is the operands' type; the result is bool for comparisons and && ||, else t.
+Scalar scalar_binary(BinOp op, DType t, Scalar a, Scalar b);
+Scalar scalar_unary(UnOp op, DType t, Scalar a);
+Scalar scalar_math(MathFn f, DType t, Scalar a, Scalar b);
+// int to int truncates; float to int rounds towards zero and saturates, NaN gives 0; int or bool to float rounds.
+Scalar scalar_cast(DType to, DType from, Scalar a);
+int64_t wrap_int(DType t, int64_t v); // reduces to the width of t and extends again
+double round_float(DType t, double v); // to float16 or float32 precision
+uint16_t half_of_float(float f);       // IEEE binary16, ties to even
+float float_of_half(uint16_t h);
+Scalar scalar_load(DType t, const void *at); // from memory, little-endian host order
+void scalar_store(DType t, void *at, Scalar v);
+
+int64_t floor_div(int64_t a, int64_t b); // b != 0; wraps for INT64_MIN / -1
+int64_t floor_mod(int64_t a, int64_t b);
+// Checked arithmetic on sizes: false on overflow.
+bool mul_ok(int64_t a, int64_t b, int64_t *out);
+bool add_ok(int64_t a, int64_t b, int64_t *out);
+
+// ---- a compilation ---------------------------------------------------------------------------------------------
+
+// What a compilation carries everywhere: memory, names, messages. No other state is shared.
+typedef struct Ctx {
+  Arena *arena;
+  Names *names;
+  Diags *diags;
+} Ctx;
+
+#endif

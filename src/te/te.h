@@ -1,0 +1,226 @@
+// SPDX-License-Identifier: Apache-2.0
+// te: the tensor-expression graph of a .te file, its checks and its reference semantics.
+#ifndef TETC_TE_H
+#define TETC_TE_H
+
+#include "base/base.h"
+
+// ---- what the target offers (filled by backend_vta from the hardware configuration; te knows no VTA) ------------
+
+typedef struct TeTargetConst {
+  const char *name; // "vta.batch"
+  int64_t value;
+} TeTargetConst;
+
+typedef struct TeTarget {
+  const char *name; // "vta", as in `target vta;`
+  int nconsts;
+  const TeTargetConst *consts;
+} TeTarget;
+
+// ---- syntax kept for the schedule room --------------------------------------------------------------------------
+
+// A constant expression as written: in extents, and in the arguments of schedule statements.
+typedef enum AstKind {
+  AST_INT,    // value
+  AST_NAME,   // name; dotted names ("vta.inp") are one name
+  AST_UNARY,  // unop, a
+  AST_BINARY, // binop, a, b
+  AST_SELECT, // a ? b : c
+  AST_LIST,   // [items] -- knob sets and list arguments
+  AST_STRING, // name holds the text -- pragma arguments
+  AST_OTHER   // anything else an expression can be (calls, casts, accesses): never constant
+} AstKind;
+
+typedef struct AstExpr AstExpr;
+struct AstExpr {
+  AstKind kind;
+  Loc loc;
+  int64_t value;
+  Name name;
+  UnOp unop;
+  BinOp binop;
+  const AstExpr *a, *b, *c;
+  int nitems;
+  const AstExpr **items;
+  const void *detail; // AST_OTHER: private to te
+};
+
+typedef struct SchedArg {
+  Name key; // `factor` in `factor = 2`; NULL for a positional argument
+  Loc loc;  // key and value
+  const AstExpr *value;
+} SchedArg;
+
+typedef enum SchedKind {
+  SCHED_CALL, // results = receiver.method(args);
+  SCHED_KNOB, // knob name = value in set;
+  SCHED_FOR   // for var in (names) { body }
+} SchedKind;
+
+typedef struct SchedName {
+  Name name;
+  Loc loc;
+} SchedName;
+
+typedef struct SchedStmt SchedStmt;
+struct SchedStmt {
+  SchedKind kind;
+  Loc loc; // the whole statement without its semicolon
+  // SCHED_CALL
+  int nresults;
+  SchedName *results;
+  SchedName receiver, method;
+  int nargs;
+  SchedArg *args;
+  // SCHED_KNOB: name in receiver, value, set (AST_LIST or NULL); SCHED_FOR: variable in receiver, names in results
+  const AstExpr *value, *set;
+  int nbody;
+  const SchedStmt **body;
+};
+
+typedef struct TeSchedule {
+  Name kernel, name; // name NULL: the unnamed schedule
+  Loc loc, name_loc;
+  int nstmts;
+  const SchedStmt **stmts;
+} TeSchedule;
+
+// ---- the graph ----------------------------------------------------------------------------------------------------
+
+typedef struct TeAxis {
+  Name name;
+  int64_t extent; // > 0
+  Loc loc;        // `y: H + 2`
+  int index;      // its place among the axes, or among the reduction axes, of its tensor
+  bool reduce;
+} TeAxis;
+
+typedef struct TeTensor TeTensor;
+typedef struct TeExpr TeExpr;
+
+typedef enum TeExprKind {
+  TE_CONST,  // value
+  TE_AXIS,   // axis; type int64
+  TE_ACCESS, // tensor, args are its nargs indices (int64)
+  TE_UNARY,  // unop, a
+  TE_BINARY, // binop, a, b of equal type
+  TE_CAST,   // a, to `type`
+  TE_SELECT, // a ? b : c; only the chosen side is evaluated
+  TE_MATH    // fn, args
+} TeExprKind;
+
+struct TeExpr {
+  TeExprKind kind;
+  DType type;
+  Loc loc;
+  union {
+    Scalar value;                     // TE_CONST
+    const TeAxis *axis;               // TE_AXIS
+    struct {                          // TE_UNARY TE_BINARY TE_CAST TE_SELECT
+      UnOp unop;                      //   TE_UNARY
+      BinOp binop;                    //   TE_BINARY
+      const TeExpr *a, *b, *c;        //   b: TE_BINARY TE_SELECT; c: TE_SELECT
+    };
+    struct {                          // TE_ACCESS TE_MATH
+      const TeTensor *tensor;         //   TE_ACCESS
+      MathFn fn;                      //   TE_MATH
+      int nargs;
+      const TeExpr **args;
+    };
+  };
+};
+
+typedef enum TeRole { TE_INPUT, TE_COMPUTE, TE_OUTPUT } TeRole;
+typedef enum TeReduce { TE_NO_REDUCE, TE_SUM, TE_PROD, TE_MIN, TE_MAX } TeReduce;
+
+// One tensor: an input, or a stage with a body `reduce[raxes](body)`, or `body` without a reduction.
+struct TeTensor {
+  Name name;
+  TeRole role;
+  DType type;
+  Loc loc, name_loc; // the declaration; its name
+  int index;         // its place in TeKernel.tensors
+  int naxes;         // 1 or more
+  const TeAxis **axes;
+  TeReduce reduce;
+  int nraxes;
+  const TeAxis **raxes;
+  const TeExpr *body; // NULL for an input; its type is `type`
+  Loc reduce_loc;
+};
+
+// Tensors stand in declaration order, which is an order of evaluation: a stage uses earlier tensors only.
+typedef struct TeKernel {
+  Name name;
+  Loc loc, name_loc;
+  int ntensors;
+  const TeTensor **tensors;
+} TeKernel;
+
+typedef struct TeConst { // param and const
+  Name name;
+  int64_t value;
+  Loc loc;
+} TeConst;
+
+typedef struct TeModule {
+  const Source *src;
+  const char *target; // "vta" or NULL
+  Loc target_loc;
+  int nconsts;
+  const TeConst *consts;
+  int nkernels;
+  const TeKernel **kernels;
+  int nschedules;
+  const TeSchedule **schedules;
+} TeModule;
+
+// -D NAME=int
+typedef struct TeDefine {
+  const char *name;
+  int64_t value;
+} TeDefine;
+
+typedef struct TeOptions {
+  const TeTarget *targets; // what `target NAME;` may name
+  int ntargets;
+  int ndefines;
+  const TeDefine *defines;
+  int ninclude_dirs;       // -I, searched after the importing file's directory
+  const char **include_dirs;
+} TeOptions;
+
+// parse.c, check.c. Reads a file and its imports. Reports every error it can find; NULL when there was one.
+const TeModule *te_load(Ctx *cx, const Source *src, const TeOptions *opt);
+
+// Looks a constant name up (a knob, say) before params, consts and target constants; false: not known to it.
+typedef bool TeLookup(void *self, Name name, int64_t *value);
+// Value of a constant expression; reports an error and returns false when it has none. `more` may be NULL.
+bool te_const_eval(Ctx *cx, const TeModule *m, const TeTarget *target, const AstExpr *e, TeLookup *more, void *self,
+                   int64_t *value);
+
+// build.c: nodes for rooms that rewrite stages (schedule: cache_read, cache_write, compute_inline).
+const TeExpr *te_const(Arena *a, DType t, Scalar v, Loc loc);
+const TeExpr *te_axis(Arena *a, const TeAxis *axis, Loc loc);
+const TeExpr *te_access(Arena *a, const TeTensor *t, const TeExpr **idx, Loc loc); // copies the index array
+// Rebuilds e bottom-up: `f` sees each rebuilt node and returns it or another. Unchanged trees keep their pointer.
+typedef const TeExpr *TeMapFn(void *self, const TeExpr *e);
+const TeExpr *te_map(Arena *a, const TeExpr *e, TeMapFn *f, void *self);
+
+// print.c: the module after checking, as text that te_load reads again (phase `te` of the dumps).
+void te_print(const TeModule *m, Text *out);
+void te_print_expr(const TeExpr *e, Text *out);
+
+// ---- reference semantics: eval.c ------------------------------------------------------------------------------------
+
+// One array a tensor, dense, row-major, in TeKernel.tensors order.
+typedef struct TeArrays {
+  void **data;
+} TeArrays;
+int64_t te_tensor_elems(const TeTensor *t); // product of the extents (checked when loaded: below 2^40)
+// Evaluates the unscheduled kernel: inputs are given, all other tensors are computed into the given arrays. Reports
+// an error (an access out of bounds where the checker could not tell) and returns false.
+bool te_eval(Ctx *cx, const TeKernel *k, const TeArrays *arrays);
+
+#endif

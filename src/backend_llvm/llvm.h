@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: Apache-2.0
+// backend_llvm: host code. A kernel in FORM_CALLS (or a host-only one in FORM_LOOPS) becomes LLVM IR, and that an object,
+// assembly, text, or code in this process. No LLVM type is named here: the back end itself is a module that is loaded
+// when code is first wanted, so that the rest of tetc starts without LLVM (libtetc_llvm_backend.so; with
+// -Dllvm_static=true it is linked in and llvm_backend_load() cannot fail).
+//
+// The kernel is a C function  int NAME(const T *input..., T *output...);  that returns 0, 1 (out of memory) or
+// 2 (the accelerator failed; outputs are undefined). Buffers are dense, row-major and do not overlap; bool is one byte 0
+// or 1, float16 is its bits. Beside it stands  int NAME__packed(void **params).
+// An object refers to: VTA* (upstream's vta/runtime.h) when the kernel uses the accelerator; malloc-family and libm
+// functions; GOMP_parallel and omp_get_* when a loop is parallel.
+#ifndef TETC_LLVM_H
+#define TETC_LLVM_H
+
+#include "tir/tir.h"
+
+typedef struct LlvmOptions {
+  const char *triple;   // NULL: this machine
+  const char *cpu;      // NULL: the triple's baseline (emit), this machine's (JIT); "native": this machine's
+  const char *features; // "+avx2,-fma"; NULL: the cpu's
+  int opt_level;        // 0..3
+} LlvmOptions;
+
+typedef enum LlvmKind { LLVM_OBJECT, LLVM_ASSEMBLY, LLVM_TEXT } LlvmKind;
+
+// A function that jitted code may call besides those of libc, libm and the OpenMP runtime of this process: the VTA runtime's.
+typedef struct LlvmSymbol {
+  const char *name;
+  void (*address)(void);
+} LlvmSymbol;
+
+typedef int LlvmEntry(void **params); // as NAME__packed: one pointer a parameter
+
+// Every function reports its errors (E0501, E0502, E0504) to cx->diags and returns false then.
+typedef struct LlvmBackend {
+  const char *version; // "19.1.7"
+  // Appends the file of one module with these kernels to *out. Deterministic: host properties matter only for "native".
+  bool (*emit)(Ctx *cx, const Func *const *funcs, int nfuncs, const LlvmOptions *opt, LlvmKind kind, Text *out);
+  // Compiles one kernel into this process; *entry stays valid until jit_free(*handle).
+  bool (*jit_compile)(Ctx *cx, const Func *f, const LlvmOptions *opt, int nsymbols, const LlvmSymbol *symbols,
+                      void **handle, LlvmEntry **entry);
+  void (*jit_free)(void *handle); // NULL is fine
+  // For --print-targets: appends a line for each target built in.
+  void (*targets)(Text *out);
+} LlvmBackend;
+
+// load.c: finds and loads the back end once (later calls are cheap). NULL with *error (static text or allocated in no
+// arena: valid forever) when there is none. Looked for in $TETC_LLVM_BACKEND, beside the running binary, in the build tree's
+// src/backend_llvm beside it, in ../lib/tetc beside it, and in the directory it was installed to.
+const LlvmBackend *llvm_backend_load(const char **error);
+
+// header.c: the C header that declares the kernels. Needs no LLVM.
+void llvm_header(Ctx *cx, const Func *const *funcs, int nfuncs, const char *guard_hint, Text *out);
+
+// link.c: makes a shared library of an object file by the system's C compiler ($CC, cc; TRIPLE-gcc for another triple).
+// `extra`: nextra further arguments (libraries). Reports E0502 and returns false when that fails.
+bool llvm_link_shared(Ctx *cx, const char *triple, const char *object_path, const char *out_path, int nextra,
+                      const char *const *extra);
+
+#endif

@@ -61,6 +61,8 @@ typedef struct VtaTarget {
 VtaTarget *vta_target_new(Ctx *cx, const VtaConfig *config); // target.c
 static inline const Intrin *vta_op(const VtaTarget *t, VtaOp op) { return &t->intrins[op]; }
 static inline bool is_vta(const Intrin *op, VtaOp id) { return op && op->id == (int)id; }
+// The memory behind Scope.id 0, 1, 2 (inp, wgt, acc).
+static inline VtaMemory vta_scope_memory(int id) { return id == 0 ? MEM_INP : id == 1 ? MEM_WGT : MEM_ACC; }
 const VtaTarget *vta_of(const TirTarget *t); // the VtaTarget around its `tir` member; NULL for NULL
 
 // config.c: reads upstream's vta_config.json; reports errors (unknown keys, values that do not encode).

@@ -1,0 +1,178 @@
+// SPDX-License-Identifier: Apache-2.0
+// A bump allocator on a list of zeroed blocks. Blocks double from 64 KiB to 4 MiB; what is larger gets its own.
+#include "base/base.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { FIRST_BLOCK = 64 << 10, LAST_BLOCK = 4 << 20, ALIGN = 16 };
+
+typedef struct Block Block;
+struct Block {
+  Block *next;
+  size_t bytes; // of the payload after this header
+};
+
+struct Arena {
+  Block *blocks;   // all, newest first
+  char *at, *end;  // the free part of the current block
+  size_t next_block, used, limit;
+  jmp_buf *out;
+};
+
+_Static_assert(sizeof(Block) % ALIGN == 0, "the payload after a header is aligned");
+
+// Makes an empty arena without limit.
+Arena *arena_new(void) {
+  Arena *a = calloc(1, sizeof *a);
+  if (a) a->next_block = FIRST_BLOCK;
+  return a;
+}
+
+// Frees the arena and everything in it.
+void arena_free(Arena *a) {
+  if (!a) return;
+  for (Block *b = a->blocks, *next; b; b = next) {
+    next = b->next;
+    free(b);
+  }
+  free(a);
+}
+
+// Where to go when memory is out; limit 0: only when the system has no more.
+void arena_on_exhaustion(Arena *a, jmp_buf *out, size_t limit) {
+  a->out = out;
+  a->limit = limit;
+}
+
+// Bytes handed out so far.
+size_t arena_used(const Arena *a) { return a->used; }
+
+// Leaves for the jump buffer, or ends the process if there is none.
+NORETURN static void arena_exhausted(Arena *a) {
+  if (a->out) longjmp(*a->out, 1);
+  fputs("tetc: out of memory\n", stderr);
+  exit(4);
+}
+
+// Chains a new block of at least `bytes` and makes it current, unless it is one for a single large object.
+static char *arena_block(Arena *a, size_t bytes) {
+  bool single = bytes > a->next_block / 4;
+  size_t payload = single ? bytes : a->next_block;
+  Block *b = calloc(1, sizeof *b + payload);
+  if (!b) arena_exhausted(a);
+  b->next = a->blocks;
+  b->bytes = payload;
+  a->blocks = b;
+  char *start = (char *)(b + 1);
+  if (single) return start;
+  a->at = start + bytes;
+  a->end = start + payload;
+  if (a->next_block < LAST_BLOCK) a->next_block *= 2;
+  return start;
+}
+
+// Zeroed memory, aligned for any type.
+void *arena_alloc(Arena *a, size_t bytes) {
+  if (bytes > SIZE_MAX / 2) arena_exhausted(a);
+  bytes = (bytes + ALIGN - 1) & ~(size_t)(ALIGN - 1);
+  if (a->limit && bytes > a->limit - a->used) arena_exhausted(a);
+  a->used += bytes;
+  if ((size_t)(a->end - a->at) < bytes) return arena_block(a, bytes);
+  char *p = a->at;
+  a->at += bytes;
+  return p;
+}
+
+// Zeroed memory for `count` objects of `size` bytes.
+void *arena_array(Arena *a, size_t count, size_t size) {
+  size_t bytes;
+  if (__builtin_mul_overflow(count, size, &bytes)) arena_exhausted(a);
+  return arena_alloc(a, bytes);
+}
+
+// A copy of `bytes` bytes.
+void *arena_copy(Arena *a, const void *from, size_t bytes) {
+  void *to = arena_alloc(a, bytes);
+  if (bytes) memcpy(to, from, bytes);
+  return to;
+}
+
+// sprintf into the arena.
+char *arena_printf(Arena *a, const char *fmt, ...) {
+  va_list ap;
+  va_start(ap, fmt);
+  char *s = arena_vprintf(a, fmt, ap);
+  va_end(ap);
+  return s;
+}
+
+// vsprintf into the arena.
+char *arena_vprintf(Arena *a, const char *fmt, va_list ap) {
+  va_list again;
+  va_copy(again, ap);
+  int n = vsnprintf(NULL, 0, fmt, ap);
+  if (n < 0) n = 0;
+  char *s = arena_alloc(a, (size_t)n + 1);
+  vsnprintf(s, (size_t)n + 1, fmt, again);
+  va_end(again);
+  return s;
+}
+
+// Doubles an array; the last allocation of a block grows in place.
+void *arena_grow(Arena *a, void *data, size_t len, size_t *cap, size_t size) {
+  size_t want = *cap < 4 ? 8 : *cap * 2, old_bytes, bytes;
+  if (__builtin_mul_overflow(want, size, &bytes) || __builtin_mul_overflow(*cap, size, &old_bytes))
+    arena_exhausted(a);
+  size_t old_end = (old_bytes + ALIGN - 1) & ~(size_t)(ALIGN - 1);
+  size_t more = ((bytes + ALIGN - 1) & ~(size_t)(ALIGN - 1)) - old_end;
+  bool last = data && *cap && (char *)data + old_end == a->at;
+  if (last && (size_t)(a->end - a->at) >= more && (!a->limit || more <= a->limit - a->used)) {
+    a->at += more;
+    a->used += more;
+    *cap = want;
+    return data;
+  }
+  void *to = arena_alloc(a, bytes);
+  if (len) memcpy(to, data, len * size);
+  *cap = want;
+  return to;
+}
+
+// Makes room for n more bytes and the NUL.
+static void text_room(Text *t, size_t n) {
+  if (t->cap - t->len > n) return;
+  size_t want = t->cap ? t->cap : 64;
+  while (want - t->len <= n) {
+    if (want > SIZE_MAX / 4) arena_exhausted(t->arena);
+    want *= 2;
+  }
+  char *to = arena_alloc(t->arena, want);
+  if (t->len) memcpy(to, t->data, t->len);
+  t->data = to;
+  t->cap = want;
+}
+
+// Appends formatted text.
+void text_add(Text *t, const char *fmt, ...) {
+  text_room(t, 80);
+  va_list ap, again;
+  va_start(ap, fmt);
+  va_copy(again, ap);
+  int n = vsnprintf(t->data + t->len, t->cap - t->len, fmt, ap);
+  va_end(ap);
+  if (n > 0 && (size_t)n >= t->cap - t->len) {
+    text_room(t, (size_t)n);
+    vsnprintf(t->data + t->len, t->cap - t->len, fmt, again);
+  }
+  va_end(again);
+  if (n > 0) t->len += (size_t)n;
+}
+
+// Appends n bytes.
+void text_add_bytes(Text *t, const char *bytes, size_t n) {
+  text_room(t, n);
+  if (n) memcpy(t->data + t->len, bytes, n);
+  t->len += n;
+  t->data[t->len] = 0;
+}

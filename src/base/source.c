@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: Apache-2.0
+// Source files, read whole. What is not text (NUL bytes), too large or a directory is refused here, so that the
+// rooms above see only NUL-terminated text whose offsets fit 32 bits.
+#include "base/base.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { MAX_SOURCE = 256 << 20 }; // bytes
+
+// Wraps text as a source; the text and path are copied.
+const Source *source_new(Arena *a, const char *path, const char *text, size_t len) {
+  Source *s = NEW(a, Source);
+  s->path = arena_printf(a, "%s", path);
+  char *copy = arena_alloc(a, len + 1);
+  if (len) memcpy(copy, text, len);
+  s->text = copy;
+  s->len = len;
+  uint32_t lines = 1;
+  for (const char *p = copy, *end = copy + len; (p = memchr(p, '\n', (size_t)(end - p))); p++) lines++;
+  s->line_start = NEW_ARRAY(a, uint32_t, lines);
+  s->nlines = lines;
+  uint32_t line = 1;
+  for (size_t i = 0; i < len && line < lines; i++)
+    if (copy[i] == '\n') s->line_start[line++] = (uint32_t)(i + 1);
+  return s;
+}
+
+// Reads from fd to its end into a malloc'ed block; NULL with *error on failure.
+static char *read_all(int fd, size_t guess, size_t *len, const char **error) {
+  size_t cap = guess + 1, n = 0;
+  char *data = malloc(cap);
+  while (data) {
+    if (n == cap) {
+      char *more = realloc(data, cap *= 2);
+      if (!more) break;
+      data = more;
+    }
+    ssize_t got = read(fd, data + n, cap - n);
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) {
+      *error = strerror(errno);
+      free(data);
+      return NULL;
+    }
+    if (got == 0) {
+      *len = n;
+      return data;
+    }
+    n += (size_t)got;
+    if (n > MAX_SOURCE) {
+      *error = "larger than 256 MiB";
+      free(data);
+      return NULL;
+    }
+  }
+  free(data);
+  *error = "out of memory";
+  return NULL;
+}
+
+// Opens path (not following into directories or devices that never end); -1 with *error.
+static int open_source(const char *path, size_t *size, const char **error) {
+  *size = 4096;
+  if (!strcmp(path, "-")) return STDIN_FILENO;
+  int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+  struct stat st;
+  if (fd < 0 || fstat(fd, &st)) {
+    *error = strerror(errno);
+    if (fd >= 0) close(fd);
+    return -1;
+  }
+  if (S_ISDIR(st.st_mode)) *error = "it is a directory";
+  else if (S_ISBLK(st.st_mode)) *error = "it is a block device";
+  else if (S_ISREG(st.st_mode) && st.st_size > MAX_SOURCE) *error = "larger than 256 MiB";
+  else if (S_ISREG(st.st_mode)) *size = (size_t)st.st_size + 1;
+  if (!*error) return fd;
+  close(fd);
+  return -1;
+}
+
+// Reads a file whole; "-" is standard input.
+const Source *source_read(Arena *a, const char *path, const char **error) {
+  size_t len = 0, size;
+  *error = NULL;
+  int fd = open_source(path, &size, error);
+  if (fd < 0) return NULL;
+  char *data = read_all(fd, size, &len, error);
+  if (fd != STDIN_FILENO) close(fd);
+  if (!data) return NULL;
+  const Source *s = NULL;
+  const char *nul = memchr(data, 0, len);
+  if (nul) *error = arena_printf(a, "it is not text: byte %zu is NUL", (size_t)(nul - data));
+  else s = source_new(a, strcmp(path, "-") ? path : "<stdin>", data, len);
+  free(data);
+  return s;
+}
+
+// From the start of `first` to the end of `last`; an unknown one is ignored.
+Loc loc_join(Loc first, Loc last) {
+  if (!loc_known(first)) return last;
+  if (!loc_known(last) || last.src != first.src) return first;
+  first.end_line = last.end_line;
+  first.end_col = last.end_col;
+  return first;
+}

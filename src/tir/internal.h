@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+// tir, inside: node construction without folding, and a map keyed by pointers.
+#ifndef TETC_TIR_INTERNAL_H
+#define TETC_TIR_INTERNAL_H
+
+#include "tir/tir.h"
+
+// How deeply expressions and statements may nest; the parser and the verifier hold the line, so that everything else
+// may recurse.
+#define EXPR_DEPTH_MAX 2000
+#define STMT_DEPTH_MAX 6000
+
+/* build.c */
+// New nodes as they are: nothing is folded or checked. The caller fills the union before anybody else sees the node.
+Expr *expr_new(Ctx *cx, ExprKind kind, DType type, Loc loc);
+Stmt *stmt_new(Ctx *cx, StmtKind kind, Loc loc, Loc why);
+const Expr *expr_raw_binary(Ctx *cx, BinOp op, const Expr *a, const Expr *b, Loc loc);
+const Expr *expr_raw_unary(Ctx *cx, UnOp op, const Expr *a, Loc loc);
+const Expr *expr_raw_cast(Ctx *cx, DType t, const Expr *a, Loc loc);
+const Expr *expr_raw_select(Ctx *cx, const Expr *c, const Expr *a, const Expr *b, Loc loc);
+const Expr *expr_raw_args(Ctx *cx, ExprKind kind, DType t, const Buffer *b, MathFn f, int n, const Expr **args, Loc loc);
+
+/* map.c */
+// A map from pointers to numbers. Only looked up, never walked: so it has no order to leak.
+typedef struct PtrMap {
+  size_t len, cap; // cap is 0 or a power of two
+  const void **keys;
+  int64_t *values;
+} PtrMap;
+void ptrmap_put(Arena *a, PtrMap *m, const void *key, int64_t value); // replaces
+bool ptrmap_get(const PtrMap *m, const void *key, int64_t *value);
+
+/* bounds.c */
+typedef struct Interval {
+  int64_t lo, hi;
+} Interval;
+Interval interval_of_type(DType t);
+Interval interval_binary(BinOp op, DType t, Interval a, Interval b); // t: the operands' type
+Interval interval_unary(UnOp op, DType t, Interval a);
+Interval interval_cast(DType to, DType from, Interval a);
+Interval interval_math(MathFn f, DType t, Interval a);
+Interval interval_of(const Ranges *r, const Expr *e);
+
+#endif

@@ -1,0 +1,193 @@
+// SPDX-License-Identifier: Apache-2.0
+// Messages are collected, then printed at the end: as text (diag_text.c), as JSON lines or as SARIF (diag_json.c).
+#include "base/internal.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { FLOOD_LIMIT = 100 }; // errors, and warnings, that are kept; the rest is only counted
+
+static const struct {
+  const char *number, *title;
+  Severity severity;
+} codes[] = {
+#define DIAG(code, number, severity, name, title) {number, title, severity},
+#include "base/diag_codes.def"
+};
+
+const char *diag_code_text(DiagCode code) { return codes[code].number; }
+const char *diag_code_title(DiagCode code) { return codes[code].title; }
+
+// "E0301" or "e0301" to its code.
+bool diag_code_of(const char *text, DiagCode *out) {
+  for (int c = 0; c < DIAG_CODE_COUNT; c++) {
+    const char *a = codes[c].number, *b = text;
+    while (*a && (*a == *b || (*b >= 'a' && *b <= 'z' && *a == *b - 'a' + 'A'))) a++, b++;
+    if (*a || *b) continue;
+    *out = (DiagCode)c;
+    return true;
+  }
+  return false;
+}
+
+// The word that starts a message.
+const char *severity_text(Severity s) {
+  switch (s) {
+  case SEV_ERROR: return "error";
+  case SEV_WARNING: return "warning";
+  case SEV_REMARK: return "remark";
+  }
+  return "";
+}
+
+// An empty list of messages.
+Diags *diags_new(Arena *a) {
+  Diags *d = NEW(a, Diags);
+  d->arena = a;
+  return d;
+}
+
+void diags_show_remarks(Diags *d, bool on) { d->remarks = on; }
+int diags_errors(const Diags *d) { return d->errors; }
+int diags_count(const Diags *d) { return (int)d->list.len; }
+
+static bool same_place(Loc a, Loc b) { return a.src == b.src && a.line == b.line && a.col == b.col; }
+
+// An earlier message with the same code and place says the same; without a place the words must agree.
+static bool is_known(const Diags *d, const Diag *g) {
+  for (size_t i = 0; i < d->list.len; i++) {
+    const Diag *e = d->list.data[i];
+    if (e->code != g->code || !same_place(e->at, g->at)) continue;
+    if (g->severity == SEV_ERROR && loc_known(g->at)) return true;
+    if (!strcmp(e->headline, g->headline)) return true;
+  }
+  return false;
+}
+
+// Adds a message. What it returns can always be written to, even if the message is not kept.
+Diag *diag_report(Diags *d, DiagCode code, Loc at, const char *fmt, ...) {
+  Diag *g = NEW(d->arena, Diag);
+  g->arena = d->arena;
+  g->code = code;
+  g->severity = codes[code].severity;
+  g->at = at;
+  va_list ap;
+  va_start(ap, fmt);
+  g->headline = arena_vprintf(d->arena, fmt, ap);
+  va_end(ap);
+  if (is_known(d, g)) return g;
+  if (g->severity == SEV_ERROR) d->errors++;
+  if (g->severity != SEV_REMARK && d->kept[g->severity] >= FLOOD_LIMIT) {
+    d->hidden[g->severity]++;
+    return g;
+  }
+  d->kept[g->severity]++;
+  VEC_PUSH(d->arena, d->list, g);
+  return g;
+}
+
+// Text beside the caret.
+void diag_here(Diag *g, const char *fmt, ...) {
+  va_list ap;
+  va_start(ap, fmt);
+  g->label = arena_vprintf(g->arena, fmt, ap);
+  va_end(ap);
+}
+
+// A second place; an unknown one is not added.
+void diag_also(Diag *g, Loc at, const char *fmt, ...) {
+  if (!loc_known(at)) return;
+  va_list ap;
+  va_start(ap, fmt);
+  DiagPlace p = {at, arena_vprintf(g->arena, fmt, ap)};
+  va_end(ap);
+  VEC_PUSH(g->arena, g->also, p);
+}
+
+static void add_sub(Diag *g, DiagSubKind kind, const char *text) {
+  DiagSub s = {kind, text};
+  VEC_PUSH(g->arena, g->subs, s);
+}
+
+// A cause.
+void diag_note(Diag *g, const char *fmt, ...) {
+  va_list ap;
+  va_start(ap, fmt);
+  add_sub(g, SUB_NOTE, arena_vprintf(g->arena, fmt, ap));
+  va_end(ap);
+}
+
+// A remedy.
+void diag_help(Diag *g, const char *fmt, ...) {
+  va_list ap;
+  va_start(ap, fmt);
+  add_sub(g, SUB_HELP, arena_vprintf(g->arena, fmt, ap));
+  va_end(ap);
+}
+
+// A mechanical remedy.
+void diag_fix(Diag *g, Loc at, const char *replacement, const char *fmt, ...) {
+  va_list ap;
+  va_start(ap, fmt);
+  DiagFix f = {at, arena_printf(g->arena, "%s", replacement), arena_vprintf(g->arena, fmt, ap)};
+  va_end(ap);
+  VEC_PUSH(g->arena, g->fixes, f);
+}
+
+// One line of a source without its line end.
+const char *loc_line(const Source *s, uint32_t line, size_t *len) {
+  if (line < 1 || line > s->nlines) {
+    *len = 0;
+    return "";
+  }
+  size_t begin = s->line_start[line - 1], end = line < s->nlines ? s->line_start[line] - 1 : s->len;
+  if (end > begin && s->text[end - 1] == '\r') end--;
+  *len = end - begin;
+  return s->text + begin;
+}
+
+static size_t byte_of(const Source *s, uint32_t line, uint32_t col) {
+  if (line < 1) return 0;
+  if (line > s->nlines) return s->len;
+  size_t at = s->line_start[line - 1] + (col ? col - 1 : 0);
+  return at < s->len ? at : s->len;
+}
+
+// The bytes of a span, begin <= end <= the source's length.
+void loc_bytes(Loc at, size_t *begin, size_t *end) {
+  *begin = byte_of(at.src, at.line, at.col);
+  *end = byte_of(at.src, at.end_line, at.end_col);
+  if (*end < *begin) *end = *begin;
+}
+
+// Says how many messages were not kept.
+static void print_hidden(const Diags *d, Text *out) {
+  if (d->hidden[SEV_ERROR]) text_add(out, "error: %d more errors are not shown\n\n", d->hidden[SEV_ERROR]);
+  if (d->hidden[SEV_WARNING]) text_add(out, "warning: %d more warnings are not shown\n\n", d->hidden[SEV_WARNING]);
+}
+
+// Prints everything that is to be seen, in order of reporting.
+void diags_print(const Diags *d, FILE *out, DiagFormat format, bool color, int width) {
+  Text t = {.arena = d->arena};
+  if (format == DIAG_SARIF) diags_sarif(d, &t);
+  for (size_t i = 0; i < d->list.len && format != DIAG_SARIF; i++) {
+    const Diag *g = d->list.data[i];
+    if (g->severity == SEV_REMARK && !d->remarks) continue;
+    if (format == DIAG_JSON) diag_json(g, &t);
+    else diag_render(g, color, width, &t);
+  }
+  if (format == DIAG_TEXT) print_hidden(d, &t);
+  if (t.len) fwrite(t.data, 1, t.len, out);
+}
+
+// The end of the process, by our own fault.
+void bug_at(const char *file, int line, const char *fmt, ...) {
+  fflush(stdout);
+  fprintf(stderr, "tetc: internal error at %s:%d: ", file, line);
+  va_list ap;
+  va_start(ap, fmt);
+  vfprintf(stderr, fmt, ap);
+  va_end(ap);
+  fputs("\ntetc: this is a mistake of tetc, not of your program; please report it with the input\n", stderr);
+  exit(4);
+}

@@ -1,0 +1,295 @@
+// SPDX-License-Identifier: Apache-2.0
+// Messages as text, in rustc's manner:
+//
+//   error[E0301]: headline
+//     --> k.te:19:8
+//      |
+//   19 |   output relu = int8(max(res, 0));
+//      |                 ^^^^^^^^^^^^^^^^^ label of the primary place
+//   ...
+//   38 |   relu.dma_copy(y1);
+//      |   ----------------- label of a second one
+//      = note text
+//      = help: remedy
+//
+// Columns are display columns: tabs stop every 4, UTF-8 sequences count 1 (wide ones 2), control characters show as `?`.
+#include "base/internal.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { TAB = 4, LONGEST = 200, BEFORE = 60 }; // columns; longer lines are cut to LONGEST around the span
+
+typedef struct Style {
+  bool color;
+  int gutter; // digits of the largest line number
+} Style;
+
+// One span to show: a line, from and to in bytes within the line.
+typedef struct Mark {
+  const Source *src;
+  uint32_t line;
+  size_t from, to;
+  const char *label;
+  bool primary;
+  size_t order;
+} Mark;
+
+static const char *paint(const Style *s, const char *code) { return s->color ? code : ""; }
+#define RESET "\033[0m"
+#define BOLD "\033[1m"
+#define BLUE "\033[1;34m"
+
+static const char *severity_paint(const Style *s, Severity v) {
+  return paint(s, v == SEV_ERROR ? "\033[1;31m" : v == SEV_WARNING ? "\033[1;33m" : "\033[1;36m");
+}
+
+// Length of the UTF-8 sequence at p (n bytes left): 0 if it is not one. *wide: it takes two columns.
+static size_t utf8_at(const char *p, size_t n, bool *wide) {
+  unsigned char c = (unsigned char)*p;
+  size_t len = c < 0x80 ? 1 : c >= 0xc2 && c < 0xe0 ? 2 : c >= 0xe0 && c < 0xf0 ? 3 : c >= 0xf0 && c < 0xf5 ? 4 : 0;
+  *wide = false;
+  if (!len || len > n) return 0;
+  uint32_t code = len == 1 ? c : c & (0xffu >> (len + 1));
+  for (size_t i = 1; i < len; i++) {
+    if (((unsigned char)p[i] & 0xc0) != 0x80) return 0;
+    code = code << 6 | ((unsigned char)p[i] & 0x3f);
+  }
+  *wide = (code >= 0x1100 && code <= 0x115f) || (code >= 0x2e80 && code <= 0xa4cf) || (code >= 0xac00 && code <= 0xd7a3) ||
+          (code >= 0xf900 && code <= 0xfaff) || (code >= 0xff00 && code <= 0xff60) ||
+          (code >= 0x1f300 && code <= 0x1faff);
+  return len;
+}
+
+// Appends text[from..to) as it is displayed (out may be NULL); returns the column after it, `column` being the first.
+static size_t show(Text *out, const char *text, size_t from, size_t to, size_t column) {
+  for (size_t i = from; i < to;) {
+    bool wide;
+    size_t n = utf8_at(text + i, to - i, &wide);
+    unsigned char c = (unsigned char)text[i];
+    if (c == '\t') {
+      size_t spaces = TAB - column % TAB;
+      if (out) text_add(out, "%*s", (int)spaces, "");
+      column += spaces;
+    } else if (n == 0 || c < 32 || c == 127) {
+      if (out) text_add(out, "?");
+      column++;
+    } else {
+      if (out) text_add_bytes(out, text + i, n);
+      column += wide ? 2 : 1;
+    }
+    i += n ? n : 1;
+  }
+  return column;
+}
+
+// Appends a text of messages: like show(), but line ends stay.
+static void show_words(Text *out, const char *words) {
+  while (*words) {
+    size_t n = strcspn(words, "\n");
+    show(out, words, 0, n, 1);
+    words += n;
+    if (*words) text_add(out, "\n"), words++;
+  }
+}
+
+// `   | ` with nothing before the bar.
+static void bar(Text *out, const Style *s) { text_add(out, "%s%*s |%s", paint(s, BLUE), s->gutter, "", paint(s, RESET)); }
+
+// The part of a long line that is shown: *from is where it starts; short lines are shown whole.
+static size_t window(const char *line, size_t len, size_t focus, size_t *from) {
+  *from = 0;
+  if (len <= LONGEST) return len;
+  if (focus > BEFORE) *from = focus - BEFORE;
+  while (*from > 0 && ((unsigned char)line[*from] & 0xc0) == 0x80) --*from;
+  return len - *from > LONGEST ? *from + LONGEST : len;
+}
+
+// Prints one source line; `focus` is a byte that has to be visible.
+static void print_line(Text *out, const Style *s, const Source *src, uint32_t number, size_t focus) {
+  size_t len, from;
+  const char *line = loc_line(src, number, &len);
+  size_t to = window(line, len, focus, &from);
+  Text shown = {.arena = out->arena};
+  show(&shown, line, from, to, 0);
+  while (shown.len && shown.data[shown.len - 1] == ' ') shown.len--;
+  text_add(out, "%s%*u |%s", paint(s, BLUE), s->gutter, number, paint(s, RESET));
+  if (shown.len) text_add(out, " %s%.*s%s", from ? "..." : "", (int)shown.len, shown.data, to < len ? "..." : "");
+  text_add(out, "\n");
+}
+
+// Prints the row of carets or dashes under a line.
+static void print_mark(Text *out, const Style *s, const Mark *m, size_t focus, Severity severity) {
+  size_t len, start;
+  const char *line = loc_line(m->src, m->line, &len);
+  size_t end = window(line, len, focus, &start);
+  size_t from = m->from < start ? start : m->from > end ? end : m->from, to = m->to > end ? end : m->to;
+  size_t column = show(NULL, line, start, from, 0);
+  size_t after = to > from ? show(NULL, line, from, to, column) : column + 1;
+  if (start) column += 3, after += 3;
+  bar(out, s);
+  text_add(out, " %*s%s", (int)column, "", m->primary ? severity_paint(s, severity) : paint(s, BLUE));
+  for (size_t c = column; c < after; c++) text_add(out, m->primary ? "^" : "-");
+  if (m->label && *m->label) {
+    text_add(out, " ");
+    show_words(out, m->label);
+  }
+  text_add(out, "%s\n", paint(s, RESET));
+}
+
+// The mark for a span: one that covers several lines is shown by its first.
+static Mark mark_of(Loc at, const char *label, bool primary, size_t order) {
+  size_t len;
+  const char *line = loc_line(at.src, at.line, &len);
+  size_t from = at.col ? at.col - 1 : 0, to = at.end_line > at.line ? len : at.end_col ? at.end_col - 1 : 0;
+  if (from > len) from = len;
+  if (to > len) to = len;
+  while (to > from && (line[to - 1] == ' ' || line[to - 1] == '\t')) to--;
+  return (Mark){at.src, at.line, from, to, label, primary, order};
+}
+
+// Line order; the primary mark before others of its line.
+static int mark_order(const void *pa, const void *pb) {
+  const Mark *a = pa, *b = pb;
+  if (a->line != b->line) return a->line < b->line ? -1 : 1;
+  if (a->primary != b->primary) return a->primary ? -1 : 1;
+  return a->order < b->order ? -1 : a->order > b->order;
+}
+
+// True if the line before `line` is the start of what continues there: it ends in none of `;`, `{` and `}`.
+static bool continues(const Source *src, uint32_t line) {
+  size_t len;
+  const char *text = loc_line(src, line - 1, &len);
+  const char *comment = len ? memmem(text, len, "//", 2) : NULL;
+  if (comment) len = (size_t)(comment - text);
+  while (len && (text[len - 1] == ' ' || text[len - 1] == '\t')) len--;
+  return len && !strchr(";{}", text[len - 1]);
+}
+
+// Prints the lines and marks of one file; `shown` is the last line printed before, 0 at the start.
+static void print_marks(Text *out, const Style *s, Mark *marks, size_t n, Severity severity) {
+  qsort(marks, n, sizeof *marks, mark_order);
+  uint32_t last = 0; // the last line printed
+  for (size_t i = 0; i < n;) {
+    uint32_t line = marks[i].line, first = line;
+    bool primary = marks[i].primary;
+    if (primary && line > 1 && last < line - 1 && continues(marks[i].src, line)) first = line - 1;
+    if (last && first == last + 2) first = last + 1;
+    if (last && first > last + 1) text_add(out, "%s...%s\n", paint(s, BLUE), paint(s, RESET));
+    for (uint32_t l = first; l < line; l++) print_line(out, s, marks[i].src, l, 0);
+    size_t focus = marks[i].from;
+    print_line(out, s, marks[i].src, line, focus);
+    for (; i < n && marks[i].line == line; i++) print_mark(out, s, &marks[i], focus, severity);
+    last = line;
+  }
+}
+
+// `--> file:line:col` and the snippet of one file.
+static void print_snippet(Text *out, const Style *s, Mark *marks, size_t n, bool primary, Severity severity) {
+  const Mark *m = &marks[0]; // the primary one comes first before sorting
+  text_add(out, "%s%*s%s%s ", paint(s, BLUE), s->gutter, "", primary ? "-->" : ":::", paint(s, RESET));
+  show_words(out, m->src->path);
+  text_add(out, ":%u:%zu\n", m->line, m->from + 1);
+  bar(out, s);
+  text_add(out, "\n");
+  print_marks(out, s, marks, n, severity);
+}
+
+// All places of a message, a snippet a file; the primary one's file first.
+static void print_places(Text *out, const Style *s, const Diag *g) {
+  VEC(Mark) all = {0};
+  if (loc_known(g->at)) VEC_PUSH(out->arena, all, mark_of(g->at, g->label, true, 0));
+  for (size_t i = 0; i < g->also.len; i++)
+    VEC_PUSH(out->arena, all, mark_of(g->also.data[i].at, g->also.data[i].label, false, i + 1));
+  for (size_t i = 0; i < all.len; i++) {
+    if (!all.data[i].src) continue; // printed with an earlier one
+    const Source *src = all.data[i].src;
+    VEC(Mark) same = {0};
+    for (size_t j = i; j < all.len; j++) {
+      if (all.data[j].src != src) continue;
+      VEC_PUSH(out->arena, same, all.data[j]);
+      all.data[j].src = NULL;
+    }
+    print_snippet(out, s, same.data, same.len, i == 0 && loc_known(g->at), g->severity);
+  }
+}
+
+// The spaces that every line of `text` after the first begins with.
+static size_t common_indent(const char *text) {
+  size_t least = SIZE_MAX;
+  for (const char *p = strchr(text, '\n'); p; p = strchr(p, '\n')) {
+    size_t n = strspn(++p, " ");
+    if (p[n] && p[n] != '\n' && n < least) least = n;
+  }
+  return least == SIZE_MAX ? 0 : least;
+}
+
+// Prints one line of words, broken at spaces before column `width` (0: not broken).
+static void print_wrapped(Text *out, const char *line, size_t len, size_t column, size_t indent, int width) {
+  while (width > 0 && column + len > (size_t)width && (size_t)width > column + 20) {
+    size_t cut = (size_t)width - column;
+    while (cut > 0 && line[cut] != ' ') cut--;
+    if (cut == 0) break;
+    show(out, line, 0, cut, 0);
+    text_add(out, "\n%*s", (int)indent, "");
+    line += cut + 1;
+    len -= cut + 1;
+    column = indent;
+  }
+  show(out, line, 0, len, 0);
+  text_add(out, "\n");
+}
+
+// `= text` or `= help: text`; further lines stand four columns to the right of the first.
+static void print_sub(Text *out, const Style *s, const char *kind, const char *text, int width) {
+  size_t column = (size_t)s->gutter + 3 + strlen(kind), indent = (size_t)s->gutter + 3, strip = common_indent(text);
+  text_add(out, "%s%*s =%s %s%s%s", paint(s, BLUE), s->gutter, "", paint(s, RESET), paint(s, BOLD), kind,
+           paint(s, RESET));
+  size_t n = strcspn(text, "\n");
+  print_wrapped(out, text, n, column, indent, strchr(text, '\n') ? 0 : width);
+  for (text += n; *text; text += n) {
+    text++;
+    n = strcspn(text, "\n");
+    if (!*text) break;
+    size_t skip = n < strip ? n : strip;
+    if (n > skip) text_add(out, "%*s", (int)indent + 4, "");
+    print_wrapped(out, text + skip, n - skip, 0, 0, 0);
+  }
+}
+
+// A fix as words: what to replace, and by what.
+static void print_fix(Text *out, const Style *s, const DiagFix *f, int width) {
+  char *text;
+  bool insert = loc_known(f->at) && f->at.line == f->at.end_line && f->at.col == f->at.end_col;
+  if (!loc_known(f->at)) text = arena_printf(out->arena, "%s: `%s`", f->text, f->replacement);
+  else if (!*f->replacement) text = arena_printf(out->arena, "%s", f->text);
+  else if (strchr(f->replacement, '\n'))
+    text = arena_printf(out->arena, "%s (%s %s:%u:%u):\n%s", f->text, insert ? "at" : "replacing", f->at.src->path,
+                        f->at.line, f->at.col, f->replacement + strspn(f->replacement, "\n"));
+  else text = arena_printf(out->arena, "%s: `%s`", f->text, f->replacement + strspn(f->replacement, " "));
+  print_sub(out, s, "help: ", text, width);
+}
+
+// Digits of the largest line number that will be shown.
+static int gutter_of(const Diag *g) {
+  uint32_t most = loc_known(g->at) ? g->at.line : 0;
+  for (size_t i = 0; i < g->also.len; i++)
+    if (g->also.data[i].at.line > most) most = g->also.data[i].at.line;
+  int digits = 1;
+  for (; most >= 10; most /= 10) digits++;
+  return digits;
+}
+
+// One message, followed by an empty line.
+void diag_render(const Diag *g, bool color, int width, Text *out) {
+  Style s = {color, gutter_of(g)};
+  text_add(out, "%s%s[%s]%s%s: ", severity_paint(&s, g->severity), severity_text(g->severity), diag_code_text(g->code),
+           paint(&s, RESET), paint(&s, BOLD));
+  show_words(out, g->headline);
+  text_add(out, "%s\n", paint(&s, RESET));
+  print_places(out, &s, g);
+  for (size_t i = 0; i < g->subs.len; i++)
+    print_sub(out, &s, g->subs.data[i].kind == SUB_HELP ? "help: " : "", g->subs.data[i].text, width);
+  for (size_t i = 0; i < g->fixes.len; i++) print_fix(out, &s, &g->fixes.data[i], width);
+  text_add(out, "\n");
+}

@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: Apache-2.0
+// base: what the files of the diagnostics share.
+#ifndef TETC_BASE_INTERNAL_H
+#define TETC_BASE_INTERNAL_H
+
+#include "base/base.h"
+
+// A second place of a message.
+typedef struct DiagPlace {
+  Loc at;
+  const char *label; // "": none
+} DiagPlace;
+
+typedef enum DiagSubKind { SUB_NOTE, SUB_HELP } DiagSubKind;
+
+typedef struct DiagSub {
+  DiagSubKind kind;
+  const char *text;
+} DiagSub;
+
+typedef struct DiagFix {
+  Loc at;
+  const char *replacement, *text;
+} DiagFix;
+
+struct Diag {
+  Arena *arena;
+  DiagCode code;
+  Severity severity;
+  Loc at;
+  const char *headline;
+  const char *label; // NULL: none
+  VEC(DiagPlace) also;
+  VEC(DiagSub) subs;
+  VEC(DiagFix) fixes;
+};
+
+struct Diags {
+  Arena *arena;
+  VEC(Diag *) list;
+  int errors;    // all of them, the hidden ones too
+  int hidden[3]; // not kept, by severity: the flood limit was reached
+  int kept[3];
+  bool remarks; // remarks are printed
+};
+
+const char *severity_text(Severity s);
+// The span in bytes of the source, within it whatever the lines and columns say.
+void loc_bytes(Loc at, size_t *begin, size_t *end);
+const char *loc_line(const Source *s, uint32_t line, size_t *len); // without its line end; line may be out of range
+
+// diag_text.c
+void diag_render(const Diag *g, bool color, int width, Text *out);
+
+// diag_json.c
+void json_string(Text *out, const char *s);
+void diag_json(const Diag *g, Text *out);
+void diags_sarif(const Diags *d, Text *out);
+
+#endif

@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: Apache-2.0
+// What executes instruction streams: the functional simulator, a recorder, later RTL and boards, behind one interface.
+#ifndef TETC_DEVICE_H
+#define TETC_DEVICE_H
+
+#include "backend_vta/isa.h"
+
+// ---- memory that host and device share: dram.c ---------------------------------------------------------------------
+
+// A physical address space of up to 4 GiB, starting at 0x1000 (0 is no address). Buffers are page aligned, hence
+// aligned to every element size, and read as zero when new. Allocation is thread-safe.
+typedef struct TetcDram TetcDram;
+TetcDram *tetc_dram_new(void); // NULL when memory is out
+void tetc_dram_free(TetcDram *d);
+// The host's view of a new buffer, its physical address in *phys; NULL when there is no room.
+void *tetc_dram_alloc(TetcDram *d, size_t bytes, uint64_t *phys);
+void tetc_dram_release(TetcDram *d, uint64_t phys); // phys: as given by tetc_dram_alloc
+// The host's view of bytes [phys, phys + bytes); NULL unless they lie inside one buffer.
+uint8_t *tetc_dram_at(const TetcDram *d, uint64_t phys, uint64_t bytes);
+
+// ---- counters ------------------------------------------------------------------------------------------------------
+
+typedef struct TetcStats {
+  uint64_t launches, instructions;
+  uint64_t loads[MEM_COUNT];      // LOAD instructions that move data, by memory
+  uint64_t load_bytes[MEM_COUNT]; // bytes read from DRAM, padding not counted (upstream counts MEM_ACC8 fourfold)
+  uint64_t stores, store_bytes;
+  uint64_t gemms, resets, alus;               // instructions
+  uint64_t gemm_uops, reset_uops, alu_uops;   // micro-operations executed (tile operations)
+  uint64_t macs;                              // multiply-accumulates of gemm_uops
+  uint64_t cycles;                            // 0 where the device has no notion of time
+} TetcStats;
+
+// ---- the interface -------------------------------------------------------------------------------------------------
+
+typedef struct TetcDevice TetcDevice;
+struct TetcDevice {
+  const char *name;
+  VtaConfig config;
+  TetcDram *dram; // owned by the device
+  void *self;
+  // Runs n instructions, the last of them FINISH, to the end. False: `error` says what went wrong, in one line.
+  bool (*launch)(void *self, const VtaWord *insns, size_t n, char *error, size_t error_size);
+  void (*reset)(void *self);             // forgets tokens and a half-done stream; on-chip contents become undefined
+  void (*check)(void *self, bool on);    // hazard checker; may be NULL
+  const TetcStats *(*stats)(void *self); // since creation or the last clear
+  void (*clear_stats)(void *self);
+  void (*free)(void *self); // frees dram and the TetcDevice too
+};
+
+// fsim.c: the functional simulator. NULL when memory is out. `config` must be one that encodes.
+TetcDevice *tetc_fsim_new(const VtaConfig *config);
+// Which implementation computes: 0 the best this machine has, 1 plain C, 2 AVX2, 3 AVX-512 VNNI. False: not available.
+bool tetc_fsim_use(TetcDevice *d, int level);
+const char *tetc_fsim_level_name(const TetcDevice *d);
+// The simulator's on-chip memories, for tests: raw elements, row-major. OUT and ACC8 give ACC.
+void *tetc_fsim_sram(TetcDevice *d, VtaMemory m);
+
+// record.c: executes nothing; keeps every launched instruction.
+TetcDevice *tetc_record_new(const VtaConfig *config);
+// The instructions launched so far, valid until the next launch.
+const VtaWord *tetc_record_insns(const TetcDevice *d, size_t *n);
+
+#endif

@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: Apache-2.0
+// The physical address space: 4 GiB of reserved addresses, so that a physical address is an offset and a 32-bit
+// element index is enough for every buffer. Pages are backed only while a buffer holds them.
+#include "runtime/device.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+enum { PAGE = 4096 };
+
+typedef struct Block {
+  uint64_t phys, bytes, pages; // bytes as asked for; pages: their size in memory
+} Block;
+
+struct TetcDram {
+  uint8_t *base;
+  uint64_t size;
+  Block *blocks; // sorted by address
+  size_t count, cap;
+  pthread_mutex_t lock;
+};
+
+// Reserves as much address space as the process may have, 4 GiB at most.
+TetcDram *tetc_dram_new(void) {
+  TetcDram *d = calloc(1, sizeof *d);
+  if (!d) return NULL;
+  for (d->size = (uint64_t)1 << 32; d->size >= (uint64_t)1 << 26; d->size /= 2) {
+    void *p = mmap(NULL, d->size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (p == MAP_FAILED) continue;
+    d->base = p;
+    pthread_mutex_init(&d->lock, NULL);
+    return d;
+  }
+  free(d);
+  return NULL;
+}
+
+void tetc_dram_free(TetcDram *d) {
+  if (!d) return;
+  munmap(d->base, d->size);
+  pthread_mutex_destroy(&d->lock);
+  free(d->blocks);
+  free(d);
+}
+
+// The first gap of at least `pages` bytes: its address, and in *at the index its block will have. 0: none.
+static uint64_t find_gap(const TetcDram *d, uint64_t pages, size_t *at) {
+  uint64_t start = PAGE;
+  for (size_t i = 0; i < d->count; i++) {
+    if (d->blocks[i].phys - start >= pages) {
+      *at = i;
+      return start;
+    }
+    start = d->blocks[i].phys + d->blocks[i].pages;
+  }
+  *at = d->count;
+  return d->size - start >= pages ? start : 0;
+}
+
+static void *alloc_locked(TetcDram *d, size_t bytes, uint64_t *phys) {
+  if (bytes > d->size - PAGE) return NULL;
+  uint64_t pages = bytes ? ((uint64_t)bytes + PAGE - 1) / PAGE * PAGE : PAGE;
+  if (d->count == d->cap) {
+    size_t cap = d->cap ? 2 * d->cap : 64;
+    Block *blocks = realloc(d->blocks, cap * sizeof *blocks);
+    if (!blocks) return NULL;
+    d->blocks = blocks;
+    d->cap = cap;
+  }
+  size_t at;
+  uint64_t start = find_gap(d, pages, &at);
+  if (!start || mprotect(d->base + start, pages, PROT_READ | PROT_WRITE)) return NULL;
+  memmove(d->blocks + at + 1, d->blocks + at, (d->count - at) * sizeof *d->blocks);
+  d->blocks[at] = (Block){start, bytes, pages};
+  d->count++;
+  *phys = start;
+  return d->base + start;
+}
+
+void *tetc_dram_alloc(TetcDram *d, size_t bytes, uint64_t *phys) {
+  pthread_mutex_lock(&d->lock);
+  void *p = alloc_locked(d, bytes, phys);
+  pthread_mutex_unlock(&d->lock);
+  return p;
+}
+
+// Index of the last block that starts at or before phys, or count if there is none.
+static size_t find_block(const TetcDram *d, uint64_t phys) {
+  size_t lo = 0, hi = d->count;
+  while (lo < hi) {
+    size_t mid = (lo + hi) / 2;
+    if (d->blocks[mid].phys <= phys) lo = mid + 1;
+    else hi = mid;
+  }
+  return lo ? lo - 1 : d->count;
+}
+
+void tetc_dram_release(TetcDram *d, uint64_t phys) {
+  pthread_mutex_lock(&d->lock);
+  size_t i = find_block(d, phys);
+  if (i < d->count && d->blocks[i].phys == phys) {
+    madvise(d->base + phys, d->blocks[i].pages, MADV_DONTNEED); // gives the pages back; they read as zero again
+    mprotect(d->base + phys, d->blocks[i].pages, PROT_NONE);
+    memmove(d->blocks + i, d->blocks + i + 1, (d->count - i - 1) * sizeof *d->blocks);
+    d->count--;
+  }
+  pthread_mutex_unlock(&d->lock);
+}
+
+uint8_t *tetc_dram_at(const TetcDram *d, uint64_t phys, uint64_t bytes) {
+  size_t i = find_block(d, phys);
+  if (i >= d->count) return NULL;
+  uint64_t offset = phys - d->blocks[i].phys;
+  if (offset > d->blocks[i].bytes || bytes > d->blocks[i].bytes - offset) return NULL;
+  return d->base + phys;
+}

@@ -1,0 +1,341 @@
+// SPDX-License-Identifier: Apache-2.0
+// The C interface: runtimes, buffers, transfers, errors. Streams are built in queue.c, micro-op kernels in uop.c.
+#include "runtime/internal.h"
+
+#include <pthread.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+// ---- which runtime a thread uses -----------------------------------------------------------------------------------
+
+// Upstream's interface is per thread by design: this is the one place where state is not passed along.
+static _Thread_local TetcRuntime *selected;
+static _Thread_local TetcRuntime *own_default;
+static pthread_key_t default_key;
+static pthread_once_t default_once = PTHREAD_ONCE_INIT;
+
+static void free_default(void *rt) { tetc_runtime_free(rt); }
+
+static void make_key(void) { pthread_key_create(&default_key, free_default); }
+
+TetcRuntime *tetc_runtime_new(TetcDevice *device) {
+  if (!device) return NULL;
+  TetcRuntime *rt = calloc(1, sizeof *rt);
+  if (!rt) {
+    device->free(device->self);
+    return NULL;
+  }
+  rt->device = device;
+  rt->config = device->config;
+  rt->queue.limit = ((size_t)1 << 25) / sizeof(VtaWord); // upstream's VTA_MAX_XFER
+  uop_cache_init(&rt->cache);
+  return rt;
+}
+
+void tetc_runtime_free(TetcRuntime *rt) {
+  if (!rt) return;
+  if (selected == rt) selected = NULL;
+  if (own_default == rt) own_default = NULL;
+  uop_cache_free(rt);
+  free(rt->kernel.words);
+  free(rt->queue.words);
+  rt->device->free(rt->device->self);
+  free(rt);
+}
+
+TetcRuntime *tetc_runtime_select(TetcRuntime *rt) {
+  TetcRuntime *before = selected;
+  selected = rt;
+  return before;
+}
+
+TetcDevice *tetc_runtime_device(TetcRuntime *rt) { return rt->device; }
+
+// The thread's runtime; makes the default one. NULL only when memory is out.
+static TetcRuntime *current(void) {
+  if (selected) return selected;
+  if (own_default) return own_default;
+  VtaConfig c = vta_config_default();
+  own_default = tetc_runtime_new(tetc_fsim_new(&c));
+  if (!own_default) {
+    fprintf(stderr, "vta: no memory for a runtime\n");
+    return NULL;
+  }
+  own_default->is_default = true;
+  pthread_once(&default_once, make_key);
+  pthread_setspecific(default_key, own_default); // freed with its thread
+  return own_default;
+}
+
+VTACommandHandle VTATLSCommandHandle(void) { return current(); }
+
+void VTARuntimeShutdown(void) {
+  if (!own_default) return;
+  pthread_setspecific(default_key, NULL);
+  tetc_runtime_free(own_default);
+}
+
+// ---- errors --------------------------------------------------------------------------------------------------------
+
+// Empties what a kernel leaves behind: queue, tokens, on-chip micro-ops, recording.
+static void discard(TetcRuntime *rt) {
+  queue_clear(&rt->queue);
+  uop_cache_evict_all(&rt->cache);
+  rt->kernel.recording = false;
+  rt->device->reset(rt->device->self);
+}
+
+void runtime_fail(TetcRuntime *rt, const char *fmt, ...) {
+  if (!rt->error[0]) {
+    va_list ap;
+    va_start(ap, fmt);
+    vsnprintf(rt->error, sizeof rt->error, fmt, ap);
+    va_end(ap);
+    if (rt->is_default) fprintf(stderr, "vta: %s\n", rt->error);
+  }
+  discard(rt);
+}
+
+const char *tetc_runtime_error(const TetcRuntime *rt) { return rt->error[0] ? rt->error : NULL; }
+
+void tetc_runtime_reset(TetcRuntime *rt) {
+  rt->error[0] = 0;
+  discard(rt);
+}
+
+void tetc_runtime_check(TetcRuntime *rt, bool on) {
+  if (rt->device->check) rt->device->check(rt->device->self, on);
+}
+
+const TetcStats *tetc_runtime_stats(const TetcRuntime *rt) { return rt->device->stats(rt->device->self); }
+
+void tetc_runtime_clear_stats(TetcRuntime *rt) { rt->device->clear_stats(rt->device->self); }
+
+void tetc_runtime_set_launch_limit(TetcRuntime *rt, size_t instructions) {
+  rt->queue.limit = instructions < 64 ? 64 : instructions;
+}
+
+// The runtime behind a handle, if it may be used.
+static TetcRuntime *usable(VTACommandHandle cmd) {
+  TetcRuntime *rt = cmd;
+  return rt && !rt->error[0] ? rt : NULL;
+}
+
+// ---- buffers -------------------------------------------------------------------------------------------------------
+
+// What a buffer handle points to. The magic number tells handles from stray pointers and freed buffers.
+enum { BUFFER_MAGIC = 0x56544142 };
+typedef struct Buffer {
+  uint32_t magic;
+  TetcDram *dram;
+  uint64_t phys;
+  size_t bytes;
+  uint8_t *host;
+} Buffer;
+
+static Buffer *buffer_of(const void *handle) {
+  Buffer *b = (Buffer *)(uintptr_t)handle;
+  return b && b->magic == BUFFER_MAGIC ? b : NULL;
+}
+
+void *VTABufferAlloc(size_t size) {
+  TetcRuntime *rt = usable(current());
+  if (!rt) return NULL;
+  Buffer *b = calloc(1, sizeof *b);
+  if (b) b->host = tetc_dram_alloc(rt->device->dram, size, &b->phys);
+  if (!b || !b->host) {
+    free(b);
+    runtime_fail(rt, "no device memory for a buffer of %zu bytes", size);
+    return NULL;
+  }
+  b->magic = BUFFER_MAGIC;
+  b->dram = rt->device->dram;
+  b->bytes = size;
+  return b;
+}
+
+// Works after an error too, so that a failed kernel leaves no buffers behind.
+void VTABufferFree(void *buffer) {
+  Buffer *b = buffer_of(buffer);
+  if (!b) return;
+  tetc_dram_release(b->dram, b->phys);
+  b->magic = 0;
+  free(b);
+}
+
+// The host address of one end of a copy; NULL after an error.
+static uint8_t *copy_end(TetcRuntime *rt, const void *p, size_t offset, size_t size, bool is_handle) {
+  if (!is_handle) return (uint8_t *)(uintptr_t)p + offset;
+  Buffer *b = buffer_of(p);
+  if (!b) {
+    runtime_fail(rt, "a copy names something that is not a device buffer");
+    return NULL;
+  }
+  if (offset > b->bytes || size > b->bytes - offset) {
+    runtime_fail(rt, "a copy of %zu bytes at offset %zu leaves its buffer of %zu bytes", size, offset, b->bytes);
+    return NULL;
+  }
+  return b->host + offset;
+}
+
+void VTABufferCopy(const void *from, size_t from_offset, void *to, size_t to_offset, size_t size, int kind_mask) {
+  TetcRuntime *rt = usable(current());
+  if (!rt || size == 0) return;
+  uint8_t *src = copy_end(rt, from, from_offset, size, kind_mask & VTA_MEMCPY_D2H);
+  uint8_t *dst = src ? copy_end(rt, to, to_offset, size, kind_mask & VTA_MEMCPY_H2D) : NULL;
+  if (dst) memmove(dst, src, size);
+}
+
+void *VTABufferCPUPtr(VTACommandHandle cmd, void *buffer) {
+  Buffer *b = buffer_of(buffer);
+  if (b) return b->host;
+  TetcRuntime *rt = usable(cmd);
+  if (rt) runtime_fail(rt, "a CPU pointer is asked for something that is not a device buffer");
+  return NULL;
+}
+
+// The devices here share coherent memory with the host: barriers only check their arguments.
+static void barrier(VTACommandHandle cmd, const void *buffer) {
+  TetcRuntime *rt = usable(cmd);
+  if (rt && !buffer_of(buffer)) runtime_fail(rt, "a barrier names something that is not a device buffer");
+}
+
+void VTAWriteBarrier(VTACommandHandle cmd, void *buffer, uint32_t elem_bits, uint32_t start, uint32_t extent) {
+  (void)elem_bits, (void)start, (void)extent;
+  barrier(cmd, buffer);
+}
+
+void VTAReadBarrier(VTACommandHandle cmd, void *buffer, uint32_t elem_bits, uint32_t start, uint32_t extent) {
+  (void)elem_bits, (void)start, (void)extent;
+  barrier(cmd, buffer);
+}
+
+void VTASetDebugMode(VTACommandHandle cmd, int debug_flag) {
+  TetcRuntime *rt = cmd;
+  if (rt) rt->debug = debug_flag;
+}
+
+// ---- transfers -----------------------------------------------------------------------------------------------------
+
+// A text for errors: the instruction as it would have been.
+typedef struct InsnText {
+  char text[160];
+} InsnText;
+
+static InsnText insn_text(const TetcRuntime *rt, const VtaInsn *i) {
+  InsnText t;
+  vta_disassemble(&rt->config, i, t.text, sizeof t.text);
+  return t;
+}
+
+// Every field against its width, the on-chip rectangle against the memory.
+static bool transfer_fits(TetcRuntime *rt, const VtaInsn *i) {
+  uint64_t width = (uint64_t)i->x_pad0 + i->x_size + i->x_pad1, height = (uint64_t)i->y_pad0 + i->y_size + i->y_pad1;
+  bool wide = i->x_size > 0xFFFF || i->y_size > 0xFFFF || i->sram_base > 0xFFFF ||
+              (i->y_size > 1 && i->x_stride > 0xFFFF) || i->x_pad0 > 15 || i->x_pad1 > 15 || i->y_pad0 > 15 ||
+              i->y_pad1 > 15;
+  if (wide) {
+    runtime_fail(rt, "a number does not fit its field: %s", insn_text(rt, i).text);
+    return false;
+  }
+  if (i->sram_base + width * height > (uint64_t)vta_depth(&rt->config, i->memory)) {
+    runtime_fail(rt, "%llu tiles from tile %u leave an on-chip memory of %lld: %s", (unsigned long long)(width * height),
+                 i->sram_base, (long long)vta_depth(&rt->config, i->memory), insn_text(rt, i).text);
+    return false;
+  }
+  return true;
+}
+
+// The DRAM side: turns buffer and offset into an element index, checks the range.
+static bool transfer_place(TetcRuntime *rt, VtaInsn *i, const void *handle, uint32_t offset) {
+  Buffer *b = buffer_of(handle);
+  if (!b || b->dram != rt->device->dram) {
+    runtime_fail(rt, b ? "a buffer of another runtime: %s" : "not a device buffer: %s", insn_text(rt, i).text);
+    return false;
+  }
+  uint64_t elem = (uint64_t)vta_elem_bytes(&rt->config, i->memory);
+  uint64_t rows = i->y_size ? i->y_size - 1 : 0, end = i->y_size ? offset + rows * i->x_stride + i->x_size : offset;
+  uint64_t index = b->phys / elem + offset;
+  if (end > b->bytes / elem || index > UINT32_MAX) {
+    runtime_fail(rt, "element %llu is asked of a buffer that holds %llu: %s", (unsigned long long)(end ? end - 1 : 0),
+                 (unsigned long long)(b->bytes / elem), insn_text(rt, i).text);
+    return false;
+  }
+  i->dram_base = (uint32_t)index;
+  return true;
+}
+
+// Checks and queues one transfer. One that moves nothing stays in the stream: it may carry tokens.
+static void transfer(TetcRuntime *rt, VtaInsn *i, const void *handle, uint32_t offset) {
+  i->dram_base = offset; // what a message shows
+  if (i->x_size == 0) {
+    *i = (VtaInsn){.opcode = i->opcode, .memory = i->memory};
+  } else {
+    if (!transfer_fits(rt, i) || !transfer_place(rt, i, handle, offset)) return;
+    if (i->y_size <= 1) i->x_stride &= 0xFFFF; // not looked at
+  }
+  if (queue_reserve(rt)) queue_emit(rt, i);
+}
+
+void VTALoadBuffer2D(VTACommandHandle cmd, void *src_dram_addr, uint32_t src_elem_offset, uint32_t x_size,
+                     uint32_t y_size, uint32_t x_stride, uint32_t x_pad_before, uint32_t y_pad_before,
+                     uint32_t x_pad_after, uint32_t y_pad_after, uint32_t dst_sram_index, uint32_t dst_memory_type) {
+  TetcRuntime *rt = usable(cmd);
+  if (!rt) return;
+  if (dst_memory_type >= MEM_COUNT || dst_memory_type == MEM_OUT) {
+    runtime_fail(rt, "a load into memory type %u, which does not exist", dst_memory_type);
+    return;
+  }
+  VtaInsn i = {.opcode = OPC_LOAD, .memory = (VtaMemory)dst_memory_type, .sram_base = dst_sram_index,
+    .y_size = y_size, .x_size = x_size, .x_stride = x_stride, .y_pad0 = y_pad_before, .y_pad1 = y_pad_after,
+    .x_pad0 = x_pad_before, .x_pad1 = x_pad_after};
+  if (i.memory == MEM_UOP) uop_cache_evict_all(&rt->cache); // somebody else's micro-ops: ours may be overwritten
+  transfer(rt, &i, src_dram_addr, src_elem_offset);
+}
+
+void VTAStoreBuffer2D(VTACommandHandle cmd, uint32_t src_sram_index, uint32_t src_memory_type, void *dst_dram_addr,
+                      uint32_t dst_elem_offset, uint32_t x_size, uint32_t y_size, uint32_t x_stride) {
+  TetcRuntime *rt = usable(cmd);
+  if (!rt) return;
+  if (src_memory_type != MEM_OUT) {
+    runtime_fail(rt, "a store from memory type %u: only OUT (4) can be stored", src_memory_type);
+    return;
+  }
+  VtaInsn i = {.opcode = OPC_STORE, .memory = MEM_OUT, .sram_base = src_sram_index, .y_size = y_size,
+    .x_size = x_size, .x_stride = x_stride};
+  transfer(rt, &i, dst_dram_addr, dst_elem_offset);
+}
+
+// ---- kernels, tokens, synchronisation ------------------------------------------------------------------------------
+
+int VTAPushGEMMOp(void **uop_handle, int (*finit)(void *), void *signature, int nbytes) {
+  (void)uop_handle, (void)nbytes;
+  TetcRuntime *rt = usable(current());
+  return rt ? kernel_push(rt, 0, finit, signature) : -1;
+}
+
+int VTAPushALUOp(void **uop_handle, int (*finit)(void *), void *signature, int nbytes) {
+  (void)uop_handle, (void)nbytes;
+  TetcRuntime *rt = usable(current());
+  return rt ? kernel_push(rt, 1, finit, signature) : -1;
+}
+
+int VTADepPush(VTACommandHandle cmd, int from_qid, int to_qid) {
+  TetcRuntime *rt = usable(cmd);
+  return rt && queue_reserve(rt) && queue_push(rt, from_qid, to_qid) ? 0 : -1;
+}
+
+int VTADepPop(VTACommandHandle cmd, int from_qid, int to_qid) {
+  TetcRuntime *rt = usable(cmd);
+  return rt && queue_reserve(rt) && queue_pop(rt, from_qid, to_qid) ? 0 : -1;
+}
+
+void VTASynchronize(VTACommandHandle cmd, uint32_t wait_cycles) {
+  (void)wait_cycles; // devices end a stream that cannot go on by themselves
+  TetcRuntime *rt = usable(cmd);
+  if (rt) queue_launch(rt, false);
+  rt = cmd;
+  if (rt && rt->is_default) rt->error[0] = 0; // it was printed; the next kernel starts afresh
+}

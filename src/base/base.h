@@ -125,6 +125,7 @@ void diag_help(Diag *g, const char *fmt, ...) PRINTF_LIKE(2, 3);
 void diag_fix(Diag *g, Loc at, const char *replacement, const char *fmt, ...) PRINTF_LIKE(4, 5);
 int diags_errors(const Diags *d); // how many errors there are
 int diags_count(const Diags *d);
+bool diags_have(const Diags *d, DiagCode code);
 void diags_show_remarks(Diags *d, bool on); // remarks are collected always, but printed only if asked for
 // Prints all messages; `color` uses ANSI colours, `width` wraps notes (0: no wrapping).
 void diags_print(const Diags *d, FILE *out, DiagFormat format, bool color, int width);

@@ -51,6 +51,13 @@ void diags_show_remarks(Diags *d, bool on) { d->remarks = on; }
 int diags_errors(const Diags *d) { return d->errors; }
 int diags_count(const Diags *d) { return (int)d->list.len; }
 
+// Is there a message with this code?
+bool diags_have(const Diags *d, DiagCode code) {
+  for (size_t i = 0; i < d->list.len; i++)
+    if (d->list.data[i]->code == code) return true;
+  return false;
+}
+
 static bool same_place(Loc a, Loc b) { return a.src == b.src && a.line == b.line && a.col == b.col; }
 
 // An earlier message with the same code and place says the same; without a place the words must agree.

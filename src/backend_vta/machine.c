@@ -1,0 +1,453 @@
+// SPDX-License-Identifier: Apache-2.0
+// The meaning of the VTA intrinsics for the TIR interpreter: plain and in program order. Tile references work on the
+// interpreter's own buffers; runtime calls (FORM_CALLS) on on-chip memories that live here. Tokens are counted: a pop
+// that finds none is an error, and so is one left at a synchronisation.
+#include "backend_vta/vta.h"
+
+#include <string.h>
+
+// Tiles of one memory: a buffer of the interpreter's, or an on-chip memory.
+typedef struct Tiles {
+  void *data;
+  int64_t count, index; // tiles there are; the one meant
+  VtaMemory memory;
+  const char *name;
+} Tiles;
+
+// The operands of one vta.uop, as places to start from.
+typedef struct Step {
+  Tiles dst, src, wgt;
+} Step;
+
+typedef struct Machine {
+  TirMachine machine;
+  Ctx *cx;
+  const VtaTarget *target;
+  int64_t batch, block_in, block_out;
+  void *sram[3]; // inp, wgt, acc: allocated when a runtime call first names them
+  int64_t tokens[4][4]; // [from][to]
+  bool in_kernel;
+  int64_t kernel[10]; // the arguments of vta.kernel
+  VEC(Step) steps;
+} Machine;
+
+// Sets the message; returns false.
+__attribute__((format(printf, 3, 4)))
+static bool fault(Machine *m, const char **error, const char *fmt, ...) {
+  va_list ap;
+  va_start(ap, fmt);
+  *error = arena_vprintf(m->cx->arena, fmt, ap);
+  va_end(ap);
+  return false;
+}
+
+// ---- places --------------------------------------------------------------------------------------------------------
+
+static int64_t buffer_elements(const Buffer *b) {
+  int64_t n = 1;
+  for (int i = 0; i < b->ndim; i++) n *= b->shape[i];
+  return n;
+}
+
+static int scope_index(VtaMemory mem) { return mem == MEM_INP ? 0 : mem == MEM_WGT ? 1 : 2; }
+
+// Bytes of one tile where it is kept on chip.
+static int64_t tile_bytes(const Machine *m, VtaMemory mem) {
+  switch (mem) {
+  case MEM_INP: return m->batch * m->block_in;
+  case MEM_WGT: return m->block_out * m->block_in;
+  case MEM_UOP:
+  case MEM_ACC:
+  case MEM_OUT:
+  case MEM_ACC8:
+  case MEM_COUNT: break;
+  }
+  return m->batch * m->block_out * 4;
+}
+
+// On-chip tiles by plain index.
+static Tiles sram_tiles(Machine *m, VtaMemory mem, int64_t index) {
+  int s = scope_index(mem);
+  const Scope *scope = m->target->scopes[s];
+  if (!m->sram[s]) m->sram[s] = arena_array(m->cx->arena, (size_t)scope->depth, (size_t)tile_bytes(m, mem));
+  return (Tiles){m->sram[s], scope->depth, index, s == 2 ? MEM_ACC : mem, scope->name};
+}
+
+// On-chip tiles from an argument: a reference, or (in FORM_CALLS) an index into `mem`.
+static bool tiles_of(Machine *m, const TirArg *a, VtaMemory mem, Tiles *out, const char **error) {
+  if (!a->is_ref) {
+    *out = sram_tiles(m, mem, a->value);
+  } else {
+    const Scope *s = a->buffer->scope;
+    if (s->id < 0) {
+      fault(m, error, "`%s` is in host memory, an on-chip tile is expected", a->buffer->name);
+      return false;
+    }
+    *out = (Tiles){a->data, buffer_elements(a->buffer) / s->tile, a->value, vta_scope_memory(s->id), a->buffer->name};
+  }
+  return true;
+}
+
+static bool tiles_in(Machine *m, VtaMemory want, const Tiles *t, const char **error) {
+  if (t->memory == want) return true;
+  return fault(m, error, "`%s` is in %s, but the operation works on %s", t->name,
+               m->target->scopes[scope_index(t->memory)]->name, m->target->scopes[scope_index(want)]->name);
+}
+
+static bool tiles_hold(Machine *m, const Tiles *t, int64_t n, const char **error) {
+  if (t->index >= 0 && n >= 0 && t->index <= t->count && n <= t->count - t->index) return true;
+  return fault(m, error, "tiles %lld to %lld of `%s`, which has %lld", (long long)t->index,
+               (long long)(t->index + n - 1), t->name, (long long)t->count);
+}
+
+static void *tile_at(const Machine *m, const Tiles *t, int64_t k) {
+  return (char *)t->data + (t->index + k) * tile_bytes(m, t->memory);
+}
+
+// ---- transfers -----------------------------------------------------------------------------------------------------
+
+// The host end of a transfer: a rectangle of elements of `elem` bytes.
+typedef struct Rect {
+  int64_t y, x, stride, pad_y0, pad_y1, pad_x0, pad_x1;
+} Rect;
+
+static bool rect_ok(Machine *m, const Rect *r, const char **error) {
+  const int64_t limit = 1 << 16, pad = 16;
+  if (r->y >= 0 && r->y < limit && r->x >= 0 && r->x < limit && (r->y <= 1 || (r->stride >= 0 && r->stride < limit)) &&
+      r->pad_y0 >= 0 && r->pad_y0 < pad && r->pad_y1 >= 0 && r->pad_y1 < pad && r->pad_x0 >= 0 && r->pad_x0 < pad &&
+      r->pad_x1 >= 0 && r->pad_x1 < pad)
+    return true;
+  return fault(m, error, "a size, stride or padding of a transfer does not fit its field");
+}
+
+// The first byte of the rectangle in a host buffer; NULL with an error if it leaves the buffer.
+static char *host_rect(Machine *m, const TirArg *a, const Rect *r, int64_t elem, const char **error) {
+  if (!a->is_ref || a->buffer->scope->id >= 0) {
+    fault(m, error, "a transfer needs a host buffer at its other end");
+    return NULL;
+  }
+  if (r->y == 0) return a->data;
+  int64_t count = buffer_elements(a->buffer) * dtype_bytes(a->buffer->type) / elem;
+  int64_t last = a->value < count ? a->value + (r->y - 1) * r->stride + r->x : INT64_MAX;
+  if (a->value < 0 || last > count) {
+    fault(m, error, "a transfer touches elements %lld to %lld of `%s`, which has %lld", (long long)a->value,
+          (long long)(last - 1), a->buffer->name, (long long)count);
+    return NULL;
+  }
+  return (char *)a->data + a->value * elem;
+}
+
+// Copies n tiles from host memory to tile k, widening int8 to int32 if asked.
+static void copy_in(const Machine *m, const Tiles *dst, int64_t k, const char *src, int64_t n, bool widen) {
+  if (!widen) {
+    memcpy(tile_at(m, dst, k), src, (size_t)(n * tile_bytes(m, dst->memory)));
+    return;
+  }
+  int32_t *to = tile_at(m, dst, k);
+  for (int64_t l = 0; l < n * m->batch * m->block_out; l++) to[l] = (int8_t)src[l];
+}
+
+static void zero_tiles(const Machine *m, const Tiles *t, int64_t k, int64_t n) {
+  memset(tile_at(m, t, k), 0, (size_t)(n * tile_bytes(m, t->memory)));
+}
+
+// vta-isa section 6.
+static bool load(Machine *m, const Tiles *dst, const TirArg *src, const Rect *r, bool widen, const char **error) {
+  if (r->x == 0) return true;
+  if (!rect_ok(m, r, error)) return false;
+  int64_t width = r->pad_x0 + r->x + r->pad_x1, height = r->pad_y0 + r->y + r->pad_y1;
+  if (!tiles_hold(m, dst, width * height, error)) return false;
+  int64_t elem = widen ? m->batch * m->block_out : tile_bytes(m, dst->memory);
+  const char *from = host_rect(m, src, r, elem, error);
+  if (!from) return false;
+  zero_tiles(m, dst, 0, width * height);
+  for (int64_t y = 0; y < r->y; y++)
+    copy_in(m, dst, (r->pad_y0 + y) * width + r->pad_x0, from + y * r->stride * elem, r->x, widen);
+  return true;
+}
+
+// vta-isa section 7.
+static bool store(Machine *m, const TirArg *dst, const Tiles *src, const Rect *r, const char **error) {
+  if (r->x == 0 || r->y == 0) return true;
+  int64_t lanes = m->batch * m->block_out;
+  if (!rect_ok(m, r, error) || !tiles_hold(m, src, r->x * r->y, error) || !tiles_in(m, MEM_ACC, src, error)) return false;
+  if (dst->is_ref && dtype_bytes(dst->buffer->type) != 1)
+    return fault(m, error, "a store into `%s`, which is not of 8 bits", dst->buffer->name);
+  char *to = host_rect(m, dst, r, lanes, error);
+  if (!to) return false;
+  for (int64_t y = 0; y < r->y; y++) {
+    const int32_t *from = tile_at(m, src, y * r->x);
+    for (int64_t l = 0; l < r->x * lanes; l++) to[y * r->stride * lanes + l] = (char)from[l];
+  }
+  return true;
+}
+
+static Rect rect_of(const TirArg *a, bool pads) {
+  Rect r = {.y = a[0].value, .x = a[1].value, .stride = a[2].value};
+  if (pads) r.pad_y0 = a[3].value, r.pad_y1 = a[4].value, r.pad_x0 = a[5].value, r.pad_x1 = a[6].value;
+  return r;
+}
+
+static bool run_load(Machine *m, const TirArg *a, const char **error) {
+  Tiles dst;
+  Rect r = rect_of(a + 2, true);
+  if (!tiles_of(m, &a[0], MEM_ACC, &dst, error)) return false;
+  bool widen = dst.memory == MEM_ACC && a[1].is_ref && dtype_bytes(a[1].buffer->type) == 1;
+  return load(m, &dst, &a[1], &r, widen, error);
+}
+
+static bool call_memory(Machine *m, const TirArg *a, VtaMemory *mem, const char **error) {
+  int64_t v = a->value;
+  *mem = (VtaMemory)v;
+  if (!a->is_ref && v >= MEM_WGT && v < MEM_COUNT) return true;
+  return fault(m, error, "memory type %lld does not exist", (long long)v);
+}
+
+static bool run_load_call(Machine *m, const TirArg *a, const char **error) {
+  VtaMemory mem;
+  Rect r = rect_of(a + 1, true);
+  if (!call_memory(m, &a[9], &mem, error)) return false;
+  Tiles dst = sram_tiles(m, mem, a[8].value);
+  return load(m, &dst, &a[0], &r, mem == MEM_ACC8, error);
+}
+
+static bool run_zero(Machine *m, Tiles t, int64_t n, const char **error) {
+  if (!tiles_hold(m, &t, n, error)) return false;
+  zero_tiles(m, &t, 0, n);
+  return true;
+}
+
+static bool run_zero_call(Machine *m, const TirArg *a, const char **error) {
+  VtaMemory mem;
+  return call_memory(m, &a[2], &mem, error) && run_zero(m, sram_tiles(m, mem, a[1].value), a[0].value, error);
+}
+
+static bool run_store_call(Machine *m, const TirArg *a, const char **error) {
+  VtaMemory mem;
+  Rect r = rect_of(a + 1, false);
+  if (!call_memory(m, &a[5], &mem, error)) return false;
+  Tiles src = sram_tiles(m, mem, a[4].value);
+  return store(m, &a[0], &src, &r, error);
+}
+
+// ---- computing on tiles --------------------------------------------------------------------------------------------
+
+static void gemm_tile(const Machine *m, int32_t *acc, const int8_t *inp, const int8_t *wgt) {
+  for (int64_t b = 0; b < m->batch; b++)
+    for (int64_t c = 0; c < m->block_out; c++) {
+      int32_t sum = 0;
+      for (int64_t k = 0; k < m->block_in; k++) sum += inp[b * m->block_in + k] * wgt[c * m->block_in + k];
+      acc[b * m->block_out + c] = (int32_t)((uint32_t)acc[b * m->block_out + c] + (uint32_t)sum);
+    }
+}
+
+static int32_t alu_lane(VtaAluOp op, int32_t x, int32_t y) {
+  switch (op) {
+  case ALU_MIN: return x < y ? x : y;
+  case ALU_MAX: return x > y ? x : y;
+  case ALU_ADD: return (int32_t)((uint32_t)x + (uint32_t)y);
+  case ALU_SHR: return y >= 0 ? x >> (y & 31) : (int32_t)((uint32_t)x << (-(uint32_t)y & 31));
+  case ALU_MUL: return (int32_t)((uint32_t)x * (uint32_t)y);
+  }
+  return x;
+}
+
+// src NULL: the immediate.
+static void alu_tile(const Machine *m, VtaAluOp op, int32_t *dst, const int32_t *src, int32_t imm) {
+  for (int64_t l = 0; l < m->batch * m->block_out; l++) dst[l] = alu_lane(op, dst[l], src ? src[l] : imm);
+}
+
+// One operand tile of an operation, checked.
+static bool operand(Machine *m, const TirArg *a, VtaMemory mem, Tiles *out, const char **error) {
+  return tiles_of(m, a, mem, out, error) && tiles_in(m, mem, out, error) && tiles_hold(m, out, 1, error);
+}
+
+static bool run_gemm(Machine *m, const TirArg *a, const char **error) {
+  Tiles dst, inp, wgt;
+  if (!operand(m, &a[0], MEM_ACC, &dst, error) || !operand(m, &a[1], MEM_INP, &inp, error) ||
+      !operand(m, &a[2], MEM_WGT, &wgt, error))
+    return false;
+  gemm_tile(m, tile_at(m, &dst, 0), tile_at(m, &inp, 0), tile_at(m, &wgt, 0));
+  return true;
+}
+
+static bool immediate_ok(Machine *m, int64_t v, const char **error) {
+  return (v >= INT16_MIN && v <= INT16_MAX) || fault(m, error, "the immediate %lld does not fit 16 bits", (long long)v);
+}
+
+static bool run_alu(Machine *m, VtaAluOp op, const TirArg *a, const char **error) {
+  Tiles dst, src;
+  if (!operand(m, &a[0], MEM_ACC, &dst, error)) return false;
+  if (!a[1].is_ref) {
+    if (!immediate_ok(m, a[1].value, error)) return false;
+    alu_tile(m, op, tile_at(m, &dst, 0), NULL, (int32_t)a[1].value);
+    return true;
+  }
+  if (!operand(m, &a[1], MEM_ACC, &src, error)) return false;
+  alu_tile(m, op, tile_at(m, &dst, 0), tile_at(m, &src, 0), 0);
+  return true;
+}
+
+static bool run_mov(Machine *m, const TirArg *a, const char **error) {
+  Tiles dst, src;
+  if (!operand(m, &a[0], MEM_ACC, &dst, error) || !operand(m, &a[1], MEM_ACC, &src, error)) return false;
+  memmove(tile_at(m, &dst, 0), tile_at(m, &src, 0), (size_t)tile_bytes(m, MEM_ACC));
+  return true;
+}
+
+static bool run_reset(Machine *m, const TirArg *a, const char **error) {
+  Tiles dst;
+  if (!operand(m, &a[0], MEM_ACC, &dst, error)) return false;
+  zero_tiles(m, &dst, 0, 1);
+  return true;
+}
+
+// ---- kernels -------------------------------------------------------------------------------------------------------
+
+// The arguments of vta.kernel, by place.
+enum { K_KIND, K_IMM, K_OUT, K_OUT_DST, K_OUT_SRC, K_OUT_WGT, K_IN, K_IN_DST, K_IN_SRC, K_IN_WGT };
+enum { KIND_RESET = 0, KIND_GEMM = 1, KIND_ALU = 2, KIND_ALU_IMM = 8, KIND_END = 13 };
+
+static bool kernel_enter(Machine *m, const TirArg *a, const char **error) {
+  if (m->in_kernel) return fault(m, error, "a kernel inside a kernel");
+  for (int i = 0; i < 10; i++) m->kernel[i] = a[i].value;
+  int64_t kind = m->kernel[K_KIND];
+  if (kind < 0 || kind >= KIND_END || (kind > KIND_ALU + ALU_MUL && kind < KIND_ALU_IMM))
+    return fault(m, error, "kernel kind %lld does not exist", (long long)kind);
+  if (m->kernel[K_OUT] < 0 || m->kernel[K_OUT] >= 1 << 14 || m->kernel[K_IN] < 0 || m->kernel[K_IN] >= 1 << 14)
+    return fault(m, error, "a micro-op loop of more than 16383 iterations");
+  for (int i = K_OUT_DST; i <= K_IN_WGT; i++)
+    if (i != K_IN && (m->kernel[i] < 0 || m->kernel[i] >= 1 << 16))
+      return fault(m, error, "a micro-op loop moves an index by %lld", (long long)m->kernel[i]);
+  if (kind >= KIND_ALU_IMM && !immediate_ok(m, m->kernel[K_IMM], error)) return false;
+  m->in_kernel = true;
+  m->steps.len = 0;
+  return true;
+}
+
+static bool run_uop(Machine *m, const TirArg *a, const char **error) {
+  if (!m->in_kernel) return fault(m, error, "a micro-op outside of a kernel");
+  int64_t kind = m->kernel[K_KIND];
+  Step s = {0};
+  if (!tiles_of(m, &a[0], MEM_ACC, &s.dst, error) || !tiles_in(m, MEM_ACC, &s.dst, error)) return false;
+  if (kind == KIND_GEMM) {
+    if (!tiles_of(m, &a[1], MEM_INP, &s.src, error) || !tiles_of(m, &a[2], MEM_WGT, &s.wgt, error)) return false;
+    if (!tiles_in(m, MEM_INP, &s.src, error) || !tiles_in(m, MEM_WGT, &s.wgt, error)) return false;
+  } else if (kind >= KIND_ALU && kind < KIND_ALU_IMM) {
+    if (!tiles_of(m, &a[1], MEM_ACC, &s.src, error) || !tiles_in(m, MEM_ACC, &s.src, error)) return false;
+  }
+  VEC_PUSH(m->cx->arena, m->steps, s);
+  return true;
+}
+
+// One micro-op, its operands moved by the loops.
+static bool kernel_step(Machine *m, Step s, int64_t o, int64_t i, const char **error) {
+  const int64_t *k = m->kernel;
+  s.dst.index += o * k[K_OUT_DST] + i * k[K_IN_DST];
+  s.src.index += o * k[K_OUT_SRC] + i * k[K_IN_SRC];
+  s.wgt.index += o * k[K_OUT_WGT] + i * k[K_IN_WGT];
+  if (!tiles_hold(m, &s.dst, 1, error) || (s.src.data && !tiles_hold(m, &s.src, 1, error)) ||
+      (s.wgt.data && !tiles_hold(m, &s.wgt, 1, error)))
+    return false;
+  int64_t kind = k[K_KIND];
+  if (kind == KIND_RESET) zero_tiles(m, &s.dst, 0, 1);
+  else if (kind == KIND_GEMM) gemm_tile(m, tile_at(m, &s.dst, 0), tile_at(m, &s.src, 0), tile_at(m, &s.wgt, 0));
+  else if (kind >= KIND_ALU_IMM)
+    alu_tile(m, (VtaAluOp)(kind - KIND_ALU_IMM), tile_at(m, &s.dst, 0), NULL, (int32_t)k[K_IMM]);
+  else alu_tile(m, (VtaAluOp)(kind - KIND_ALU), tile_at(m, &s.dst, 0), tile_at(m, &s.src, 0), 0);
+  return true;
+}
+
+static bool kernel_leave(Machine *m, const char **error) {
+  m->in_kernel = false;
+  for (int64_t o = 0; o < m->kernel[K_OUT]; o++)
+    for (int64_t i = 0; i < m->kernel[K_IN]; i++)
+      for (size_t n = 0; n < m->steps.len; n++)
+        if (!kernel_step(m, m->steps.data[n], o, i, error)) return false;
+  return true;
+}
+
+// ---- tokens --------------------------------------------------------------------------------------------------------
+
+static const char *const unit_names[4] = {"", "load", "compute", "store"};
+
+static bool run_token(Machine *m, bool push, const TirArg *a, const char **error) {
+  int64_t from = a[0].value, to = a[1].value;
+  if (from < UNIT_LOAD || from > UNIT_STORE || to < UNIT_LOAD || to > UNIT_STORE || (from - to != 1 && to - from != 1))
+    return fault(m, error, "there is no token channel from unit %lld to unit %lld", (long long)from, (long long)to);
+  if (push) {
+    m->tokens[from][to]++;
+    return true;
+  }
+  if (m->tokens[from][to]-- > 0) return true;
+  return fault(m, error, "deadlock: %s waits for a token from %s that nothing has given", unit_names[to],
+               unit_names[from]);
+}
+
+static bool run_sync(Machine *m, const char **error) {
+  for (int from = UNIT_LOAD; from <= UNIT_STORE; from++)
+    for (int to = UNIT_LOAD; to <= UNIT_STORE; to++)
+      if (m->tokens[from][to])
+        return fault(m, error, "%lld tokens from %s to %s are left over", (long long)m->tokens[from][to],
+                     unit_names[from], unit_names[to]);
+  return true;
+}
+
+// ---- the machine ---------------------------------------------------------------------------------------------------
+
+static bool machine_run(void *self, const Intrin *op, int nargs, const TirArg *a, const char **error) {
+  Machine *m = self;
+  Tiles t;
+  (void)nargs;
+  switch ((VtaOp)op->id) {
+  case VTA_LOAD: return run_load(m, a, error);
+  case VTA_ZERO: return tiles_of(m, &a[0], MEM_ACC, &t, error) && run_zero(m, t, a[1].value, error);
+  case VTA_STORE: {
+    Rect r = rect_of(a + 2, false);
+    return tiles_of(m, &a[1], MEM_ACC, &t, error) && store(m, &a[0], &t, &r, error);
+  }
+  case VTA_RESET: return run_reset(m, a, error);
+  case VTA_GEMM: return run_gemm(m, a, error);
+  case VTA_MOV: return run_mov(m, a, error);
+  case VTA_MIN: return run_alu(m, ALU_MIN, a, error);
+  case VTA_MAX: return run_alu(m, ALU_MAX, a, error);
+  case VTA_ADD: return run_alu(m, ALU_ADD, a, error);
+  case VTA_SHR: return run_alu(m, ALU_SHR, a, error);
+  case VTA_MUL: return run_alu(m, ALU_MUL, a, error);
+  case VTA_PUSH: return run_token(m, true, a, error);
+  case VTA_POP: return run_token(m, false, a, error);
+  case VTA_SYNC: return run_sync(m, error);
+  case VTA_UOP: return run_uop(m, a, error);
+  case VTA_LOAD_CALL: return run_load_call(m, a, error);
+  case VTA_ZERO_CALL: return run_zero_call(m, a, error);
+  case VTA_STORE_CALL: return run_store_call(m, a, error);
+  case VTA_DMA_COPY:
+  case VTA_ALU:
+  case VTA_TENSORIZE:
+  case VTA_KERNEL:
+  case VTA_OP_COUNT: break;
+  }
+  return fault(m, error, "%s needs a body", op->name);
+}
+
+// The regions of FORM_LOOPS are marks: their bodies say what they do.
+static bool machine_enter(void *self, const Intrin *op, int nargs, const TirArg *args, const char **error) {
+  (void)nargs;
+  return op->id == VTA_KERNEL ? kernel_enter(self, args, error) : true;
+}
+
+static bool machine_leave(void *self, const Intrin *op, int nargs, const TirArg *args, const char **error) {
+  (void)nargs, (void)args;
+  return op->id == VTA_KERNEL ? kernel_leave(self, error) : true;
+}
+
+TirMachine *vta_machine_new(Ctx *cx, const VtaTarget *t) {
+  Machine *m = NEW(cx->arena, Machine);
+  m->cx = cx;
+  m->target = t;
+  m->batch = t->acc.rows;
+  m->block_in = t->inp.cols;
+  m->block_out = t->acc.cols;
+  m->machine = (TirMachine){.self = m, .run = machine_run, .enter = machine_enter, .leave = machine_leave};
+  return &m->machine;
+}

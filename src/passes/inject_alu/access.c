@@ -1,0 +1,276 @@
+// SPDX-License-Identifier: Apache-2.0
+// Which tile an access touches at each point of the nest. A tile has `rows * cols` lanes, computed at once: the loops
+// over them must count through the destination's tile without gaps, and through every operand's in the same way.
+#include "passes/inject_alu/internal.h"
+
+static const char *loop_name(const NestLoop *l) { return l->var->name ? l->var->name : "?"; }
+
+static bool mentions_loops(const Alu *s, const Affine *a, uint64_t which, bool opaque_only) {
+  for (int k = 0; k < s->n->nloops; k++) {
+    const Var *v = s->n->loops[k].var;
+    if (!(which >> k & 1)) continue;
+    for (int t = 0; t < a->nterms; t++) {
+      const Expr *atom = a->terms[t].atom;
+      bool plain = atom->kind == EXPR_VAR;
+      if (plain ? !opaque_only && atom->var == v : expr_uses_var(atom, v)) return true;
+    }
+  }
+  return false;
+}
+
+// The loops that an opaque part of an index uses.
+static uint64_t opaque_loops(const Alu *s, const Affine *a) {
+  uint64_t mask = 0;
+  for (int k = 0; k < s->n->nloops; k++)
+    if (mentions_loops(s, a, UINT64_C(1) << k, true)) mask |= UINT64_C(1) << k;
+  return mask;
+}
+
+static uint64_t affine_loops(const Alu *s, const Affine *a) {
+  uint64_t mask = 0;
+  for (int k = 0; k < s->n->nloops; k++)
+    if (affine_coef(a, s->n->loops[k].var)) mask |= UINT64_C(1) << k;
+  return mask | opaque_loops(s, a);
+}
+
+// An index without its lane loops, in tiles.
+static Affine in_tiles(const Alu *s, Affine a) {
+  int64_t tile = s->p.vta->acc.tile;
+  for (int k = 0; k < s->n->nloops; k++)
+    if (s->lanes >> k & 1) a = affine_without(s->p.cx, &a, s->n->loops[k].var);
+  Affine t = {.constant = floor_div(a.constant, tile), .nterms = a.nterms};
+  t.terms = arena_copy(s->p.cx->arena, a.terms, (size_t)a.nterms * sizeof *a.terms);
+  for (int k = 0; k < t.nterms; k++) t.terms[k].coef /= tile;
+  return t;
+}
+
+// What is wrong with the part of an index that is no lane, as text; NULL if nothing is.
+static const char *misaligned(const Alu *s, const Affine *a) {
+  int64_t tile = s->p.vta->acc.tile;
+  Arena *m = s->p.cx->arena;
+  if (floor_mod(a->constant, tile))
+    return arena_printf(m, "it starts %lld elements into a tile of %lld", (long long)floor_mod(a->constant, tile),
+                        (long long)tile);
+  for (int t = 0; t < a->nterms; t++) {
+    const Expr *atom = a->terms[t].atom;
+    bool lane = false;
+    for (int k = 0; k < s->n->nloops; k++)
+      lane |= (s->lanes >> k & 1) && atom->kind == EXPR_VAR && atom->var == s->n->loops[k].var;
+    if (!lane && a->terms[t].coef % tile)
+      return arena_printf(m, "`%s` moves it by %lld elements, which is no multiple of a tile's %lld",
+                          expr_text(s->p.cx, atom), (long long)a->terms[t].coef, (long long)tile);
+  }
+  if (mentions_loops(s, a, s->lanes, true)) return "its lanes are reached through an index that is not affine";
+  return NULL;
+}
+
+// ---- operands --------------------------------------------------------------------------------------------------------
+
+static bool refuse_memory(Alu *s, const Expr *e) {
+  const Buffer *b = e->buffer;
+  const char *name = buffer_stage(b);
+  Diag *g = alu_refuse(s, E_ALU_ACCESS, e->loc, "`%s` reads `%s`, which is in %s memory, but the ALU reads vta.acc only",
+                       buffer_stage(s->n->store->buffer), name, b->scope->name);
+  diag_here(g, "`%s`", expr_text(s->p.cx, e));
+  if (b->role == BUF_LOCAL && b->scope != &scope_host) return false;
+  diag_help(g, "bring it on chip: `%s_buf = %s.cache_read(vta.acc);  %s_buf.dma_copy();`", name, name, name);
+  return false;
+}
+
+static bool refuse_lanes(Alu *s, const Expr *e, const NestLoop *l, int64_t is, int64_t want) {
+  Diag *g;
+  const char *text = expr_text(s->p.cx, e), *name = buffer_stage(e->buffer);
+  if (is == 0) {
+    g = alu_refuse(s, E_ALU_ACCESS, e->loc, "`%s` is broadcast along `%s`, inside a tile", name, loop_name(l));
+    diag_help(g, "give `%s` the axis `%s` too, with the value repeated: a broadcast over whole tiles is free", name,
+              loop_name(l));
+  } else if (want == 0) {
+    g = alu_refuse(s, E_ALU_ACCESS, e->loc, "`%s` combines the lanes of a tile with each other along `%s`",
+                   buffer_stage(s->n->store->buffer), loop_name(l));
+    diag_help(g, "reduce over whole tiles on the ALU, and over the lanes on the CPU or with vta.gemm by ones");
+  } else {
+    g = alu_refuse(s, E_ALU_ACCESS, e->loc, "`%s` is read in steps of %lld along `%s`, but `%s` is written in steps of "
+                                            "%lld", name, (long long)is, loop_name(l),
+                   buffer_stage(s->n->store->buffer), (long long)want);
+    diag_help(g, "use the axes of a tile in the same order in both");
+  }
+  diag_here(g, "`%s`", text);
+  diag_note(g, "lane [b, j] of an ALU operation reads lane [b, j] of its operands: loops inside a tile must have the "
+               "same coefficient in every index");
+  return false;
+}
+
+// Whether two places of the same buffer can be the same tile at different points of the nest.
+static bool may_overlap(const Alu *s, const Affine *x, const Affine *y) {
+  int64_t xl, xh, yl, yh;
+  Affine diff = affine_add(s->p.cx, x, -1, y);
+  uint64_t all = ~UINT64_C(0) >> (64 - s->n->nloops - (s->n->nloops == 0));
+  if (s->n->nloops == 0) return diff.nterms || diff.constant == 0;
+  // What stands outside the nest must cancel, or be bounded.
+  Affine px = *x, py = *y;
+  bool same_outside = true;
+  for (int t = 0; t < diff.nterms; t++) {
+    const Affine one = {.nterms = 1, .terms = &diff.terms[t]};
+    if (!mentions_loops(s, &one, all, false)) same_outside = false;
+  }
+  if (same_outside) { // compare only what the nest moves
+    for (int pass = 0; pass < 2; pass++) {
+      Affine *p = pass ? &py : &px, kept = {.constant = p->constant};
+      kept.terms = NEW_ARRAY(s->p.cx->arena, AffineTerm, p->nterms + 1);
+      for (int t = 0; t < p->nterms; t++) {
+        const Affine one = {.nterms = 1, .terms = &p->terms[t]};
+        if (mentions_loops(s, &one, all, false)) kept.terms[kept.nterms++] = p->terms[t];
+      }
+      *p = kept;
+    }
+  }
+  if (!nest_bounds(&s->p, s->n, &px, &xl, &xh) || !nest_bounds(&s->p, s->n, &py, &yl, &yh)) return true;
+  return xl <= yh && yl <= xh;
+}
+
+bool alu_match_load(Alu *s, const Expr *e, Node *out) {
+  const Buffer *b = e->buffer;
+  if (b->scope != &s->p.vta->acc) return refuse_memory(s, e);
+  if (b->type != DT_I32) {
+    alu_refuse(s, E_ALU_TYPE, e->loc, "`%s` is %s, but the ALU computes in int32", buffer_stage(b),
+               dtype_name(b->type));
+    return false;
+  }
+  Affine a = nest_linear(&s->p, s->n, b, e->args);
+  for (int k = 0; k < s->n->nloops; k++) {
+    int64_t is = affine_coef(&a, s->n->loops[k].var), want = affine_coef(&s->linear, s->n->loops[k].var);
+    bool lane = s->lanes >> k & 1;
+    if (lane && is != want) return refuse_lanes(s, e, &s->n->loops[k], is, want);
+    if (!lane && is % s->p.vta->acc.tile && want == 0) return refuse_lanes(s, e, &s->n->loops[k], is, 0);
+  }
+  const char *why = misaligned(s, &a);
+  if (why) {
+    Diag *g = alu_refuse(s, E_ALU_ACCESS, e->loc, "`%s` is read at parts of a tile: %s", buffer_stage(b), why);
+    diag_here(g, "`%s`", expr_text(s->p.cx, e));
+    diag_help(g, "the ALU works on whole tiles [%lld, %lld]: shift or slice by whole tiles, or do it while copying",
+              (long long)s->p.vta->acc.rows, (long long)s->p.vta->acc.cols);
+    return false;
+  }
+  out->from = (AluPlace){b, in_tiles(s, a)};
+  out->mask = affine_loops(s, &out->from.tile);
+  s->opaque |= opaque_loops(s, &out->from.tile);
+  if (b != s->dst.buffer) return true;
+  out->old = affine_equal(&out->from.tile, &s->dst.tile);
+  out->reads_dst = out->old || may_overlap(s, &out->from.tile, &s->dst.tile);
+  s->alias |= out->reads_dst && !out->old;
+  return true;
+}
+
+// ---- the destination -------------------------------------------------------------------------------------------------
+
+static bool refuse_target(Alu *s) {
+  const Buffer *b = s->n->store->buffer;
+  if (b->scope != &s->p.vta->acc) {
+    Diag *g = alu_refuse(s, E_ALU_ACCESS, s->n->store->loc, "`%s` is computed on the ALU, but lives in %s memory",
+                         buffer_stage(b), b->scope->name);
+    diag_note(g, "the ALU writes vta.acc only");
+    diag_help(g, "`%s.set_scope(vta.acc);`%s", buffer_stage(b),
+              b->role == BUF_OUTPUT ? arena_printf(s->p.cx->arena, " on a stage before it, and `%s.dma_copy();`",
+                                                   buffer_stage(b)) : "");
+    return false;
+  }
+  if (b->type == DT_I32) return true;
+  alu_refuse(s, E_ALU_TYPE, s->n->store->loc, "`%s` is %s, but the ALU computes in int32", buffer_stage(b),
+             dtype_name(b->type));
+  return false;
+}
+
+// Cuts loops that run across tile borders.
+static void cut_loops(Alu *s) {
+  for (int k = 0; k < s->n->nloops; k++) {
+    int64_t coef = affine_coef(&s->linear, s->n->loops[k].var);
+    int64_t cut = nest_tile_cut(coef, s->n->loops[k].extent, s->p.vta->acc.tile);
+    if (cut <= 0) continue;
+    nest_split(&s->p, s->n, k, cut);
+    s->linear = nest_linear(&s->p, s->n, s->n->store->buffer, s->n->index);
+  }
+}
+
+// How many lanes, counted from the first, the loops reach without a gap.
+static int64_t lanes_reached(const Alu *s) {
+  int64_t reached = 1;
+  uint64_t left = s->lanes;
+  for (bool found = true; found;) {
+    found = false;
+    for (int k = 0; k < s->n->nloops; k++) {
+      if (!(left >> k & 1) || affine_coef(&s->linear, s->n->loops[k].var) != reached) continue;
+      reached *= s->n->loops[k].extent;
+      left &= ~(UINT64_C(1) << k);
+      found = true;
+    }
+  }
+  return left ? 0 : reached;
+}
+
+static bool refuse_coverage(Alu *s, int64_t reached) {
+  int64_t tile = s->p.vta->acc.tile;
+  const char *name = buffer_stage(s->n->store->buffer);
+  Diag *g;
+  if (reached)
+    g = alu_refuse(s, E_ALU_ACCESS, s->n->store->loc, "the nest of `%s` writes %lld of the %lld lanes of a tile", name,
+                   (long long)reached, (long long)tile);
+  else
+    g = alu_refuse(s, E_ALU_ACCESS, s->n->store->loc, "the nest of `%s` writes lanes of a tile with gaps or more than "
+                                                      "once", name);
+  diag_note(g, "the ALU computes whole tiles: axes [%lld, %lld] (vta.batch, vta.block_out), whole and inside the nest",
+            (long long)s->p.vta->acc.rows, (long long)s->p.vta->acc.cols);
+  for (size_t k = 0; s->p.outer && k < s->p.outer->len; k++) {
+    const Var *v = s->p.outer->data[k].var;
+    if (affine_coef(&s->linear, v) % tile == 0) continue;
+    diag_help(g, "loop `%s` stands outside of the nest: mark an axis further out, `%s.alu(%s)`", v->name, name, v->name);
+    return false;
+  }
+  diag_help(g, "let the last two axes of `%s` be `b: vta.batch, j: vta.block_out`", name);
+  return false;
+}
+
+bool alu_match_target(Alu *s) {
+  if (!refuse_target(s)) return false;
+  const Buffer *b = s->n->store->buffer;
+  s->linear = nest_linear(&s->p, s->n, b, s->n->index);
+  cut_loops(s);
+  if (s->n->nloops > 60) {
+    alu_refuse(s, E_ALU_ACCESS, s->n->store->loc, "the nest of `%s` has %d loops", buffer_stage(b), s->n->nloops);
+    return false;
+  }
+  for (int k = 0; k < s->n->nloops; k++)
+    if (affine_coef(&s->linear, s->n->loops[k].var) % s->p.vta->acc.tile) s->lanes |= UINT64_C(1) << k;
+  int64_t reached = lanes_reached(s);
+  if (reached != s->p.vta->acc.tile) return refuse_coverage(s, reached);
+  const char *why = misaligned(s, &s->linear);
+  if (why) {
+    alu_refuse(s, E_ALU_ACCESS, s->n->store->loc, "`%s` is written at parts of a tile: %s", buffer_stage(b), why);
+    return false;
+  }
+  s->dst = (AluPlace){b, in_tiles(s, s->linear)};
+  s->dst_mask = affine_loops(s, &s->dst.tile);
+  s->opaque |= opaque_loops(s, &s->dst.tile);
+  return true;
+}
+
+// Loops sorted by step must each jump over all that the smaller ones reach.
+bool alu_injective(const Alu *s) {
+  int64_t reach = 0, last = 0;
+  if (opaque_loops(s, &s->dst.tile)) return false;
+  for (;;) {
+    int64_t best = 0, extent = 1;
+    int ties = 0;
+    for (int k = 0; k < s->n->nloops; k++) {
+      int64_t c = affine_coef(&s->dst.tile, s->n->loops[k].var);
+      c = c < 0 ? -c : c;
+      if (c <= last) continue;
+      if (c == best) ties++;
+      if (best && c >= best) continue;
+      best = c, extent = s->n->loops[k].extent, ties = 0;
+    }
+    if (!best) return true;
+    if (ties || best <= reach) return false;
+    reach += best * (extent - 1);
+    last = best;
+  }
+}

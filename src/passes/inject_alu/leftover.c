@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: Apache-2.0
+// What is left of host statements that touch on-chip memory: a stage in vta.acc that no region computes, a CPU stage
+// that reads one. Nothing can run them, so they are refused here, with the line that is missing.
+#include "passes/inject_alu/internal.h"
+
+typedef struct Leftover {
+  PassCtx *pc;
+  const VtaTarget *vta;
+  const Stmt *store; // the statement whose expressions are visited
+  bool found;
+} Leftover;
+
+// `sum(int32(int8) * int32(int8))`: what vta.gemm is for.
+static bool is_product_sum(const Stmt *s) {
+  const Expr *v = s->value;
+  if (v->kind != EXPR_BINARY || v->binop != OP_ADD) return false;
+  const Expr *mul = v->b->kind == EXPR_BINARY ? v->b : v->a;
+  return mul->kind == EXPR_BINARY && mul->binop == OP_MUL && mul->a->kind == EXPR_CAST && mul->b->kind == EXPR_CAST;
+}
+
+static bool is_copy(const Expr *v) {
+  while (v->kind == EXPR_CAST) v = v->a;
+  if (v->kind == EXPR_SELECT) return is_copy(v->b) || is_copy(v->c);
+  return v->kind == EXPR_LOAD;
+}
+
+typedef struct FromHost {
+  bool host, chip;
+} FromHost;
+
+static bool find_source(void *self, const Expr *e) {
+  FromHost *f = self;
+  if (e->kind == EXPR_LOAD && e->buffer->scope == &scope_host) f->host = true;
+  if (e->kind == EXPR_LOAD && e->buffer->scope != &scope_host) f->chip = true;
+  return true;
+}
+
+// A stage in on-chip memory, computed by plain loops.
+static void refuse_stage(Leftover *l, const Stmt *s) {
+  Ctx *cx = l->pc->cx;
+  const char *name = buffer_stage(s->buffer);
+  FromHost from = {0};
+  expr_visit(s->value, find_source, &from);
+  Diag *g = diag_report(cx->diags, E_UNPLACED, s->loc, "`%s` is in %s, but nothing on the accelerator computes it", name,
+                        s->buffer->scope->name);
+  if (loc_known(s->why)) diag_also(g, s->why, "it is scheduled here");
+  bool acc = s->buffer->scope == &l->vta->acc;
+  diag_note(g, acc ? "the CPU cannot write vta.acc: its stages are computed by vta.gemm or by the ALU, or copied in"
+                   : "the CPU cannot write %s: its stages are copied in", s->buffer->scope->name);
+  if (is_copy(s->value) && (from.host || !acc)) diag_help(g, "`%s.dma_copy();`", name);
+  else if (acc && is_product_sum(s)) diag_help(g, "`%s.tensorize(b, vta.gemm);`", name);
+  else if (acc) diag_help(g, "`%s.alu();`", name);
+  else diag_help(g, "compute it in a stage of its own on the CPU, and copy that: `%s_buf = %s.cache_read(%s);  "
+                    "%s_buf.dma_copy();`", name, name, s->buffer->scope->name, name);
+}
+
+// A CPU stage reads on-chip memory.
+static bool leftover_expr(void *self, const Expr *e) {
+  Leftover *l = self;
+  if (e->kind != EXPR_LOAD || e->buffer->scope == &scope_host) return true;
+  const Stmt *s = l->store;
+  l->found = true;
+  if (s && s->kind == STMT_STORE && s->buffer->scope != &scope_host) return true; // told with its stage
+  const char *reader = s && s->kind == STMT_STORE ? buffer_stage(s->buffer) : "the host code";
+  Diag *g = diag_report(l->pc->cx->diags, E_UNPLACED, loc_known(e->loc) || !s ? e->loc : s->loc,
+                        "`%s` runs on the CPU, but reads `%s`, which is in %s", reader, buffer_stage(e->buffer),
+                        e->buffer->scope->name);
+  diag_here(g, "the CPU cannot read on-chip memory");
+  if (s && s->kind == STMT_STORE && is_copy(s->value) && e->buffer->scope == &l->vta->acc)
+    diag_help(g, "let the accelerator store it: `%s.dma_copy();`", reader);
+  else
+    diag_help(g, "compute on the ALU what can be, store that (`stage.dma_copy();`), and read the stored stage here");
+  return true;
+}
+
+static bool leftover_stmt(void *self, const Stmt *s) {
+  Leftover *l = self;
+  if (s->kind == STMT_INTRIN && (is_vta(s->intrin, VTA_ALU) || is_vta(s->intrin, VTA_TENSORIZE) ||
+                                 is_vta(s->intrin, VTA_DMA_COPY)))
+    return false; // a region: refused already, or not lowered yet
+  l->store = s;
+  if (s->kind == STMT_STORE && s->buffer->scope != &scope_host) {
+    l->found = true;
+    refuse_stage(l, s);
+  }
+  return true;
+}
+
+bool alu_check_leftovers(PassCtx *pc, const VtaTarget *vta, const Func *f) {
+  Leftover l = {.pc = pc, .vta = vta};
+  stmt_visit(f->body, leftover_stmt, leftover_expr, &l);
+  return !l.found;
+}

@@ -1,0 +1,501 @@
+// SPDX-License-Identifier: Apache-2.0
+// From a scalar expression to the ALU's five operations. Integers wrap, so sums and products may be regrouped.
+//
+//   x - y        add(x, mul(y, -1))            abs(x)           max(x, mul(x, -1))
+//   x << 3       shr(x, -3)                    x < 7 ? x : 7    min(x, 7)
+//   x >> y       shr(x, y), y in 0..31         int32(int8(x))   shr(shr(x, -24), 24)
+#include <stdlib.h>
+#include <string.h>
+
+#include "passes/inject_alu/internal.h"
+
+// ---- refusals --------------------------------------------------------------------------------------------------------
+
+Diag *alu_refuse(Alu *s, DiagCode code, Loc at, const char *fmt, ...) {
+  va_list ap;
+  va_start(ap, fmt);
+  const char *text = arena_vprintf(s->p.cx->arena, fmt, ap);
+  va_end(ap);
+  Loc place = loc_known(at) ? at : s->n && loc_known(s->n->store->loc) ? s->n->store->loc : s->p.region->loc;
+  Diag *g = diag_report(s->p.cx->diags, code, place, "%s", text);
+  nest_explain(&s->p, g, "the ALU is asked for here");
+  s->failed = true;
+  return g;
+}
+
+// An operation that the ALU lacks.
+static const Node *lacks(Alu *s, const Expr *e, const char *what, const char *help) {
+  Diag *g = alu_refuse(s, E_ALU_OP, e->loc, "`%s` computes %s, which the ALU lacks",
+                       buffer_stage(s->n->store->buffer), what);
+  diag_here(g, "`%s`", expr_text(s->p.cx, e));
+  diag_note(g, "the ALU has min, max, add, multiply and shift on int32; subtraction, negation, abs, clamp and a `?:` "
+               "that is a min or max are made of them");
+  if (help) diag_help(g, "%s", help);
+  diag_help(g, "or leave this stage to the CPU: without `.alu()` and `.set_scope(vta.acc)`");
+  return NULL;
+}
+
+// ---- nodes -----------------------------------------------------------------------------------------------------------
+
+bool op_commutes(VtaOp op) { return op != VTA_SHR; }
+
+int32_t op_value(VtaOp op, int32_t x, int32_t y) {
+  uint32_t ux = (uint32_t)x, uy = (uint32_t)y;
+  if (op == VTA_MIN) return y < x ? y : x;
+  if (op == VTA_MAX) return y > x ? y : x;
+  if (op == VTA_ADD) return (int32_t)(ux + uy);
+  if (op == VTA_MUL) return (int32_t)(ux * uy);
+  if (y < 0) return (int32_t)(ux << (-uy & 31));
+  return x >> (uy & 31);
+}
+
+bool node_is_const(const Node *n, int64_t *v) {
+  *v = n->value;
+  return n->kind == NODE_CONST;
+}
+
+static bool node_same(const Node *x, const Node *y) {
+  if (x == y) return true;
+  if (x->kind != y->kind) return false;
+  switch (x->kind) {
+  case NODE_CONST: return x->value == y->value;
+  case NODE_LOAD: return x->from.buffer == y->from.buffer && affine_equal(&x->from.tile, &y->from.tile);
+  case NODE_OP: return x->op == y->op && x->a == y->a && x->b == y->b;
+  }
+  return false;
+}
+
+// The node equal to `like` if a recent one is, else a copy of it.
+static const Node *node_intern(Alu *s, const Node *like) {
+  size_t look = s->nodes.len < 128 ? s->nodes.len : 128;
+  for (size_t i = 0; i < look; i++) {
+    const Node *n = s->nodes.data[s->nodes.len - 1 - i];
+    if (node_same(n, like)) return n;
+  }
+  Node *n = arena_copy(s->p.cx->arena, like, sizeof *like);
+  n->id = (int)s->nodes.len;
+  VEC_PUSH(s->p.cx->arena, s->nodes, n);
+  return n;
+}
+
+const Node *node_const(Alu *s, int64_t v, Loc loc) {
+  Node n = {.kind = NODE_CONST, .value = (int32_t)(uint32_t)(uint64_t)v, .loc = loc, .size = 1};
+  n.lo = n.hi = n.value;
+  return node_intern(s, &n);
+}
+
+// ---- bounds ----------------------------------------------------------------------------------------------------------
+
+static void bounds_clip(Node *n) {
+  if (n->lo >= INT32_MIN && n->hi <= INT32_MAX) return;
+  n->lo = INT32_MIN; // it may wrap
+  n->hi = INT32_MAX;
+}
+
+static void bounds_shift(Node *n) {
+  const Node *a = n->a, *b = n->b;
+  n->lo = INT32_MIN, n->hi = INT32_MAX;
+  if (b->lo >= 0 && b->hi <= 31) { // moves towards 0
+    n->lo = a->lo < 0 ? a->lo >> b->lo : a->lo >> b->hi;
+    n->hi = a->hi < 0 ? a->hi >> b->hi : a->hi >> b->lo;
+  } else if (b->hi <= 0 && b->lo >= -31) {
+    n->lo = a->lo < 0 ? a->lo * (INT64_C(1) << -b->lo) : a->lo;
+    n->hi = a->hi > 0 ? a->hi * (INT64_C(1) << -b->lo) : a->hi;
+  }
+}
+
+static int64_t least(const int64_t v[4]) {
+  int64_t m = v[0];
+  for (int i = 1; i < 4; i++) m = v[i] < m ? v[i] : m;
+  return m;
+}
+
+static int64_t most(const int64_t v[4]) {
+  int64_t m = v[0];
+  for (int i = 1; i < 4; i++) m = v[i] > m ? v[i] : m;
+  return m;
+}
+
+static void node_bounds(Node *n) {
+  const Node *a = n->a, *b = n->b;
+  int64_t products[4] = {a->lo * b->lo, a->lo * b->hi, a->hi * b->lo, a->hi * b->hi};
+  if (n->op == VTA_MIN) {
+    n->lo = a->lo < b->lo ? a->lo : b->lo;
+    n->hi = a->hi < b->hi ? a->hi : b->hi;
+  } else if (n->op == VTA_MAX) {
+    n->lo = a->lo > b->lo ? a->lo : b->lo;
+    n->hi = a->hi > b->hi ? a->hi : b->hi;
+  } else if (n->op == VTA_ADD) {
+    n->lo = a->lo + b->lo;
+    n->hi = a->hi + b->hi;
+  } else if (n->op == VTA_MUL) {
+    n->lo = least(products);
+    n->hi = most(products);
+  } else {
+    bounds_shift(n);
+  }
+  bounds_clip(n);
+}
+
+// ---- operations, folded ----------------------------------------------------------------------------------------------
+
+// How many temporaries computing n takes: Sethi and Ullman's number, less the place of the result.
+static int node_need(const Node *n) {
+  int a = n->a->need, b = n->b->need;
+  if (n->b->kind != NODE_OP) return a;
+  if (n->a->kind != NODE_OP) return op_commutes(n->op) ? b : (b + 1 > a ? b + 1 : a);
+  if (op_commutes(n->op) && b > a) return b > a + 1 ? b : a + 1;
+  return a > b + 1 ? a : b + 1;
+}
+
+static const Node *op_new(Alu *s, VtaOp op, const Node *a, const Node *b, Loc loc) {
+  Node n = {.kind = NODE_OP, .op = op, .a = a, .b = b, .loc = loc, .mask = a->mask | b->mask};
+  n.reads_dst = a->reads_dst || b->reads_dst;
+  n.size = a->size + b->size + 1 < 100000 ? a->size + b->size + 1 : 100000;
+  n.need = node_need(&n);
+  node_bounds(&n);
+  if (n.lo == n.hi) return node_const(s, n.lo, loc);
+  return node_intern(s, &n);
+}
+
+// x op c1 op c2 as one: NULL if they do not merge.
+static const Node *merge_const(Alu *s, VtaOp op, const Node *a, int32_t c, Loc loc) {
+  int64_t d;
+  if (a->kind != NODE_OP || a->op != op || !node_is_const(a->b, &d)) return NULL;
+  if (op != VTA_SHR) return node_op(s, op, a->a, node_const(s, op_value(op, (int32_t)d, c), loc), loc);
+  if ((d > 0) != (c > 0)) return NULL; // left and right: each loses its own bits
+  int64_t sum = d + c;
+  if (sum < -31) return node_const(s, 0, loc);
+  return node_op(s, op, a->a, node_const(s, sum > 31 ? 31 : sum, loc), loc);
+}
+
+// Operations that do nothing, or have a known result; NULL if it is none.
+static const Node *fold_known(Alu *s, VtaOp op, const Node *a, const Node *b) {
+  bool zero = b->kind == NODE_CONST && b->value == 0, one = b->kind == NODE_CONST && b->value == 1;
+  if ((op == VTA_ADD || op == VTA_SHR) && zero) return a;
+  if (op == VTA_MUL && (zero || one)) return zero ? b : a;
+  if (op == VTA_SHR && a->kind == NODE_CONST && a->value == 0) return a;
+  if (op == VTA_MIN || op == VTA_MAX) {
+    const Node *low = op == VTA_MIN ? a : b, *high = op == VTA_MIN ? b : a;
+    if (a == b) return a;
+    if (low->hi <= high->lo) return a;   // min(a, b) with a below b; max(a, b) with b below a
+    if (high->hi <= low->lo) return b;
+  }
+  (void)s;
+  return NULL;
+}
+
+const Node *node_op(Alu *s, VtaOp op, const Node *a, const Node *b, Loc loc) {
+  int64_t x, y;
+  if (node_is_const(a, &x) && node_is_const(b, &y))
+    return node_const(s, op_value(op, (int32_t)x, (int32_t)y), loc);
+  if (op_commutes(op) && a->kind == NODE_CONST) {
+    const Node *t = a;
+    a = b;
+    b = t;
+  }
+  const Node *known = fold_known(s, op, a, b);
+  if (known) return known;
+  if (node_is_const(b, &y)) {
+    known = merge_const(s, op, a, (int32_t)y, loc);
+    return known ? known : op_new(s, op, a, b, loc);
+  }
+  // Constants of sums and products to the outside, chains to the left: both save temporaries.
+  if (op_commutes(op) && b->kind == NODE_OP && b->op == op && b->size < 64)
+    return node_op(s, op, node_op(s, op, a, b->a, loc), b->b, b->loc);
+  if (op_commutes(op) && a->kind == NODE_OP && a->op == op && a->b->kind == NODE_CONST)
+    return node_op(s, op, node_op(s, op, a->a, b, loc), a->b, a->loc);
+  return op_new(s, op, a, b, loc);
+}
+
+// -n, without an instruction of its own where a constant can take the sign.
+static const Node *node_neg(Alu *s, const Node *n, Loc loc) {
+  if (n->kind == NODE_OP && n->op == VTA_ADD && n->b->kind == NODE_CONST)
+    return node_op(s, VTA_ADD, node_neg(s, n->a, loc), node_neg(s, n->b, loc), loc);
+  return node_op(s, VTA_MUL, n, node_const(s, -1, loc), loc);
+}
+
+// ---- min, max and abs written as a choice ----------------------------------------------------------------------------
+
+// x < y ? p : q
+typedef struct Choice {
+  const Node *x, *y, *p, *q;
+  Loc loc;
+} Choice;
+
+// min or max of the two sides, if the choice is between the two things compared. A constant may be off by one:
+// x < 1 ? 0 : x is max(x, 0).
+static const Node *choice_minmax(Alu *s, const Choice *c) {
+  int64_t bound, value;
+  if (c->x == c->p && c->y == c->q) return node_op(s, VTA_MIN, c->x, c->y, c->loc);
+  if (c->x == c->q && c->y == c->p) return node_op(s, VTA_MAX, c->x, c->y, c->loc);
+  if (node_is_const(c->y, &bound)) {
+    if (c->x == c->p && node_is_const(c->q, &value) && (value == bound || value == bound - 1))
+      return node_op(s, VTA_MIN, c->x, c->q, c->loc);
+    if (c->x == c->q && node_is_const(c->p, &value) && (value == bound || value == bound - 1))
+      return node_op(s, VTA_MAX, c->x, c->p, c->loc);
+  }
+  if (node_is_const(c->x, &bound)) { // bound < y
+    if (c->y == c->p && node_is_const(c->q, &value) && (value == bound || value == bound + 1))
+      return node_op(s, VTA_MAX, c->y, c->q, c->loc);
+    if (c->y == c->q && node_is_const(c->p, &value) && (value == bound || value == bound + 1))
+      return node_op(s, VTA_MIN, c->y, c->p, c->loc);
+  }
+  return NULL;
+}
+
+static bool is_op(const Node *n, VtaOp op, const Node *a) { return n->kind == NODE_OP && n->op == op && n->a == a; }
+
+// Negative ? n : p for functions of x with n above p there and below elsewhere: abs, and x >> k as a leaky slope.
+static const Node *choice_sign(Alu *s, const Node *x, const Node *negative, const Node *positive, Loc loc) {
+  const Node *minus = node_neg(s, x, loc);
+  int64_t k;
+  if (negative == minus && positive == x) return node_op(s, VTA_MAX, x, minus, loc);
+  if (negative == x && positive == minus) return node_op(s, VTA_MIN, x, minus, loc);
+  if (positive == x && is_op(negative, VTA_SHR, x) && node_is_const(negative->b, &k) && k > 0)
+    return node_op(s, VTA_MAX, x, negative, loc);
+  if (negative == x && is_op(positive, VTA_SHR, x) && node_is_const(positive->b, &k) && k > 0)
+    return node_op(s, VTA_MIN, x, positive, loc);
+  return NULL;
+}
+
+// x < lo ? lo : min(x, hi) and its mirror images: a clamp in two choices.
+static const Node *choice_clamp(Alu *s, const Choice *c) {
+  int64_t bound, value, inner;
+  const Node *x = c->x, *rest = c->q;
+  if (node_is_const(c->y, &bound) && node_is_const(c->p, &value) && (value == bound || value == bound - 1)) {
+    if (is_op(rest, VTA_MIN, x) && node_is_const(rest->b, &inner) && inner >= value)
+      return node_op(s, VTA_MAX, rest, c->p, c->loc);
+  }
+  x = c->y, rest = c->q; // bound < x ? bound : max(x, lo)
+  if (node_is_const(c->x, &bound) && node_is_const(c->p, &value) && (value == bound || value == bound + 1)) {
+    if (is_op(rest, VTA_MAX, x) && node_is_const(rest->b, &inner) && inner <= value)
+      return node_op(s, VTA_MIN, rest, c->p, c->loc);
+  }
+  x = c->x, rest = c->p; // x < hi ? max(x, lo) : hi
+  if (node_is_const(c->y, &bound) && node_is_const(c->q, &value) && (value == bound || value == bound - 1)) {
+    if (is_op(rest, VTA_MAX, x) && node_is_const(rest->b, &inner) && inner <= value)
+      return node_op(s, VTA_MIN, rest, c->q, c->loc);
+  }
+  x = c->y, rest = c->p; // lo < x ? min(x, hi) : lo
+  if (node_is_const(c->x, &bound) && node_is_const(c->q, &value) && (value == bound || value == bound + 1)) {
+    if (is_op(rest, VTA_MIN, x) && node_is_const(rest->b, &inner) && inner >= value)
+      return node_op(s, VTA_MAX, rest, c->q, c->loc);
+  }
+  return NULL;
+}
+
+static const Node *choice_match(Alu *s, const Choice *c) {
+  int64_t bound;
+  const Node *n = choice_minmax(s, c);
+  if (!n) n = choice_clamp(s, c);
+  if (n) return n;
+  if (node_is_const(c->y, &bound) && (bound == 0 || bound == 1)) return choice_sign(s, c->x, c->p, c->q, c->loc);
+  if (node_is_const(c->x, &bound) && (bound == 0 || bound == -1)) return choice_sign(s, c->y, c->q, c->p, c->loc);
+  return NULL;
+}
+
+static const Node *match(Alu *s, const Expr *e, int depth);
+
+// A choice by an equality: x == y ? x : y is y.
+static const Node *choice_equal(const Node *x, const Node *y, const Node *same, const Node *other) {
+  if ((same == x && other == y) || (same == y && other == x)) return other;
+  return NULL;
+}
+
+static const Node *match_select(Alu *s, const Expr *e, int depth) {
+  const Expr *cond = e->a, *p = e->b, *q = e->c;
+  while (cond->kind == EXPR_UNARY && cond->unop == UN_NOT) {
+    const Expr *t = p;
+    p = q;
+    q = t;
+    cond = cond->a;
+  }
+  bool compares = cond->kind == EXPR_BINARY && cond->binop >= OP_LT && cond->binop <= OP_NE;
+  const char *help = "a choice that is a minimum or maximum of what it compares can run there: `x > 0 ? x : 0`";
+  if (!compares || cond->a->type != DT_I32) return lacks(s, e, "a choice", help);
+  const Node *x = match(s, cond->a, depth), *y = match(s, cond->b, depth);
+  const Node *a = match(s, p, depth), *b = match(s, q, depth), *n = NULL;
+  if (!x || !y || !a || !b) return NULL;
+  if (a == b) return a;
+  switch (cond->binop) {
+  case OP_LT: n = choice_match(s, &(Choice){x, y, a, b, e->loc}); break;
+  case OP_GE: n = choice_match(s, &(Choice){x, y, b, a, e->loc}); break;
+  case OP_GT: n = choice_match(s, &(Choice){y, x, a, b, e->loc}); break;
+  case OP_LE: n = choice_match(s, &(Choice){y, x, b, a, e->loc}); break;
+  case OP_EQ: n = choice_equal(x, y, a, b); break;
+  case OP_NE: n = choice_equal(x, y, b, a); break;
+  default: break;
+  }
+  return n ? n : lacks(s, e, "a choice that is no minimum or maximum", help);
+}
+
+// ---- expressions -----------------------------------------------------------------------------------------------------
+
+static const Node *bad_type(Alu *s, const Expr *e) {
+  Diag *g = alu_refuse(s, E_ALU_TYPE, e->loc, "`%s` computes in %s, but the ALU computes in int32",
+                       buffer_stage(s->n->store->buffer), dtype_name(e->type));
+  diag_here(g, "`%s` is %s", expr_text(s->p.cx, e), dtype_name(e->type));
+  diag_help(g, "widen the operands with `int32(...)`, or leave this stage to the CPU");
+  return NULL;
+}
+
+// A shift: by a constant, or by a register whose bounds are known to fit.
+static const Node *match_shift(Alu *s, const Expr *e, const Node *a, const Node *b) {
+  int64_t k;
+  bool left = e->binop == OP_SHL;
+  if (node_is_const(b, &k)) return node_op(s, VTA_SHR, a, node_const(s, left ? -(k & 31) : k & 31, e->b->loc), e->loc);
+  if (b->lo >= 0 && b->hi <= 31)
+    return node_op(s, VTA_SHR, a, left ? node_neg(s, b, e->loc) : b, e->loc);
+  const char *amount = expr_text(s->p.cx, e->b);
+  Diag *g = alu_refuse(s, E_ALU_SHIFT, e->b->loc, "`%s` shifts by `%s`, which is not known to be in 0..31",
+                       buffer_stage(s->n->store->buffer), amount);
+  diag_here(g, "between %lld and %lld", (long long)b->lo, (long long)b->hi);
+  diag_note(g, "the ALU shifts left when the amount is negative, so an amount of unknown sign would do another thing");
+  diag_help(g, "bound it: `clamp(%s, 0, 31)`", amount);
+  return NULL;
+}
+
+static const char *division_help(Alu *s, const Expr *e) {
+  int64_t c;
+  if (!expr_is_int(e->b, &c) || c < 2 || c & (c - 1)) return NULL;
+  int k = 0;
+  while (c >> k > 1) k++;
+  const char *x = expr_text(s->p.cx, e->a);
+  if (e->binop == OP_DIV)
+    return arena_printf(s->p.cx->arena, "`/` rounds down, so this is exactly a shift: `%s >> %d`", x, k);
+  return arena_printf(s->p.cx->arena, "this is exactly `%s - (%s >> %d << %d)`", x, x, k, k);
+}
+
+static const Node *match_binary(Alu *s, const Expr *e, int depth) {
+  if (e->type == DT_BOOL) return lacks(s, e, "a comparison", NULL);
+  if (e->type != DT_I32) return bad_type(s, e);
+  switch (e->binop) {
+  case OP_DIV: return lacks(s, e, "a division", division_help(s, e));
+  case OP_MOD: return lacks(s, e, "a remainder", division_help(s, e));
+  case OP_AND:
+  case OP_OR:
+  case OP_XOR: return lacks(s, e, "a bitwise operation", NULL);
+  default: break;
+  }
+  const Node *a = match(s, e->a, depth), *b = match(s, e->b, depth);
+  if (!a || !b) return NULL;
+  switch (e->binop) {
+  case OP_ADD: return node_op(s, VTA_ADD, a, b, e->loc);
+  case OP_SUB: return node_op(s, VTA_ADD, a, node_neg(s, b, e->loc), e->loc);
+  case OP_MUL: return node_op(s, VTA_MUL, a, b, e->loc);
+  case OP_MIN: return node_op(s, VTA_MIN, a, b, e->loc);
+  case OP_MAX: return node_op(s, VTA_MAX, a, b, e->loc);
+  case OP_SHL:
+  case OP_SHR: return match_shift(s, e, a, b);
+  default: return lacks(s, e, "something", NULL);
+  }
+}
+
+static const Node *match_cast(Alu *s, const Expr *e, int depth) {
+  const Expr *in = e->a;
+  if (e->type == DT_I32 && in->type == DT_I32) return match(s, in, depth);
+  // int32(int8(x)): the low bits, with their sign
+  if (e->type == DT_I32 && in->kind == EXPR_CAST && in->a->type == DT_I32 && (in->type == DT_I8 || in->type == DT_I16)) {
+    const Node *x = match(s, in->a, depth);
+    int shift = 32 - dtype_bits(in->type);
+    if (!x) return NULL;
+    if (x->lo >= -(INT64_C(1) << (31 - shift)) && x->hi < INT64_C(1) << (31 - shift)) return x;
+    x = node_op(s, VTA_SHR, x, node_const(s, -shift, e->loc), e->loc);
+    return node_op(s, VTA_SHR, x, node_const(s, shift, e->loc), e->loc);
+  }
+  if (e->type == DT_I32 && in->kind == EXPR_LOAD) return match(s, in, depth); // refused there, by its memory
+  return bad_type(s, e->type == DT_I32 ? in : e);
+}
+
+static const Node *match_unary(Alu *s, const Expr *e, int depth) {
+  if (e->unop == UN_NEG && e->type != DT_I32) return bad_type(s, e);
+  if (e->unop == UN_BITNOT) return lacks(s, e, "a bitwise operation", "`~x` is exactly `-x - 1`");
+  if (e->unop == UN_NOT) return lacks(s, e, "a comparison", NULL);
+  const Node *a = match(s, e->a, depth);
+  return a ? node_neg(s, a, e->loc) : NULL;
+}
+
+static const Node *match_math(Alu *s, const Expr *e, int depth) {
+  if (e->fn != FN_ABS || e->type != DT_I32) {
+    if (dtype_is_float(e->type)) return lacks(s, e, "in floating point", NULL);
+    return bad_type(s, e);
+  }
+  const Node *a = match(s, e->args[0], depth);
+  return a ? node_op(s, VTA_MAX, a, node_neg(s, a, e->loc), e->loc) : NULL;
+}
+
+static const Node *match_load(Alu *s, const Expr *e) {
+  Node n = {.kind = NODE_LOAD, .loc = e->loc, .lo = INT32_MIN, .hi = INT32_MAX, .size = 1};
+  return alu_match_load(s, e, &n) ? node_intern(s, &n) : NULL;
+}
+
+// Where key is in the memo, or would be put.
+static size_t memo_slot(const ExprMemo *m, const Expr *key) {
+  size_t i = (size_t)(((uint64_t)(uintptr_t)key * 0x9E3779B97F4A7C15u) >> 20) & (m->cap - 1);
+  while (m->keys[i] && m->keys[i] != key) i = (i + 1) & (m->cap - 1);
+  return i;
+}
+
+static void memo_put(Arena *a, ExprMemo *m, const Expr *key, const Node *value) {
+  if (m->len * 2 >= m->cap) {
+    ExprMemo old = *m;
+    m->cap = old.cap ? old.cap * 2 : 32;
+    m->keys = NEW_ARRAY(a, const Expr *, m->cap);
+    m->values = NEW_ARRAY(a, const Node *, m->cap);
+    for (size_t i = 0; i < old.cap; i++) {
+      if (!old.keys[i]) continue;
+      size_t at = memo_slot(m, old.keys[i]);
+      m->keys[at] = old.keys[i];
+      m->values[at] = old.values[i];
+    }
+  }
+  size_t i = memo_slot(m, key);
+  m->keys[i] = key;
+  m->values[i] = value;
+  m->len++;
+}
+
+static const Node *match_new(Alu *s, const Expr *e, int depth) {
+  switch (e->kind) {
+  case EXPR_INT: return e->type == DT_I32 ? node_const(s, e->value.i, e->loc) : bad_type(s, e);
+  case EXPR_FLOAT: return lacks(s, e, "in floating point", NULL);
+  case EXPR_VAR:
+    return lacks(s, e, "with the position in the loop", "make it an input: a table of the positions' values");
+  case EXPR_CAST:
+    if (dtype_is_float(e->a->type) || dtype_is_float(e->type)) return lacks(s, e, "in floating point", NULL);
+    if (e->a->kind == EXPR_VAR) return match(s, e->a, depth + 1);
+    return match_cast(s, e, depth + 1);
+  case EXPR_UNARY:
+    if (dtype_is_float(e->type)) return lacks(s, e, "in floating point", NULL);
+    return match_unary(s, e, depth + 1);
+  case EXPR_BINARY:
+    if (dtype_is_float(e->a->type)) return lacks(s, e, "in floating point", NULL);
+    return match_binary(s, e, depth + 1);
+  case EXPR_SELECT:
+    if (e->type != DT_I32) return dtype_is_float(e->type) ? lacks(s, e, "in floating point", NULL) : bad_type(s, e);
+    return match_select(s, e, depth + 1);
+  case EXPR_LOAD: return match_load(s, e);
+  case EXPR_MATH: return match_math(s, e, depth + 1);
+  case EXPR_REF: return lacks(s, e, "an address", NULL);
+  }
+  return NULL;
+}
+
+// Shared subtrees are looked at once, so that a graph of shared trees does not cost its unfolded size.
+static const Node *match(Alu *s, const Expr *e, int depth) {
+  if (depth > 4000) {
+    alu_refuse(s, E_TOO_DEEP, e->loc, "the expression of `%s` is nested too deeply",
+               buffer_stage(s->n->store->buffer));
+    return NULL;
+  }
+  if (s->memo.cap) {
+    size_t i = memo_slot(&s->memo, e);
+    if (s->memo.keys[i]) return s->memo.values[i];
+  }
+  const Node *n = match_new(s, e, depth);
+  memo_put(s->p.cx->arena, &s->memo, e, n);
+  return n;
+}
+
+const Node *alu_match(Alu *s, const Expr *e) { return match(s, e, 0); }

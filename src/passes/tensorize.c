@@ -1,0 +1,399 @@
+// SPDX-License-Identifier: Apache-2.0
+// tensorize: nests marked vta.tensorize become tile intrinsics.
+//
+//   vta.tensorize() {                                                  for x in 0..14 {
+//     for x in 0..14 { for j in 0..16 { for r in 0..16 {                 vta.gemm(&conv[x], &pad[x], &w_buf[0])
+//       conv[x, j] = conv[x, j] + int32(pad[x, r]) * int32(w_buf[j, r])  }
+//   }}}}
+//
+// Loops are told apart by their coefficients in the three linear indices, never by name or order: with tiles of
+// rows x cols accumulators and `depth` reduced elements, a loop is part of
+//   r: acc 0, inp c, wgt c          j: acc c, inp 0, wgt c * depth          b: acc c * cols, inp c * depth, wgt 0
+// and every other loop must step over whole tiles in all three. An init nest (`acc = 0`) becomes vta.reset.
+// In: FORM_LOOPS. Out: the same without vta.tensorize regions.
+#include "passes/tile_nest.h"
+
+typedef struct Tensorize {
+  PassCtx *pc;
+  const VtaTarget *vta;
+  Ranges ranges;
+  bool failed;
+} Tensorize;
+
+typedef struct Gemm {
+  NestPlace p;
+  Nest *n;
+  const Expr *acc, *inp, *wgt; // loads; acc NULL for a reset
+  Affine a, i, w;              // linear indices
+  int lane[3];                 // how many loops each of Gemm's axes has
+  int64_t covered[3];          // the product of their extents
+  bool failed;
+} Gemm;
+
+typedef enum GemmAxis { AXIS_B, AXIS_J, AXIS_R, AXIS_TILE, AXIS_BAD } GemmAxis;
+static const char *const axis_name[] = {"b", "j", "r"};
+static const char *const axis_const[] = {"vta.batch", "vta.block_out", "vta.block_in"};
+static const char *const axis_role[] = {"the rows of the output tile", "the columns of the output tile",
+                                        "the reduction inside a tile"};
+
+// Reports one mismatch; every one of a nest is told.
+static Diag *mismatch(Gemm *g, DiagCode code, Loc at, const char *text) {
+  Loc place = loc_known(at) ? at : g->n && loc_known(g->n->store->loc) ? g->n->store->loc : g->p.region->loc;
+  Diag *d = diag_report(g->p.cx->diags, code, place, "%s", text);
+  nest_explain(&g->p, d, "vta.gemm is asked for here");
+  diag_note(d, "vta.gemm is acc[b, j] += int32(inp[b, r]) * int32(wgt[j, r]) for b in 0..%lld, j in 0..%lld, "
+               "r in 0..%lld",
+            (long long)g->p.vta->acc.rows, (long long)g->p.vta->acc.cols, (long long)g->p.vta->inp.cols);
+  g->failed = true;
+  return d;
+}
+
+#define MISMATCH(g, code, at, ...) mismatch(g, code, at, arena_printf((g)->p.cx->arena, __VA_ARGS__))
+
+// ---- the expression --------------------------------------------------------------------------------------------------
+
+// A signed integer type that holds every int8 value.
+static bool widens_int8(DType t) { return t == DT_I8 || t == DT_I16 || t == DT_I32 || t == DT_I64; }
+
+// An operand without its value-preserving casts; NULL (reported) if it is not a cast of a load.
+static const Expr *peel_operand(Gemm *g, const Expr *e) {
+  const Expr *in = e;
+  while (in->kind == EXPR_CAST && widens_int8(in->type)) in = in->a;
+  if (in->kind == EXPR_LOAD) return in;
+  Diag *d = MISMATCH(g, E_GEMM_OPERAND, in->loc, "`%s` is multiplied, but an operand of vta.gemm is an element as it "
+                                                 "is in memory", expr_text(g->p.cx, in));
+  diag_help(d, "compute it in a stage of its own, before the stage that is tensorized");
+  return NULL;
+}
+
+// The product, without casts around it that change nothing: a product of two int8 fits every wider type.
+static const Expr *peel_product(Gemm *g, const Expr *e) {
+  while (e->kind == EXPR_CAST && (e->type == DT_I32 || e->type == DT_I64)) e = e->a;
+  if (e->kind != EXPR_BINARY || e->binop != OP_MUL) return NULL;
+  if (e->type == DT_I16 || e->type == DT_I32 || e->type == DT_I64) return e;
+  Diag *d = MISMATCH(g, E_GEMM_TYPE, e->loc, "the product is computed in %s, but vta.gemm multiplies in int32",
+                     dtype_name(e->type));
+  diag_help(d, "widen the operands: `int32(%s) * int32(%s)`", expr_text(g->p.cx, e->a), expr_text(g->p.cx, e->b));
+  return NULL;
+}
+
+static bool same_place(const Gemm *g, const Expr *load) {
+  const Stmt *s = g->n->store;
+  if (load->kind != EXPR_LOAD || load->buffer != s->buffer) return false;
+  Affine a = nest_linear(&g->p, g->n, s->buffer, g->n->index);
+  Affine b = nest_linear(&g->p, g->n, s->buffer, load->args);
+  return affine_equal(&a, &b);
+}
+
+// One factor's memory decides which operand it is.
+static void place_operand(Gemm *g, const Expr *load) {
+  const VtaTarget *v = g->p.vta;
+  const Buffer *b = load->buffer;
+  const Expr **slot = b->scope == &v->inp ? &g->inp : b->scope == &v->wgt ? &g->wgt : NULL;
+  if (!slot) {
+    Diag *d = MISMATCH(g, E_GEMM_OPERAND, load->loc, "`%s` is an operand of vta.gemm, but lives in %s memory",
+                       buffer_stage(b), b->scope->name);
+    diag_here(d, "expected an element of vta.inp or vta.wgt");
+    if (b->scope == &scope_host)
+      diag_help(d, "bring it on chip: `%s_buf = %s.cache_read(vta.inp);  %s_buf.dma_copy();` (vta.wgt for weights)",
+                buffer_stage(b), buffer_stage(b), buffer_stage(b));
+    return;
+  }
+  if (b->type != DT_I8)
+    MISMATCH(g, E_GEMM_TYPE, load->loc, "`%s` is %s, but vta.gemm multiplies int8", buffer_stage(b),
+             dtype_name(b->type));
+  if (*slot) {
+    MISMATCH(g, E_GEMM_OPERAND, load->loc, "both operands, `%s` and `%s`, are in %s, but vta.gemm takes one from "
+                                           "vta.inp and one from vta.wgt",
+             buffer_stage((*slot)->buffer), buffer_stage(b), b->scope->name);
+    return;
+  }
+  *slot = load;
+}
+
+// acc + product, in either order. False with a report if the value is something else.
+static bool match_value(Gemm *g) {
+  const Expr *v = g->n->value;
+  const Expr *sum = v;
+  while (sum->kind == EXPR_CAST && sum->type == DT_I32 && sum->a->type == DT_I32) sum = sum->a;
+  if (sum->kind == EXPR_BINARY && sum->binop == OP_ADD) {
+    bool first = same_place(g, sum->a), second = same_place(g, sum->b);
+    if (first || second) {
+      const Expr *rest = first ? sum->b : sum->a, *mul = peel_product(g, rest);
+      g->acc = first ? sum->a : sum->b;
+      if (mul) {
+        const Expr *x = peel_operand(g, mul->a), *y = peel_operand(g, mul->b);
+        if (x) place_operand(g, x);
+        if (y) place_operand(g, y);
+        return !g->failed;
+      }
+      if (g->failed) return false;
+      Diag *d = MISMATCH(g, E_GEMM_OPERAND, rest->loc, "`%s` is accumulated, but vta.gemm accumulates a product",
+                         expr_text(g->p.cx, rest));
+      diag_help(d, "a sum without a product runs on the ALU: `%s.alu();`", buffer_stage(g->n->store->buffer));
+      return false;
+    }
+  }
+  Diag *d = MISMATCH(g, E_GEMM_OPERAND, v->loc, "`%s` is tensorized, but it is not a sum of products",
+                     buffer_stage(g->n->store->buffer));
+  diag_help(d, "vta.gemm computes `sum[.., r: vta.block_in](int32(inp[.., r]) * int32(wgt[.., r]))`; what is done with "
+               "the sum belongs in a stage of its own, with `.alu()`");
+  return false;
+}
+
+// ---- the loops -------------------------------------------------------------------------------------------------------
+
+// Cuts loops that run across tile borders in one of the three indices.
+static void cut_loops(Gemm *g) {
+  const VtaTarget *v = g->p.vta;
+  for (int k = 0; k < g->n->nloops; k++) {
+    const Var *var = g->n->loops[k].var;
+    int64_t extent = g->n->loops[k].extent;
+    int64_t cut = nest_tile_cut(affine_coef(&g->a, var), extent, v->acc.tile);
+    if (cut <= 0 && g->acc && affine_coef(&g->a, var) % v->acc.tile == 0)
+      cut = nest_tile_cut(affine_coef(&g->i, var), extent, v->inp.cols);
+    if (cut <= 0) continue;
+    nest_split(&g->p, g->n, k, cut);
+    g->a = nest_linear(&g->p, g->n, g->n->store->buffer, g->n->index);
+    if (g->acc) { // the loads were rebuilt with the value
+      Gemm fresh = *g;
+      fresh.inp = fresh.wgt = fresh.acc = NULL;
+      match_value(&fresh);
+      g->acc = fresh.acc, g->inp = fresh.inp, g->wgt = fresh.wgt;
+      g->i = nest_linear(&g->p, g->n, g->inp->buffer, g->inp->args);
+      g->w = nest_linear(&g->p, g->n, g->wgt->buffer, g->wgt->args);
+    }
+  }
+}
+
+// Which part of the tile a loop runs over, from its coefficient in acc (and inp, wgt if that is none).
+static GemmAxis axis_of(const Gemm *g, const Var *v) {
+  const VtaTarget *t = g->p.vta;
+  int64_t a = affine_coef(&g->a, v), i = affine_coef(&g->i, v), w = affine_coef(&g->w, v);
+  if (a % t->acc.tile == 0 && i % t->inp.tile == 0 && w % t->wgt.tile == 0) return AXIS_TILE;
+  if (a % t->acc.tile == 0) return a == 0 ? AXIS_R : AXIS_BAD;
+  return a > 0 && a < t->acc.cols ? AXIS_J : a > 0 && a % t->acc.cols == 0 ? AXIS_B : AXIS_BAD;
+}
+
+static void wrong_coefficient(Gemm *g, const NestLoop *l, GemmAxis axis, const Expr *load, int64_t is, int64_t want) {
+  const Buffer *b = load->buffer;
+  Diag *d = MISMATCH(g, E_GEMM_OPERAND, load->loc,
+                     "`%s` is read in steps of %lld along `%s`, but vta.gemm steps by %lld there", buffer_stage(b),
+                     (long long)is, l->var->name ? l->var->name : "?", (long long)want);
+  diag_note(d, "`%s` runs over %s (`%s`, %s): the coefficient of `%s` in the linear index of `%s` must be %lld",
+            l->var->name, axis_role[axis], axis_name[axis], axis_const[axis], l->var->name,
+            expr_text(g->p.cx, load), (long long)want);
+  diag_help(d, "%s has elements [%s, %s]: reorder its axes, or the operand's",
+            b->scope->name, b->scope == &g->p.vta->wgt ? "j" : "b", "r");
+}
+
+// Checks one loop and counts it to its axis.
+static void match_loop(Gemm *g, const NestLoop *l) {
+  const VtaTarget *t = g->p.vta;
+  int64_t a = affine_coef(&g->a, l->var), i = affine_coef(&g->i, l->var), w = affine_coef(&g->w, l->var);
+  GemmAxis axis = axis_of(g, l->var);
+  if (axis == AXIS_TILE) return;
+  if (axis == AXIS_BAD) {
+    MISMATCH(g, E_GEMM_SHAPE, l->loc, "loop `%s` steps by %lld elements of `%s`, which is neither inside a tile nor "
+                                      "whole tiles of %lld",
+             l->var->name, (long long)a, buffer_stage(g->n->store->buffer), (long long)t->acc.tile);
+    return;
+  }
+  int64_t unit = axis == AXIS_B ? a / t->acc.cols : axis == AXIS_J ? a : i ? i : w;
+  if (g->acc) {
+    int64_t want_i = axis == AXIS_J ? 0 : axis == AXIS_B ? unit * t->inp.cols : unit;
+    int64_t want_w = axis == AXIS_B ? 0 : axis == AXIS_J ? unit * t->wgt.cols : unit;
+    if (i != want_i) wrong_coefficient(g, l, axis, g->inp, i, want_i);
+    if (w != want_w) wrong_coefficient(g, l, axis, g->wgt, w, want_w);
+  }
+  g->lane[axis]++;
+  g->covered[axis] *= l->extent;
+}
+
+// The loops of an axis, sorted by step, must count through it without gaps.
+static bool axis_dense(const Gemm *g, GemmAxis axis, int64_t extent) {
+  int64_t reached = 1;
+  for (int found = 1; found;) {
+    found = 0;
+    for (int k = 0; k < g->n->nloops && !found; k++) {
+      const Var *v = g->n->loops[k].var;
+      if (axis_of(g, v) != axis) continue;
+      int64_t a = affine_coef(&g->a, v);
+      int64_t unit = axis == AXIS_B ? a / g->p.vta->acc.cols : axis == AXIS_J ? a : affine_coef(&g->i, v);
+      if (unit == reached) {
+        reached *= g->n->loops[k].extent;
+        found = 1;
+      }
+    }
+  }
+  return reached == extent;
+}
+
+static bool loop_is_outside(const Gemm *g, const Var **found, int64_t tile, const Affine *a) {
+  for (size_t k = 0; g->p.outer && k < g->p.outer->len; k++) {
+    const Var *v = g->p.outer->data[k].var;
+    if (affine_coef(a, v) % tile == 0) continue;
+    *found = v;
+    return true;
+  }
+  return false;
+}
+
+// Every axis must be covered exactly.
+static void match_extents(Gemm *g) {
+  const VtaTarget *t = g->p.vta;
+  const int64_t want[3] = {t->acc.rows, t->acc.cols, t->inp.cols};
+  for (int x = AXIS_B; x <= (g->acc ? AXIS_R : AXIS_J); x++) {
+    if (g->covered[x] == want[x] && axis_dense(g, x, want[x])) continue;
+    const char *stage = buffer_stage(g->n->store->buffer);
+    const Var *outside = NULL;
+    Diag *d;
+    if (g->covered[x] == want[x])
+      d = MISMATCH(g, E_GEMM_SHAPE, g->n->store->loc, "the loops over `%s` of `%s` leave gaps in %s", axis_name[x],
+                   stage, axis_role[x]);
+    else
+      d = MISMATCH(g, E_GEMM_SHAPE, g->n->store->loc, "axis `%s` of `%s` has extent %lld inside the tensorized nest, "
+                                                      "but vta.gemm needs %lld",
+                   axis_name[x], stage, (long long)g->covered[x], (long long)want[x]);
+    diag_here(d, "expected %s = %lld: %s", axis_const[x], (long long)want[x], axis_role[x]);
+    if (loop_is_outside(g, &outside, t->acc.tile, &g->a) ||
+        (g->acc && loop_is_outside(g, &outside, t->inp.tile, &g->i)))
+      diag_help(d, "loop `%s` stands outside: tensorize at it, or reorder it inwards", outside->name);
+    else
+      diag_help(d, "give `%s` the axis `%s: %s`, whole and innermost", stage, axis_name[x], axis_const[x]);
+  }
+}
+
+// What remains of an index besides the lanes must be whole tiles.
+static void match_base(Gemm *g, const Affine *a, const Buffer *b, Loc loc) {
+  int64_t tile = b->scope->tile;
+  if (a->constant % tile)
+    MISMATCH(g, E_GEMM_OPERAND, loc, "`%s` starts %lld elements into a tile of %lld", buffer_stage(b),
+             (long long)floor_mod(a->constant, tile), (long long)tile);
+  for (int k = 0; k < a->nterms; k++) {
+    const Expr *atom = a->terms[k].atom;
+    bool lanes = false; // what the tile covers must not stand in a part that stays
+    for (int l = 0; l < g->n->nloops; l++)
+      lanes |= atom->kind != EXPR_VAR && axis_of(g, g->n->loops[l].var) != AXIS_TILE &&
+               expr_uses_var(atom, g->n->loops[l].var);
+    if (a->terms[k].coef % tile == 0 && !lanes) continue;
+    bool own = false;
+    for (int l = 0; l < g->n->nloops; l++) own |= atom->kind == EXPR_VAR && atom->var == g->n->loops[l].var;
+    if (!own)
+      MISMATCH(g, E_GEMM_OPERAND, loc, "`%s` is accessed at `%s`, which moves it by parts of a tile", buffer_stage(b),
+               expr_text(g->p.cx, atom));
+  }
+}
+
+// ---- the result ------------------------------------------------------------------------------------------------------
+
+// An affine index without the loops that the tile covers, as a tile reference.
+static const Expr *tile_ref(const Gemm *g, const Buffer *b, Affine a, Loc loc) {
+  for (int k = 0; k < g->n->nloops; k++)
+    if (axis_of(g, g->n->loops[k].var) != AXIS_TILE) a = affine_without(g->p.cx, &a, g->n->loops[k].var);
+  return expr_at(g->p.cx, expr_ref(g->p.cx, b, nest_tile_expr(&g->p, &a, b->scope->tile)), loc);
+}
+
+static const Stmt *gemm_stmt(const Gemm *g) {
+  Ctx *cx = g->p.cx;
+  const Expr *args[3] = {tile_ref(g, g->n->store->buffer, g->a, g->n->store->loc)};
+  uint64_t which = 0;
+  for (int k = 0; k < g->n->nloops; k++)
+    if (axis_of(g, g->n->loops[k].var) == AXIS_TILE) which |= UINT64_C(1) << k;
+  if (g->acc) {
+    args[1] = tile_ref(g, g->inp->buffer, g->i, g->inp->loc);
+    args[2] = tile_ref(g, g->wgt->buffer, g->w, g->wgt->loc);
+  }
+  const Stmt *s = stmt_intrin(cx, vta_op(g->p.vta, g->acc ? VTA_GEMM : VTA_RESET), g->acc ? 3 : 1, args, NULL);
+  return nest_wrap(&g->p, g->n, which, stmt_placed(cx, s, g->n->store->loc, g->p.region->why));
+}
+
+// The accumulator's memory and type.
+static bool match_target(Gemm *g) {
+  const Buffer *b = g->n->store->buffer;
+  if (b->scope != &g->p.vta->acc) {
+    Diag *d = MISMATCH(g, E_GEMM_OPERAND, g->n->store->loc, "`%s` is tensorized, but lives in %s memory",
+                       buffer_stage(b), b->scope->name);
+    diag_here(d, "vta.gemm writes vta.acc only");
+    diag_help(d, "`%s.set_scope(vta.acc);`", buffer_stage(b));
+    return false;
+  }
+  if (b->type == DT_I32) return true;
+  MISMATCH(g, E_GEMM_TYPE, g->n->store->loc, "`%s` is %s, but vta.gemm accumulates in int32", buffer_stage(b),
+           dtype_name(b->type));
+  return false;
+}
+
+// One nest of a region. NULL when refused (reported).
+static const Stmt *lower_nest(Tensorize *t, const Stmt *region, const Stmt *s) {
+  Gemm g = {.p = {t->pc->cx, t->vta, region, "tensorize", &t->ranges}, .covered = {1, 1, 1}};
+  const char *why;
+  const Stmt *at;
+  int64_t zero;
+  g.n = nest_of(&g.p, s, &why, &at);
+  if (!g.n) {
+    Diag *d = MISMATCH(&g, at->kind == STMT_IF ? E_GUARD : E_GEMM_SHAPE, at->loc,
+                       "there is %s inside the nest that vta.gemm should replace", why);
+    if (at->kind == STMT_IF) diag_help(d, "choose tile sizes that divide the extents");
+    return NULL;
+  }
+  nest_unfuse(&g.p, g.n);
+  if (g.n->nloops > 60) MISMATCH(&g, E_GEMM_SHAPE, s->loc, "the nest has %d loops", g.n->nloops);
+  if (g.failed || !match_target(&g)) return NULL;
+  g.a = nest_linear(&g.p, g.n, g.n->store->buffer, g.n->index);
+  bool reset = expr_is_int(g.n->value, &zero);
+  if (reset && zero != 0)
+    MISMATCH(&g, E_GEMM_OPERAND, g.n->value->loc, "`%s` starts at %lld, but a vta.gemm sum starts at 0",
+             buffer_stage(g.n->store->buffer), (long long)zero);
+  if (g.failed || (!reset && !match_value(&g))) return NULL;
+  if (!reset) {
+    g.i = nest_linear(&g.p, g.n, g.inp->buffer, g.inp->args);
+    g.w = nest_linear(&g.p, g.n, g.wgt->buffer, g.wgt->args);
+  }
+  cut_loops(&g);
+  for (int k = 0; k < g.n->nloops; k++) match_loop(&g, &g.n->loops[k]);
+  if (!g.failed) match_extents(&g);
+  match_base(&g, &g.a, g.n->store->buffer, g.n->store->loc);
+  if (!reset) match_base(&g, &g.i, g.inp->buffer, g.inp->loc);
+  if (!reset) match_base(&g, &g.w, g.wgt->buffer, g.wgt->loc);
+  return g.failed ? NULL : gemm_stmt(&g);
+}
+
+// The nests of a region: one, or an init and an update in a sequence, perhaps inside common loops.
+static const Stmt *lower_region(Tensorize *t, const Stmt *region, const Stmt *s) {
+  const Stmt *in = s;
+  while (in->kind == STMT_FOR) in = in->body;
+  if (in->kind != STMT_SEQ) {
+    const Stmt *out = lower_nest(t, region, s);
+    if (!out) t->failed = true;
+    return out ? out : s;
+  }
+  if (s->kind == STMT_SEQ) {
+    const Stmt **out = NEW_ARRAY(t->pc->cx->arena, const Stmt *, s->nchildren + 1);
+    for (int i = 0; i < s->nchildren; i++) out[i] = lower_region(t, region, s->children[i]);
+    return stmt_seq(t->pc->cx, s->nchildren, out);
+  }
+  int64_t lo, hi, extent;
+  bool known = expr_is_int(s->extent, &extent) && expr_bounds(&t->ranges, s->min, &lo, &hi);
+  if (known) ranges_push(t->pc->cx, &t->ranges, s->var, lo, hi + extent - 1);
+  const Stmt *body = lower_region(t, region, s->body);
+  if (known) ranges_pop(&t->ranges);
+  return stmt_placed(t->pc->cx, stmt_for(t->pc->cx, s->var, s->min, s->extent, s->for_kind, body), s->loc, s->why);
+}
+
+static const Stmt *walk(void *self, const Stmt *s) {
+  Tensorize *t = self;
+  int64_t lo, hi, extent;
+  if (s->kind == STMT_INTRIN && is_vta(s->intrin, VTA_TENSORIZE)) return lower_region(t, s, s->body);
+  bool loop = s->kind == STMT_FOR && expr_is_int(s->extent, &extent) && expr_bounds(&t->ranges, s->min, &lo, &hi);
+  if (loop) ranges_push(t->pc->cx, &t->ranges, s->var, lo, hi + extent - 1);
+  s = stmt_rebuild(t->pc->cx, s, walk, NULL, t);
+  if (loop) ranges_pop(&t->ranges);
+  return s;
+}
+
+Func *pass_tensorize(PassCtx *pc, const Func *f) {
+  Tensorize t = {.pc = pc, .vta = pc->vta ? pc->vta : vta_of(f->target)};
+  const Stmt *body = t.vta ? walk(&t, f->body) : f->body;
+  return t.failed ? NULL : func_with_body(pc->cx, f, body);
+}

@@ -4,8 +4,8 @@
 // when code is first wanted, so that the rest of tetc starts without LLVM (libtetc_llvm_backend.so; with
 // -Dllvm_static=true it is linked in and llvm_backend_load() cannot fail).
 //
-// The kernel is a C function  int NAME(const T *input..., T *output...);  that returns 0, 1 (out of memory) or
-// 2 (the accelerator failed; outputs are undefined). Buffers are dense, row-major and do not overlap; bool is one byte 0
+// The kernel is a C function  int NAME(const T *input..., T *output...);  that returns 0, 1 (out of memory),
+// 2 (the accelerator failed) or 3 (an index read from data is out of range); unless 0, outputs are undefined. Buffers are dense, row-major and do not overlap; bool is one byte 0
 // or 1, float16 is its bits. Beside it stands  int NAME__packed(void **params).
 // An object refers to: VTA* (upstream's vta/runtime.h) when the kernel uses the accelerator; malloc-family and libm
 // functions; GOMP_parallel and omp_get_* when a loop is parallel.
@@ -44,13 +44,15 @@ typedef struct LlvmBackend {
   void (*targets)(Text *out);
 } LlvmBackend;
 
-// load.c: finds and loads the back end once (later calls are cheap). NULL with *error (static text or allocated in no
-// arena: valid forever) when there is none. Looked for in $TETC_LLVM_BACKEND, beside the running binary, in the build tree's
+// load.c: finds and loads the back end once (later calls are cheap). NULL with *error (valid until the next call)
+// when there is none. Looked for in $TETC_LLVM_BACKEND, beside the running binary, in the build tree's
 // src/backend_llvm beside it, in ../lib/tetc beside it, and in the directory it was installed to.
 const LlvmBackend *llvm_backend_load(const char **error);
 
 // header.c: the C header that declares the kernels. Needs no LLVM.
 void llvm_header(Ctx *cx, const Func *const *funcs, int nfuncs, const char *guard_hint, Text *out);
+
+bool llvm_name_is_reserved(const char *name); // C's and C++'s keywords, main, and the like
 
 // link.c: makes a shared library of an object file by the system's C compiler ($CC, cc; TRIPLE-gcc for another triple).
 // `extra`: nextra further arguments (libraries). Reports E0502 and returns false when that fails.

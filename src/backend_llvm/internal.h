@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: Apache-2.0
+// The part of the back end that knows LLVM. One Gen emits one module; expr.c, stmt.c, vta_calls.c append to it.
+#ifndef TETC_LLVM_INTERNAL_H
+#define TETC_LLVM_INTERNAL_H
+
+#include "backend_llvm/llvm.h"
+
+#include <llvm-c/Core.h>
+#include <llvm-c/Target.h>
+#include <llvm-c/TargetMachine.h>
+
+// What code is made for.
+typedef struct Machine {
+  LLVMTargetMachineRef tm;
+  LLVMTargetDataRef layout;
+  char *triple, *cpu, *features; // LLVMDisposeMessage
+} Machine;
+
+// What is known of a variable or buffer while a kernel is emitted.
+typedef struct Place {
+  const void *key;     // the Var or Buffer
+  LLVMValueRef value;  // Var: its i64; Buffer: the pointer through which the CPU reaches it (may be NULL: not used)
+  LLVMValueRef handle; // Buffer that VTA touches: what VTABufferAlloc gave
+  LLVMValueRef slot;   // the same, in memory, for the clean-up
+  LLVMValueRef tbaa;   // Buffer: the access tag; buffers never overlap, so each is an alias class of its own
+  int64_t min, extent; // Var of a loop with constant bounds; extent 0: not known
+  bool by_vta, by_cpu, allocated;
+} Place;
+
+// Pointer -> Place. Only looked up, never walked.
+typedef struct Places {
+  Arena *arena;
+  Place **table; // open addressing; size is a power of two
+  size_t len, size;
+} Places;
+Place *place_of(Places *p, const void *key); // made when new
+
+// The function that is being emitted: the kernel, or the body of a parallel loop.
+typedef struct Frame {
+  LLVMValueRef fn;
+  LLVMBasicBlockRef allocas; // first block: allocas only, ends in a branch to the next one
+  LLVMBasicBlockRef cleanup; // frees and returns
+  LLVMValueRef status;       // i32 *: 0, or the first failure's number
+  LLVMValueRef command;      // VTATLSCommandHandle(); NULL when VTA is not used here
+  bool outlined;             // in a parallel region: status is shared by threads
+} Frame;
+
+typedef struct Gen {
+  Ctx *cx;
+  const char *cpu, *features; // of the target, for function attributes
+  bool native_half;           // float16 conversions are instructions
+  bool parallel;              // an OpenMP runtime may be called
+  LLVMContextRef c;
+  LLVMModuleRef m;
+  LLVMBuilderRef b;
+  LLVMTypeRef i1, i8, i16, i32, i64, f16, f32, f64, ptr, none, size; // size: size_t of the target
+  unsigned md_tbaa, md_loop;
+  LLVMMetadataRef tbaa_root;
+
+  const Func *f;
+  const char *name; // of the kernel in the module
+  Places places;
+  Ranges ranges; // of the loop variables in scope
+  Frame *frame;
+  Place zeros; // the buffer of zeros; its handle is NULL when there is none
+  const struct UopMode *uop_mode; // in the function of a micro-op kernel; else NULL
+  int serial;         // numbers private functions
+  int depth;          // of recursion
+  bool failed;        // reported; emission goes on with undefined values to the end
+} Gen;
+
+// gen.c: the module, and small things everybody needs
+void gen_open(Gen *g, Ctx *cx, const Machine *mc); // mc must outlive g
+void gen_close(Gen *g);
+LLVMTypeRef gen_value_type(Gen *g, DType t);  // in registers: bool i1, float16 as float
+LLVMTypeRef gen_memory_type(Gen *g, DType t); // in memory: bool i8, float16 i16
+LLVMValueRef gen_i32(Gen *g, int64_t v);
+LLVMValueRef gen_i64(Gen *g, int64_t v);
+LLVMBasicBlockRef gen_block(Gen *g, const char *name); // appended to the current function
+void gen_at(Gen *g, LLVMBasicBlockRef b);              // emission goes on there
+LLVMValueRef gen_alloca(Gen *g, LLVMTypeRef t, unsigned align, const char *name);
+// Calls an external function, declared at need. `types` is its prototype by letters, result first: v(oid), p(ointer),
+// i(nt32), l(int64), z (size_t), f(loat), d(ouble).
+LLVMValueRef gen_call(Gen *g, const char *name, const char *types, LLVMValueRef *args);
+LLVMValueRef gen_intrinsic(Gen *g, const char *name, LLVMTypeRef *over, unsigned nover, LLVMValueRef *args, unsigned n);
+LLVMValueRef gen_function(Gen *g, const char *name, LLVMTypeRef type, bool exported); // with the target's attributes
+void gen_attribute(Gen *g, LLVMValueRef fn, unsigned where, const char *name, uint64_t value);
+void gen_fail_if(Gen *g, LLVMValueRef cond, int status); // to the clean-up with that status, if cond
+void gen_set_status(Gen *g, int status);
+bool gen_deeper(Gen *g, Loc loc); // recursion guard: false (reported) when too deep; else pair with g->depth--
+
+// kernel.c
+bool gen_kernel(Gen *g, const Func *f, const char *name); // false: reported
+
+// expr.c
+LLVMValueRef gen_expr(Gen *g, const Expr *e);
+LLVMValueRef gen_address(Gen *g, const Buffer *b, const Expr **args);
+void gen_store_value(Gen *g, const Buffer *b, const Expr **args, LLVMValueRef v);
+
+// scalar.c: operators on values in registers
+LLVMValueRef gen_binary(Gen *g, BinOp op, DType t, LLVMValueRef a, LLVMValueRef b, bool nonneg); // nonneg: a >= 0
+LLVMValueRef gen_unary(Gen *g, UnOp op, DType t, LLVMValueRef a);
+LLVMValueRef gen_math(Gen *g, MathFn fn, DType t, LLVMValueRef a, LLVMValueRef b);
+LLVMValueRef gen_cast(Gen *g, DType to, DType from, LLVMValueRef a);
+LLVMValueRef gen_from_memory(Gen *g, DType t, LLVMValueRef v); // of memory type -> of value type
+LLVMValueRef gen_to_memory(Gen *g, DType t, LLVMValueRef v);
+
+// stmt.c
+void gen_stmt(Gen *g, const Stmt *s);
+// A loop `for i = from; i < to` around what body(self, i) emits; the caller knows that it runs at least once.
+typedef void LoopBody(Gen *g, void *self, LLVMValueRef i);
+void gen_loop(Gen *g, LLVMValueRef from, LLVMValueRef to, const char *hint, LoopBody *body, void *self);
+bool gen_is_outlined(Gen *g, const Stmt *s); // a parallel loop that becomes a function of its own
+
+// frame.c: memory of a function
+typedef struct FrameMemory FrameMemory;
+FrameMemory *frame_allocate(Gen *g, const Stmt *body); // places of the host buffers allocated in body
+void frame_release(Gen *g, FrameMemory *fm);           // in the clean-up block
+void frame_vta_buffer(Gen *g, Place *p, int64_t bytes, const char *name); // sets handle, slot and, if by_cpu, value
+void frame_vta_free(Gen *g, Place *p);
+int64_t frame_bytes(Gen *g, const Buffer *b); // reports what does not fit the host's address space
+
+// vta_calls.c
+void gen_vta(Gen *g, const Stmt *s);
+int64_t gen_vta_zero_bytes(const Func *f); // size of the buffer of zeros that f needs; 0: none
+
+// machine.c
+bool machine_open(Ctx *cx, const LlvmOptions *opt, bool jit, Machine *out); // reports E0501
+void machine_close(Machine *m);
+bool machine_optimize(Ctx *cx, const Machine *mc, LLVMModuleRef m, int level);
+void machine_targets(Text *out);
+
+// module.c: emits and verifies kernels; a name other than NULL replaces the function's own
+bool module_build(Gen *g, const Func *const *funcs, int nfuncs, const char *name);
+const LlvmBackend *tetc_llvm_backend(void); // the module's one exported symbol
+
+// symbols.c: what generated code may call in the host's libraries
+extern const LlvmSymbol host_symbols[];
+extern const int host_symbol_count;
+
+// jit.c
+bool jit_compile(Ctx *cx, const Func *f, const LlvmOptions *opt, int nsymbols, const LlvmSymbol *symbols,
+                 void **handle, LlvmEntry **entry);
+void jit_free(void *handle);
+
+#endif

@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: Apache-2.0
+// A kernel compiled into this process: an object in memory, placed and linked by LLVM's LLJIT.
+#include "backend_llvm/internal.h"
+
+#include <dlfcn.h>
+#include <llvm-c/LLJIT.h>
+#include <string.h>
+
+static bool jit_error(Ctx *cx, const Func *f, LLVMErrorRef err) {
+  if (!err) return true;
+  char *why = LLVMGetErrorMessage(err);
+  diag_note(diag_report(cx->diags, E_BACKEND, f->loc, "`%s` cannot be compiled into this process", f->name), "%s", why);
+  LLVMDisposeErrorMessage(why);
+  return false;
+}
+
+// ---- the OpenMP runtime: loaded when the first parallel loop comes -----------------------------------------------------
+
+static const char *const omp_names[] = {"GOMP_parallel", "omp_get_num_threads", "omp_get_thread_num"};
+enum { OMP_COUNT = 3 };
+
+static bool note_parallel(void *self, const Stmt *s) {
+  *(bool *)self |= s->kind == STMT_FOR && s->for_kind == FOR_PARALLEL;
+  return !*(bool *)self;
+}
+
+static bool no_expr(void *self, const Expr *e) {
+  (void)self, (void)e;
+  return false;
+}
+
+// False: the kernel has no parallel loop, or there is no OpenMP runtime; then such loops run on one thread.
+static bool find_openmp(const Func *f, LlvmSymbol out[OMP_COUNT]) {
+  static const char *const libraries[] = {"libgomp.so.1", "libomp.so.5", "libomp.so"};
+  bool wanted = false;
+  stmt_visit(f->body, note_parallel, no_expr, &wanted);
+  for (size_t l = 0; wanted && l < sizeof libraries / sizeof *libraries; l++) {
+    void *lib = dlopen(libraries[l], RTLD_NOW | RTLD_LOCAL); // never closed: its threads live on
+    int found = 0;
+    for (int i = 0; lib && i < OMP_COUNT; i++) {
+      void *at = dlsym(lib, omp_names[i]);
+      out[i].name = omp_names[i];
+      memcpy(&out[i].address, &at, sizeof at);
+      found += at != NULL;
+    }
+    if (found == OMP_COUNT) return true;
+  }
+  return false;
+}
+
+// ---- linking -----------------------------------------------------------------------------------------------------------
+
+typedef struct SymbolList {
+  LLVMOrcLLJITRef jit;
+  VEC(LLVMOrcCSymbolMapPair) pairs;
+} SymbolList;
+
+static void add_symbols(Ctx *cx, SymbolList *l, int n, const LlvmSymbol *symbols) {
+  for (int i = 0; i < n; i++) {
+    LLVMOrcCSymbolMapPair p = {.Name = LLVMOrcLLJITMangleAndIntern(l->jit, symbols[i].name)};
+    p.Sym.Address = (LLVMOrcExecutorAddress)(uintptr_t)symbols[i].address;
+    p.Sym.Flags.GenericFlags = LLVMJITSymbolGenericFlagsExported | LLVMJITSymbolGenericFlagsCallable;
+    VEC_PUSH(cx->arena, l->pairs, p);
+  }
+}
+
+static bool add_process(Ctx *cx, const Func *f, LLVMOrcLLJITRef jit) {
+#if TETC_LLVM_MAJOR < 17 // later ones do it by themselves
+  LLVMOrcDefinitionGeneratorRef gen;
+  LLVMErrorRef err =
+    LLVMOrcCreateDynamicLibrarySearchGeneratorForProcess(&gen, LLVMOrcLLJITGetGlobalPrefix(jit), NULL, NULL);
+  if (!jit_error(cx, f, err)) return false;
+  LLVMOrcJITDylibAddGenerator(LLVMOrcLLJITGetMainJITDylib(jit), gen);
+#else
+  (void)cx, (void)f, (void)jit;
+#endif
+  return true;
+}
+
+typedef struct Symbols {
+  int n;
+  const LlvmSymbol *list;
+} Symbols;
+
+// Takes over the object.
+static bool link_object(Ctx *cx, const Func *f, LLVMOrcLLJITRef jit, LLVMMemoryBufferRef object, const Symbols *sets,
+                        int nsets, LlvmEntry **entry) {
+  SymbolList l = {.jit = jit};
+  LLVMOrcJITDylibRef main_lib = LLVMOrcLLJITGetMainJITDylib(jit);
+  for (int i = 0; i < nsets; i++) add_symbols(cx, &l, sets[i].n, sets[i].list);
+  LLVMOrcMaterializationUnitRef mu = LLVMOrcAbsoluteSymbols(l.pairs.data, l.pairs.len);
+  LLVMErrorRef err = LLVMOrcJITDylibDefine(main_lib, mu);
+  if (err) LLVMOrcDisposeMaterializationUnit(mu);
+  if (!jit_error(cx, f, err) || !add_process(cx, f, jit)) {
+    LLVMDisposeMemoryBuffer(object);
+    return false;
+  }
+  LLVMOrcExecutorAddress at;
+  if (!jit_error(cx, f, LLVMOrcLLJITAddObjectFile(jit, main_lib, object))) return false;
+  if (!jit_error(cx, f, LLVMOrcLLJITLookup(jit, &at, "tetc_kernel__packed"))) return false;
+  *entry = (LlvmEntry *)(uintptr_t)at;
+  return true;
+}
+
+// NULL: reported.
+static LLVMMemoryBufferRef make_object(Ctx *cx, const Func *f, const LlvmOptions *opt, const Machine *mc, bool parallel) {
+  Gen g;
+  LLVMMemoryBufferRef object = NULL;
+  char *why = NULL;
+  gen_open(&g, cx, mc);
+  LLVMContextSetDiscardValueNames(g.c, true);
+  g.parallel = parallel;
+  if (module_build(&g, &f, 1, "tetc_kernel") && machine_optimize(cx, mc, g.m, opt->opt_level) &&
+      LLVMTargetMachineEmitToMemoryBuffer(mc->tm, g.m, LLVMObjectFile, &why, &object)) {
+    diag_note(diag_report(cx->diags, E_BACKEND, f->loc, "LLVM could not compile `%s`", f->name), "%s", why);
+    LLVMDisposeMessage(why);
+    object = NULL;
+  }
+  if (g.failed && object) {
+    LLVMDisposeMemoryBuffer(object);
+    object = NULL;
+  }
+  gen_close(&g);
+  return object;
+}
+
+bool jit_compile(Ctx *cx, const Func *f, const LlvmOptions *opt, int nsymbols, const LlvmSymbol *symbols,
+                 void **handle, LlvmEntry **entry) {
+  Machine mc;
+  LlvmSymbol omp[OMP_COUNT];
+  LlvmOptions host = *opt;
+  host.triple = NULL;
+  bool parallel = find_openmp(f, omp), ok = false;
+  LLVMMemoryBufferRef object = machine_open(cx, &host, true, &mc) ? make_object(cx, f, opt, &mc, parallel) : NULL;
+  LLVMOrcLLJITRef jit = NULL;
+  if (object) {
+    if (jit_error(cx, f, LLVMOrcCreateLLJIT(&jit, NULL))) {
+      Symbols sets[] = {{host_symbol_count, host_symbols}, {nsymbols, symbols}, {OMP_COUNT, omp}};
+      ok = link_object(cx, f, jit, object, sets, parallel ? 3 : 2, entry);
+    } else LLVMDisposeMemoryBuffer(object);
+  }
+  machine_close(&mc);
+  if (!ok && jit) jit_free(jit), jit = NULL;
+  *handle = jit;
+  return ok;
+}
+
+void jit_free(void *handle) {
+  if (!handle) return;
+  LLVMErrorRef err = LLVMOrcDisposeLLJIT(handle);
+  if (err) LLVMConsumeError(err);
+}

@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: Apache-2.0
+// Target machines, and the passes that run for each level.
+#include "backend_llvm/internal.h"
+
+#include <llvm-c/Error.h>
+#include <llvm-c/Transforms/PassBuilder.h>
+#include <string.h>
+
+// The architectures that this LLVM was built with and we start on demand: only the one asked for costs time.
+typedef struct Arch {
+  const char *prefixes; // of triples, space-separated
+  const char *example;
+  void (*start)(void);
+} Arch;
+
+#define START(T)                    \
+  static void start_##T(void) {     \
+    LLVMInitialize##T##TargetInfo(); \
+    LLVMInitialize##T##Target();     \
+    LLVMInitialize##T##TargetMC();   \
+    LLVMInitialize##T##AsmPrinter(); \
+  }
+#ifdef TETC_LLVM_X86
+START(X86)
+#endif
+#ifdef TETC_LLVM_AARCH64
+START(AArch64)
+#endif
+#ifdef TETC_LLVM_ARM
+START(ARM)
+#endif
+
+static const Arch archs[] = {
+#ifdef TETC_LLVM_X86
+  {"x86_64 i386 i486 i586 i686 amd64", "x86_64-linux-gnu", start_X86},
+#endif
+#ifdef TETC_LLVM_AARCH64
+  {"aarch64 arm64", "aarch64-linux-gnu", start_AArch64},
+#endif
+#ifdef TETC_LLVM_ARM
+  {"armv7 armv8 arm- armv6 thumbv7", "armv7a-linux-gnueabihf", start_ARM},
+#endif
+  {NULL, NULL, NULL}};
+
+static bool triple_is(const char *triple, const char *prefixes) {
+  for (const char *p = prefixes; *p;) {
+    size_t n = strcspn(p, " ");
+    if (!strncmp(triple, p, n)) return true;
+    p += n + (p[n] == ' ');
+  }
+  return false;
+}
+
+// The host's own architecture may be none of the above; LLVM's native target serves it.
+static void start_native(void) {
+  LLVMInitializeNativeTarget();
+  LLVMInitializeNativeAsmPrinter();
+}
+
+static bool start_target(const char *triple, bool host) {
+  for (const Arch *a = archs; a->prefixes; a++) {
+    if (!triple_is(triple, a->prefixes)) continue;
+    a->start();
+    return true;
+  }
+  if (host) start_native();
+  return host;
+}
+
+void machine_targets(Text *out) {
+  char *host = LLVMGetDefaultTargetTriple();
+  text_add(out, "%-28s this machine\n", host);
+  for (const Arch *a = archs; a->prefixes; a++) text_add(out, "%-28s triples that start with: %s\n", a->example, a->prefixes);
+  LLVMDisposeMessage(host);
+}
+
+static bool report_target(Ctx *cx, const char *triple, char *why) {
+  Text list = {.arena = cx->arena};
+  machine_targets(&list);
+  if (list.len) list.data[--list.len] = 0;
+  Diag *d = diag_report(cx->diags, E_TARGET_TRIPLE, (Loc){0}, "no host target `%s`", triple);
+  if (why) diag_note(d, "%s", why);
+  diag_help(d, "the targets built in are\n%s", list.data);
+  LLVMDisposeMessage(why);
+  return false;
+}
+
+static LLVMCodeGenOptLevel codegen_level(int level) {
+  return level <= 0 ? LLVMCodeGenLevelNone : level == 1 ? LLVMCodeGenLevelLess :
+         level == 2 ? LLVMCodeGenLevelDefault : LLVMCodeGenLevelAggressive;
+}
+
+// `arm-linux-gnueabihf` alone would be ARMv4 to LLVM; as everywhere in Debian, hard float means ARMv7 with VFPv3.
+static const char *baseline(const char *triple) {
+  return !strncmp(triple, "arm", 3) && strstr(triple, "eabihf") ? "+v7,+vfp3d16" : "";
+}
+
+bool machine_open(Ctx *cx, const LlvmOptions *opt, bool jit, Machine *out) {
+  *out = (Machine){0};
+  char *host = LLVMGetDefaultTargetTriple(), *why = NULL;
+  out->triple = LLVMNormalizeTargetTriple(opt->triple ? opt->triple : host);
+  char *normal = LLVMNormalizeTargetTriple(host);
+  bool is_host = !strcmp(normal, out->triple);
+  LLVMDisposeMessage(host);
+  LLVMDisposeMessage(normal);
+  LLVMTargetRef target;
+  if (!start_target(out->triple, is_host) || LLVMGetTargetFromTriple(out->triple, &target, &why))
+    return report_target(cx, opt->triple ? opt->triple : out->triple, why);
+  bool native = opt->cpu ? !strcmp(opt->cpu, "native") : jit;
+  out->cpu = native ? LLVMGetHostCPUName() : LLVMCreateMessage(opt->cpu ? opt->cpu : "");
+  char *own = native ? LLVMGetHostCPUFeatures() : LLVMCreateMessage(baseline(out->triple));
+  Text features = {.arena = cx->arena};
+  text_add(&features, "%s%s%s", own, *own && opt->features ? "," : "", opt->features ? opt->features : "");
+  LLVMDisposeMessage(own);
+  out->features = LLVMCreateMessage(features.data);
+  out->tm = LLVMCreateTargetMachine(target, out->triple, out->cpu, out->features, codegen_level(opt->opt_level),
+                                    LLVMRelocPIC, jit ? LLVMCodeModelJITDefault : LLVMCodeModelDefault);
+  if (!out->tm) return report_target(cx, out->triple, NULL);
+  out->layout = LLVMCreateTargetDataLayout(out->tm);
+  return true;
+}
+
+void machine_close(Machine *m) {
+  if (m->layout) LLVMDisposeTargetData(m->layout);
+  if (m->tm) LLVMDisposeTargetMachine(m->tm);
+  LLVMDisposeMessage(m->triple);
+  LLVMDisposeMessage(m->cpu);
+  LLVMDisposeMessage(m->features);
+  *m = (Machine){0};
+}
+
+#if TETC_LLVM_MAJOR >= 18
+#define COMBINE "instcombine<no-verify-fixpoint>"
+#else
+#define COMBINE "instcombine"
+#endif
+
+// Loops come rotated, without calls to inline; so a short list does most of what default<O2> does, at a third of its
+// cost: registers, cheap folding, invariants and accumulators out of loops, small loops unrolled, vectors, folding again.
+static const char quick[] = "function(mem2reg,early-cse,simplifycfg)";
+static const char normal[] =
+  "function(sroa,early-cse," COMBINE ",simplifycfg,loop-simplify,lcssa,loop-mssa(licm),loop(indvars,loop-deletion,"
+  "loop-unroll-full),early-cse," COMBINE ",loop-vectorize," COMBINE ",early-cse,simplifycfg,"
+  "slp-vectorizer,loop-mssa(licm),loop-unroll<O2>," COMBINE ",simplifycfg)";
+
+bool machine_optimize(Ctx *cx, const Machine *mc, LLVMModuleRef m, int level) {
+  if (level <= 0) return true;
+  LLVMPassBuilderOptionsRef options = LLVMCreatePassBuilderOptions();
+  LLVMErrorRef err = LLVMRunPasses(m, level == 1 ? quick : level == 2 ? normal : "default<O3>", mc->tm, options);
+  LLVMDisposePassBuilderOptions(options);
+  if (!err) return true;
+  char *why = LLVMGetErrorMessage(err);
+  diag_note(diag_report(cx->diags, E_INTERNAL, (Loc){0}, "LLVM's passes failed"), "%s", why);
+  LLVMDisposeErrorMessage(why);
+  return false;
+}

@@ -1,0 +1,275 @@
+// SPDX-License-Identifier: Apache-2.0
+// Statements. Loops are emitted in their rotated form (test at the end), so that no pass has to turn them.
+#include "backend_llvm/internal.h"
+
+#include <llvm-c/DebugInfo.h>
+#include <string.h>
+
+// ---- loops -----------------------------------------------------------------------------------------------------------
+
+// `!{self, !{hint, true}}` on the back edge.
+static void attach_hint(Gen *g, LLVMValueRef br, const char *hint) {
+  size_t n = strlen(hint);
+  LLVMMetadataRef parts[2] = {LLVMMDStringInContext2(g->c, hint, n)};
+  unsigned nparts = 1;
+  if (strstr(hint, ".enable")) parts[nparts++] = LLVMValueAsMetadata(LLVMConstInt(g->i1, 1, false));
+  LLVMMetadataRef self = LLVMTemporaryMDNode(g->c, NULL, 0);
+  LLVMMetadataRef node[2] = {self, LLVMMDNodeInContext2(g->c, parts, nparts)};
+  LLVMMetadataRef loop = LLVMMDNodeInContext2(g->c, node, 2);
+  LLVMMetadataReplaceAllUsesWith(self, loop);
+  LLVMSetMetadata(br, g->md_loop, LLVMMetadataAsValue(g->c, loop));
+}
+
+void gen_loop(Gen *g, LLVMValueRef from, LLVMValueRef to, const char *hint, LoopBody *body, void *self) {
+  LLVMBasicBlockRef before = LLVMGetInsertBlock(g->b), loop = gen_block(g, "loop");
+  LLVMBuildBr(g->b, loop);
+  gen_at(g, loop);
+  LLVMValueRef i = LLVMBuildPhi(g->b, LLVMTypeOf(from), "i");
+  body(g, self, i);
+  LLVMValueRef next = LLVMBuildNSWAdd(g->b, i, LLVMConstInt(LLVMTypeOf(from), 1, false), "");
+  LLVMBasicBlockRef after = gen_block(g, "after"), latch = LLVMGetInsertBlock(g->b);
+  LLVMValueRef br = LLVMBuildCondBr(g->b, LLVMBuildICmp(g->b, LLVMIntSLT, next, to, ""), loop, after);
+  if (hint) attach_hint(g, br, hint);
+  LLVMValueRef in[2] = {from, next};
+  LLVMBasicBlockRef blocks[2] = {before, latch};
+  LLVMAddIncoming(i, in, blocks, 2);
+  gen_at(g, after);
+}
+
+// Binds the loop's variable and its range around its body.
+static void for_body(Gen *g, void *self, LLVMValueRef i) {
+  const Stmt *s = self;
+  Place *p = place_of(&g->places, s->var), saved = *p;
+  int64_t min, extent, lo, hi, ignored;
+  p->value = i;
+  p->extent = expr_is_int(s->min, &min) && expr_is_int(s->extent, &extent) ? extent : 0;
+  p->min = p->extent ? min : 0;
+  bool known = expr_bounds(&g->ranges, s->min, &lo, &hi) && expr_bounds(&g->ranges, s->extent, &ignored, &extent) &&
+               add_ok(hi, extent - 1, &hi);
+  if (!known) lo = INT64_MIN, hi = INT64_MAX;
+  ranges_push(g->cx, &g->ranges, s->var, lo, hi);
+  gen_stmt(g, s->body);
+  ranges_pop(&g->ranges);
+  *p = saved;
+}
+
+typedef struct FloatReduction {
+  const Var *var;
+  bool found;
+} FloatReduction;
+
+static bool note_float_reduction(void *self, const Stmt *s) {
+  FloatReduction *r = self;
+  if (s->kind != STMT_STORE || !dtype_is_float(s->buffer->type)) return !r->found;
+  bool uses = false;
+  for (int i = 0; i < s->nargs; i++) uses |= expr_uses_var(s->args[i], r->var);
+  r->found |= !uses;
+  return !r->found;
+}
+
+// A forced hint also lets LLVM reorder float additions; without it the order is kept, so a loop that reduces floats
+// gets none.
+static const char *loop_hint(const Stmt *s) {
+  FloatReduction r = {.var = s->var};
+  switch (s->for_kind) {
+  case FOR_UNROLLED: return "llvm.loop.unroll.full";
+  case FOR_VECTORIZED:
+    stmt_visit(s->body, note_float_reduction, NULL, &r);
+    return r.found ? NULL : "llvm.loop.vectorize.enable";
+  case FOR_SERIAL: case FOR_PARALLEL: case FOR_VTHREAD: break;
+  }
+  return NULL;
+}
+
+static void gen_serial_for(Gen *g, const Stmt *s) {
+  int64_t extent;
+  bool known = expr_is_int(s->extent, &extent);
+  if (known && extent <= 0) return;
+  LLVMValueRef from = gen_expr(g, s->min), to = LLVMBuildAdd(g->b, from, gen_expr(g, s->extent), "");
+  LLVMBasicBlockRef skip = NULL;
+  if (!known) {
+    LLVMBasicBlockRef enter = gen_block(g, "enter");
+    skip = gen_block(g, "skip");
+    LLVMBuildCondBr(g->b, LLVMBuildICmp(g->b, LLVMIntSLT, from, to, ""), enter, skip);
+    gen_at(g, enter);
+  }
+  gen_loop(g, from, to, loop_hint(s), for_body, (void *)(uintptr_t)s);
+  if (!skip) return;
+  LLVMBuildBr(g->b, skip);
+  gen_at(g, skip);
+}
+
+// ---- parallel loops --------------------------------------------------------------------------------------------------
+
+static bool note_intrin(void *self, const Stmt *s) {
+  *(bool *)self |= s->kind == STMT_INTRIN;
+  return !*(bool *)self;
+}
+
+// VTA calls belong to one thread, and a region inside a region would run on one thread anyway.
+bool gen_is_outlined(Gen *g, const Stmt *s) {
+  bool intrin = false;
+  if (s->kind != STMT_FOR || s->for_kind != FOR_PARALLEL || !g->parallel || g->frame->outlined) return false;
+  stmt_visit(s->body, note_intrin, NULL, &intrin);
+  return !intrin;
+}
+
+// What the body of a parallel loop uses of the function around it.
+typedef struct Captures {
+  Gen *g;
+  VEC(Place *) places;
+  Places seen;
+} Captures;
+
+static void capture(Captures *c, const void *key) {
+  Place *p = place_of(&c->g->places, key), *seen = place_of(&c->seen, key);
+  if (!p->value || seen->value) return; // a NULL value: bound inside
+  seen->value = p->value;
+  VEC_PUSH(c->g->cx->arena, c->places, p);
+}
+
+static bool capture_stmt(void *self, const Stmt *s) {
+  if (s->kind == STMT_STORE) capture(self, s->buffer);
+  return true;
+}
+
+static bool capture_expr(void *self, const Expr *e) {
+  if (e->kind == EXPR_VAR) capture(self, e->var);
+  if (e->kind == EXPR_LOAD) capture(self, e->buffer);
+  return true;
+}
+
+// This thread's part of from..to: chunks of equal size, the first `rest` of them one longer.
+static void thread_range(Gen *g, LLVMValueRef *from, LLVMValueRef *to) {
+  LLVMValueRef n = LLVMBuildSExt(g->b, gen_call(g, "omp_get_num_threads", "i", NULL), g->i64, "");
+  LLVMValueRef id = LLVMBuildSExt(g->b, gen_call(g, "omp_get_thread_num", "i", NULL), g->i64, "");
+  LLVMValueRef all = LLVMBuildSub(g->b, *to, *from, "");
+  LLVMValueRef chunk = LLVMBuildUDiv(g->b, all, n, ""), rest = LLVMBuildURem(g->b, all, n, "");
+  LLVMValueRef longer = LLVMBuildICmp(g->b, LLVMIntULT, id, rest, "");
+  LLVMValueRef before = LLVMBuildSelect(g->b, longer, id, rest, "");
+  LLVMValueRef lo = LLVMBuildAdd(g->b, *from, LLVMBuildAdd(g->b, LLVMBuildMul(g->b, id, chunk, ""), before, ""), "");
+  LLVMValueRef len = LLVMBuildAdd(g->b, chunk, LLVMBuildZExt(g->b, longer, g->i64, ""), "");
+  *from = lo;
+  *to = LLVMBuildAdd(g->b, lo, len, "");
+}
+
+// One i64 or pointer of the block handed to the threads; every field takes 8 bytes.
+static LLVMValueRef field(Gen *g, LLVMValueRef block, unsigned i) {
+  LLVMValueRef at = gen_i64(g, (int64_t)i);
+  return LLVMBuildInBoundsGEP2(g->b, g->i64, block, &at, 1, "");
+}
+
+static LLVMValueRef read_field(Gen *g, LLVMTypeRef t, LLVMValueRef block, unsigned i) {
+  LLVMValueRef v = LLVMBuildLoad2(g->b, t, field(g, block, i), "");
+  LLVMSetAlignment(v, 8);
+  return v;
+}
+
+static void write_field(Gen *g, LLVMValueRef v, LLVMValueRef block, unsigned i) {
+  LLVMSetAlignment(LLVMBuildStore(g->b, v, field(g, block, i)), 8);
+}
+
+// void NAME.parN(void *block): block holds from, to, status, then the captures.
+static void gen_thread_function(Gen *g, const Stmt *s, LLVMValueRef fn, Captures *c) {
+  Frame frame = {.fn = fn, .outlined = true}, *outer = g->frame;
+  g->frame = &frame;
+  frame.allocas = gen_block(g, "entry");
+  LLVMBasicBlockRef start = gen_block(g, "start");
+  frame.cleanup = gen_block(g, "cleanup");
+  gen_at(g, start);
+  LLVMValueRef block = LLVMGetParam(fn, 0);
+  LLVMValueRef from = read_field(g, g->i64, block, 0), to = read_field(g, g->i64, block, 1);
+  frame.status = read_field(g, g->ptr, block, 2);
+  LLVMValueRef *saved = NEW_ARRAY(g->cx->arena, LLVMValueRef, c->places.len + 1);
+  for (size_t i = 0; i < c->places.len; i++) {
+    saved[i] = c->places.data[i]->value;
+    c->places.data[i]->value = read_field(g, LLVMTypeOf(saved[i]), block, 3 + (unsigned)i);
+  }
+  thread_range(g, &from, &to);
+  LLVMBasicBlockRef work = gen_block(g, "work");
+  LLVMBuildCondBr(g->b, LLVMBuildICmp(g->b, LLVMIntSLT, from, to, ""), work, frame.cleanup);
+  // Memory is taken after the test, but freed on every way out: frame_release looks at what was taken.
+  gen_at(g, work);
+  FrameMemory *fm = frame_allocate(g, s->body);
+  gen_loop(g, from, to, NULL, for_body, (void *)(uintptr_t)s);
+  LLVMBuildBr(g->b, frame.cleanup);
+  gen_at(g, frame.cleanup);
+  frame_release(g, fm);
+  LLVMBuildRetVoid(g->b);
+  gen_at(g, frame.allocas);
+  LLVMBuildBr(g->b, start);
+  for (size_t i = 0; i < c->places.len; i++) c->places.data[i]->value = saved[i];
+  g->frame = outer;
+}
+
+static void gen_parallel_for(Gen *g, const Stmt *s) {
+  Captures c = {.g = g, .seen = {.arena = g->cx->arena}};
+  stmt_visit(s->body, capture_stmt, capture_expr, &c);
+  LLVMValueRef from = gen_expr(g, s->min), to = LLVMBuildAdd(g->b, from, gen_expr(g, s->extent), "");
+  LLVMValueRef block = gen_alloca(g, LLVMArrayType(g->i64, 3 + (unsigned)c.places.len), 8, "shared");
+  write_field(g, from, block, 0);
+  write_field(g, to, block, 1);
+  write_field(g, g->frame->status, block, 2);
+  for (size_t i = 0; i < c.places.len; i++) write_field(g, c.places.data[i]->value, block, 3 + (unsigned)i);
+  const char *name = arena_printf(g->cx->arena, "%s.par%d", g->name, g->serial++);
+  LLVMValueRef fn = gen_function(g, name, LLVMFunctionType(g->none, &g->ptr, 1, false), false);
+  LLVMBasicBlockRef here = LLVMGetInsertBlock(g->b);
+  gen_thread_function(g, s, fn, &c);
+  gen_at(g, here);
+  LLVMValueRef args[4] = {fn, block, gen_i32(g, 0), gen_i32(g, 0)};
+  gen_call(g, "GOMP_parallel", "vppii", args);
+  LLVMValueRef status = LLVMBuildLoad2(g->b, g->i32, g->frame->status, "");
+  LLVMValueRef memory = LLVMBuildICmp(g->b, LLVMIntEQ, status, gen_i32(g, 1), "");
+  LLVMBasicBlockRef on = gen_block(g, "joined");
+  LLVMBuildCondBr(g->b, memory, g->frame->cleanup, on);
+  gen_at(g, on);
+}
+
+// ---- the rest --------------------------------------------------------------------------------------------------------
+
+static void gen_if(Gen *g, const Stmt *s) {
+  LLVMBasicBlockRef then = gen_block(g, "then"), join = gen_block(g, "endif");
+  LLVMBasicBlockRef otherwise = s->else_body ? gen_block(g, "else") : join;
+  LLVMBuildCondBr(g->b, gen_expr(g, s->cond), then, otherwise);
+  gen_at(g, then);
+  gen_stmt(g, s->body);
+  LLVMBuildBr(g->b, join);
+  if (s->else_body) {
+    gen_at(g, otherwise);
+    gen_stmt(g, s->else_body);
+    LLVMBuildBr(g->b, join);
+  }
+  gen_at(g, join);
+}
+
+static void gen_intrin(Gen *g, const Stmt *s) {
+  if (g->f->target) {
+    gen_vta(g, s);
+    return;
+  }
+  if (!g->failed)
+    diag_report(g->cx->diags, E_INTERNAL, s->loc, "`%s` reached the host back end", s->intrin->name);
+  g->failed = true;
+}
+
+static void gen_node(Gen *g, const Stmt *s) {
+  switch (s->kind) {
+  case STMT_FOR:
+    if (gen_is_outlined(g, s)) gen_parallel_for(g, s);
+    else gen_serial_for(g, s);
+    return;
+  case STMT_STORE: gen_store_value(g, s->buffer, s->args, gen_expr(g, s->value)); return;
+  case STMT_IF: gen_if(g, s); return;
+  case STMT_SEQ:
+    for (int i = 0; i < s->nchildren; i++) gen_stmt(g, s->children[i]);
+    return;
+  case STMT_ALLOC: gen_stmt(g, s->body); return; // its memory was taken at the function's entry
+  case STMT_INTRIN: gen_intrin(g, s); return;
+  }
+}
+
+void gen_stmt(Gen *g, const Stmt *s) {
+  if (!gen_deeper(g, s->loc)) return;
+  gen_node(g, s);
+  g->depth--;
+}

@@ -1,0 +1,302 @@
+// SPDX-License-Identifier: Apache-2.0
+// VTA intrinsics of FORM_CALLS -> calls of upstream's runtime interface.
+#include "backend_llvm/internal.h"
+
+#include "backend_vta/vta.h"
+
+#include <limits.h>
+
+enum { MOST = 65535 }; // of a 16-bit size field
+
+static LLVMValueRef arg32(Gen *g, const Expr *e) { return LLVMBuildTrunc(g->b, gen_expr(g, e), g->i32, ""); }
+
+static void refuse(Gen *g, const Stmt *s, const char *why) {
+  if (!g->failed) diag_report(g->cx->diags, E_INTERNAL, s->loc, "`%s`: %s", s->intrin->name, why);
+  g->failed = true;
+}
+
+// The handle of the buffer that a reference names, and its element offset.
+static void host_ref(Gen *g, const Stmt *s, LLVMValueRef *handle, LLVMValueRef *offset) {
+  const Expr *e = s->args[0];
+  Place *p = e->kind == EXPR_REF ? place_of(&g->places, e->buffer) : NULL;
+  *handle = LLVMGetUndef(g->ptr);
+  *offset = LLVMGetUndef(g->i32);
+  if (!p || !p->handle) {
+    refuse(g, s, "the host operand is no allocated buffer");
+    return;
+  }
+  *handle = p->handle;
+  *offset = arg32(g, e->args[0]);
+}
+
+static void gen_load_call(Gen *g, const Stmt *s) {
+  static const int order[] = {2, 1, 3, 6, 4, 7, 5, 8, 9}; // TIR has y before x, and the pads of an axis together
+  LLVMValueRef args[12] = {g->frame->command};
+  host_ref(g, s, &args[1], &args[2]);
+  for (int i = 0; i < 9; i++) args[3 + i] = arg32(g, s->args[order[i]]);
+  gen_call(g, "VTALoadBuffer2D", "vppiiiiiiiiii", args);
+}
+
+static void gen_store_call(Gen *g, const Stmt *s) {
+  LLVMValueRef args[8] = {g->frame->command, arg32(g, s->args[4]), arg32(g, s->args[5])};
+  host_ref(g, s, &args[3], &args[4]);
+  args[5] = arg32(g, s->args[2]);
+  args[6] = arg32(g, s->args[1]);
+  args[7] = arg32(g, s->args[3]);
+  gen_call(g, "VTAStoreBuffer2D", "vpiipiiii", args);
+}
+
+// ---- zeros: rows of one tile, all at the same place --------------------------------------------------------------------
+
+typedef struct Zeroing {
+  LLVMValueRef sram, memory, n; // i32
+} Zeroing;
+
+static void zero_rows(Gen *g, const Zeroing *z, LLVMValueRef rows, LLVMValueRef sram) {
+  LLVMValueRef none = gen_i32(g, 0);
+  LLVMValueRef args[12] = {g->frame->command, g->zeros.handle, none, gen_i32(g, 1), rows, none, none, none, none, none,
+    sram, z->memory};
+  gen_call(g, "VTALoadBuffer2D", "vppiiiiiiiiii", args);
+}
+
+static void zero_block(Gen *g, void *self, LLVMValueRef i) {
+  Zeroing *z = self;
+  LLVMValueRef done = LLVMBuildMul(g->b, i, gen_i32(g, MOST), "");
+  LLVMValueRef left = LLVMBuildSub(g->b, z->n, done, "");
+  LLVMValueRef rows = LLVMBuildSelect(g->b, LLVMBuildICmp(g->b, LLVMIntULT, left, gen_i32(g, MOST), ""), left,
+                                      gen_i32(g, MOST), "");
+  zero_rows(g, z, rows, LLVMBuildAdd(g->b, z->sram, done, ""));
+}
+
+static void gen_zero_call(Gen *g, const Stmt *s) {
+  if (!g->zeros.handle) {
+    refuse(g, s, "its memory is not known");
+    return;
+  }
+  Zeroing z = {arg32(g, s->args[1]), arg32(g, s->args[2]), arg32(g, s->args[0])};
+  int64_t n;
+  if (expr_is_int(s->args[0], &n) && n <= MOST) {
+    if (n > 0) zero_rows(g, &z, z.n, z.sram);
+    return;
+  }
+  LLVMValueRef blocks = LLVMBuildUDiv(g->b, LLVMBuildAdd(g->b, z.n, gen_i32(g, MOST - 1), ""), gen_i32(g, MOST), "");
+  LLVMBasicBlockRef some = gen_block(g, "zero"), on = gen_block(g, "zeroed");
+  LLVMBuildCondBr(g->b, LLVMBuildICmp(g->b, LLVMIntEQ, blocks, gen_i32(g, 0), ""), on, some);
+  gen_at(g, some);
+  gen_loop(g, gen_i32(g, 0), blocks, NULL, zero_block, &z);
+  LLVMBuildBr(g->b, on);
+  gen_at(g, on);
+}
+
+typedef struct ZeroBytes {
+  const VtaConfig *config;
+  int64_t bytes;
+} ZeroBytes;
+
+static bool note_zero(void *self, const Stmt *s) {
+  ZeroBytes *z = self;
+  int64_t memory;
+  if (s->kind != STMT_INTRIN || !is_vta(s->intrin, VTA_ZERO_CALL) || s->nargs < 3) return true;
+  if (!expr_is_int(s->args[2], &memory) || memory < 0 || memory >= MEM_COUNT) return true;
+  int64_t bytes = vta_elem_bytes(z->config, (VtaMemory)memory);
+  if (bytes > z->bytes) z->bytes = bytes;
+  return true;
+}
+
+static bool no_expr(void *self, const Expr *e) {
+  (void)self, (void)e;
+  return false;
+}
+
+int64_t gen_vta_zero_bytes(const Func *f) {
+  ZeroBytes z = {.config = &vta_of(f->target)->config};
+  stmt_visit(f->body, note_zero, no_expr, &z);
+  return z.bytes;
+}
+
+// ---- micro-op kernels --------------------------------------------------------------------------------------------------
+
+// The loop variables around a kernel that its micro-ops depend on. Their values in mixed radix are its signature.
+typedef struct Signature {
+  Gen *g;
+  VEC(Place *) vars;
+  bool loads;
+} Signature;
+
+static bool note_outer_var(void *self, const Expr *e) {
+  Signature *sig = self;
+  sig->loads |= e->kind == EXPR_LOAD || e->kind == EXPR_REF;
+  if (e->kind != EXPR_VAR) return true;
+  Place *p = place_of(&sig->g->places, e->var);
+  if (!p->value) return true; // bound by a loop inside the kernel
+  for (size_t i = 0; i < sig->vars.len; i++)
+    if (sig->vars.data[i] == p) return true;
+  VEC_PUSH(sig->g->cx->arena, sig->vars, p);
+  return true;
+}
+
+static bool all_stmts(void *self, const Stmt *s) {
+  (void)self, (void)s;
+  return true;
+}
+
+// False (reported) if the variables have no constant range, or too many values for 32 bits.
+static bool find_signature(Gen *g, const Stmt *s, Signature *sig) {
+  int64_t all = 1;
+  sig->g = g;
+  for (int i = 1; i < s->nargs; i++) expr_visit(s->args[i], note_outer_var, sig);
+  stmt_visit(s->body, all_stmts, note_outer_var, sig);
+  if (sig->loads) {
+    refuse(g, s, "its micro-ops depend on data");
+    return false;
+  }
+  for (size_t i = 0; i < sig->vars.len; i++) {
+    Place *p = sig->vars.data[i];
+    if (p->extent > 0 && mul_ok(all, p->extent, &all) && all <= INT32_MAX) continue;
+    if (!g->failed) {
+      Diag *d = diag_report(g->cx->diags, E_UOPS, s->loc, "a micro-op kernel depends on too many loop values");
+      diag_note(d, "the loops around it that its addresses depend on must have fewer than 2^31 combinations");
+      diag_help(d, "tile so that the on-chip addresses repeat from tile to tile");
+    }
+    g->failed = true;
+    return false;
+  }
+  return true;
+}
+
+// The address of the signature's value here; NULL pointer when there is nothing in it.
+static LLVMValueRef encode_signature(Gen *g, const Signature *sig) {
+  if (!sig->vars.len) return LLVMConstNull(g->ptr);
+  LLVMValueRef v = gen_i64(g, 0), slot = gen_alloca(g, g->i32, 4, "signature");
+  for (size_t i = 0; i < sig->vars.len; i++) {
+    const Place *p = sig->vars.data[i];
+    v = LLVMBuildMul(g->b, v, gen_i64(g, p->extent), "");
+    v = LLVMBuildAdd(g->b, v, LLVMBuildSub(g->b, p->value, gen_i64(g, p->min), ""), "");
+  }
+  LLVMBuildStore(g->b, LLVMBuildTrunc(g->b, v, g->i32, ""), slot);
+  return slot;
+}
+
+static void decode_signature(Gen *g, const Signature *sig, LLVMValueRef at) {
+  if (!sig->vars.len) return;
+  LLVMValueRef v = LLVMBuildZExt(g->b, LLVMBuildLoad2(g->b, g->i32, at, ""), g->i64, "");
+  for (size_t i = sig->vars.len; i-- > 0;) {
+    Place *p = sig->vars.data[i];
+    LLVMValueRef n = gen_i64(g, p->extent);
+    p->value = LLVMBuildAdd(g->b, LLVMBuildURem(g->b, v, n, ""), gen_i64(g, p->min), "");
+    v = LLVMBuildUDiv(g->b, v, n, "");
+  }
+}
+
+// What VTAUopPush is told of every micro-op of a kernel. kind: see VTA_KERNEL.
+typedef struct UopMode {
+  int mode, reset, opcode, use_imm;
+  const Expr *imm;
+} UopMode;
+
+static bool uop_mode(const Stmt *s, UopMode *out) {
+  int64_t kind;
+  if (!expr_is_int(s->args[0], &kind)) return false;
+  int op = (int)(kind >= 8 ? kind - 8 : kind - 2);
+  if (kind < 0 || (kind > 1 && (op < ALU_MIN || op > ALU_MUL))) return false;
+  *out = (UopMode){.imm = s->args[1]};
+  if (kind < 2) out->reset = kind == 0;
+  else *out = (UopMode){.mode = 1, .opcode = op, .use_imm = kind >= 8, .imm = s->args[1]};
+  return true;
+}
+
+// Opens a hardware loop unless its extent is 1; says whether it did.
+static bool begin_loop(Gen *g, const Expr **args) {
+  int64_t extent;
+  if (expr_is_int(args[0], &extent) && extent == 1) return false;
+  LLVMValueRef v[4];
+  for (int i = 0; i < 4; i++) v[i] = arg32(g, args[i]);
+  gen_call(g, "VTAUopLoopBegin", "viiii", v);
+  return true;
+}
+
+static void gen_uop(Gen *g, const Stmt *s) {
+  const UopMode *m = g->uop_mode;
+  if (!m) {
+    refuse(g, s, "it stands outside of a kernel");
+    return;
+  }
+  LLVMValueRef args[8] = {gen_i32(g, m->mode), gen_i32(g, m->reset), arg32(g, s->args[0]), arg32(g, s->args[1]),
+    arg32(g, s->args[2]), gen_i32(g, m->opcode), gen_i32(g, m->use_imm), arg32(g, m->imm)};
+  gen_call(g, "VTAUopPush", "viiiiiiii", args);
+}
+
+// static int NAME.uopN(void *signature): describes the kernel to the runtime.
+static LLVMValueRef gen_uop_function(Gen *g, const Stmt *s, const Signature *sig, const UopMode *mode, int number) {
+  const char *name = arena_printf(g->cx->arena, "%s.uop%d", g->name, number);
+  LLVMBasicBlockRef here = LLVMGetInsertBlock(g->b);
+  Frame frame = {.fn = gen_function(g, name, LLVMFunctionType(g->i32, &g->ptr, 1, false), false)}, *outer = g->frame;
+  LLVMValueRef *saved = NEW_ARRAY(g->cx->arena, LLVMValueRef, sig->vars.len + 1);
+  for (size_t i = 0; i < sig->vars.len; i++) saved[i] = sig->vars.data[i]->value;
+  g->frame = &frame;
+  g->uop_mode = mode;
+  gen_at(g, gen_block(g, "entry"));
+  decode_signature(g, sig, LLVMGetParam(frame.fn, 0));
+  bool out = begin_loop(g, s->args + 2), in = begin_loop(g, s->args + 6);
+  gen_stmt(g, s->body);
+  if (in) gen_call(g, "VTAUopLoopEnd", "v", NULL);
+  if (out) gen_call(g, "VTAUopLoopEnd", "v", NULL);
+  LLVMBuildRet(g->b, gen_i32(g, 0));
+  for (size_t i = 0; i < sig->vars.len; i++) sig->vars.data[i]->value = saved[i];
+  g->uop_mode = NULL;
+  g->frame = outer;
+  gen_at(g, here);
+  return frame.fn;
+}
+
+static void gen_kernel_call(Gen *g, const Stmt *s) {
+  Signature sig = {0};
+  UopMode mode;
+  int number = g->serial++;
+  if (g->uop_mode || !uop_mode(s, &mode)) {
+    refuse(g, s, "an unknown kind of kernel");
+    return;
+  }
+  if (!find_signature(g, s, &sig)) return;
+  LLVMValueRef fn = gen_uop_function(g, s, &sig, &mode, number);
+  LLVMValueRef handle = LLVMAddGlobal(g->m, g->ptr, arena_printf(g->cx->arena, "%s.handle%d", g->name, number));
+  LLVMSetLinkage(handle, LLVMInternalLinkage);
+  LLVMSetInitializer(handle, LLVMConstNull(g->ptr));
+  LLVMValueRef args[4] = {handle, fn, encode_signature(g, &sig), gen_i32(g, sig.vars.len ? 4 : 0)};
+  LLVMValueRef r = gen_call(g, mode.mode ? "VTAPushALUOp" : "VTAPushGEMMOp", "ipppi", args);
+  gen_fail_if(g, LLVMBuildICmp(g->b, LLVMIntNE, r, gen_i32(g, 0), ""), 2);
+}
+
+// ---- ordering ----------------------------------------------------------------------------------------------------------
+
+static void gen_token(Gen *g, const Stmt *s, const char *name) {
+  LLVMValueRef args[3] = {g->frame->command, arg32(g, s->args[0]), arg32(g, s->args[1])};
+  gen_call(g, name, "ipii", args);
+}
+
+static void gen_sync(Gen *g) {
+  LLVMValueRef args[2] = {g->frame->command, gen_i32(g, 1u << 31)};
+  gen_call(g, "VTASynchronize", "vpi", args);
+}
+
+void gen_vta(Gen *g, const Stmt *s) {
+  bool in_kernel = g->uop_mode && !is_vta(s->intrin, VTA_UOP);
+  if (s->nargs < s->intrin->min_args || in_kernel) {
+    refuse(g, s, in_kernel ? "it stands inside a kernel" : "arguments are missing");
+    return;
+  }
+  switch ((VtaOp)s->intrin->id) {
+  case VTA_LOAD_CALL: gen_load_call(g, s); return;
+  case VTA_STORE_CALL: gen_store_call(g, s); return;
+  case VTA_ZERO_CALL: gen_zero_call(g, s); return;
+  case VTA_KERNEL: gen_kernel_call(g, s); return;
+  case VTA_UOP: gen_uop(g, s); return;
+  case VTA_PUSH: gen_token(g, s, "VTADepPush"); return;
+  case VTA_POP: gen_token(g, s, "VTADepPop"); return;
+  case VTA_SYNC: gen_sync(g); return;
+  case VTA_DMA_COPY: case VTA_ALU: case VTA_TENSORIZE: case VTA_LOAD: case VTA_ZERO: case VTA_STORE: case VTA_RESET:
+  case VTA_GEMM: case VTA_MOV: case VTA_MIN: case VTA_MAX: case VTA_ADD: case VTA_SHR: case VTA_MUL:
+  case VTA_OP_COUNT: break;
+  }
+  refuse(g, s, "it should have been lowered to runtime calls");
+}

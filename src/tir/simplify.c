@@ -236,6 +236,7 @@ static Terms terms_copy(Sim *s, const Terms *t) {
 static const Expr *settle(Sim *s, const Expr *e, const Expr *r, Interval *range) {
   if (!dtype_is_float(e->type) && range->lo == range->hi && r->kind != EXPR_INT)
     r = expr_int(s->cx, e->type, range->lo);
+  if (r->kind == EXPR_INT) *range = (Interval){r->value.i, r->value.i};
   if (expr_equal(r, e)) return e;
   return expr_at(s->cx, r, e->loc);
 }
@@ -343,7 +344,10 @@ static Terms terms_modulo(Sim *s, const Terms *t, int64_t d) {
     Terms inner = {.ok = true};
     terms_plain(s, &inner, r.list.data[0].atom->a, 1, NULL);
     if (terms_interval(&inner, &range)) return terms_modulo(s, &inner, d);
-    terms_plain(s, &r, r.list.data[0].atom->a, 1, NULL);
+    const Expr *x = expr_raw_binary(s->cx, OP_MOD, r.list.data[0].atom->a, expr_index(s->cx, d), (Loc){0});
+    inner = (Terms){.ok = true};
+    terms_add(s, &inner, x, 1, (Interval){0, d - 1});
+    return inner;
   }
   int64_t g = terms_gcd(&r, d), low = floor_mod(r.constant, g);
   for (size_t i = 0; i < r.list.len; i++) r.list.data[i].coef /= g;
@@ -494,7 +498,7 @@ static const Expr *simp_compare(Sim *s, const Expr *e, Interval *range) {
   if (range->lo == range->hi) return bool_at(s, e, range->lo, range);
   const Expr *r = exact ? compare_terms(s, e->binop, &d) : NULL;
   if (r && r->kind == EXPR_INT) return bool_at(s, e, r->value.i, range);
-  if (!r) r = expr_raw_binary(s->cx, e->binop, terms_expr(s, &a), terms_expr(s, &b), e->loc);
+  if (!r) r = expr_binary(s->cx, e->binop, terms_expr(s, &a), terms_expr(s, &b));
   return settle(s, e, r, range);
 }
 
@@ -686,7 +690,14 @@ static const Expr *simp_integer(Sim *s, const Expr *e, Interval *range) {
   *range = interval_binary(e->binop, t, ra, rb);
   r = identities(s, e->binop, a, b);
   if (!r) r = decided(e->binop, t, a, b, ra, rb);
-  if (!r) r = merge_constants(s, e->binop, a, b);
+  if (!r && (r = merge_constants(s, e->binop, a, b)) && r->kind == EXPR_BINARY) {
+    const Expr *more = identities(s, r->binop, r->a, r->b); // x & 12 & 3 is x & 0
+    r = more ? more : r;
+  }
+  if (r == a) *range = ra;
+  if (r == b) *range = rb;
+  if (!r && t == DT_I64 && e->binop == OP_SHL && b->kind == EXPR_INT && b != e->b)
+    return simp(s, expr_raw_binary(s->cx, OP_SHL, a, b, e->loc), range);
   if (!r && a == e->a && b == e->b && a->kind != EXPR_INT && b->kind != EXPR_INT) return settle(s, e, e, range);
   return settle(s, e, r ? r : expr_binary(s->cx, e->binop, a, b), range);
 }

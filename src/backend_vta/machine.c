@@ -43,12 +43,6 @@ static bool fault(Machine *m, const char **error, const char *fmt, ...) {
 
 // ---- places --------------------------------------------------------------------------------------------------------
 
-static int64_t buffer_elements(const Buffer *b) {
-  int64_t n = 1;
-  for (int i = 0; i < b->ndim; i++) n *= b->shape[i];
-  return n;
-}
-
 static int scope_index(VtaMemory mem) { return mem == MEM_INP ? 0 : mem == MEM_WGT ? 1 : 2; }
 
 // Bytes of one tile where it is kept on chip.
@@ -83,7 +77,7 @@ static bool tiles_of(Machine *m, const TirArg *a, VtaMemory mem, Tiles *out, con
       fault(m, error, "`%s` is in host memory, an on-chip tile is expected", a->buffer->name);
       return false;
     }
-    *out = (Tiles){a->data, buffer_elements(a->buffer) / s->tile, a->value, vta_scope_memory(s->id), a->buffer->name};
+    *out = (Tiles){a->data, buffer_elems(a->buffer) / s->tile, a->value, vta_scope_memory(s->id), a->buffer->name};
   }
   return true;
 }
@@ -127,7 +121,7 @@ static char *host_rect(Machine *m, const TirArg *a, const Rect *r, int64_t elem,
     return NULL;
   }
   if (r->y == 0) return a->data;
-  int64_t count = buffer_elements(a->buffer) * dtype_bytes(a->buffer->type) / elem;
+  int64_t count = buffer_elems(a->buffer) * dtype_bytes(a->buffer->type) / elem;
   int64_t last = a->value < count ? a->value + (r->y - 1) * r->stride + r->x : INT64_MAX;
   if (a->value < 0 || last > count) {
     fault(m, error, "a transfer touches elements %lld to %lld of `%s`, which has %lld", (long long)a->value,

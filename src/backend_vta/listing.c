@@ -1,0 +1,350 @@
+// SPDX-License-Identifier: Apache-2.0
+// The instruction listing: walks the host code of a FORM_CALLS function, makes its runtime calls on a device that only
+// records, and disassembles what arrived there. Only loops and conditions over loop variables matter; data does not.
+#include "backend_vta/vta.h"
+#include "runtime/runtime.h"
+
+#include <string.h>
+
+enum { MAX_CALLS = 1 << 24, MAX_DEPTH = 2000, MAX_ROWS = 65535 };
+
+typedef struct Binding {
+  const Var *var;
+  int64_t value;
+} Binding;
+
+// A host buffer that instructions name.
+typedef struct HostBuffer {
+  const Buffer *buffer;
+  void *handle;
+  const uint8_t *host; // where its device memory begins
+  int64_t bytes;
+} HostBuffer;
+
+typedef struct Walk {
+  Ctx *cx;
+  const VtaConfig *config;
+  TetcRuntime *rt;
+  VTACommandHandle cmd;
+  VEC(Binding) vars; // innermost last
+  VEC(HostBuffer) buffers;
+  void *zeros;         // handle of one tile of zeros
+  const Stmt *kernel;  // while its body is walked
+  int64_t calls;
+  int depth;
+  bool failed;
+} Walk;
+
+// Reports once; the walk then winds down.
+static void refuse(Walk *w, Loc at, const char *why) {
+  if (!w->failed) diag_report(w->cx->diags, E_RUN, at, "the instruction listing stops here: %s", why);
+  w->failed = true;
+}
+
+static void note_runtime_error(Walk *w, Loc at) {
+  const char *error = tetc_runtime_error(w->rt);
+  if (error) refuse(w, at, error);
+}
+
+// ---- values --------------------------------------------------------------------------------------------------------
+
+static Scalar eval(Walk *w, const Expr *e);
+
+static Scalar eval_var(Walk *w, const Expr *e) {
+  for (size_t i = w->vars.len; i-- > 0;)
+    if (w->vars.data[i].var == e->var) return (Scalar){.i = w->vars.data[i].value};
+  refuse(w, e->loc, "a variable has no value");
+  return (Scalar){0};
+}
+
+static Scalar eval_binary(Walk *w, const Expr *e) {
+  Scalar a = eval(w, e->a);
+  if (e->binop == OP_LAND && !a.i) return a;
+  if (e->binop == OP_LOR && a.i) return a;
+  return scalar_binary(e->binop, e->a->type, a, eval(w, e->b));
+}
+
+static Scalar eval_node(Walk *w, const Expr *e) {
+  switch (e->kind) {
+  case EXPR_INT:
+  case EXPR_FLOAT: return e->value;
+  case EXPR_VAR: return eval_var(w, e);
+  case EXPR_CAST: return scalar_cast(e->type, e->a->type, eval(w, e->a));
+  case EXPR_UNARY: return scalar_unary(e->unop, e->a->type, eval(w, e->a));
+  case EXPR_BINARY: return eval_binary(w, e);
+  case EXPR_SELECT: return eval(w, eval(w, e->a).i ? e->b : e->c);
+  case EXPR_LOAD: refuse(w, e->loc, "what runs depends on data"); break;
+  case EXPR_MATH: refuse(w, e->loc, "an index is computed with a math function"); break;
+  case EXPR_REF: refuse(w, e->loc, "an address stands where a number should"); break;
+  }
+  return (Scalar){0};
+}
+
+static Scalar eval(Walk *w, const Expr *e) {
+  Scalar v = {0};
+  if (w->failed) return v;
+  if (++w->depth > MAX_DEPTH) refuse(w, e->loc, "an expression is nested too deeply");
+  else v = eval_node(w, e);
+  w->depth--;
+  return v;
+}
+
+// An argument for the runtime; what does not fit 32 bits becomes something it refuses.
+static uint32_t arg(Walk *w, const Expr *e) {
+  int64_t v = eval(w, e).i;
+  return v < 0 || v > UINT32_MAX ? UINT32_MAX : (uint32_t)v;
+}
+
+// ---- runtime calls -------------------------------------------------------------------------------------------------
+
+static HostBuffer *host_buffer(Walk *w, const Buffer *b, Loc at) {
+  for (size_t i = 0; i < w->buffers.len; i++)
+    if (w->buffers.data[i].buffer == b) return &w->buffers.data[i];
+  int64_t bytes;
+  if (!mul_ok(buffer_elems(b), dtype_bytes(b->type), &bytes)) bytes = INT64_MAX;
+  HostBuffer h = {.buffer = b, .handle = VTABufferAlloc((size_t)bytes), .bytes = bytes};
+  note_runtime_error(w, at);
+  if (h.handle) h.host = VTABufferCPUPtr(w->cmd, h.handle);
+  VEC_PUSH(w->cx->arena, w->buffers, h);
+  return &w->buffers.data[w->buffers.len - 1];
+}
+
+// The handle behind a host reference, its element offset in *offset.
+static void *host_ref(Walk *w, const Expr *e, uint32_t *offset) {
+  if (e->kind != EXPR_REF || e->buffer->scope->id >= 0 || e->nargs != 1) {
+    refuse(w, e->loc, "a transfer without a host buffer");
+    return NULL;
+  }
+  *offset = arg(w, e->args[0]);
+  return host_buffer(w, e->buffer, e->loc)->handle;
+}
+
+static void load_call(Walk *w, const Stmt *s) {
+  uint32_t offset = 0, v[10] = {0};
+  void *handle = host_ref(w, s->args[0], &offset);
+  for (int i = 1; i < 10; i++) v[i] = arg(w, s->args[i]);
+  if (!w->failed) VTALoadBuffer2D(w->cmd, handle, offset, v[2], v[1], v[3], v[6], v[4], v[7], v[5], v[8], v[9]);
+}
+
+static void store_call(Walk *w, const Stmt *s) {
+  uint32_t offset = 0, v[6] = {0};
+  void *handle = host_ref(w, s->args[0], &offset);
+  for (int i = 1; i < 6; i++) v[i] = arg(w, s->args[i]);
+  if (!w->failed) VTAStoreBuffer2D(w->cmd, v[4], v[5], handle, offset, v[2], v[1], v[3]);
+}
+
+// As the host code does it: rows of one tile from a tile of zeros, all at the same place.
+static void zero_call(Walk *w, const Stmt *s) {
+  uint32_t n = arg(w, s->args[0]), sram = arg(w, s->args[1]), memory = arg(w, s->args[2]);
+  if (!w->zeros) w->zeros = VTABufferAlloc(4096); // no tile is larger than a page
+  while (n && !w->failed) {
+    uint32_t rows = n < MAX_ROWS ? n : MAX_ROWS;
+    VTALoadBuffer2D(w->cmd, w->zeros, 0, 1, rows, 0, 0, 0, 0, 0, sram, memory);
+    sram += rows;
+    n -= rows;
+    note_runtime_error(w, s->loc);
+  }
+}
+
+static void walk_stmt(Walk *w, const Stmt *s);
+
+// The finit of a kernel.
+static int describe(void *self) {
+  Walk *w = self;
+  const Stmt *s = w->kernel;
+  for (int loop = 0; loop < 2; loop++) {
+    const Expr **a = s->args + 2 + 4 * loop;
+    VTAUopLoopBegin(arg(w, a[0]), arg(w, a[1]), arg(w, a[2]), arg(w, a[3]));
+  }
+  walk_stmt(w, s->body);
+  VTAUopLoopEnd();
+  VTAUopLoopEnd();
+  return w->failed ? 1 : 0;
+}
+
+static void kernel_call(Walk *w, const Stmt *s) {
+  if (w->kernel) {
+    refuse(w, s->loc, "a kernel inside a kernel");
+    return;
+  }
+  int64_t kind = eval(w, s->args[0]).i;
+  w->kernel = s;
+  if (kind < 2) VTAPushGEMMOp(NULL, describe, w, 0);
+  else VTAPushALUOp(NULL, describe, w, 0);
+  w->kernel = NULL;
+}
+
+static void uop_call(Walk *w, const Stmt *s) {
+  if (!w->kernel) {
+    refuse(w, s->loc, "a micro-op outside of a kernel");
+    return;
+  }
+  int64_t kind = eval(w, w->kernel->args[0]).i, imm = eval(w, w->kernel->args[1]).i;
+  if (imm != (int32_t)imm) refuse(w, s->loc, "an immediate does not fit");
+  uint32_t dst = arg(w, s->args[0]), src = arg(w, s->args[1]), wgt = arg(w, s->args[2]);
+  if (w->failed) return;
+  uint32_t op = (uint32_t)(kind >= 8 ? kind - 8 : kind >= 2 ? kind - 2 : 0);
+  VTAUopPush(kind >= 2, kind == 0, dst, src, wgt, op, kind >= 8, (int32_t)imm);
+}
+
+static int unit_arg(Walk *w, const Expr *e) { return (int)(arg(w, e) & 0xFF); }
+
+static void intrin_call(Walk *w, const Stmt *s) {
+  if (++w->calls > MAX_CALLS) refuse(w, s->loc, "the stream is too long to list");
+  if (w->failed) return;
+  switch ((VtaOp)s->intrin->id) {
+  case VTA_LOAD_CALL: load_call(w, s); break;
+  case VTA_ZERO_CALL: zero_call(w, s); break;
+  case VTA_STORE_CALL: store_call(w, s); break;
+  case VTA_KERNEL: kernel_call(w, s); break;
+  case VTA_UOP: uop_call(w, s); break;
+  case VTA_PUSH: VTADepPush(w->cmd, unit_arg(w, s->args[0]), unit_arg(w, s->args[1])); break;
+  case VTA_POP: VTADepPop(w->cmd, unit_arg(w, s->args[0]), unit_arg(w, s->args[1])); break;
+  case VTA_SYNC: VTASynchronize(w->cmd, UINT32_MAX); break;
+  case VTA_DMA_COPY:
+  case VTA_ALU:
+  case VTA_TENSORIZE:
+  case VTA_LOAD:
+  case VTA_ZERO:
+  case VTA_STORE:
+  case VTA_RESET:
+  case VTA_GEMM:
+  case VTA_MOV:
+  case VTA_MIN:
+  case VTA_MAX:
+  case VTA_ADD:
+  case VTA_SHR:
+  case VTA_MUL:
+  case VTA_OP_COUNT: refuse(w, s->loc, "the function is not lowered to runtime calls"); break;
+  }
+  note_runtime_error(w, s->loc);
+}
+
+// ---- control flow --------------------------------------------------------------------------------------------------
+
+static bool find_intrin(void *self, const Stmt *s) {
+  bool *found = self;
+  if (s->kind == STMT_INTRIN) *found = true;
+  return !*found;
+}
+
+static bool skip_expr(void *self, const Expr *e) {
+  (void)self, (void)e;
+  return false;
+}
+
+static bool has_intrin(const Stmt *s) {
+  bool found = false;
+  stmt_visit(s, find_intrin, skip_expr, &found);
+  return found;
+}
+
+static void walk_for(Walk *w, const Stmt *s) {
+  int64_t min = eval(w, s->min).i, extent = eval(w, s->extent).i;
+  if (!has_intrin(s->body)) return;
+  size_t at = w->vars.len;
+  VEC_PUSH(w->cx->arena, w->vars, ((Binding){s->var, min}));
+  for (int64_t i = 0; i < extent && !w->failed; i++) {
+    w->vars.data[at].value = min + i;
+    walk_stmt(w, s->body);
+    if (++w->calls > MAX_CALLS) refuse(w, s->loc, "the stream is too long to list");
+  }
+  w->vars.len = at;
+}
+
+static void walk_node(Walk *w, const Stmt *s) {
+  switch (s->kind) {
+  case STMT_FOR: walk_for(w, s); break;
+  case STMT_STORE: break; // data
+  case STMT_IF:
+    if (!has_intrin(s)) break;
+    if (eval(w, s->cond).i) walk_stmt(w, s->body);
+    else if (s->else_body) walk_stmt(w, s->else_body);
+    break;
+  case STMT_SEQ:
+    for (int i = 0; i < s->nchildren && !w->failed; i++) walk_stmt(w, s->children[i]);
+    break;
+  case STMT_ALLOC: walk_stmt(w, s->body); break;
+  case STMT_INTRIN: intrin_call(w, s); break;
+  }
+}
+
+static void walk_stmt(Walk *w, const Stmt *s) {
+  if (w->failed) return;
+  if (++w->depth > MAX_DEPTH) refuse(w, s->loc, "statements are nested too deeply");
+  else walk_node(w, s);
+  w->depth--;
+}
+
+// ---- text ----------------------------------------------------------------------------------------------------------
+
+// The name of the host buffer that a transfer touches, with the element where it starts.
+static void print_place(Walk *w, const VtaInsn *i, Text *out) {
+  int64_t elem = vta_elem_bytes(w->config, i->memory);
+  const uint8_t *at = tetc_dram_at(tetc_runtime_device(w->rt)->dram, (uint64_t)i->dram_base * (uint64_t)elem, 1);
+  for (size_t k = 0; at && k < w->buffers.len; k++) {
+    const HostBuffer *h = &w->buffers.data[k];
+    if (at < h->host || at >= h->host + h->bytes) continue;
+    text_add(out, "  ; %s tile %lld", h->buffer->name, (long long)((at - h->host) / elem));
+  }
+}
+
+// The micro-ops that a load brings, one a line.
+static void print_uops(Walk *w, const VtaInsn *i, Text *out) {
+  TetcDram *dram = tetc_runtime_device(w->rt)->dram;
+  const uint8_t *at = tetc_dram_at(dram, (uint64_t)i->dram_base * 4, (uint64_t)i->x_size * 4);
+  for (uint32_t k = 0; at && k < i->x_size; k++) {
+    uint32_t word;
+    memcpy(&word, at + 4 * k, 4);
+    VtaUop u = vta_decode_uop(w->config, word);
+    text_add(out, "                  ; uop %u: dst=%u src=%u wgt=%u\n", i->sram_base + k, u.dst, u.src, u.wgt);
+  }
+}
+
+static void print_insn(Walk *w, size_t number, VtaWord word, Text *out) {
+  static const char *const unit_names[4] = {"", "load", "compute", "store"};
+  VtaInsn i;
+  char line[200];
+  if (!vta_decode(w->config, word, &i)) return;
+  vta_disassemble(w->config, &i, line, sizeof line);
+  text_add(out, "%7zu  %-7s  %s", number, unit_names[vta_unit(&i)], line);
+  bool moves = (i.opcode == OPC_LOAD || i.opcode == OPC_STORE) && i.x_size;
+  if (moves && i.memory != MEM_UOP) print_place(w, &i, out);
+  text_add(out, "\n");
+  if (moves && i.memory == MEM_UOP) print_uops(w, &i, out);
+}
+
+static void print_listing(Walk *w, const Func *f, Text *out) {
+  size_t n = 0;
+  const VtaWord *words = tetc_record_insns(tetc_runtime_device(w->rt), &n);
+  const TetcStats *s = tetc_runtime_stats(w->rt);
+  text_add(out, "; %s: %zu instructions in %llu launch%s; `<` is the previous unit, `>` the next\n", f->name, n,
+           (unsigned long long)s->launches, s->launches == 1 ? "" : "es");
+  for (size_t i = 0; i < n; i++) print_insn(w, i, words[i], out);
+}
+
+// False when something was reported.
+bool vta_listing(Ctx *cx, const Func *f, Text *out) {
+  if (!f->target) {
+    text_add(out, "; %s: no instructions, it has no target\n", f->name);
+    return true;
+  }
+  Walk w = {.cx = cx, .config = &vta_of(f->target)->config};
+  w.rt = tetc_runtime_new(tetc_record_new(w.config));
+  if (!w.rt) {
+    diag_report(cx->diags, E_MEMORY, f->loc, "no memory for the instruction listing of `%s`", f->name);
+    return false;
+  }
+  TetcRuntime *before = tetc_runtime_select(w.rt);
+  w.cmd = VTATLSCommandHandle();
+  for (int i = 0; i < f->nparams; i++) host_buffer(&w, f->params[i], f->loc);
+  walk_stmt(&w, f->body);
+  if (!w.failed) VTASynchronize(w.cmd, UINT32_MAX);
+  note_runtime_error(&w, f->loc);
+  if (!w.failed) print_listing(&w, f, out);
+  for (size_t i = 0; i < w.buffers.len; i++) VTABufferFree(w.buffers.data[i].handle);
+  VTABufferFree(w.zeros);
+  tetc_runtime_select(before);
+  tetc_runtime_free(w.rt);
+  return !w.failed;
+}

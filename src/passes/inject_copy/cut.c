@@ -1,0 +1,503 @@
+// SPDX-License-Identifier: Apache-2.0
+// Cutting: a nest in tiles as transfers with loops around them. One transfer walks two loops: x, which steps by one tile
+// on either side, and y, which steps by x's extent on the chip and by anything of 16 bits in memory. Either may be
+// several loops of the nest that chain. All ways to choose them are tried, with two ways to treat padding (inside the
+// transfer, or zeros first and then what is inside the image), and the one with the fewest transfers is taken.
+#include "passes/inject_copy/internal.h"
+
+#define PAD_MAX 15     // of a pad field
+#define SIZE_MAX_16 65535 // of a size or stride field
+
+// Loops of the nest, innermost first, that run as one.
+typedef struct Chain {
+  int n;
+  int loop[COPY_MAX_LOOPS + 1];
+  int64_t extent, dram; // 1 and 0 when empty
+} Chain;
+
+typedef VEC(Affine) AffineVec;
+
+// Where a chain's bounds hold: from the largest of lo (and 0) up to the smallest of hi (and its extent).
+typedef struct Limits {
+  AffineVec lo, hi;
+} Limits;
+
+// How a chain is cut: what is written at all, and where the source is read.
+typedef struct Span {
+  bool guarded, padded;
+  Limits write, read; // read is within write
+  int64_t pad_most;   // the largest that a pad can be
+} Span;
+
+typedef struct Plan {
+  Chain x, y;
+  bool zero_first; // zeros over everything, then transfers of what is inside
+  bool x_pads, y_pads; // the transfer pads (else bounds skip)
+  int64_t cost;
+} Plan;
+
+typedef struct Cut {
+  CopyCx *c;
+  Ctx *cx;
+  const Nest *n;
+  Plan best;
+  bool found;
+  int64_t zero_cost; // transfers that zero the whole nest; 0: not to be considered
+} Cut;
+
+static int64_t mul_sat(int64_t a, int64_t b) {
+  int64_t r;
+  return mul_ok(a, b, &r) ? r : INT64_MAX;
+}
+
+static int64_t add_sat(int64_t a, int64_t b) {
+  int64_t r;
+  return add_ok(a, b, &r) ? r : INT64_MAX;
+}
+
+static bool chain_has(const Chain *ch, int loop) {
+  for (int i = 0; i < ch->n; i++)
+    if (ch->loop[i] == loop) return true;
+  return false;
+}
+
+static bool row_mentions(const Row *r, const Chain *ch) {
+  for (int i = 0; i < ch->n; i++)
+    if (r->coef[ch->loop[i]]) return true;
+  return false;
+}
+
+// ---- bounds of a chain --------------------------------------------------------------------------------------------------
+
+// A row in terms of a chain: coef * (m / block) + the rest >= 0, where m runs through the chain. False if it is not
+// of this form.
+static bool row_in_chain(const Nest *n, const Row *r, const Chain *ch, int64_t *coef, int64_t *block) {
+  *coef = 0;
+  *block = 1;
+  int64_t expect = 0;
+  for (int i = 0; i < ch->n; i++) {
+    int64_t k = r->coef[ch->loop[i]], e = n->loops[ch->loop[i]].extent;
+    if (*coef == 0 && k == 0) {
+      *block *= e;
+      continue;
+    }
+    if (*coef == 0) *coef = expect = k;
+    if (k != expect) return false;
+    expect = k * e;
+  }
+  return true;
+}
+
+// Adds the bound that a row sets to a chain. Its other loops are host loops, whose variables stay.
+static void limit_by_row(const Cut *u, const Row *r, const Chain *ch, Limits *out) {
+  Ctx *cx = u->cx;
+  const Nest *n = u->n;
+  int64_t coef, block;
+  Affine rest = r->rest;
+  if (!row_in_chain(n, r, ch, &coef, &block) || coef == 0) return;
+  for (int i = 0; i < n->nloops; i++) {
+    if (chain_has(ch, i) || !r->coef[i]) continue;
+    Affine v = affine_of(cx, expr_var(cx, n->loops[i].var), NULL);
+    rest = affine_add(cx, &rest, r->coef[i], &v);
+  }
+  // coef > 0: m >= block * ceil(-rest / coef). coef < 0: m < block * (floor(rest / -coef) + 1).
+  int64_t k = coef < 0 ? -coef : coef;
+  Affine limit = affine_scale(cx, &rest, coef < 0 ? 1 : -1);
+  if (coef > 0) limit.constant += k - 1;
+  if (k > 1) {
+    const Expr *q = expr_simplify(cx, &u->c->ranges, expr_binary(cx, OP_DIV, affine_expr(cx, &limit), expr_index(cx, k)));
+    limit = affine_of(cx, q, NULL);
+  }
+  if (coef < 0) limit.constant += 1;
+  limit = affine_scale(cx, &limit, block);
+  if (coef > 0) VEC_PUSH(cx->arena, out->lo, limit);
+  else VEC_PUSH(cx->arena, out->hi, limit);
+}
+
+static int64_t lower_bound(const Cut *u, const Affine *a) {
+  int64_t lo, hi;
+  return affine_bounds(u->c, a, &lo, &hi) ? lo : INT64_MIN;
+}
+
+static int64_t upper_bound(const Cut *u, const Affine *a) {
+  int64_t lo, hi;
+  return affine_bounds(u->c, a, &lo, &hi) ? hi : INT64_MAX;
+}
+
+// Whether a >= b whatever the variables are (b >= a, if sign is -1).
+static bool always_beyond(const Cut *u, const Affine *a, const Affine *b, int sign) {
+  Affine diff = affine_add(u->cx, a, -1, b), turned = affine_scale(u->cx, &diff, sign);
+  return lower_bound(u, &turned) >= 0;
+}
+
+// Drops of a list the bounds that another one makes superfluous: with sign 1 the largest counts, with -1 the smallest.
+static AffineVec tightest(const Cut *u, const AffineVec *all, int sign) {
+  AffineVec out = {0};
+  for (size_t i = 0; i < all->len; i++) {
+    bool needed = true;
+    for (size_t k = 0; k < all->len && needed; k++) {
+      if (k == i || !always_beyond(u, &all->data[k], &all->data[i], sign)) continue;
+      needed = i < k && always_beyond(u, &all->data[i], &all->data[k], sign); // equal: the first stays
+    }
+    if (needed) VEC_PUSH(u->cx->arena, out, all->data[i]);
+  }
+  return out;
+}
+
+// The bounds of a chain by its guards (and, with all set, by the others too), with 0 and the extent among them.
+static Limits chain_limits(const Cut *u, const Chain *ch, bool all) {
+  Limits l = {0};
+  Affine none = {0}, extent = {.constant = ch->extent};
+  VEC_PUSH(u->cx->arena, l.lo, none);
+  VEC_PUSH(u->cx->arena, l.hi, extent);
+  for (size_t k = 0; k < u->n->rows.len; k++) {
+    const Row *r = &u->n->rows.data[k];
+    if ((all || r->guard) && row_mentions(r, ch)) limit_by_row(u, r, ch, &l);
+  }
+  return (Limits){tightest(u, &l.lo, 1), tightest(u, &l.hi, -1)};
+}
+
+// How far the last bound lies from the first at least (a conservative 0 or less if unknown).
+static int64_t least_length(const Cut *u, const Limits *l) {
+  int64_t least = INT64_MAX;
+  for (size_t i = 0; i < l->lo.len; i++)
+    for (size_t k = 0; k < l->hi.len; k++) {
+      Affine d = affine_add(u->cx, &l->hi.data[k], -1, &l->lo.data[i]);
+      int64_t v = lower_bound(u, &d);
+      least = v < least ? v : least;
+    }
+  return least;
+}
+
+static int64_t most_length(const Cut *u, const Limits *l) {
+  int64_t most = INT64_MAX;
+  for (size_t i = 0; i < l->lo.len; i++)
+    for (size_t k = 0; k < l->hi.len; k++) {
+      Affine d = affine_add(u->cx, &l->hi.data[k], -1, &l->lo.data[i]);
+      int64_t v = upper_bound(u, &d);
+      most = v < most ? v : most;
+    }
+  return most < 0 ? 0 : most;
+}
+
+static Span chain_span(const Cut *u, const Chain *ch) {
+  Span s = {.pad_most = 0};
+  for (size_t k = 0; k < u->n->rows.len; k++) {
+    const Row *r = &u->n->rows.data[k];
+    if (row_mentions(r, ch)) *(r->guard ? &s.guarded : &s.padded) = true;
+  }
+  s.write = chain_limits(u, ch, false);
+  s.read = chain_limits(u, ch, true);
+  for (size_t i = 0; i < s.read.lo.len; i++) {
+    int64_t v = upper_bound(u, &s.read.lo.data[i]);
+    s.pad_most = v > s.pad_most ? v : s.pad_most;
+  }
+  for (size_t i = 0; i < s.read.hi.len; i++) {
+    int64_t v = lower_bound(u, &s.read.hi.data[i]);
+    int64_t pad = v == INT64_MIN ? INT64_MAX : ch->extent - v;
+    s.pad_most = pad > s.pad_most ? pad : s.pad_most;
+  }
+  return s;
+}
+
+// ---- the search ------------------------------------------------------------------------------------------------------------
+
+// Whether the rows allow these two chains: each row bounds one of them at most, in a form that a chain has.
+static bool rows_allow(const Cut *u, const Chain *x, const Chain *y) {
+  int64_t coef, block;
+  for (size_t k = 0; k < u->n->rows.len; k++) {
+    const Row *r = &u->n->rows.data[k];
+    if (row_mentions(r, x) && row_mentions(r, y)) return false;
+    if (!row_in_chain(u->n, r, x, &coef, &block) || !row_in_chain(u->n, r, y, &coef, &block)) return false;
+  }
+  return true;
+}
+
+// Where the order of writing matters: the transfer is the innermost loops, y outside of x.
+static bool order_allows(const Cut *u, const Chain *x, const Chain *y) {
+  int next = u->n->nloops - 1;
+  if (!u->n->ordered) return true;
+  for (int i = 0; i < x->n; i++)
+    if (x->loop[i] != next--) return false;
+  for (int i = 0; i < y->n; i++)
+    if (y->loop[i] != next--) return false;
+  return true;
+}
+
+// Transfers that the host loops make: all iterations, or those inside the bounds.
+static int64_t host_iterations(const Cut *u, const Chain *x, const Chain *y, bool inside) {
+  int64_t total = 1;
+  for (int i = 0; i < u->n->nloops; i++) {
+    if (chain_has(x, i) || chain_has(y, i)) continue;
+    Chain one = {.n = 1, .loop = {i}, .extent = u->n->loops[i].extent};
+    Limits l = chain_limits(u, &one, inside);
+    total = mul_sat(total, most_length(u, &l));
+  }
+  return total;
+}
+
+static bool pads_anything(const Nest *n) {
+  for (size_t k = 0; k < n->rows.len; k++)
+    if (!n->rows.data[k].guard) return true;
+  for (size_t k = 0; k < n->conds.len; k++)
+    if (!n->conds.data[k].guard) return true;
+  return false;
+}
+
+static void consider(Cut *u, const Plan *p) {
+  if (u->found && p->cost >= u->best.cost) return;
+  u->best = *p;
+  u->found = true;
+}
+
+// Considers the plans with these chains.
+static void consider_chains(Cut *u, const Chain *x, const Chain *y) {
+  if (!rows_allow(u, x, y) || !order_allows(u, x, y)) return;
+  Span sx = chain_span(u, x), sy = chain_span(u, y);
+  bool x_fits = !sx.padded || sx.pad_most <= PAD_MAX, y_fits = !sy.padded || sy.pad_most <= PAD_MAX;
+  if (sx.guarded && y->n) return; // rows of a length that varies leave gaps on the chip
+  Plan p = {.x = *x, .y = *y, .x_pads = sx.padded, .y_pads = sy.padded};
+  if (x_fits && y_fits) {
+    p.cost = host_iterations(u, x, y, false);
+    consider(u, &p);
+  }
+  if (!u->zero_cost || (y->n && !x_fits)) return;
+  p.zero_first = true;
+  p.y_pads = false;
+  p.x_pads = sx.padded && y->n > 0;
+  p.cost = add_sat(u->zero_cost, host_iterations(u, x, y, true));
+  consider(u, &p);
+}
+
+// Lengthens y in every way, considering each.
+static void search_y(Cut *u, const Chain *x, const Chain *y) {
+  const Nest *n = u->n;
+  consider_chains(u, x, y);
+  if (n->kind == COPY_ZERO) return; // a zeroed region has one dimension
+  for (int i = 0; i < n->nloops; i++) {
+    const Loop *l = &n->loops[i];
+    Chain longer = *y;
+    int64_t chip;
+    if (chain_has(x, i) || chain_has(y, i)) continue;
+    if (!mul_ok(x->extent, y->extent, &chip) || l->chip != chip) continue;
+    if (y->n && l->dram != mul_sat(y->dram, y->extent)) continue;
+    if (!y->n && (l->dram < 0 || l->dram > SIZE_MAX_16)) continue;
+    if (!mul_ok(y->extent, l->extent, &longer.extent) || longer.extent > SIZE_MAX_16) continue;
+    if (!y->n) longer.dram = l->dram;
+    longer.loop[longer.n++] = i;
+    search_y(u, x, &longer);
+  }
+}
+
+static void search_x(Cut *u, const Chain *x) {
+  const Nest *n = u->n;
+  Chain none = {.extent = 1};
+  search_y(u, x, &none);
+  for (int i = 0; i < n->nloops; i++) {
+    const Loop *l = &n->loops[i];
+    Chain longer = *x;
+    if (chain_has(x, i) || l->chip != x->extent) continue;
+    if (n->kind != COPY_ZERO && l->dram != x->extent) continue;
+    if (!mul_ok(x->extent, l->extent, &longer.extent) || longer.extent > SIZE_MAX_16) continue;
+    longer.loop[longer.n++] = i;
+    longer.dram = 1;
+    search_x(u, &longer);
+  }
+}
+
+static Plan search(CopyCx *c, const Nest *n, int64_t zero_cost) {
+  Cut u = {.c = c, .cx = c->cx, .n = n, .zero_cost = n->ordered ? 0 : zero_cost};
+  Chain none = {.extent = 1};
+  search_x(&u, &none);
+  return u.best; // with no chains at all there is always a plan
+}
+
+// ---- emission ----------------------------------------------------------------------------------------------------------------
+
+static const Expr *simple(const Cut *u, const Expr *e) { return expr_simplify(u->cx, &u->c->ranges, e); }
+
+// The largest (or smallest) of a list.
+static const Expr *extreme(const Cut *u, BinOp op, const AffineVec *v) {
+  const Expr *e = affine_expr(u->cx, &v->data[0]);
+  for (size_t i = 1; i < v->len; i++) e = expr_binary(u->cx, op, e, affine_expr(u->cx, &v->data[i]));
+  return simple(u, e);
+}
+
+static const Expr *minus(const Cut *u, const Expr *a, const Expr *b) { return simple(u, expr_binary(u->cx, OP_SUB, a, b)); }
+
+static const Expr *plus_times(const Cut *u, const Expr *a, const Expr *b, int64_t k) {
+  return simple(u, expr_binary(u->cx, OP_ADD, a, expr_binary(u->cx, OP_MUL, b, expr_index(u->cx, k))));
+}
+
+// A chain of a transfer as expressions of the variables around.
+typedef struct Extent {
+  const Expr *start, *length;            // of what is written
+  const Expr *first, *size, *pad0, *pad1; // of what is read
+  const Expr *some;                      // condition: something is read; NULL if always
+  const Expr *any;                       // condition: something is written; NULL if always
+} Extent;
+
+// The bounds of a chain as expressions. With pads set, the transfer pads; else what the bounds exclude is skipped.
+static Extent chain_extent(const Cut *u, const Chain *ch, bool pads, bool inside) {
+  Ctx *cx = u->cx;
+  Limits write = chain_limits(u, ch, inside && !pads), read = chain_limits(u, ch, pads || inside);
+  const Expr *start = extreme(u, OP_MAX, &write.lo), *stop = extreme(u, OP_MIN, &write.hi);
+  const Expr *from = extreme(u, OP_MAX, &read.lo), *to = extreme(u, OP_MIN, &read.hi);
+  Extent e = {.start = start, .first = from};
+  e.length = minus(u, stop, start);
+  e.size = minus(u, to, from);
+  e.pad0 = minus(u, from, start);
+  e.pad1 = minus(u, stop, to);
+  if (least_length(u, &write) < 1) e.any = simple(u, expr_binary(cx, OP_LT, start, stop));
+  if (least_length(u, &read) < 1) e.some = simple(u, expr_binary(cx, OP_LT, from, to));
+  return e;
+}
+
+static const Expr *both(const Cut *u, const Expr *a, const Expr *b) {
+  if (!a || !b) return a ? a : b;
+  return expr_binary(u->cx, OP_LAND, a, b);
+}
+
+static const Stmt *emit_op(const Cut *u, VtaOp op, int nargs, const Expr **args) {
+  const Stmt *s = stmt_intrin(u->cx, vta_op(u->c->vta, op), nargs, args, NULL);
+  u->c->pc->stats.transfers++;
+  return stmt_placed(u->cx, s, u->n->from->store->loc, u->c->region->why);
+}
+
+// Where on one side the chains start, given their first iterations.
+static const Expr *side_base(const Cut *u, const Plan *p, bool chip, const Expr *x, const Expr *y) {
+  const Nest *n = u->n;
+  Affine base = chip ? n->chip : n->dram;
+  for (int i = 0; i < n->nloops; i++) {
+    if (chain_has(&p->x, i) || chain_has(&p->y, i)) continue;
+    Affine v = affine_of(u->cx, expr_var(u->cx, n->loops[i].var), NULL);
+    base = affine_add(u->cx, &base, chip ? n->loops[i].chip : n->loops[i].dram, &v);
+  }
+  const Expr *e = plus_times(u, affine_expr(u->cx, &base), x, chip ? 1 : p->x.dram);
+  return plus_times(u, e, y, chip ? p->x.extent : p->y.dram);
+}
+
+// The transfer of one iteration of the host loops.
+static const Stmt *emit_transfer(const Cut *u, const Plan *p, const Extent *x, const Extent *y) {
+  const Nest *n = u->n;
+  const Expr *chip = expr_ref(u->cx, n->chip_buffer, side_base(u, p, true, x->start, y->start));
+  if (n->kind == COPY_ZERO) return emit_op(u, VTA_ZERO, 2, (const Expr *[]){chip, x->length});
+  const Expr *dram = expr_ref(u->cx, n->dram_buffer, side_base(u, p, false, x->first, y->first));
+  const Expr *stride = p->y.n ? expr_index(u->cx, p->y.dram) : expr_index(u->cx, p->x.extent);
+  if (n->kind == COPY_STORE) return emit_op(u, VTA_STORE, 5, (const Expr *[]){dram, chip, y->size, x->size, stride});
+  const Expr *args[] = {chip, dram, y->size, x->size, stride, y->pad0, y->pad1, x->pad0, x->pad1};
+  return emit_op(u, VTA_LOAD, 9, args);
+}
+
+// Zeros in all that the transfer of one iteration writes.
+static const Stmt *emit_zeros(const Cut *u, const Plan *p, const Extent *x, const Extent *y) {
+  const Expr *chip = expr_ref(u->cx, u->n->chip_buffer, side_base(u, p, true, x->start, y->start));
+  const Expr *count = simple(u, expr_binary(u->cx, OP_MUL, x->length, y->length));
+  return emit_op(u, VTA_ZERO, 2, (const Expr *[]){chip, count});
+}
+
+// A row that bounds no chain, as a condition on the variables around; NULL if it bounds one.
+static const Expr *row_condition(const Cut *u, const Plan *p, const Row *r) {
+  if (row_mentions(r, &p->x) || row_mentions(r, &p->y)) return NULL;
+  Affine sum = r->rest;
+  for (int i = 0; i < u->n->nloops; i++) {
+    if (!r->coef[i]) continue;
+    Affine v = affine_of(u->cx, expr_var(u->cx, u->n->loops[i].var), NULL);
+    sum = affine_add(u->cx, &sum, r->coef[i], &v);
+  }
+  int64_t constant = sum.constant; // a >= -constant reads better than a + constant >= 0
+  sum.constant = 0;
+  return simple(u, expr_binary(u->cx, OP_GE, affine_expr(u->cx, &sum), expr_index(u->cx, -constant)));
+}
+
+// The conditions of one kind that bound no chain, as a list.
+static ExprVec host_conditions(const Cut *u, const Plan *p, bool guard) {
+  ExprVec out = {0};
+  for (size_t k = 0; k < u->n->conds.len; k++)
+    if (u->n->conds.data[k].guard == guard) VEC_PUSH(u->cx->arena, out, u->n->conds.data[k].expr);
+  for (size_t k = 0; k < u->n->rows.len; k++) {
+    const Row *r = &u->n->rows.data[k];
+    const Expr *e = r->guard == guard ? row_condition(u, p, r) : NULL;
+    if (e) VEC_PUSH(u->cx->arena, out, e);
+  }
+  return out;
+}
+
+// The innermost host loop that e mentions; -1 if none.
+static int deepest_loop(const Cut *u, const Expr *e) {
+  for (int i = u->n->nloops - 1; i >= 0; i--)
+    if (expr_uses_var(e, u->n->loops[i].var)) return i;
+  return -1;
+}
+
+// Wraps s in the host loops and the conditions, each condition as far out as its variables allow.
+static const Stmt *wrap_loops(const Cut *u, const Plan *p, const ExprVec *conds, const Stmt *s) {
+  const Expr *zero = expr_index(u->cx, 0);
+  for (int i = u->n->nloops - 1; i >= -1; i--) {
+    const Expr *here = NULL;
+    for (size_t k = 0; k < conds->len; k++)
+      if (deepest_loop(u, conds->data[k]) == i) here = both(u, here, conds->data[k]);
+    if (here) s = stmt_if(u->cx, here, s, NULL);
+    if (i < 0 || chain_has(&p->x, i) || chain_has(&p->y, i)) continue;
+    const Loop *l = &u->n->loops[i];
+    s = stmt_for(u->cx, l->var, zero, expr_index(u->cx, l->extent), FOR_SERIAL, s);
+  }
+  return s;
+}
+
+// The loops and transfers of a plan, without the zeros before.
+static const Stmt *emit_plan(const Cut *u, const Plan *p) {
+  Ctx *cx = u->cx;
+  Extent x = chain_extent(u, &p->x, p->x_pads, p->zero_first);
+  Extent y = chain_extent(u, &p->y, p->y_pads, p->zero_first);
+  ExprVec guards = host_conditions(u, p, true), inside = host_conditions(u, p, false);
+  const Expr *some = both(u, x.some, y.some), *any = both(u, x.any, y.any);
+  const Stmt *s = emit_transfer(u, p, &x, &y);
+  if (p->zero_first) {
+    for (size_t i = 0; i < inside.len; i++) VEC_PUSH(cx->arena, guards, inside.data[i]);
+  } else {
+    for (size_t i = 0; i < inside.len; i++) some = both(u, inside.data[i], some);
+  }
+  bool pads = !p->zero_first && (p->x_pads || p->y_pads || inside.len);
+  if (some) s = stmt_if(cx, some, s, pads ? emit_zeros(u, p, &x, &y) : NULL);
+  if (any && pads) s = stmt_if(cx, any, s, NULL);
+  return wrap_loops(u, p, &guards, s);
+}
+
+// The same nest with nothing but zeros in it, and loop variables of its own.
+static Nest zero_nest(CopyCx *c, const Nest *n) {
+  Nest z = *n;
+  z.kind = COPY_ZERO;
+  z.rows = (RowVec){0};
+  z.conds = (HostCondVec){0};
+  for (size_t k = 0; k < n->rows.len; k++)
+    if (n->rows.data[k].guard) VEC_PUSH(c->cx->arena, z.rows, n->rows.data[k]);
+  for (size_t k = 0; k < n->conds.len; k++)
+    if (n->conds.data[k].guard) VEC_PUSH(c->cx->arena, z.conds, n->conds.data[k]);
+  for (int i = 0; i < n->nloops; i++) {
+    const Var *v = n->loops[i].var;
+    z.loops[i].var = tir_var(c->cx, v->name, v->loc);
+    z.loops[i].dram = 0;
+    ranges_push(c->cx, &c->ranges, z.loops[i].var, 0, n->loops[i].extent - 1);
+  }
+  return z;
+}
+
+const Stmt *nest_cut(CopyCx *c, const Nest *n) {
+  Ctx *cx = c->cx;
+  if (n->empty) return stmt_nop(cx);
+  Nest z = zero_nest(c, n);
+  Plan zeros = search(c, &z, 0);
+  Plan p = search(c, n, n->kind == COPY_LOAD && pads_anything(n) ? zeros.cost : 0);
+  Cut u = {.c = c, .cx = cx, .n = n};
+  const Stmt *s = emit_plan(&u, &p);
+  if (p.zero_first) {
+    Cut uz = {.c = c, .cx = cx, .n = &z};
+    s = stmt_seq2(cx, emit_plan(&uz, &zeros), s);
+  }
+  for (int i = n->nouter; i > 0; i--) {
+    const Loop *l = &n->outer[i - 1];
+    s = stmt_for(cx, l->var, expr_index(cx, 0), expr_index(cx, l->extent), FOR_SERIAL, s);
+  }
+  return s;
+}

@@ -1,0 +1,320 @@
+// SPDX-License-Identifier: Apache-2.0
+// Explanation: what a refused copy is told. Every message has the expression at fault as its place, the schedule
+// statement that asked as its second, the nest in TIR, the rule, and a remedy in the user's own names.
+#include <string.h>
+
+#include "passes/inject_copy/internal.h"
+
+// ---- texts -----------------------------------------------------------------------------------------------------------
+
+static const char *stage_name(const Buffer *b) { return b->stage ? b->stage : b->name; }
+
+static const char *type_text(DType t) { return dtype_name(t); }
+
+// "copied in" or "copied out".
+static const char *way(const Buffer *to) { return to->scope == &scope_host ? "copied out" : "copied in"; }
+
+static const char *memory_text(const Buffer *b) {
+  return b->scope == &scope_host ? "host memory" : b->scope->name;
+}
+
+typedef struct Elide {
+  bool brackets; // res[...] rather than res
+} Elide;
+
+// Loads become plain names: messages show what is computed, not where.
+static const Expr *elide_load(TirMap *m, const Expr *e) {
+  if (e->kind != EXPR_LOAD) return e;
+  const Elide *how = m->self;
+  const char *name = stage_name(e->buffer);
+  if (how->brackets) name = arena_printf(m->cx->arena, "%s[...]", name);
+  Expr *plain = arena_copy(m->cx->arena, expr_var(m->cx, tir_var(m->cx, name, e->loc)), sizeof *plain);
+  plain->type = e->type;
+  return plain;
+}
+
+static const char *value_text(CopyCx *c, const Expr *e, bool brackets) {
+  Elide how = {brackets};
+  TirMap m = {.cx = c->cx, .expr = elide_load, .self = &how};
+  Text t = {.arena = c->cx->arena};
+  tir_print_expr(expr_map(&m, e), &t);
+  return t.data ? t.data : "";
+}
+
+static const char *expr_text(CopyCx *c, const Expr *e) {
+  Text t = {.arena = c->cx->arena};
+  tir_print_expr(e, &t);
+  return t.data ? t.data : "";
+}
+
+// Names the operator that e is.
+static const char *operator_text(const Expr *e) {
+  switch (e->kind) {
+  case EXPR_UNARY: return unop_text(e->unop);
+  case EXPR_BINARY: return binop_text(e->binop);
+  case EXPR_MATH: return math_name(e->fn);
+  case EXPR_VAR: return e->var->name;
+  case EXPR_INT:
+  case EXPR_FLOAT:
+  case EXPR_CAST:
+  case EXPR_SELECT:
+  case EXPR_LOAD:
+  case EXPR_REF: break;
+  }
+  return "expression";
+}
+
+// The nest in compact form: its loops in a line, guards, then the store with indices left out (or in full).
+static const char *nest_text(CopyCx *c, const CopyStore *s, bool indices) {
+  Text t = {.arena = c->cx->arena};
+  text_add(&t, "the loop nest, at phase inject_copy:\n    ");
+  for (size_t i = 0; i < s->loops.len; i++) {
+    const Stmt *l = s->loops.data[i];
+    const Expr *end = expr_simplify(c->cx, NULL, expr_binary(c->cx, OP_ADD, l->min, l->extent));
+    text_add(&t, "%sfor %s in %s..%s", i ? (i % 4 ? "  " : "\n    ") : "", l->var->name, expr_text(c, l->min), expr_text(c, end));
+  }
+  for (size_t i = 0; i < s->guards.len; i++)
+    text_add(&t, "%sif %s(%s)", i || s->loops.len ? "\n    " : "", s->guards.data[i].negated ? "!" : "", expr_text(c, s->guards.data[i].expr));
+  text_add(&t, "\n      %s[", stage_name(s->store->buffer));
+  if (!indices) text_add(&t, "...");
+  for (int i = 0; indices && i < s->store->nargs; i++) text_add(&t, "%s%s", i ? ", " : "", expr_text(c, s->store->args[i]));
+  text_add(&t, "] = %s", indices ? expr_text(c, s->value) : value_text(c, s->value, true));
+  return t.data;
+}
+
+// Starts a report: its place and label, the schedule statement, the nest.
+static Diag *report(CopyCx *c, const CopyStore *s, DiagCode code, Loc at, const char *here, const char *fmt, ...)
+    PRINTF_LIKE(6, 7);
+static Diag *report(CopyCx *c, const CopyStore *s, DiagCode code, Loc at, const char *here, const char *fmt, ...) {
+  va_list ap;
+  va_start(ap, fmt);
+  const char *headline = arena_vprintf(c->cx->arena, fmt, ap);
+  va_end(ap);
+  Diag *g = diag_report(c->cx->diags, code, loc_known(at) ? at : s->store->loc, "%s", headline);
+  c->failed = true;
+  diag_here(g, "%s", here);
+  if (loc_known(c->region->why)) diag_also(g, c->region->why, "the copy is asked for here");
+  diag_note(g, "%s", nest_text(c, s, code != E_COPY_COMPUTES));
+  return g;
+}
+
+static const char *copy_rule = "a copy is `dst[affine] = src[affine]`, a cast of it, or `cond ? src : 0`";
+
+// The tile of an on-chip memory: "16 (1 x 16)".
+static const char *tile_text(CopyCx *c, const Scope *s) {
+  return arena_printf(c->cx->arena, "%lld elements (%lld x %lld)", (long long)s->tile, (long long)s->rows, (long long)s->cols);
+}
+
+// The last axes that a tensor in this memory has, as they are written.
+static const char *tile_axes(const CopyCx *c, const Scope *s) {
+  if (s == &c->vta->inp) return "b: vta.batch, r: vta.block_in";
+  if (s == &c->vta->wgt) return "j: vta.block_out, r: vta.block_in";
+  return "b: vta.batch, j: vta.block_out";
+}
+
+static Loc load_loc(const Nest *n) {
+  return n->value->load && loc_known(n->value->load->loc) ? n->value->load->loc : n->from->store->loc;
+}
+
+// ---- E0301 --------------------------------------------------------------------------------------------------------------
+
+// The casts of a value, written around `name`.
+static const char *casts_around(CopyCx *c, const Expr *value, const char *name) {
+  if (value->kind != EXPR_CAST) return name;
+  return arena_printf(c->cx->arena, "%s(%s)", type_text(value->type), casts_around(c, value->a, name));
+}
+
+// The remedy for a value computed on its way out: a stage on the ALU before it.
+static void help_alu_stage(CopyCx *c, Diag *g, const CopyStore *s, const Expr *op) {
+  const Buffer *to = s->store->buffer;
+  bool clamps = op->kind == EXPR_BINARY && (op->binop == OP_MAX || op->binop == OP_MIN);
+  const char *name = clamps ? "act" : "tmp", *stage = stage_name(to);
+  const char *kind = to->role == BUF_OUTPUT ? "output" : "compute";
+  const char *at = c->around.len ? arena_printf(c->cx->arena, "  %s.compute_at(%s, %s);", name, stage,
+                                                c->around.data[c->around.len - 1]->name)
+                                 : "";
+  diag_help(g, "give the %s a stage of its own on the VTA ALU, and copy that:\n"
+               "    compute %s = %s;      %s %s = %s;\n"
+               "    %s.set_scope(vta.acc);%s  %s.alu();",
+            clamps ? "activation" : "arithmetic", name, value_text(c, op, false), kind, stage,
+            casts_around(c, s->value, name), name, at, name);
+  diag_help(g, "or let tetc do it: `%s.legalize_epilogue();`, or `tetc compile --legalize`", stage);
+}
+
+void explain_computes(CopyCx *c, const CopyStore *s, const Expr *op) {
+  const Buffer *to = s->store->buffer;
+  const char *here = arena_printf(c->cx->arena, "this `%s` would have to run inside the transfer", operator_text(op));
+  Diag *g = report(c, s, E_COPY_COMPUTES, op->loc, here, "`%s` is %s, but it computes: a DMA transfer can only move data",
+                   stage_name(to), way(to));
+  diag_note(g, "%s", copy_rule);
+  if (to->scope == &scope_host) help_alu_stage(c, g, s, op);
+  else
+    diag_help(g, "compute it on the CPU, in a stage without a scope, and copy that one in:\n"
+                 "    compute %s_host = %s;      %s.dma_copy() stays on a stage that only reads %s_host",
+              stage_name(to), value_text(c, op, false), stage_name(to), stage_name(to));
+}
+
+void explain_foreign(CopyCx *c, const Stmt *s) {
+  Diag *g = diag_report(c->cx->diags, E_COPY_SHAPE, s->loc, "a copy region holds something that is not a copy");
+  c->failed = true;
+  if (loc_known(c->region->why)) diag_also(g, c->region->why, "the copy is asked for here");
+  diag_note(g, "%s", copy_rule);
+  diag_help(g, "give dma_copy the axis below which there is nothing but the copy");
+}
+
+// ---- E0302 --------------------------------------------------------------------------------------------------------------
+
+void explain_lane_step(CopyCx *c, const Nest *n, const Loop *l) {
+  const char *axis = l->var->name, *dram = stage_name(n->dram_buffer), *what = "strided";
+  if (l->dram == 0) what = "broadcast";
+  else if (l->dram == -l->chip) what = "reversed";
+  else if (l->dram % n->tile == 0 || l->dram > n->tile) what = "transposed";
+  const char *here = l->dram == 0 ? arena_printf(c->cx->arena, "`%s` does not move in `%s`", axis, dram)
+                                  : arena_printf(c->cx->arena, "one step of `%s` is %lld element%s of `%s`", axis, (long long)l->dram,
+                                                 l->dram == 1 ? "" : "s", dram);
+  Diag *g = report(c, n->from, E_COPY_SHAPE, load_loc(n), here,
+                   "`%s` is %s %s inside a tile: `%s` walks %s differently on the two sides", stage_name(n->from->store->buffer),
+                   way(n->from->store->buffer), what, axis, n->chip_buffer->scope->name);
+  diag_note(g, "a transfer moves whole tiles: the %s of a tile of %s lie side by side, in the same order, on both sides",
+            tile_text(c, n->chip_buffer->scope), n->chip_buffer->scope->name);
+  diag_note(g, "one step of `%s` is %lld in `%s`, %lld in `%s`", axis, (long long)l->chip, stage_name(n->chip_buffer),
+            (long long)l->dram, dram);
+  if (n->kind == COPY_STORE)
+    diag_help(g, "copy out in the order of the tile, to a stage with the axes [..., %s], and let a CPU stage rearrange that",
+              tile_axes(c, n->chip_buffer->scope));
+  else
+    diag_help(g, "let a CPU stage pack `%s` first, with the axes [..., %s], and copy that stage in", dram,
+              tile_axes(c, n->chip_buffer->scope));
+}
+
+void explain_gather(CopyCx *c, const CopyStore *s, const Expr *load, const Expr *index) {
+  const char *where = load ? stage_name(load->buffer) : stage_name(s->store->buffer);
+  Diag *g = report(c, s, E_COPY_SHAPE, index->loc, "this index is known only when the kernel runs",
+                   "`%s` is %s from places of `%s` that depend on computed data", stage_name(s->store->buffer),
+                   way(s->store->buffer), where);
+  diag_note(g, "%s", copy_rule);
+  diag_help(g, "gather on the CPU, in a stage of its own, and copy the gathered stage");
+}
+
+void explain_unknown_extent(CopyCx *c, const CopyStore *s, const Stmt *loop) {
+  Diag *g = report(c, s, E_COPY_SHAPE, loop->loc, "in this copy",
+                   "`%s` is %s by a loop `%s` whose length is not known", stage_name(s->store->buffer),
+                   way(s->store->buffer), loop->var->name);
+  diag_help(g, "bound the extent of `%s`", loop->var->name);
+}
+
+void explain_overwrites(CopyCx *c, const CopyStore *s) {
+  Diag *g = report(c, s, E_COPY_SHAPE, s->store->loc, "written more than once", "`%s` is %s several times over, in an order that matters",
+                   stage_name(s->store->buffer), way(s->store->buffer));
+  diag_help(g, "let each element of `%s` be written once", stage_name(s->store->buffer));
+}
+
+// ---- E0303 --------------------------------------------------------------------------------------------------------------
+
+void explain_part_of_tile(CopyCx *c, const Nest *n, int64_t have) {
+  const Scope *scope = n->chip_buffer->scope;
+  const char *stage = stage_name(n->from->store->buffer);
+  Diag *g = report(c, n->from, E_COPY_ALIGN, load_loc(n), "narrower than a tile",
+                   "`%s` is %s in pieces of %lld element%s, but %s is moved in tiles of %lld", stage,
+                   way(n->from->store->buffer), (long long)have, have == 1 ? "" : "s", scope->name, (long long)scope->tile);
+  diag_note(g, "a tile of %s has %s, and a transfer moves whole tiles", scope->name, tile_text(c, scope));
+  diag_help(g, "end the axes of `%s` with [%s], and let the copy run over all of them (a CPU stage can fill the rest with zeros)",
+            stage, tile_axes(c, scope));
+}
+
+void explain_misaligned(CopyCx *c, const Nest *n, const Loop *l, const Buffer *side, int64_t offset) {
+  const Scope *scope = n->chip_buffer->scope;
+  const char *stage = stage_name(n->from->store->buffer), *in = stage_name(side);
+  int64_t rest = floor_mod(offset, n->tile);
+  const char *here = l ? arena_printf(c->cx->arena, "one step of `%s` is %lld element%s of `%s`", l->var->name, (long long)offset,
+                                      offset == 1 ? "" : "s", in)
+                       : arena_printf(c->cx->arena, "%lld element%s past a tile of `%s`", (long long)rest, rest == 1 ? "" : "s", in);
+  Diag *g = report(c, n->from, E_COPY_ALIGN, load_loc(n), here,
+                   "`%s` is %s at element %lld of a tile: %s moves blocks of %lld", stage, way(n->from->store->buffer),
+                   (long long)rest, scope->name, (long long)n->tile);
+  diag_note(g, "a tile of %s has %s; offset %lld in `%s` is not a multiple of it", scope->name, tile_text(c, scope),
+            (long long)offset, in);
+  diag_help(g, "let a CPU stage pack `%s` into blocks of %lld, with the axes [..., %s], filling up with zeros", in,
+            (long long)n->tile, tile_axes(c, scope));
+}
+
+void explain_lane_condition(CopyCx *c, const Nest *n, bool guard) {
+  const Scope *scope = n->chip_buffer->scope;
+  const CopyStore *s = n->from;
+  Loc at = s->value->loc;
+  Diag *g = report(c, s, E_COPY_ALIGN, at, "this condition holds for a part of a tile only",
+                   guard ? "`%s` is %s up to the middle of a tile of %s" : "`%s` is %s with zeros in a part of a tile of %s",
+                   stage_name(s->store->buffer), way(s->store->buffer), scope->name);
+  diag_note(g, "a tile of %s has %s, and a transfer moves or zeroes whole tiles", scope->name, tile_text(c, scope));
+  diag_help(g, "let a CPU stage fill up to whole tiles, with the axes [..., %s], and copy that stage", tile_axes(c, scope));
+}
+
+// ---- E0304 --------------------------------------------------------------------------------------------------------------
+
+void explain_fill(CopyCx *c, const CopyStore *s, const Expr *constant) {
+  Diag *g = report(c, s, E_COPY_PAD, constant->loc, "VTA pads with zeros only", "`%s` is %s with %s where there is no source",
+                   stage_name(s->store->buffer), way(s->store->buffer), expr_text(c, constant));
+  diag_note(g, "the padding that a transfer writes is always zero; the instruction has no field for another value");
+  diag_help(g, "pad on the CPU: a stage without a scope with this expression, and copy that stage in");
+}
+
+void explain_condition(CopyCx *c, const CopyStore *s, const Expr *cond, const char *why) {
+  Diag *g = report(c, s, E_COPY_PAD, cond->loc, why, "`%s` is %s under a condition that no transfer can take",
+                   stage_name(s->store->buffer), way(s->store->buffer));
+  diag_note(g, "%s, where the condition compares indices", copy_rule);
+  diag_help(g, "choose on the CPU, in a stage without a scope, and copy that stage");
+}
+
+void explain_store_pads(CopyCx *c, const CopyStore *s) {
+  Diag *g = report(c, s, E_COPY_PAD, s->value->loc, "a store has no padding",
+                   "`%s` is copied out with zeros, which a transfer from vta.acc does not write", stage_name(s->store->buffer));
+  diag_note(g, "only loads into the accelerator pad; a store moves what is in vta.acc");
+  diag_help(g, "write the zeros on the CPU: drop the dma_copy of this stage, or pad in a CPU stage that reads the copied one");
+}
+
+// ---- E0305, E0306 ---------------------------------------------------------------------------------------------------------
+
+void explain_scopes(CopyCx *c, const CopyStore *s, const Expr *load) {
+  const Buffer *from = load->buffer, *to = s->store->buffer;
+  const char *stage = stage_name(to);
+  const char *here = arena_printf(c->cx->arena, "`%s` is in %s", stage_name(from), memory_text(from));
+  Diag *g = report(c, s, E_COPY_SCOPE, load->loc, here, "`%s` is copied from %s to %s, which no transfer joins", stage,
+                   memory_text(from), memory_text(to));
+  diag_note(g, "transfers go from host memory into vta.inp, vta.wgt or vta.acc, and from vta.acc to host memory");
+  if (from->scope == &scope_host)
+    diag_help(g, "put one end on the accelerator: `%s.set_scope(vta.inp);`, or drop `%s.dma_copy` to let the CPU copy", stage, stage);
+  else if (to->scope == &scope_host)
+    diag_help(g, "nothing comes back from %s: read `%s`'s own source on the host instead", memory_text(from), stage_name(from));
+  else if (from->scope == &c->vta->acc && to->scope == &c->vta->acc)
+    diag_help(g, "inside vta.acc the ALU moves data: `%s.alu();` instead of dma_copy", stage);
+  else
+    diag_help(g, "go through host memory: a stage without a scope between the two, with dma_copy on both");
+}
+
+void explain_types(CopyCx *c, const CopyStore *s, const Expr *load) {
+  const Buffer *from = load->buffer, *to = s->store->buffer;
+  const char *stage = stage_name(to);
+  const char *here = arena_printf(c->cx->arena, "`%s` is %s", stage_name(from), type_text(from->type));
+  Diag *g = report(c, s, E_COPY_TYPE, load->loc, here, "`%s` is %s from %s to %s, a conversion that no transfer makes", stage,
+                   way(to), type_text(from->type), type_text(to->type));
+  if (to->scope == &scope_host) {
+    diag_note(g, "a store writes the low 8 bits of each 32-bit accumulator");
+    if (dtype_bits(to->type) != 8)
+      diag_help(g, "scale and clip on the ALU and copy out as int8; a CPU stage can widen it: `compute %s8 = int8(...)`, `%s = %s(%s8)`",
+                stage, stage, type_text(to->type), stage);
+    else
+      diag_help(g, "copy out by a plain truncation, `int8(...)` of the int32 accumulator, and convert on the CPU");
+    return;
+  }
+  diag_note(g, "a load moves int8 into vta.inp and vta.wgt, and int32, or int8 with its sign extended, into vta.acc");
+  diag_help(g, "convert on the CPU, in a stage without a scope of type %s, and copy that stage in",
+            type_text(to->scope == &c->vta->acc ? DT_I32 : DT_I8));
+}
+
+// ---- E0405 ----------------------------------------------------------------------------------------------------------------
+
+void explain_too_large(CopyCx *c, const Nest *n) {
+  Diag *g = report(c, n->from, E_FIELD, load_loc(n), "too large for one address field", "`%s` has %lld tiles, more than the 32-bit address of a transfer reaches",
+                   stage_name(n->dram_buffer), (long long)(buffer_elems(n->dram_buffer) / n->tile));
+  diag_help(g, "divide `%s` into several tensors", stage_name(n->dram_buffer));
+}

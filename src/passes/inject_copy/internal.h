@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: Apache-2.0
+// inject_copy, inside. The way of one vta.dma_copy region:
+//
+//   recognise   the stores of the region, each with its loops and guards, and what each one copies (CopyStore, CopyValue)
+//   normalise   a store as numbers: loops with a stride on either side, linear bounds, whole tiles (Nest)
+//   cut         a Nest as the fewest transfers with loops around them (a statement)
+//   explain     the message, wherever one of them declines
+#ifndef TETC_INJECT_COPY_INTERNAL_H
+#define TETC_INJECT_COPY_INTERNAL_H
+
+#include "passes/passes.h"
+
+#define COPY_MAX_LOOPS 24 // loops of a nest that are considered for transfers; further ones stay host loops
+
+typedef VEC(const Stmt *) StmtVec;
+typedef VEC(const Expr *) ExprVec;
+typedef VEC(const Var *) VarVec;
+
+typedef enum CopyKind { COPY_LOAD, COPY_STORE, COPY_ZERO } CopyKind;
+
+// A condition as it was written; it holds when expr is true, or false if negated.
+typedef struct Cond {
+  const Expr *expr;
+  bool negated;
+} Cond;
+typedef VEC(Cond) CondVec;
+
+// One store of a region, with the loops and guards inside the region around it, outermost first.
+typedef struct CopyStore {
+  const Stmt *store;
+  const Expr *value; // store->value, or the part of it that this copy is about
+  StmtVec loops;     // STMT_FOR
+  CondVec guards;    // where one fails nothing is written
+  bool apart;        // other copies of the region write the same elements: right only if each writes them once
+} CopyStore;
+
+// What a store copies: a load where all of `pads` hold, and zero elsewhere.
+typedef struct CopyValue {
+  CopyKind kind;
+  const Expr *load;           // NULL for COPY_ZERO
+  const Buffer *chip, *dram;  // dram is NULL for COPY_ZERO
+  CondVec pads;
+} CopyValue;
+
+// A loop from 0 to extent, and what one step of it adds to the linear index on either side: in elements, after
+// nest_tiles in tiles.
+typedef struct Loop {
+  const Var *var;
+  int64_t extent, chip, dram;
+} Loop;
+
+// A bound: rest + sum of coef[i] * loop i >= 0. A guard says what is written at all; the others, where the source is
+// read rather than zero written.
+typedef struct Row {
+  bool guard;
+  Affine rest; // mentions only variables outside of the nest's loops
+  int64_t coef[COPY_MAX_LOOPS + 1];
+} Row;
+typedef VEC(Row) RowVec;
+
+// A condition that stays an expression of variables outside of the nest's loops.
+typedef struct HostCond {
+  bool guard;
+  const Expr *expr;
+} HostCond;
+typedef VEC(HostCond) HostCondVec;
+
+typedef struct Nest {
+  CopyKind kind;
+  const CopyStore *from;
+  const CopyValue *value;
+  const Buffer *chip_buffer, *dram_buffer;
+  int64_t tile;        // elements
+  bool ordered;        // two iterations may write the same place: their order must stay
+  bool empty;          // a guard never holds
+  int nouter;          // loops that stay host loops whatever happens, outermost first
+  Loop *outer;
+  int nloops;          // the others, outermost first
+  Loop loops[COPY_MAX_LOOPS + 1];
+  Affine chip, dram;   // linear index of the first element, then tile
+  RowVec rows;
+  HostCondVec conds;
+} Nest;
+
+// What the pass carries while it walks a function.
+typedef struct CopyCx {
+  PassCtx *pc;
+  Ctx *cx;
+  const VtaTarget *vta;
+  Ranges ranges;        // of the loops around
+  VarVec around;        // their variables
+  const Stmt *region;   // the vta.dma_copy statement at hand
+  bool failed;
+} CopyCx;
+
+/* inject_copy.c */
+// Enters and leaves a loop: its range becomes known.
+void copy_enter_loop(CopyCx *c, const Var *v, const Expr *min, const Expr *extent);
+void copy_leave_loop(CopyCx *c);
+
+/* recognise.c */
+// Lowers the body of a region: every perfect nest in it by copy_lower_store, what is around them as it is.
+const Stmt *copy_lower_region(CopyCx *c, const Stmt *body);
+// What s copies. False, with the reason reported, if it is not a copy.
+bool copy_recognise(CopyCx *c, const CopyStore *s, CopyValue *out);
+
+/* normalise.c */
+// The nest of a copy in whole tiles. False, with the reason reported.
+bool nest_normalise(CopyCx *c, const CopyStore *s, const CopyValue *v, Nest *out);
+// Bounds of an affine expression from the known ranges; false if there are none.
+bool affine_bounds(CopyCx *c, const Affine *a, int64_t *lo, int64_t *hi);
+
+/* cut.c */
+// The transfers of a nest; never fails.
+const Stmt *nest_cut(CopyCx *c, const Nest *n);
+
+/* explain.c: each reports one refusal and sets c->failed */
+void explain_computes(CopyCx *c, const CopyStore *s, const Expr *op);
+void explain_fill(CopyCx *c, const CopyStore *s, const Expr *constant);
+void explain_condition(CopyCx *c, const CopyStore *s, const Expr *cond, const char *why);
+void explain_store_pads(CopyCx *c, const CopyStore *s);
+void explain_scopes(CopyCx *c, const CopyStore *s, const Expr *load);
+void explain_types(CopyCx *c, const CopyStore *s, const Expr *load);
+void explain_gather(CopyCx *c, const CopyStore *s, const Expr *load, const Expr *index);
+void explain_unknown_extent(CopyCx *c, const CopyStore *s, const Stmt *loop);
+void explain_overwrites(CopyCx *c, const CopyStore *s);
+void explain_foreign(CopyCx *c, const Stmt *s);
+
+// The step of a loop inside a tile, where both sides differ: `dram` instead of `chip` elements.
+void explain_lane_step(CopyCx *c, const Nest *n, const Loop *l);
+// Only `have` of the elements of a tile are copied.
+void explain_part_of_tile(CopyCx *c, const Nest *n, int64_t have);
+// A loop or a base (l NULL: `offset`) that does not step by whole tiles on one side.
+void explain_misaligned(CopyCx *c, const Nest *n, const Loop *l, const Buffer *side, int64_t offset);
+// A condition that holds for a part of a tile only.
+void explain_lane_condition(CopyCx *c, const Nest *n, bool guard);
+void explain_too_large(CopyCx *c, const Nest *n);
+
+#endif

@@ -66,7 +66,9 @@ static void declare(const Func *f, Text *out) {
 }
 
 void llvm_header(Ctx *cx, const Func *const *funcs, int nfuncs, const char *guard_hint, Text *out) {
-  char *guard = arena_printf(cx->arena, "TETC_%s_H", guard_hint);
+  size_t n = strlen(guard_hint);
+  bool is_file = n > 2 && !strcmp(guard_hint + n - 2, ".h");
+  char *guard = arena_printf(cx->arena, "TETC_%s%s", guard_hint, is_file ? "" : "_H");
   for (char *p = guard; *p; p++) *p = isalnum((unsigned char)*p) ? (char)toupper((unsigned char)*p) : '_';
   text_add(out, "// Made by tetc.\n#ifndef %s\n#define %s\n\n#include <stdint.h>\n\n", guard, guard);
   text_add(out, "#ifdef __cplusplus\n#define _Bool bool\nextern \"C\" {\n#endif\n");

@@ -49,7 +49,7 @@ typedef struct LlvmBackend {
 // src/backend_llvm beside it, in ../lib/tetc beside it, and in the directory it was installed to.
 const LlvmBackend *llvm_backend_load(const char **error);
 
-// header.c: the C header that declares the kernels. Needs no LLVM.
+// header.c: the C header that declares the kernels. Needs no LLVM. The include guard is made of guard_hint, a file name.
 void llvm_header(Ctx *cx, const Func *const *funcs, int nfuncs, const char *guard_hint, Text *out);
 
 bool llvm_name_is_reserved(const char *name); // C's and C++'s keywords, main, and the like

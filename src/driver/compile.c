@@ -1,0 +1,178 @@
+// SPDX-License-Identifier: Apache-2.0
+// tetc compile: all kernels of a file to an object with its header, or to another form.
+#include "backend_llvm/llvm.h"
+#include "driver/driver.h"
+
+#include <string.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+// What the kernels become, before it is written.
+typedef struct Product {
+  Session s;
+  int nfuncs;
+  const Func **funcs;
+  const Unit *units;
+} Product;
+
+static LlvmOptions llvm_options(const Options *o) {
+  return (LlvmOptions){.triple = o->target, .cpu = o->cpu, .features = o->features, .opt_level = (int)o->opt_level};
+}
+
+// The back end, loaded; NULL after a report.
+static const LlvmBackend *backend(Driver *d) {
+  const char *why;
+  const LlvmBackend *b = llvm_backend_load(&why);
+  if (!b) diag_report(d->cx.diags, E_BACKEND, (Loc){0}, "the LLVM back end is not available: %s", why);
+  return b;
+}
+
+// Generates code in one of LLVM's forms.
+static bool emit_llvm(Driver *d, const Product *p, LlvmKind kind, Text *out) {
+  const LlvmBackend *b = backend(d);
+  LlvmOptions opt = llvm_options(&d->opt);
+  if (d->opt.verbose && b) fprintf(stderr, "tetc: LLVM %s, %d kernels\n", b->version, p->nfuncs);
+  return b && b->emit(&d->cx, p->funcs, p->nfuncs, &opt, kind, out);
+}
+
+// Instruction listings of the kernels that use the accelerator.
+static bool emit_vta(Driver *d, const Product *p, Text *out) {
+  for (int i = 0; i < p->nfuncs; i++) {
+    if (p->nfuncs > 1) text_add(out, "%s// kernel %s\n", i ? "\n" : "", p->funcs[i]->name);
+    if (!p->funcs[i]->target) text_add(out, "// %s: runs on the CPU alone\n", p->funcs[i]->name);
+    else if (!vta_listing(&d->cx, p->funcs[i], out)) return false;
+  }
+  return true;
+}
+
+// The text of one product.
+static bool emit_text(Driver *d, const Product *p, Emit what, const char *guard, Text *out) {
+  text_add(out, "%s", "");
+  switch (what) {
+  case EMIT_OBJ: case EMIT_SHARED: return emit_llvm(d, p, LLVM_OBJECT, out);
+  case EMIT_ASM: return emit_llvm(d, p, LLVM_ASSEMBLY, out);
+  case EMIT_LLVM: return emit_llvm(d, p, LLVM_TEXT, out);
+  case EMIT_VTA: return emit_vta(d, p, out);
+  case EMIT_HEADER: llvm_header(&d->cx, p->funcs, p->nfuncs, guard, out); return true;
+  case EMIT_TIR:
+    for (int i = 0; i < p->nfuncs; i++) tir_print(p->funcs[i], NULL, out);
+    return true;
+  }
+  return false;
+}
+
+// The phases after the last pass, for --dump-tir.
+static bool dump_back_ends(Driver *d, Product *p) {
+  for (int i = 0; i < p->nfuncs; i++) {
+    Dump u = {.s = &p->s, .kernel = p->s.kernels.data[i]};
+    Product one = {.nfuncs = 1, .funcs = &p->funcs[i]};
+    Text ll = {.arena = d->cx.arena}, vta = {.arena = d->cx.arena};
+    if (d->opt.print_changed && !d->opt.dump_tir && !d->opt.dump_dir) continue;
+    if (dump_wanted(&u, "llvm")) {
+      if (!emit_text(d, &one, EMIT_LLVM, "", &ll)) return false;
+      dump_phase(&u, PHASE_FIRST_PASS + pass_count, "llvm", "ll", ll.data);
+    }
+    if (p->funcs[i]->target && dump_wanted(&u, "vta")) {
+      if (!emit_text(d, &one, EMIT_VTA, "", &vta)) return false;
+      dump_phase(&u, PHASE_FIRST_PASS + pass_count + 1, "vta", "vta", vta.data);
+    }
+  }
+  return true;
+}
+
+// The suffix of a product's file.
+static const char *emit_suffix(Emit e) {
+  switch (e) {
+  case EMIT_OBJ: return "o";
+  case EMIT_SHARED: return "so";
+  case EMIT_ASM: return "s";
+  case EMIT_LLVM: return "ll";
+  case EMIT_TIR: return "tir";
+  case EMIT_VTA: return "vta";
+  case EMIT_HEADER: return "h";
+  }
+  return "";
+}
+
+// Links the object into a shared library, in a temporary directory, and takes that as the product.
+static bool link_shared(Driver *d, Text *object) {
+  const char *base = getenv("TMPDIR");
+  char *dir = arena_printf(d->cx.arena, "%s/tetc-XXXXXX", base && *base ? base : "/tmp");
+  if (!mkdtemp(dir)) return diag_report(d->cx.diags, E_FILE, (Loc){0}, "cannot make a directory in `%s`", dir), false;
+  const char *o = arena_printf(d->cx.arena, "%s/k.o", dir), *so = arena_printf(d->cx.arena, "%s/k.so", dir);
+  OutputFile f = {.path = o, .data = object->data, .len = object->len};
+  bool ok = outputs_write(&d->cx, &f, 1) && llvm_link_shared(&d->cx, d->opt.target, o, so, 0, NULL);
+  FILE *in = ok ? fopen(so, "rb") : NULL;
+  object->len = 0;
+  char block[1 << 16];
+  for (size_t n; in && (n = fread(block, 1, sizeof block, in)) > 0;) text_add_bytes(object, block, n);
+  if (ok && (!in || ferror(in))) {
+    ok = false;
+    diag_report(d->cx.diags, E_FILE, (Loc){0}, "cannot read `%s`", so);
+  }
+  if (in) fclose(in);
+  unlink(o);
+  unlink(so);
+  rmdir(dir);
+  return ok;
+}
+
+// Where the product goes: -o, or FILE.o in the current directory; text without -o to standard output.
+static const char *output_path(Driver *d, Emit what) {
+  const char *in = d->opt.files.data[0];
+  if (d->opt.output) return d->opt.output;
+  if (what != EMIT_OBJ && what != EMIT_SHARED) return "-";
+  return path_with_suffix(d->cx.arena, strcmp(in, "-") ? path_base(in) : "stdin", emit_suffix(what));
+}
+
+// Makes the product and its header, and writes them.
+static int write_product(Driver *d, Product *p) {
+  Emit what = (Emit)d->opt.emit;
+  const char *path = output_path(d, what), *header = path_with_suffix(d->cx.arena, path, "h");
+  bool binary = what == EMIT_OBJ || what == EMIT_SHARED;
+  bool with_header = binary && strcmp(path, "-") && strncmp(path, "/dev/", 5);
+  Text text = {.arena = d->cx.arena}, head = {.arena = d->cx.arena};
+  if (with_header && !strcmp(header, path))
+    return usage_error(d, "`-o %s` is the name of the header; the object needs another one", path);
+  if (!emit_text(d, p, what, path_base(path), &text) || (what == EMIT_SHARED && !link_shared(d, &text)))
+    return driver_status(d);
+  OutputFile files[2] = {{.path = path, .data = text.data, .len = text.len, .binary = binary, .executable = what == EMIT_SHARED}};
+  if (with_header) {
+    llvm_header(&d->cx, p->funcs, p->nfuncs, path_base(header), &head);
+    files[1] = (OutputFile){.path = header, .data = head.data, .len = head.len};
+  }
+  if (outputs_write(&d->cx, files, with_header ? 2 : 1) && d->opt.verbose)
+    fprintf(stderr, "tetc: wrote %s%s%s\n", path, with_header ? " and " : "", with_header ? header : "");
+  return driver_status(d);
+}
+
+// What the passes counted.
+static void print_stats(const Unit *u) {
+  const PassStats *s = &u->stats;
+  static const char *const memories[] = {"inp", "wgt", "acc"};
+  fprintf(stderr, "kernel %s: %lld copies in %lld transfers, %lld tokens, %lld synchronisations, %lld micro-op kernels of %lld micro-ops\n",
+          u->kernel->name, (long long)s->copies, (long long)s->transfers, (long long)s->tokens, (long long)s->syncs,
+          (long long)s->kernels, (long long)s->uops);
+  for (int i = 0; i < 3; i++)
+    if (s->sram_depth[i])
+      fprintf(stderr, "  %s: %lld of %lld tiles\n", memories[i], (long long)s->sram_tiles[i], (long long)s->sram_depth[i]);
+}
+
+int command_compile(Driver *d) {
+  Product p = {0};
+  bool stopped = false;
+  if (!session_load(&p.s, d, d->opt.files.data[0])) return driver_status(d);
+  size_t n = p.s.kernels.len;
+  Unit *units = NEW_ARRAY(d->cx.arena, Unit, n);
+  p.funcs = NEW_ARRAY(d->cx.arena, const Func *, n);
+  for (size_t i = 0; i < n; i++) {
+    session_lower(&p.s, p.s.kernels.data[i], &units[i]);
+    if (units[i].func) p.funcs[p.nfuncs++] = units[i].func;
+    stopped |= units[i].stopped;
+    if (d->opt.stats && units[i].func) print_stats(&units[i]);
+  }
+  if (diags_errors(d->cx.diags)) return driver_status(d);
+  if (stopped && !(d->opt.emit == EMIT_TIR && p.nfuncs)) return EXIT_DONE;
+  if (!stopped && (d->opt.dump_tir || d->opt.dump_dir) && !dump_back_ends(d, &p)) return driver_status(d);
+  return write_product(d, &p);
+}

@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: Apache-2.0
+// Which device executes VTA instructions, and its counters as text.
+#include "driver/driver.h"
+
+// Opens the device that --device names. A new kind is an entry of the enum and a case here.
+TetcDevice *device_open(Driver *d, const VtaConfig *config) {
+  TetcDevice *device = NULL;
+  switch ((DeviceKind)d->opt.device) {
+  case DEVICE_FSIM: device = tetc_fsim_new(config); break;
+  case DEVICE_RTL:
+    diag_report(d->cx.diags, E_RUN, (Loc){0}, "the device `rtl` is not part of this build");
+    return NULL;
+  }
+  if (!device) diag_report(d->cx.diags, E_MEMORY, (Loc){0}, "there is no memory for the device");
+  return device;
+}
+
+typedef unsigned long long Count;
+
+// Counters, a line a unit. `tiles` are micro-operations: one tile of the accumulator each.
+void device_stats(const TetcStats *s, const VtaConfig *c, Text *out) {
+  static const char *const names[MEM_COUNT] = {"uop", "wgt", "inp", "acc", "out", "acc8"};
+  Count moved = 0;
+  text_add(out, "stats: %llu instructions in %llu launches (block %dx%dx%d)\n", (Count)s->instructions, (Count)s->launches,
+           1 << c->log_batch, 1 << c->log_block_in, 1 << c->log_block_out);
+  for (int m = 0; m < MEM_COUNT; m++) {
+    moved += s->load_bytes[m];
+    if (s->loads[m]) text_add(out, "stats: load %-4s %10llu instructions %12llu bytes\n", names[m], (Count)s->loads[m], (Count)s->load_bytes[m]);
+  }
+  text_add(out, "stats: store     %10llu instructions %12llu bytes\n", (Count)s->stores, (Count)s->store_bytes);
+  text_add(out, "stats: gemm      %10llu instructions %12llu tiles %14llu multiply-accumulates\n", (Count)s->gemms, (Count)s->gemm_uops, (Count)s->macs);
+  text_add(out, "stats: reset     %10llu instructions %12llu tiles\n", (Count)s->resets, (Count)s->reset_uops);
+  text_add(out, "stats: alu       %10llu instructions %12llu tiles\n", (Count)s->alus, (Count)s->alu_uops);
+  text_add(out, "stats: %llu bytes loaded, %llu bytes stored\n", moved, (Count)s->store_bytes);
+  if (s->cycles) text_add(out, "stats: %llu cycles\n", (Count)s->cycles);
+}

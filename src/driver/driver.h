@@ -1,0 +1,184 @@
+// SPDX-License-Identifier: Apache-2.0
+// driver: the command line. main.c picks a sub-command from its table; each is a file of its own. session.c is the
+// compiler as one function.
+#ifndef TETC_DRIVER_H
+#define TETC_DRIVER_H
+
+#include "passes/passes.h"
+#include "runtime/runtime.h"
+
+// Exit statuses, the same for every sub-command.
+enum { EXIT_DONE, EXIT_INPUT, EXIT_USAGE, EXIT_FILES, EXIT_OURS };
+
+// ---- options: options.c, options.def ---------------------------------------------------------------------------
+
+// The sub-commands, as bits of the sets in options.def. A new one: a bit, an entry in main.c's table, a file.
+typedef enum CommandId {
+  CMD_COMPILE = 1,
+  CMD_RUN = 2,
+  CMD_CHECK = 4,
+  CMD_EXPLAIN = 8,
+  CMD_VERIFY = 16,
+  CMD_OPT = 32,
+  CMD_FMT = 64,
+  CMD_FIX = 128,
+  CMD_DISASM = 256
+} CommandId;
+
+typedef enum Emit { EMIT_OBJ, EMIT_SHARED, EMIT_ASM, EMIT_LLVM, EMIT_TIR, EMIT_VTA, EMIT_HEADER } Emit;
+typedef enum ColorMode { COLOR_AUTO, COLOR_ALWAYS, COLOR_NEVER } ColorMode;
+typedef enum DeviceKind { DEVICE_FSIM, DEVICE_RTL } DeviceKind;
+
+typedef struct NamePair { // NAME=TEXT
+  const char *name, *text;
+} NamePair;
+
+typedef struct Options {
+  bool help, version, verbose, list_passes, print_targets;
+  int emit, diagnostics, color, device; // Emit, DiagFormat, ColorMode, DeviceKind
+  bool emit_given;
+  int64_t opt_level, seed, memory; // memory: MiB that a compilation may use
+  const char *output, *target, *cpu, *features, *schedule, *kernel, *vta_config;
+  const char *dump_tir, *dump_dir; // dump_tir: NULL not asked for, "" all phases, else "P,Q"
+  const char *stop_after, *from, *to;
+  bool print_changed, time_passes, verify_each, remarks, legalize, check, stats;
+  VEC(TeDefine) defines, knobs;
+  VEC(const char *) include_dirs;
+  VEC(NamePair) inputs, outputs;
+  VEC(const char *) files; // what is not an option
+} Options;
+
+// One invocation.
+typedef struct Driver {
+  const char *command; // "compile"; NULL before it is known
+  CommandId id;
+  Options opt;
+  Ctx cx;
+  jmp_buf exhausted; // where main takes over when memory is out
+} Driver;
+
+typedef struct Command {
+  const char *name;
+  CommandId id;
+  const char *operands; // "FILE.te"
+  int min_files, max_files;
+  const char *summary;
+  int (*run)(Driver *d); // returns an exit status; messages in d->cx.diags are printed by main
+} Command;
+
+void options_init(Options *o);
+// Parses argv[first..argc) for d->id. False after a message on stderr: the status is EXIT_USAGE.
+bool options_parse(Driver *d, int argc, char **argv, int first);
+void options_help(const Command *c, Text *out);
+bool parse_int64(const char *text, int64_t *out);  // decimal or 0x; all of the text
+const char *nearest_name(const char *name, const char *const *names, size_t n); // NULL: none is near
+// "tetc compile: error: ..." on stderr; returns EXIT_USAGE.
+int usage_error(const Driver *d, const char *fmt, ...) PRINTF_LIKE(2, 3);
+
+// The commands.
+int command_compile(Driver *d); // compile.c
+int command_run(Driver *d);     // run.c
+int command_check(Driver *d);   // check.c
+int command_explain(Driver *d); // explain.c
+
+// ---- the compiler as a function: session.c -----------------------------------------------------------------------
+
+// One module on its way; the stages fill it from top to bottom.
+typedef struct Session {
+  Driver *d;
+  VtaTarget *vta;
+  const TeModule *module;
+  VEC(const TeKernel *) kernels; // what is to be compiled
+} Session;
+
+// One kernel on its way.
+typedef struct Unit {
+  const TeKernel *kernel;
+  Schedule *schedule;
+  Func *func;     // NULL: stopped before, or refused
+  bool stopped;   // --stop-after was reached
+  PassStats stats;
+} Unit;
+
+// Reads and checks the file; picks the kernels. False after reported errors.
+bool session_load(Session *s, Driver *d, const char *path);
+// Takes one kernel through schedule, lower and all passes, with the dumps and checks that the options ask for.
+bool session_lower(Session *s, const TeKernel *k, Unit *u);
+// EXIT_DONE, or by the worst of the errors reported so far.
+int driver_status(const Driver *d);
+
+// ---- what happens between phases: dump.c ---------------------------------------------------------------------------
+
+typedef struct PhaseClock {
+  const char *phase;
+  double seconds;
+} PhaseClock;
+
+typedef struct Dump {
+  Session *s;
+  const TeKernel *kernel;
+  const char *last; // text of the phase before, for --print-changed
+  VEC(PhaseClock) clocks;
+  double since;
+} Dump;
+
+enum { PHASE_TE, PHASE_SCHEDULE, PHASE_LOWER, PHASE_FIRST_PASS };
+bool phase_known(const char *name);
+// Is the text of this phase wanted at all?
+bool dump_wanted(const Dump *u, const char *phase);
+// Shows or writes a phase's text as the options ask; `suffix` is "tir", "te", ....
+void dump_phase(Dump *u, int number, const char *phase, const char *suffix, const char *text);
+void dump_func(Dump *u, int number, const char *phase, const Func *f);
+void dump_clock(Dump *u, const char *phase, double seconds); // negative: since the last call
+void dump_times(const Dump *u);
+double now_seconds(void);
+void text_diff(Arena *a, const char *before, const char *after, Text *out); // diff.c: changed lines with context
+
+// ---- files: output.c -------------------------------------------------------------------------------------------------
+
+typedef struct OutputFile {
+  const char *path; // "-": standard output
+  const void *data;
+  size_t len;
+  bool binary;     // never to a terminal
+  bool executable;
+} OutputFile;
+// Writes all files, or none: each to a temporary file beside it first. Reports E0601 and returns false.
+bool outputs_write(Ctx *cx, const OutputFile *files, size_t n);
+const char *path_with_suffix(Arena *a, const char *path, const char *suffix); // dir/k.te, "o" -> dir/k.o
+const char *path_base(const char *path);                                      // after the last slash
+
+// ---- tensors: npy.c, inputs.c, compare.c -----------------------------------------------------------------------------
+
+// A dense row-major array with its type.
+typedef struct Array {
+  const char *name;
+  DType type;
+  int ndim;
+  const int64_t *shape;
+  int64_t elems;
+  void *data; // from calloc
+} Array;
+
+bool array_alloc(Ctx *cx, Array *a, const TeTensor *t); // zeros; reports E0404
+void array_free(Array *a);
+const char *array_type_text(Arena *a, DType t, int ndim, const int64_t *shape); // "int8[1, 4, 56]"
+// Reads a .npy file into an array of known type and shape. Reports E0601 or E0602.
+bool npy_read(Ctx *cx, const char *path, Array *into);
+// The same, from memory; `path` is for messages.
+bool npy_parse(Ctx *cx, const char *path, const unsigned char *data, size_t len, Array *into);
+void npy_format(const Array *a, Text *out); // version 1.0, C order
+// Fills from a description: a path, or random:SEED, zero, const:N, iota. Reports an error and returns false.
+bool array_fill(Ctx *cx, Array *a, const char *what);
+void array_random(Array *a, uint64_t seed);
+void array_summary(const Array *a, Text *out); // type, smallest, largest, a hash of the contents
+// Compares; appends one line that says how much agrees, and where the first difference is. True if all does.
+bool array_compare(const Array *got, const Array *want, Text *out);
+
+// ---- devices: device.c -------------------------------------------------------------------------------------------------
+
+// The device that --device names, for this configuration; NULL after a report.
+TetcDevice *device_open(Driver *d, const VtaConfig *config);
+void device_stats(const TetcStats *s, const VtaConfig *c, Text *out);
+
+#endif

@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: Apache-2.0
+// What is shown between phases: dumps (printed, or a file each), differences, times.
+#include "driver/driver.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+static const char *const other_phases[] = {"te", "schedule", "lower", "llvm", "vta"};
+
+// Is this a name that --dump-tir and --stop-after take?
+bool phase_known(const char *name) {
+  for (size_t i = 0; i < sizeof other_phases / sizeof *other_phases; i++)
+    if (!strcmp(name, other_phases[i])) return true;
+  return pass_find(name) >= 0;
+}
+
+double now_seconds(void) {
+  struct timespec t;
+  clock_gettime(CLOCK_MONOTONIC, &t);
+  return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
+}
+
+// True if `list` ("P,Q", or "" for all) names the phase.
+static bool listed(const char *list, const char *phase) {
+  size_t n = strlen(phase);
+  if (!*list) return true;
+  for (const char *p = list; *p; p += strcspn(p, ",") + (p[strcspn(p, ",")] == ','))
+    if (strcspn(p, ",") == n && !strncmp(p, phase, n)) return true;
+  return false;
+}
+
+// --dump-dir alone means all phases.
+bool dump_wanted(const Dump *u, const char *phase) {
+  const Options *o = &u->s->d->opt;
+  if (o->print_changed) return true;
+  if (!o->dump_tir && !o->dump_dir) return false;
+  return listed(o->dump_tir ? o->dump_tir : "", phase);
+}
+
+// Writes one phase to its file; a module of several kernels gets a directory for each.
+static void write_dump(Dump *u, int number, const char *phase, const char *suffix, const char *text) {
+  Ctx *cx = &u->s->d->cx;
+  const char *dir = u->s->d->opt.dump_dir;
+  if (u->s->kernels.len > 1) {
+    mkdir(dir, 0777); // if it fails, so does the next one
+    dir = arena_printf(cx->arena, "%s/%s", dir, u->kernel->name);
+  }
+  if (mkdir(dir, 0777) && errno != EEXIST) {
+    diag_report(cx->diags, E_FILE, (Loc){0}, "cannot make the directory `%s`: %s", dir, strerror(errno));
+    return;
+  }
+  OutputFile f = {.path = arena_printf(cx->arena, "%s/%02d-%s.%s", dir, number, phase, suffix), .data = text,
+                  .len = strlen(text)};
+  outputs_write(cx, &f, 1);
+}
+
+// Where printed dumps go: to stdout, unless the product goes there.
+static FILE *dump_stream(const Driver *d) {
+  const Options *o = &d->opt;
+  bool text_product = d->id == CMD_COMPILE && !o->output && o->emit_given && o->emit != EMIT_OBJ && o->emit != EMIT_SHARED;
+  return text_product || (o->output && !strcmp(o->output, "-")) ? stderr : stdout;
+}
+
+// Shows, writes or compares the text of a phase.
+void dump_phase(Dump *u, int number, const char *phase, const char *suffix, const char *text) {
+  const Driver *d = u->s->d;
+  const Options *o = &d->opt;
+  FILE *out = dump_stream(d);
+  bool single = o->dump_tir && *o->dump_tir && !strchr(o->dump_tir, ',');
+  if (o->print_changed) {
+    Text diff = {.arena = d->cx.arena};
+    if (number > PHASE_LOWER && u->last) {
+      if (!strcmp(u->last, text)) text_add(&diff, "// ---- %02d-%s: no change\n", number, phase);
+      else {
+        text_add(&diff, "// ---- %02d-%s\n", number, phase);
+        text_diff(d->cx.arena, u->last, text, &diff);
+      }
+      fwrite(diff.data, 1, diff.len, out);
+    }
+    u->last = text;
+    if (!o->dump_tir && !o->dump_dir) return;
+    if (!listed(o->dump_tir ? o->dump_tir : "", phase)) return;
+  }
+  if (o->dump_dir) write_dump(u, number, phase, suffix, text);
+  else {
+    if (!single) fprintf(out, "// ---- %02d-%s\n", number, phase);
+    fputs(text, out);
+  }
+}
+
+// Prints a function, if its phase is wanted.
+void dump_func(Dump *u, int number, const char *phase, const Func *f) {
+  if (!dump_wanted(u, phase)) return;
+  Text t = {.arena = u->s->d->cx.arena};
+  tir_print(f, NULL, &t);
+  dump_phase(u, number, phase, "tir", t.data);
+}
+
+// Notes how long a phase took.
+void dump_clock(Dump *u, const char *phase, double seconds) {
+  double now = now_seconds();
+  PhaseClock c = {phase, seconds < 0 ? now - u->since : seconds};
+  VEC_PUSH(u->s->d->cx.arena, u->clocks, c);
+  u->since = now;
+}
+
+// The table of --time-passes.
+void dump_times(const Dump *u) {
+  double total = 0;
+  fprintf(stderr, "time of `%s`, in milliseconds:\n", u->kernel->name);
+  for (size_t i = 0; i < u->clocks.len; i++) {
+    total += u->clocks.data[i].seconds;
+    fprintf(stderr, "  %-12s %9.3f\n", u->clocks.data[i].phase, u->clocks.data[i].seconds * 1e3);
+  }
+  fprintf(stderr, "  %-12s %9.3f\n", "total", total * 1e3);
+}

@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: Apache-2.0
+// tetc. A command is an entry of this table and a file; what compiling is stands in session.c:
+//
+//   source -> te_load -> schedule_apply -> pass_lower -> pipeline_run -> back end (compile.c, run.c)
+#include "backend_llvm/llvm.h"
+#include "driver/driver.h"
+
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+static const Command commands[] = {
+    {"compile", CMD_COMPILE, "FILE.te", 1, 1, "compile kernels to an object and a header (FILE.o, FILE.h)", command_compile},
+    {"run", CMD_RUN, "FILE.te", 1, 1, "compile a kernel in memory and run it", command_run},
+    {"check", CMD_CHECK, "FILE.te", 1, 1, "report errors; makes nothing", command_check},
+    {"explain", CMD_EXPLAIN, "CODE", 0, 1, "explain a diagnostic, or list them all", command_explain},
+};
+enum { COMMAND_COUNT = sizeof commands / sizeof *commands };
+
+// True if messages on stderr get colours.
+static bool want_color(const Options *o) {
+  const char *no_color = getenv("NO_COLOR"), *term = getenv("TERM");
+  if (o->color == COLOR_ALWAYS) return true;
+  if (o->color == COLOR_NEVER || (no_color && *no_color)) return false;
+  return isatty(STDERR_FILENO) && term && strcmp(term, "dumb");
+}
+
+// Columns of the terminal; 0 (no wrapping) elsewhere.
+static int terminal_width(void) {
+  struct winsize w;
+  if (!isatty(STDERR_FILENO) || ioctl(STDERR_FILENO, TIOCGWINSZ, &w)) return 0;
+  return w.ws_col;
+}
+
+// Text that the user asked for; a full disk is a file error.
+static int print_product(const Text *t) {
+  if (fwrite(t->data, 1, t->len, stdout) == t->len && !fflush(stdout)) return EXIT_DONE;
+  fputs("tetc: error: cannot write to standard output\n", stderr);
+  return EXIT_FILES;
+}
+
+// The phases and passes, as --dump-tir and --stop-after name them.
+static void list_passes(Text *out) {
+  text_add(out, "%-12s %s\n%-12s %s\n%-12s %s\n", "te", "the kernel after checking", "schedule",
+           "stages, axes, attachment", "lower", "the loop nest, with bounds");
+  for (int i = 0; i < pass_count; i++) text_add(out, "%-12s %s\n", pass_table[i].name, pass_table[i].what);
+  text_add(out, "%-12s %s\n%-12s %s\n", "llvm", "LLVM IR of the host code", "vta", "the instruction listing");
+}
+
+// The help of the whole program.
+static void program_help(Text *out) {
+  text_add(out, "usage: tetc COMMAND [options] FILE...\n"
+                "A compiler for tensor expressions with schedules: VTA and host code.\n\ncommands:\n");
+  for (int i = 0; i < COMMAND_COUNT; i++) text_add(out, "  %-10s %s\n", commands[i].name, commands[i].summary);
+  text_add(out, "\n`tetc COMMAND --help` lists the options of a command.\n");
+}
+
+static const char exit_help[] = "\nexit status: 0 done, 1 errors in the input, 2 wrong usage, 3 a file cannot be read "
+                                "or written,\n4 our own fault\n";
+
+// --help, --version and the lists. Returns -1 if none was asked for.
+static int print_information(Driver *d, const Command *c) {
+  Text t = {.arena = d->cx.arena};
+  const char *why = NULL;
+  if (d->opt.help) {
+    if (c) options_help(c, &t);
+    else program_help(&t);
+    text_add(&t, "%s", exit_help);
+  } else if (d->opt.version) {
+    text_add(&t, "tetc %s\n", TETC_VERSION);
+    const LlvmBackend *b = d->opt.verbose ? llvm_backend_load(&why) : NULL;
+    if (b) text_add(&t, "LLVM %s\n", b->version);
+  } else if (d->opt.list_passes) list_passes(&t);
+  else if (d->opt.print_targets) {
+    const LlvmBackend *b = llvm_backend_load(&why);
+    if (b) b->targets(&t);
+    else return diag_report(d->cx.diags, E_BACKEND, (Loc){0}, "the LLVM back end is not available: %s", why), EXIT_INPUT;
+  } else return -1;
+  return print_product(&t);
+}
+
+static const Command *command_find(const char *name) {
+  for (int i = 0; i < COMMAND_COUNT; i++)
+    if (!strcmp(commands[i].name, name)) return &commands[i];
+  return NULL;
+}
+
+// Says that there is no such command.
+static int unknown_command(const Driver *d, const char *word) {
+  const char *names[COMMAND_COUNT];
+  for (int i = 0; i < COMMAND_COUNT; i++) names[i] = commands[i].name;
+  const char *near = nearest_name(word, names, COMMAND_COUNT);
+  size_t n = strlen(word);
+  if (near) return usage_error(d, "unknown command `%s`; did you mean `%s`?", word, near);
+  if (n > 3 && !strcmp(word + n - 3, ".te"))
+    return usage_error(d, "`%s` is not a command; did you mean `tetc compile %s`?", word, word);
+  return usage_error(d, "unknown command `%s`", word);
+}
+
+// Parses the command line and runs the command.
+static int dispatch(Driver *d, int argc, char **argv) {
+  const Command *c = NULL;
+  int first = 1;
+  d->id = (CommandId)~0u;
+  if (argc > 1 && (argv[1][0] != '-' || !argv[1][1])) {
+    c = command_find(argv[1]);
+    if (!c) return unknown_command(d, argv[1]);
+    d->command = c->name;
+    d->id = c->id;
+    first = 2;
+  }
+  if (!options_parse(d, argc, argv, first)) return EXIT_USAGE;
+  arena_on_exhaustion(d->cx.arena, &d->exhausted, (size_t)d->opt.memory << 20);
+  int status = print_information(d, c);
+  if (status >= 0) return status;
+  if (!c) return usage_error(d, "a command is missing: compile, run, check, explain, ...");
+  int nfiles = (int)d->opt.files.len;
+  if (nfiles < c->min_files) return usage_error(d, "%s is missing", c->operands);
+  if (nfiles > c->max_files) return usage_error(d, "`%s` is one file too many", d->opt.files.data[c->max_files]);
+  return c->run(d);
+}
+
+// A driver with an arena that longjmps to `out` when memory is exhausted.
+static bool driver_init(Driver *d) {
+  *d = (Driver){0};
+  options_init(&d->opt);
+  d->cx.arena = arena_new();
+  if (!d->cx.arena) return false;
+  d->cx.names = names_new(d->cx.arena);
+  d->cx.diags = diags_new(d->cx.arena);
+  return true;
+}
+
+// Memory ran out: room for one message more, and that message.
+static int report_exhaustion(Driver *d) {
+  arena_on_exhaustion(d->cx.arena, NULL, 0);
+  Diag *g = diag_report(d->cx.diags, E_MEMORY, (Loc){0}, "the compilation needs more memory than it may use");
+  diag_note(g, "%zu MiB are used, of %lld MiB allowed", arena_used(d->cx.arena) >> 20, (long long)d->opt.memory);
+  diag_help(g, "`--memory-limit=MIB` sets the limit");
+  return EXIT_INPUT;
+}
+
+// Reads as the architecture does: a command line, a command, its messages.
+int main(int argc, char **argv) {
+  static Driver d; // static: its contents are defined after a longjmp
+  signal(SIGPIPE, SIG_IGN); // a closed pipe is a write error like others
+  if (!driver_init(&d)) bug("no memory at all");
+  int status;
+  if (setjmp(d.exhausted)) status = report_exhaustion(&d);
+  else {
+    arena_on_exhaustion(d.cx.arena, &d.exhausted, (size_t)d.opt.memory << 20);
+    status = dispatch(&d, argc, argv);
+  }
+  arena_on_exhaustion(d.cx.arena, NULL, 0);
+  if (status != EXIT_USAGE)
+    diags_print(d.cx.diags, stderr, (DiagFormat)d.opt.diagnostics, want_color(&d.opt), terminal_width());
+  if (fflush(stdout) && status == EXIT_DONE) status = EXIT_FILES;
+  return status;
+}

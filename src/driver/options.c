@@ -1,0 +1,227 @@
+// SPDX-License-Identifier: Apache-2.0
+// The command line: one table (options.def) makes the parser and --help. A value follows its option in the same word
+// (-DM=3, --emit=obj, -mcpu=native) or in the next one; `--` ends options.
+#include "driver/driver.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+typedef enum OptionKind { FLAG, TEXT, MAYBE, INT, CHOICE, DEFINE, LIST, PAIR, ALIAS } OptionKind;
+
+typedef struct OptionSpec {
+  OptionKind kind;
+  size_t offset; // of the field in Options
+  const char *name, *argument;
+  unsigned commands;
+  const char *help;
+} OptionSpec;
+
+static const OptionSpec specs[] = {
+#define OPTION(kind, field, name, argument, commands, help) {kind, offsetof(Options, field), name, argument, commands, help},
+#include "driver/options.def"
+};
+enum { SPEC_COUNT = sizeof specs / sizeof *specs };
+
+// Defaults that are not zero.
+void options_init(Options *o) {
+  *o = (Options){0};
+  o->opt_level = 2;
+  o->memory = 4096;
+}
+
+// A message about the command line itself.
+int usage_error(const Driver *d, const char *fmt, ...) {
+  fprintf(stderr, "tetc%s%s: error: ", d->command ? " " : "", d->command ? d->command : "");
+  va_list ap;
+  va_start(ap, fmt);
+  vfprintf(stderr, fmt, ap);
+  va_end(ap);
+  fprintf(stderr, "\n`tetc%s%s --help` lists the options\n", d->command ? " " : "", d->command ? d->command : "");
+  return EXIT_USAGE;
+}
+
+// All of the text as an integer, decimal or 0x, with sign.
+bool parse_int64(const char *text, int64_t *out) {
+  char *end;
+  const char *digits = text + (*text == '-' || *text == '+');
+  if (*digits < '0' || *digits > '9') return false;
+  errno = 0;
+  bool hex = digits[0] == '0' && (digits[1] == 'x' || digits[1] == 'X');
+  long long v = strtoll(text, &end, hex ? 16 : 10);
+  if (errno || *end) return false;
+  *out = v;
+  return true;
+}
+
+// Edits between two short words (insert, delete, replace).
+static size_t edit_distance(const char *a, const char *b) {
+  enum { MOST = 40 };
+  size_t n = strlen(a), m = strlen(b), row[MOST + 1];
+  if (n > MOST || m > MOST) return MOST;
+  for (size_t j = 0; j <= m; j++) row[j] = j;
+  for (size_t i = 1; i <= n; i++) {
+    size_t diagonal = row[0];
+    row[0] = i;
+    for (size_t j = 1; j <= m; j++) {
+      size_t change = diagonal + (a[i - 1] != b[j - 1]), least = row[j] < row[j - 1] ? row[j] + 1 : row[j - 1] + 1;
+      diagonal = row[j];
+      row[j] = change < least ? change : least;
+    }
+  }
+  return row[m];
+}
+
+// The name with the fewest edits, if at most a third of its letters (and two at least) differ.
+const char *nearest_name(const char *name, const char *const *names, size_t n) {
+  const char *best = NULL;
+  size_t least = strlen(name) / 3 < 2 ? 2 : strlen(name) / 3;
+  for (size_t i = 0; i < n; i++) {
+    size_t distance = edit_distance(name, names[i]);
+    if (distance > least || (best && distance == least)) continue;
+    if (distance >= strlen(names[i])) continue;
+    best = names[i];
+    least = distance;
+  }
+  return best;
+}
+
+// The option that `word` starts with, and its value in the same word (NULL: none). Short options and -O take the rest
+// of the word; the others take what follows `=`.
+static const OptionSpec *spec_find(const char *word, const char **value) {
+  for (size_t i = 0; i < SPEC_COUNT; i++) {
+    const OptionSpec *s = &specs[i];
+    size_t n = strlen(s->name);
+    if (strncmp(word, s->name, n)) continue;
+    bool joined = n == 2 && s->kind != FLAG && s->kind != ALIAS;
+    if (word[n] != 0 && word[n] != '=' && !joined) continue;
+    *value = word[n] == 0 ? NULL : word + n + (word[n] == '=' && !(joined && word[n] != '='));
+    return s;
+  }
+  return NULL;
+}
+
+// Says that there is no such option, and which one may have been meant.
+static bool unknown_option(const Driver *d, const char *word) {
+  const char *names[SPEC_COUNT];
+  size_t n = 0, len = strcspn(word, "=");
+  for (size_t i = 0; i < SPEC_COUNT; i++)
+    if (specs[i].commands & (unsigned)d->id && strlen(specs[i].name) > 2) names[n++] = specs[i].name;
+  char *name = arena_printf(d->cx.arena, "%.*s", (int)len, word);
+  const char *near = nearest_name(name, names, n);
+  if (near) usage_error(d, "unknown option `%s`; did you mean `%s`?", name, near);
+  else usage_error(d, "unknown option `%s`", name);
+  return false;
+}
+
+// Which of "a|b|c" the value is; -1 if none.
+static int choice_index(const char *choices, const char *value) {
+  int index = 0;
+  for (const char *p = choices;; index++) {
+    size_t n = strcspn(p, "|");
+    if (strlen(value) == n && !strncmp(p, value, n)) return index;
+    if (!p[n]) return -1;
+    p += n + 1;
+  }
+}
+
+// NAME=REST cut in two; false if there is no name or no `=`.
+static bool cut_pair(const Driver *d, const char *value, NamePair *out) {
+  size_t n = strcspn(value, "=");
+  if (n == 0 || !value[n]) return false;
+  *out = (NamePair){arena_printf(d->cx.arena, "%.*s", (int)n, value), value + n + 1};
+  return true;
+}
+
+// Stores one option. Several definitions of a name: the last counts.
+static bool option_set(Driver *d, const OptionSpec *s, const char *value) {
+  char *field = (char *)&d->opt + s->offset;
+  Arena *a = d->cx.arena;
+  NamePair pair;
+  int64_t number;
+  switch (s->kind) {
+  case FLAG: case ALIAS: *(bool *)field = true; return true;
+  case TEXT: case MAYBE: *(const char **)field = value; return true;
+  case INT:
+    if (!parse_int64(value, (int64_t *)field)) return usage_error(d, "`%s` takes an integer, not `%s`", s->name, value), false;
+    return true;
+  case CHOICE:
+    *(int *)field = choice_index(s->argument, value);
+    if (*(int *)field >= 0) return true;
+    return usage_error(d, "`%s` takes one of %s, not `%s`", s->name, s->argument, value), false;
+  case DEFINE:
+    if (!cut_pair(d, value, &pair) || !parse_int64(pair.text, &number))
+      return usage_error(d, "`%s` takes NAME=INTEGER, not `%s`", s->name, value), false;
+    VEC_PUSH(a, *(__typeof__(d->opt.defines) *)(void *)field, ((TeDefine){pair.name, number}));
+    return true;
+  case LIST: VEC_PUSH(a, *(__typeof__(d->opt.include_dirs) *)(void *)field, value); return true;
+  case PAIR:
+    if (!cut_pair(d, value, &pair)) return usage_error(d, "`%s` takes %s, not `%s`", s->name, s->argument, value), false;
+    VEC_PUSH(a, *(__typeof__(d->opt.inputs) *)(void *)field, pair);
+    return true;
+  }
+  return false;
+}
+
+// One option and its value; *i is the word it stands in.
+static bool option_parse(Driver *d, int argc, char **argv, int *i) {
+  const char *word = argv[*i], *value = NULL;
+  const OptionSpec *s = spec_find(word, &value);
+  if (!s) return unknown_option(d, word);
+  if (!(s->commands & (unsigned)d->id))
+    return usage_error(d, "`%s` is not an option of `tetc %s`", s->name, d->command), false;
+  bool takes = s->kind != FLAG && s->kind != ALIAS;
+  if (!takes && value) return usage_error(d, "`%s` takes no value", s->name), false;
+  if (s->kind == MAYBE && !value) value = "";
+  if (takes && !value) {
+    if (*i + 1 >= argc) return usage_error(d, "`%s` needs a value: %s", s->name, s->argument), false;
+    value = argv[++*i];
+  }
+  if (s->offset == offsetof(Options, emit)) d->opt.emit_given = true;
+  return option_set(d, s, value);
+}
+
+// What one value alone cannot tell.
+static bool options_fit(const Driver *d) {
+  const Options *o = &d->opt;
+  if (o->opt_level < 0 || o->opt_level > 3) return usage_error(d, "`-O` takes 0, 1, 2 or 3"), false;
+  if (o->memory < 1 || o->memory > (1 << 22)) return usage_error(d, "`--memory-limit` takes 1 to 4194304 MiB"), false;
+  if (o->stop_after && !phase_known(o->stop_after))
+    return usage_error(d, "there is no phase `%s`; `tetc --list-passes` lists them", o->stop_after), false;
+  for (const char *p = o->dump_tir; p && *p; p += p[strcspn(p, ",")] ? strcspn(p, ",") + 1 : strlen(p)) {
+    const char *phase = arena_printf(d->cx.arena, "%.*s", (int)strcspn(p, ","), p);
+    if (!phase_known(phase)) return usage_error(d, "there is no phase `%s`; `tetc --list-passes` lists them", phase), false;
+  }
+  return true;
+}
+
+// Parses all words of the command line after the sub-command.
+bool options_parse(Driver *d, int argc, char **argv, int first) {
+  bool only_files = false;
+  for (int i = first; i < argc; i++) {
+    if (!only_files && !strcmp(argv[i], "--")) only_files = true;
+    else if (!only_files && argv[i][0] == '-' && argv[i][1]) {
+      if (!option_parse(d, argc, argv, &i)) return false;
+    } else VEC_PUSH(d->cx.arena, d->opt.files, argv[i]);
+  }
+  return options_fit(d);
+}
+
+// The left column of --help: `--emit=obj|shared`, `-D NAME=INT`.
+static char *option_left(Arena *a, const OptionSpec *s) {
+  if (!s->argument) return arena_printf(a, "%s", s->name);
+  if (s->kind == MAYBE) return arena_printf(a, "%s[=%s]", s->name, s->argument);
+  bool is_short = strlen(s->name) == 2;
+  return arena_printf(a, "%s%s%s", s->name, !is_short ? "=" : s->name[1] == 'O' ? "" : " ", s->argument);
+}
+
+// The help of a command.
+void options_help(const Command *c, Text *out) {
+  text_add(out, "usage: tetc %s [options] %s\n%s\n\noptions:\n", c->name, c->operands, c->summary);
+  for (size_t i = 0; i < SPEC_COUNT; i++) {
+    if (!(specs[i].commands & (unsigned)c->id) || specs[i].kind == ALIAS) continue;
+    const char *left = option_left(out->arena, &specs[i]);
+    if (strlen(left) > 23) text_add(out, "  %s\n  %23s %s\n", left, "", specs[i].help);
+    else text_add(out, "  %-23s %s\n", left, specs[i].help);
+  }
+}

@@ -1,0 +1,211 @@
+// SPDX-License-Identifier: Apache-2.0
+// tetc run: compiles a kernel into this process, runs it on the device, and compares it with the reference evaluator.
+#include "backend_llvm/llvm.h"
+#include "driver/driver.h"
+
+#include <string.h>
+#include <stdlib.h>
+
+// What a run holds; freed by run_free whatever happened.
+typedef struct Run {
+  Driver *d;
+  Session s;
+  Unit unit;
+  Array *arrays;  // one a tensor of the kernel, in its order; data NULL where it is not a parameter
+  Array *wanted;  // the same, by the reference evaluator
+  void **params;  // in the order of the function's parameters
+  const LlvmBackend *backend;
+  void *handle;
+  LlvmEntry *entry;
+  TetcRuntime *runtime;
+} Run;
+
+// What jitted code calls of the runtime.
+static const LlvmSymbol symbols[] = {
+#define SYMBOL(f) {#f, (void (*)(void))f}
+    SYMBOL(VTABufferAlloc), SYMBOL(VTABufferFree), SYMBOL(VTABufferCopy), SYMBOL(VTATLSCommandHandle),
+    SYMBOL(VTABufferCPUPtr), SYMBOL(VTAWriteBarrier), SYMBOL(VTAReadBarrier), SYMBOL(VTASetDebugMode),
+    SYMBOL(VTALoadBuffer2D), SYMBOL(VTAStoreBuffer2D), SYMBOL(VTAUopPush), SYMBOL(VTAUopLoopBegin),
+    SYMBOL(VTAUopLoopEnd), SYMBOL(VTAPushGEMMOp), SYMBOL(VTAPushALUOp), SYMBOL(VTADepPush), SYMBOL(VTADepPop),
+    SYMBOL(VTASynchronize), SYMBOL(VTARuntimeShutdown),
+#undef SYMBOL
+};
+
+// The tensors of one role, for messages.
+static const char *tensor_names(Arena *a, const TeKernel *k, TeRole role) {
+  Text t = {.arena = a};
+  for (int i = 0; i < k->ntensors; i++)
+    if (k->tensors[i]->role == role) text_add(&t, "%s`%s`", t.len ? ", " : "", k->tensors[i]->name);
+  return t.len ? t.data : "none";
+}
+
+// Every name of --input or --output must be a tensor of that role, once. Returns 0 or EXIT_USAGE.
+static int check_pairs(Driver *d, const TeKernel *k, const char *option, TeRole role, const NamePair *p, size_t n) {
+  for (size_t i = 0; i < n; i++) {
+    bool found = false;
+    for (int j = 0; j < k->ntensors; j++) found |= k->tensors[j]->role == role && !strcmp(k->tensors[j]->name, p[i].name);
+    if (!found)
+      return usage_error(d, "`%s %s=...`: kernel `%s` has no %s of that name; it has %s", option, p[i].name, k->name,
+                         role == TE_INPUT ? "input" : "output", tensor_names(d->cx.arena, k, role));
+    for (size_t j = 0; j < i; j++)
+      if (!strcmp(p[j].name, p[i].name)) return usage_error(d, "`%s %s=...` is given twice", option, p[i].name);
+  }
+  return 0;
+}
+
+// The description of an input: the option's, or NULL for random.
+static const char *input_text(const Options *o, const char *name) {
+  for (size_t i = 0; i < o->inputs.len; i++)
+    if (!strcmp(o->inputs.data[i].name, name)) return o->inputs.data[i].text;
+  return NULL;
+}
+
+// Allocates inputs and outputs, and fills the inputs.
+static bool make_arrays(Run *r) {
+  Driver *d = r->d;
+  const TeKernel *k = r->unit.kernel;
+  r->arrays = NEW_ARRAY(d->cx.arena, Array, k->ntensors);
+  for (int i = 0; i < k->ntensors; i++) {
+    const TeTensor *t = k->tensors[i];
+    Array *a = &r->arrays[i];
+    if (t->role == TE_COMPUTE) continue;
+    if (!array_alloc(&d->cx, a, t)) return false;
+    const char *what = input_text(&d->opt, t->name);
+    if (t->role != TE_INPUT) continue;
+    if (!what) array_random(a, (uint64_t)d->opt.seed);
+    else if (!array_fill(&d->cx, a, what)) return false;
+  }
+  return true;
+}
+
+// The array of a parameter, by its name.
+static Array *array_named(Run *r, const char *name) {
+  for (int i = 0; i < r->unit.kernel->ntensors; i++)
+    if (r->arrays[i].data && !strcmp(r->arrays[i].name, name)) return &r->arrays[i];
+  bug("the function has a parameter `%s` that the kernel has not", name);
+}
+
+// Compiles into this process.
+static bool compile_now(Run *r) {
+  Driver *d = r->d;
+  const Func *f = r->unit.func;
+  const char *why;
+  r->backend = llvm_backend_load(&why);
+  if (!r->backend) {
+    diag_report(d->cx.diags, E_BACKEND, (Loc){0}, "the LLVM back end is not available: %s", why);
+    return false;
+  }
+  LlvmOptions opt = {.cpu = d->opt.cpu, .features = d->opt.features, .opt_level = (int)d->opt.opt_level};
+  r->params = NEW_ARRAY(d->cx.arena, void *, f->nparams);
+  for (int i = 0; i < f->nparams; i++) r->params[i] = array_named(r, f->params[i]->name)->data;
+  return r->backend->jit_compile(&d->cx, f, &opt, (int)(sizeof symbols / sizeof *symbols), symbols, &r->handle, &r->entry);
+}
+
+// The device with its command queue; the hazard checker is on when results are checked.
+static bool open_runtime(Run *r) {
+  if (!r->unit.func->target) return true;
+  TetcDevice *device = device_open(r->d, &r->s.vta->config);
+  if (!device) return false;
+  r->runtime = tetc_runtime_new(device);
+  if (!r->runtime) {
+    diag_report(r->d->cx.diags, E_MEMORY, (Loc){0}, "there is no memory for the runtime");
+    return false;
+  }
+  tetc_runtime_select(r->runtime);
+  tetc_runtime_check(r->runtime, r->d->opt.check);
+  return true;
+}
+
+// Calls the kernel.
+static bool execute(Run *r) {
+  double start = now_seconds();
+  int status = r->entry(r->params);
+  const char *why = r->runtime ? tetc_runtime_error(r->runtime) : NULL;
+  if (r->d->opt.verbose) fprintf(stderr, "tetc: ran in %.3f ms\n", (now_seconds() - start) * 1e3);
+  if (!status && !why) return true;
+  Diag *g = diag_report(r->d->cx.diags, E_RUN, r->unit.kernel->name_loc, "kernel `%s` failed: %s", r->unit.kernel->name,
+                        why ? why : status == 1 ? "out of memory" : "the accelerator failed");
+  diag_note(g, "its outputs are undefined, and not written");
+  return false;
+}
+
+// Evaluates the unscheduled kernel on the same inputs. False: some element differs, or an error was reported.
+static bool check_outputs(Run *r) {
+  Ctx *cx = &r->d->cx;
+  const TeKernel *k = r->unit.kernel;
+  bool same = true;
+  r->wanted = NEW_ARRAY(cx->arena, Array, k->ntensors);
+  void **data = NEW_ARRAY(cx->arena, void *, k->ntensors);
+  for (int i = 0; i < k->ntensors; i++) {
+    bool is_input = k->tensors[i]->role == TE_INPUT;
+    if (!is_input && !array_alloc(cx, &r->wanted[i], k->tensors[i])) return false;
+    data[i] = is_input ? r->arrays[i].data : r->wanted[i].data;
+  }
+  TeArrays arrays = {data};
+  if (!te_eval(cx, k, &arrays)) return false;
+  Text t = {.arena = cx->arena};
+  for (int i = 0; i < k->ntensors; i++)
+    if (k->tensors[i]->role == TE_OUTPUT) same &= array_compare(&r->arrays[i], &r->wanted[i], &t);
+  fputs(t.len ? t.data : "", same ? stdout : stderr);
+  return same;
+}
+
+// Writes the outputs that --output names, all or none; without any (and without --check) says what they hold.
+static bool write_outputs(Run *r) {
+  Driver *d = r->d;
+  size_t n = d->opt.outputs.len;
+  OutputFile *files = NEW_ARRAY(d->cx.arena, OutputFile, n);
+  for (size_t i = 0; i < n; i++) {
+    Text t = {.arena = d->cx.arena};
+    npy_format(array_named(r, d->opt.outputs.data[i].name), &t);
+    files[i] = (OutputFile){.path = d->opt.outputs.data[i].text, .data = t.data, .len = t.len, .binary = true};
+  }
+  Text summary = {.arena = d->cx.arena};
+  for (int i = 0; !n && !d->opt.check && i < r->unit.kernel->ntensors; i++)
+    if (r->unit.kernel->tensors[i]->role == TE_OUTPUT) array_summary(&r->arrays[i], &summary);
+  fputs(summary.len ? summary.data : "", stdout);
+  return outputs_write(&d->cx, files, n);
+}
+
+// Everything after the compiler: arrays, code, device, results.
+static int run_kernel(Run *r) {
+  Driver *d = r->d;
+  bool ok = make_arrays(r) && compile_now(r) && open_runtime(r) && execute(r);
+  if (!ok) return driver_status(d);
+  if (d->opt.stats && r->runtime) {
+    Text t = {.arena = d->cx.arena};
+    device_stats(tetc_runtime_stats(r->runtime), &r->s.vta->config, &t);
+    fputs(t.data, stdout);
+  }
+  bool same = !d->opt.check || check_outputs(r);
+  if (!write_outputs(r)) return driver_status(d);
+  return same ? driver_status(d) : EXIT_INPUT;
+}
+
+// Gives back what is not in the arena.
+static void run_free(Run *r) {
+  if (r->runtime) {
+    tetc_runtime_select(NULL);
+    tetc_runtime_free(r->runtime);
+  }
+  if (r->backend) r->backend->jit_free(r->handle);
+  for (int i = 0; r->unit.kernel && i < r->unit.kernel->ntensors; i++) {
+    if (r->arrays) array_free(&r->arrays[i]);
+    if (r->wanted) array_free(&r->wanted[i]);
+  }
+}
+
+int command_run(Driver *d) {
+  Run r = {.d = d};
+  if (!session_load(&r.s, d, d->opt.files.data[0])) return driver_status(d);
+  if (r.s.kernels.len > 1)
+    return usage_error(d, "`%s` has %zu kernels; --kernel says which one is to run", d->opt.files.data[0], r.s.kernels.len);
+  const TeKernel *k = r.s.kernels.data[0];
+  int status = check_pairs(d, k, "--input", TE_INPUT, d->opt.inputs.data, d->opt.inputs.len);
+  if (!status) status = check_pairs(d, k, "--output", TE_OUTPUT, d->opt.outputs.data, d->opt.outputs.len);
+  if (status) return status;
+  if (!session_lower(&r.s, k, &r.unit)) return driver_status(d);
+  status = run_kernel(&r);
+  run_free(&r);
+  return status;
+}

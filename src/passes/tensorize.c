@@ -199,7 +199,7 @@ static void match_loop(Gemm *g, const NestLoop *l) {
              l->var->name, (long long)a, buffer_stage(g->n->store->buffer), (long long)t->acc.tile);
     return;
   }
-  int64_t unit = axis == AXIS_B ? a / t->acc.cols : axis == AXIS_J ? a : i ? i : w;
+  int64_t unit = axis == AXIS_B ? a / t->acc.cols : axis == AXIS_J ? a : i > 0 ? i : w;
   if (g->acc) {
     int64_t want_i = axis == AXIS_J ? 0 : axis == AXIS_B ? unit * t->inp.cols : unit;
     int64_t want_w = axis == AXIS_B ? 0 : axis == AXIS_J ? unit * t->wgt.cols : unit;

@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: Apache-2.0
+// Pass intrin: what is left of on-chip buffers becomes numbers, tile operations become calls of the runtime.
+//
+//     alloc a : vta.inp @base 128 {
+//       vta.load(a[7], data[t * 4], 14, 56, ...)        =>    vta.load_call(data[t * 4], 14, 56, ..., 135, 2)
+//       vta.kernel(...) { vta.uop(c[i], a[i], w[0]) }         vta.kernel(...) { vta.uop(i + 64, i + 128, 0) }
+//     }
+//
+// Requires: FORM_TILES after `storage` (every on-chip buffer has a base) and `uop` (no tile arithmetic outside kernels).
+// Ensures: FORM_CALLS.
+#include "passes/tiles.h"
+
+static VtaMemory memory_of(const Buffer *chip, const Buffer *host) {
+  switch (chip->scope->id) {
+  case 0: return MEM_INP;
+  case 1: return MEM_WGT;
+  default: return host && (host->type == DT_I8 || host->type == DT_U8) ? MEM_ACC8 : MEM_ACC;
+  }
+}
+
+// The place of a tile reference in its memory.
+static const Expr *place(Ctx *cx, const Expr *ref) {
+  if (ref->kind != EXPR_REF || !tile_is_on_chip(ref->buffer)) return ref;
+  if (ref->buffer->base < 0) bug("buffer %s has no place on chip", ref->buffer->name);
+  return expr_binary(cx, OP_ADD, ref->args[0], expr_index(cx, ref->buffer->base));
+}
+
+// vta.load(dst, src, sizes..) -> vta.load_call(src, sizes.., sram, memory)
+static const Stmt *load_call(PassCtx *pc, const Stmt *s) {
+  const Expr *args[10];
+  for (int i = 0; i < 8; i++) args[i] = s->args[i + 1];
+  args[8] = place(pc->cx, s->args[0]);
+  args[9] = expr_index(pc->cx, memory_of(s->args[0]->buffer, s->args[1]->buffer));
+  return tile_call(pc, VTA_LOAD_CALL, 10, args, s);
+}
+
+static const Stmt *zero_call(PassCtx *pc, const Stmt *s) {
+  const Expr *args[3] = {s->args[1], place(pc->cx, s->args[0]),
+    expr_index(pc->cx, memory_of(s->args[0]->buffer, NULL))};
+  return tile_call(pc, VTA_ZERO_CALL, 3, args, s);
+}
+
+// vta.store(dst, src, y_size, x_size, x_stride) -> vta.store_call(dst, y_size, x_size, x_stride, sram, memory)
+static const Stmt *store_call(PassCtx *pc, const Stmt *s) {
+  const Expr *args[6] = {s->args[0], s->args[2], s->args[3], s->args[4], place(pc->cx, s->args[1]),
+    expr_index(pc->cx, MEM_OUT)};
+  return tile_call(pc, VTA_STORE_CALL, 6, args, s);
+}
+
+static const Stmt *uop(PassCtx *pc, const Stmt *s) {
+  const Expr *args[3];
+  for (int i = 0; i < 3; i++) args[i] = place(pc->cx, s->args[i]);
+  return tile_call(pc, VTA_UOP, 3, args, s);
+}
+
+static const Stmt *to_calls(TirMap *m, const Stmt *s) {
+  PassCtx *pc = m->self;
+  if (s->kind == STMT_ALLOC && tile_is_on_chip(s->buffer)) return s->body;
+  if (s->kind != STMT_INTRIN) return s;
+  if (is_vta(s->intrin, VTA_LOAD)) return load_call(pc, s);
+  if (is_vta(s->intrin, VTA_ZERO)) return zero_call(pc, s);
+  if (is_vta(s->intrin, VTA_STORE)) return store_call(pc, s);
+  if (is_vta(s->intrin, VTA_UOP)) return uop(pc, s);
+  return s;
+}
+
+Func *pass_intrin(PassCtx *pc, const Func *f) {
+  TirMap m = {.cx = pc->cx, .stmt = to_calls, .self = pc};
+  const Stmt *body = pc->vta ? stmt_map(&m, f->body) : f->body;
+  return func_with_body(pc->cx, f, stmt_simplify(pc->cx, body));
+}

@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: Apache-2.0
+// The pipeline: one table, one loop.
+#include <string.h>
+#include <time.h>
+
+#include "passes/passes.h"
+
+const Pass pass_table[] = {
+  {"tensorize", pass_tensorize, FORM_LOOPS, FORM_TILES, "put vta.gemm in place of the loops marked for it"},
+  {"inject_copy", pass_inject_copy, FORM_TILES, FORM_TILES, "cut copy nests into 2D transfers"},
+  {"inject_alu", pass_inject_alu, FORM_TILES, FORM_TILES, "put ALU operations in place of arithmetic nests"},
+  {"vthread", pass_vthread, FORM_TILES, FORM_TILES, "interleave virtual threads"},
+  {"storage", pass_storage, FORM_TILES, FORM_TILES, "place buffers on chip, in place where lifetimes allow"},
+  {"sync", pass_sync, FORM_TILES, FORM_TILES, "order load, compute and store with dependence tokens"},
+  {"uop", pass_uop, FORM_TILES, FORM_TILES, "fold loops into micro-op kernels"},
+  {"intrin", pass_intrin, FORM_TILES, FORM_CALLS, "turn what runs on the accelerator into runtime calls"},
+};
+const int pass_count = sizeof pass_table / sizeof *pass_table;
+
+int pass_find(const char *name) {
+  for (int i = 0; i < pass_count; i++)
+    if (!strcmp(pass_table[i].name, name)) return i;
+  return -1;
+}
+
+static double seconds_now(void) {
+  struct timespec t;
+  clock_gettime(CLOCK_MONOTONIC, &t);
+  return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
+}
+
+// Whether what pass p made is of its form; if not, a report.
+static bool verify_after(PassCtx *pc, const Pass *p, const Func *f) {
+  const char *message = NULL;
+  if (tir_verify(pc->cx, f, p->out, &message)) return true;
+  Diag *g = diag_report(pc->cx->diags, E_VERIFY, f->loc, "pass %s broke the program", p->name);
+  diag_note(g, "%s", message ? message : "the verifier refused it");
+  return false;
+}
+
+Func *pipeline_run(PassCtx *pc, const Func *f, int first, int last, const PipelineHooks *hooks) {
+  const Func *now = f;
+  for (int i = first < 0 ? 0 : first; i <= last && i < pass_count; i++) {
+    const Pass *p = &pass_table[i];
+    double start = seconds_now();
+    const Func *next = p->run(pc, now);
+    double seconds = seconds_now() - start;
+    if (!next) return NULL;
+    if (hooks && hooks->after) hooks->after(hooks->self, i, p, now, next, seconds);
+    if (hooks && hooks->verify && !verify_after(pc, p, next)) return NULL;
+    now = next;
+  }
+  return func_with_body(pc->cx, now, now->body);
+}

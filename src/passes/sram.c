@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: Apache-2.0
+// Allocation of on-chip space over time. Fresh space comes first: two regions in different places can be filled and
+// used at once, so reuse costs overlap between load, compute and store. Space is reused when it runs out: first-fit in
+// order of time, then by size (the better packing), whichever fits first.
+#include <stdlib.h>
+
+#include "passes/sram.h"
+
+static bool overlap_in_time(const Region *a, const Region *b) { return a->first <= b->last && b->first <= a->last; }
+
+static int by_base(const void *x, const void *y) {
+  const Region *a = *(Region *const *)x, *b = *(Region *const *)y;
+  return a->base < b->base ? -1 : a->base > b->base;
+}
+
+static int by_time(const void *x, const void *y) {
+  const Region *a = *(Region *const *)x, *b = *(Region *const *)y;
+  if (a->first != b->first) return a->first < b->first ? -1 : 1;
+  return a < b ? -1 : a > b; // elements of one array: the user's order
+}
+
+static int by_size(const void *x, const void *y) {
+  const Region *a = *(Region *const *)x, *b = *(Region *const *)y;
+  if (a->tiles != b->tiles) return a->tiles > b->tiles ? -1 : 1;
+  return by_time(x, y);
+}
+
+// The lowest place for r that none of the n placed regions live at the same time covers; -1 if there is none. `live`
+// has room for n.
+static int64_t first_fit(const Region *r, Region **placed, int n, Region **live, int64_t depth) {
+  int nlive = 0;
+  for (int i = 0; i < n; i++)
+    if (overlap_in_time(r, placed[i])) live[nlive++] = placed[i];
+  qsort(live, (size_t)nlive, sizeof *live, by_base);
+  int64_t at = 0;
+  for (int i = 0; i < nlive; i++) {
+    if (live[i]->base - at >= r->tiles) break;
+    if (live[i]->base + live[i]->tiles > at) at = live[i]->base + live[i]->tiles;
+  }
+  return depth - at >= r->tiles ? at : -1;
+}
+
+// Everything beside everything else, as far as it goes, then where something has died.
+static int64_t place_in_order(Ctx *cx, Region **order, int n, int64_t depth, bool fresh_first) {
+  Region **live = NEW_ARRAY(cx->arena, Region *, n + 1);
+  int64_t top = 0;
+  for (int i = 0; i < n; i++) {
+    Region *r = order[i];
+    r->base = fresh_first && depth - top >= r->tiles ? top : first_fit(r, order, i, live, depth);
+    if (r->base < 0) return -1;
+    if (r->base + r->tiles > top) top = r->base + r->tiles;
+  }
+  return top;
+}
+
+int64_t sram_place(Ctx *cx, const Scope *scope, Region *regions, int n) {
+  Region **order = NEW_ARRAY(cx->arena, Region *, n + 1);
+  for (int i = 0; i < n; i++) order[i] = &regions[i];
+  qsort(order, (size_t)n, sizeof *order, by_time);
+  int64_t top = place_in_order(cx, order, n, scope->depth, true);
+  if (top < 0) top = place_in_order(cx, order, n, scope->depth, false);
+  if (top >= 0) return top;
+  qsort(order, (size_t)n, sizeof *order, by_size);
+  return place_in_order(cx, order, n, scope->depth, false);
+}
+
+// ---- the report -----------------------------------------------------------------------------------------------------
+
+static int64_t saturating_add(int64_t a, int64_t b) {
+  int64_t r;
+  return add_ok(a, b, &r) ? r : INT64_MAX;
+}
+
+// The start of a region at which most tiles are live, and how many.
+static int64_t peak_time(const Region *r, int n, int64_t *need) {
+  int64_t best = 0;
+  *need = -1;
+  for (int i = 0; i < n; i++) {
+    int64_t sum = 0;
+    for (int j = 0; j < n; j++)
+      if (r[j].first <= r[i].first && r[i].first <= r[j].last) sum = saturating_add(sum, r[j].tiles);
+    if (sum > *need) *need = sum, best = r[i].first;
+  }
+  return best;
+}
+
+static Name stage_of(const Region *r) { return r->buffer->stage ? r->buffer->stage : r->buffer->name; }
+
+// `196 tiles (12.2 KiB)`
+static const char *size_text(PassCtx *pc, const Scope *scope, int64_t tiles) {
+  double bytes = (double)tiles * (double)scope->tile * dtype_bytes(scope->type);
+  return arena_printf(pc->cx->arena, "%lld tile%s (%.4g KiB)", (long long)tiles, tiles == 1 ? "" : "s", bytes / 1024);
+}
+
+// One line a stage, the largest first; copies of it (virtual threads) are counted.
+static void note_live(PassCtx *pc, Diag *g, const Scope *scope, Region **live, int n) {
+  Text t = {.arena = pc->cx->arena};
+  int lines = 0, left = 0;
+  text_add(&t, "live at the same time:");
+  for (int i = 0; i < n; i++) {
+    int same = 0;
+    bool seen = false;
+    for (int j = 0; j < n; j++) {
+      bool equal = stage_of(live[j]) == stage_of(live[i]) && live[j]->tiles == live[i]->tiles;
+      same += equal;
+      seen |= equal && j < i;
+    }
+    if (seen) continue;
+    if (lines++ >= 12) {
+      left++;
+      continue;
+    }
+    text_add(&t, "\n  `%s`: ", stage_of(live[i]));
+    if (same > 1) text_add(&t, "%d x ", same);
+    text_add(&t, "%s", size_text(pc, scope, live[i]->tiles));
+  }
+  if (left) text_add(&t, "\n  and %d more", left);
+  diag_note(g, "%s", t.data);
+}
+
+void sram_report(PassCtx *pc, const Scope *scope, const Region *regions, int n) {
+  int64_t need, at = peak_time(regions, n, &need);
+  Region **live = NEW_ARRAY(pc->cx->arena, Region *, n + 1);
+  Region *all = arena_copy(pc->cx->arena, regions, (size_t)n * sizeof *regions);
+  int nlive = 0, threads = 0;
+  for (int i = 0; i < n; i++)
+    if (all[i].first <= at && at <= all[i].last) live[nlive++] = &all[i];
+  if (!nlive) return;
+  qsort(live, (size_t)nlive, sizeof *live, by_size);
+  const Region *top = live[0];
+  for (int i = 0; i < nlive; i++) threads += stage_of(live[i]) == stage_of(top) && live[i]->tiles == top->tiles;
+  Diag *g = diag_report(pc->cx->diags, E_SRAM, top->buffer->loc, "%s overflows: %s needed, it holds %s", scope->name,
+                        size_text(pc, scope, need), size_text(pc, scope, scope->depth));
+  diag_here(g, "`%s` takes the most of it", stage_of(top));
+  if (loc_known(top->why)) diag_also(g, top->why, "it is placed there here");
+  note_live(pc, g, scope, live, nlive);
+  if (need <= scope->depth) diag_note(g, "together they would fit, but not in pieces of these sizes");
+  diag_help(g, "compute `%s` in smaller tiles: a smaller factor in the splits of the stage that it is computed at, or "
+               "compute_at a loop further in", stage_of(top));
+  if (threads > 1) diag_help(g, "or use fewer virtual threads: each has its own copy (%d now)", threads);
+}

@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: Apache-2.0
+// Inside pass sync: DRAM synchronisation, token placement and its check, a file each.
+#ifndef TETC_SYNC_H
+#define TETC_SYNC_H
+
+#include "passes/tiles.h"
+
+// The token queues between the units.
+typedef enum Channel { LOAD_TO_COMPUTE, COMPUTE_TO_LOAD, COMPUTE_TO_STORE, STORE_TO_COMPUTE, CHANNEL_COUNT } Channel;
+static const VtaUnit channel_from[CHANNEL_COUNT] = {UNIT_LOAD, UNIT_COMPUTE, UNIT_COMPUTE, UNIT_STORE};
+static const VtaUnit channel_to[CHANNEL_COUNT] = {UNIT_COMPUTE, UNIT_LOAD, UNIT_STORE, UNIT_COMPUTE};
+
+// vta.push or vta.pop on a channel, placed like `like`.
+const Stmt *token_stmt(PassCtx *pc, VtaOp op, Channel c, const Stmt *like);
+
+/* sync_dram.c */
+// s with vta.sync() where the CPU and the accelerator, or two of its units, meet in a host buffer, and at the end.
+const Stmt *sync_dram(PassCtx *pc, const Stmt *s);
+
+/* sync_tokens.c */
+// s with tokens between the units. keep_open: loops may leave tokens in flight to their next execution.
+const Stmt *sync_tokens(PassCtx *pc, const Stmt *s, bool keep_open);
+
+/* sync_check.c */
+// Follows the instructions of s in program order with vector clocks: whether every conflicting pair of on-chip
+// accesses is ordered, and all channels are empty at syncs and at the end. Long loops are sampled.
+bool sync_is_ordered(PassCtx *pc, const Stmt *s, const char **why);
+
+#endif

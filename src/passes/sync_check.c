@@ -1,0 +1,208 @@
+// SPDX-License-Identifier: Apache-2.0
+// Checks tokens by following the instructions in program order, with a vector clock a unit: how many instructions of
+// each other unit are known to be done. A push sends the clock along, a pop takes it over. An access is ordered if the
+// clock covers every earlier conflicting access. Since the walk itself is a valid order, a channel that is empty at a
+// pop would mean a deadlock, and is refused.
+#include "passes/sync.h"
+
+#define WALK_MAX 4000    // nests executed; above that, loops are sampled: two first turns and the last
+#define SAMPLE_MAX 60000 // above that with sampled loops, only the first and the last turn
+
+typedef int64_t Clock[UNIT_STORE + 1];
+
+typedef struct Token {
+  Clock clock;
+} Token;
+
+typedef struct Queue {
+  VEC(Token) tokens;
+  size_t head;
+} Queue;
+
+// An access that some unit may not know of yet.
+typedef struct Record {
+  VtaUnit unit;
+  int64_t seq, lo, hi;
+  bool write;
+} Record;
+typedef VEC(Record) Records;
+
+typedef struct Walk {
+  Ctx *cx;
+  Ranges ranges; // loop variables, those outside of nests with one value
+  Clock clock[UNIT_STORE + 1];
+  Queue queues[CHANNEL_COUNT];
+  Records memory[3]; // by Scope.id
+  size_t sweep_at[3];
+  int turns; // most turns of a loop that are walked
+  const char *why;
+} Walk;
+
+// The unit other than u that reaches a memory: load and compute share inp and wgt, compute and store share acc.
+static VtaUnit partner(VtaUnit u, int scope) {
+  if (u != UNIT_COMPUTE) return UNIT_COMPUTE;
+  return scope == 2 ? UNIT_STORE : UNIT_LOAD;
+}
+
+// Drops the records that the other unit knows of.
+static void sweep(Walk *w, int scope) {
+  Records *r = &w->memory[scope];
+  size_t kept = 0;
+  for (size_t i = 0; i < r->len; i++)
+    if (w->clock[partner(r->data[i].unit, scope)][r->data[i].unit] < r->data[i].seq) r->data[kept++] = r->data[i];
+  r->len = kept;
+  w->sweep_at[scope] = kept * 2 + 32;
+}
+
+static bool check_access(Walk *w, const Record *now, int scope) {
+  Records *r = &w->memory[scope];
+  for (size_t i = 0; i < r->len; i++) {
+    const Record *old = &r->data[i];
+    if (old->unit == now->unit || !(old->write || now->write) || old->lo > now->hi || now->lo > old->hi) continue;
+    if (w->clock[now->unit][old->unit] < old->seq) return false;
+  }
+  if (r->len >= w->sweep_at[scope]) sweep(w, scope);
+  VEC_PUSH(w->cx->arena, *r, *now);
+  return true;
+}
+
+static bool walk_access(Walk *w, VtaUnit unit, const TileAccess *a) {
+  int64_t lo, hi, last = a->buffer->base + buffer_tiles(a->buffer) - 1;
+  if (!expr_bounds(&w->ranges, a->tile, &lo, &hi)) lo = 0, hi = last;
+  Record now = {.unit = unit, .seq = w->clock[unit][unit], .lo = a->buffer->base + lo, .write = a->write};
+  if (!add_ok(a->buffer->base + hi, (a->count < 1 ? 1 : a->count) - 1, &now.hi) || now.hi > last) now.hi = last;
+  return check_access(w, &now, a->buffer->scope->id);
+}
+
+// One nest: an instruction, or many of the same unit.
+static bool walk_nest(Walk *w, const Stmt *s, const Stmt *leaf) {
+  size_t depth = w->ranges.len;
+  for (; s != leaf; s = s->body)
+    if (s->kind == STMT_FOR) tile_push_loop(w->cx, &w->ranges, s);
+  VtaUnit unit = (VtaUnit)tile_unit(leaf);
+  w->clock[unit][unit]++;
+  TileAccess acc[TILE_ACCESS_MAX];
+  int n = tile_accesses(&w->ranges, leaf, acc);
+  bool ok = true;
+  for (int i = 0; i < n && ok; i++) ok = walk_access(w, unit, &acc[i]);
+  while (w->ranges.len > depth) ranges_pop(&w->ranges);
+  if (!ok) w->why = "two accesses to the same tiles are not ordered";
+  return ok;
+}
+
+static int channel_of(const Stmt *s) {
+  int64_t from, to;
+  if (!expr_is_int(s->args[0], &from) || !expr_is_int(s->args[1], &to)) return -1;
+  for (int c = 0; c < CHANNEL_COUNT; c++)
+    if (channel_from[c] == from && channel_to[c] == to) return c;
+  return -1;
+}
+
+static bool walk_token(Walk *w, const Stmt *s) {
+  int c = channel_of(s);
+  if (c < 0) return false;
+  Queue *q = &w->queues[c];
+  if (is_vta(s->intrin, VTA_PUSH)) {
+    Token t;
+    for (int u = 0; u <= UNIT_STORE; u++) t.clock[u] = w->clock[channel_from[c]][u];
+    VEC_PUSH(w->cx->arena, q->tokens, t);
+    return true;
+  }
+  if (q->head == q->tokens.len) {
+    w->why = "a token is awaited that nobody has sent";
+    return false;
+  }
+  const Token *t = &q->tokens.data[q->head++];
+  for (int u = 0; u <= UNIT_STORE; u++)
+    if (t->clock[u] > w->clock[channel_to[c]][u]) w->clock[channel_to[c]][u] = t->clock[u];
+  if (q->head == q->tokens.len) q->head = q->tokens.len = 0;
+  return true;
+}
+
+// A sync, or the end: no token may be left; afterwards everybody knows everything.
+static bool walk_sync(Walk *w) {
+  for (int c = 0; c < CHANNEL_COUNT; c++)
+    if (w->queues[c].head != w->queues[c].tokens.len) {
+      w->why = "a token is left over";
+      return false;
+    }
+  for (int u = UNIT_LOAD; u <= UNIT_STORE; u++)
+    for (int v = UNIT_LOAD; v <= UNIT_STORE; v++) w->clock[u][v] = w->clock[v][v];
+  return true;
+}
+
+static bool walk(Walk *w, const Stmt *s);
+
+static bool walk_loop(Walk *w, const Stmt *s) {
+  int64_t lo, hi, n, ignored;
+  if (!expr_bounds(&w->ranges, s->min, &lo, &hi)) lo = 0;
+  if (!expr_bounds(&w->ranges, s->extent, &ignored, &n)) n = 2;
+  for (int64_t i = 0; i < n; i++) {
+    if (i >= w->turns - 1) i = n - 1;
+    ranges_push(w->cx, &w->ranges, s->var, lo + i, lo + i);
+    bool ok = walk(w, s->body);
+    ranges_pop(&w->ranges);
+    if (!ok) return false;
+  }
+  return true;
+}
+
+// Both branches where the condition is not known: as if both were executed.
+static bool walk_if(Walk *w, const Stmt *s) {
+  int64_t lo, hi;
+  expr_bounds(&w->ranges, s->cond, &lo, &hi);
+  if (hi > 0 && !walk(w, s->body)) return false;
+  return lo > 0 || !s->else_body || walk(w, s->else_body);
+}
+
+static bool walk(Walk *w, const Stmt *s) {
+  const Stmt *leaf = tile_nest_leaf(s);
+  if (leaf) return walk_nest(w, s, leaf);
+  switch (s->kind) {
+  case STMT_FOR: return !(tile_units(s) & ~1u) || walk_loop(w, s);
+  case STMT_IF: return walk_if(w, s);
+  case STMT_ALLOC: return walk(w, s->body);
+  case STMT_SEQ:
+    for (int i = 0; i < s->nchildren; i++)
+      if (!walk(w, s->children[i])) return false;
+    return true;
+  case STMT_STORE: return true;
+  case STMT_INTRIN:
+    if (is_vta(s->intrin, VTA_PUSH) || is_vta(s->intrin, VTA_POP)) return walk_token(w, s);
+    return !is_vta(s->intrin, VTA_SYNC) || walk_sync(w);
+  }
+  return true;
+}
+
+// How many nests a walk with so many turns a loop meets; at most SAMPLE_MAX + 1.
+static int64_t walk_length(const Stmt *s, int64_t turns) {
+  int64_t n = 0, extent;
+  if (tile_nest_leaf(s)) return 1;
+  switch (s->kind) {
+  case STMT_FOR:
+    n = walk_length(s->body, turns);
+    if (!expr_is_int(s->extent, &extent) || extent > turns) extent = turns;
+    return !mul_ok(n, extent, &n) || n > SAMPLE_MAX ? SAMPLE_MAX + 1 : n;
+  case STMT_SEQ:
+    for (int i = 0; i < s->nchildren && n <= SAMPLE_MAX; i++) n += walk_length(s->children[i], turns);
+    return n > SAMPLE_MAX ? SAMPLE_MAX + 1 : n;
+  case STMT_IF: return walk_length(s->body, turns) + (s->else_body ? walk_length(s->else_body, turns) : 0);
+  case STMT_ALLOC: return walk_length(s->body, turns);
+  case STMT_STORE: return 0;
+  case STMT_INTRIN: return 1;
+  }
+  return n;
+}
+
+bool sync_is_ordered(PassCtx *pc, const Stmt *s, const char **why) {
+  Arena *scratch = arena_new();
+  if (!scratch) return false;
+  Ctx cx = *pc->cx;
+  cx.arena = scratch;
+  Walk w = {.cx = &cx, .turns = 1 << 20};
+  if (walk_length(s, w.turns) > WALK_MAX) w.turns = walk_length(s, 3) > SAMPLE_MAX ? 2 : 3;
+  bool ok = walk(&w, s) && walk_sync(&w);
+  if (why) *why = ok ? NULL : w.why;
+  arena_free(scratch);
+  return ok;
+}

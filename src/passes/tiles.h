@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+// Tile intrinsics (FORM_TILES) as the passes after instruction selection see them: which unit runs one, what it
+// touches on chip, and the nests of loops around a single one.
+#ifndef TETC_TILES_H
+#define TETC_TILES_H
+
+#include "passes/passes.h"
+
+// A run of consecutive tiles that an intrinsic reads or writes.
+typedef struct TileAccess {
+  const Buffer *buffer;
+  const Expr *tile; // the first, counted from the buffer's start
+  int64_t count;    // at most so many
+  bool read, write;
+} TileAccess;
+#define TILE_ACCESS_MAX 3
+
+// Whether a buffer lives in an on-chip memory.
+bool tile_is_on_chip(const Buffer *b);
+// The unit that executes an intrinsic without body; 0 if none does (tokens, syncs, anything not VTA's).
+int tile_unit(const Stmt *s);
+// gemm, reset and the ALU's operations: what pass `uop` folds into micro-op kernels.
+bool tile_is_compute(const Stmt *s);
+// The on-chip accesses of an intrinsic; how many. r bounds the variables in its sizes.
+int tile_accesses(const Ranges *r, const Stmt *s, TileAccess out[TILE_ACCESS_MAX]);
+// The host buffer that vta.load reads or vta.store writes; NULL for others.
+const Buffer *tile_host_read(const Stmt *s);
+const Buffer *tile_host_write(const Stmt *s);
+// `for .. if .. { one tile intrinsic }`: that intrinsic; NULL if s is anything else.
+const Stmt *tile_nest_leaf(const Stmt *s);
+// The nest s with its leaf replaced. Loops keep their variables.
+const Stmt *tile_nest_with(Ctx *cx, const Stmt *s, const Stmt *leaf);
+// A bit a unit (1 << VtaUnit) that works in s; bit 0 for stores by the CPU.
+unsigned tile_units(const Stmt *s);
+// Which loop bounds hold inside s, a For: pushes its variable's range. The caller pops.
+void tile_push_loop(Ctx *cx, Ranges *r, const Stmt *s);
+// A copy of s in which every loop has its own new variable and every allocation its own new buffer, after the
+// substitution t.
+const Stmt *tile_copy(Ctx *cx, const Stmt *s, const TirSubst *t);
+// An intrinsic call by number.
+const Stmt *tile_call(const PassCtx *pc, VtaOp op, int nargs, const Expr **args, const Stmt *like);
+
+#endif

@@ -1,0 +1,398 @@
+// SPDX-License-Identifier: Apache-2.0
+// Pass uop: a nest of loops around one compute operation becomes as few instructions as possible.
+//
+//     for dy in 0..3 for dx in 0..3                       vta.kernel(1, 0, 3, 0, 58, 3, 3, 0, 1, 1) {
+//       for y in 0..14 for x in 0..56               =>      for i in 0..784 {  // y and x merged where strides allow
+//         vta.gemm(c[y*56+x],                                 vta.uop(c[i], a[...], w[0])
+//                  a[(y+dy)*58+x+dx], w[dy*3+dx])         } }
+//
+// An instruction repeats a list of micro-ops in two hardware loops, which add a constant to each of the three indices a
+// turn. So of the nest's loops two become hardware loops, some are unrolled into micro-ops, and the rest stay loops of
+// the host, an instruction a turn. Chosen are the ways with the fewest instructions, then without writing the same tile
+// in three successive steps (upstream's pipeline has no interlock there), then with the fewest micro-ops.
+//
+// Requires: FORM_TILES after `storage`. Ensures: every compute operation is inside a vta.kernel; tokens stay in place.
+// Reordering the loops is legal: GEMM, min, max, add and mul into the same tile commute (arithmetic wraps), and all steps
+// of a shift by an immediate are the same. Otherwise (a register shift that hits a tile twice, or an operand in the
+// region that is written) loops keep their order and only the innermost are folded.
+#include <string.h>
+
+#include "passes/tiles.h"
+
+#define EXTENT_MAX 16383 // 14 bits
+#define LOOPS_MAX 12     // more loops than that: the outer ones stay with the host
+
+enum { DST, SRC, WGT, OPERANDS };
+
+typedef struct Fold { // a loop of the nest, from 0, with what a turn adds to each operand's index
+  Name name;
+  Loc loc;
+  int64_t extent;
+  int64_t step[OPERANDS];
+} Fold;
+
+typedef enum Role { ROLE_HOST, ROLE_UOP, ROLE_OUT, ROLE_IN } Role;
+
+typedef struct Kernel {
+  PassCtx *pc;
+  Ctx *cx;
+  const Stmt *leaf;
+  int64_t kind, imm;
+  const Buffer *buffer[OPERANDS]; // NULL: unused, or as dst
+  Affine base[OPERANDS];
+  bool ordered; // the loops' order matters
+  int n;
+  Fold loops[LOOPS_MAX]; // outermost first
+} Kernel;
+
+typedef struct Choice {
+  int out, in;    // hardware loops; -1: none
+  unsigned uops;  // bit i: loop i is unrolled
+  int64_t instructions, nuops;
+  bool hazard;
+  int64_t in_extent, out_extent;
+} Choice;
+
+// ---- the operation ----------------------------------------------------------------------------------------------------
+
+static int alu_opcode(const Intrin *op) {
+  switch ((VtaOp)op->id) {
+  case VTA_MIN: return ALU_MIN;
+  case VTA_MAX: return ALU_MAX;
+  case VTA_ADD: return ALU_ADD;
+  case VTA_SHR: return ALU_SHR;
+  case VTA_MUL: return ALU_MUL;
+  default: return -1;
+  }
+}
+
+static void set_operand(Kernel *k, int which, const Expr *ref) {
+  k->buffer[which] = ref->buffer;
+  k->base[which] = affine_of(k->cx, ref->args[0], NULL);
+}
+
+// An immediate must be a constant of 16 bits.
+static bool set_immediate(Kernel *k, const Expr *e) {
+  if (expr_is_int(e, &k->imm) && k->imm >= INT16_MIN && k->imm <= INT16_MAX) return true;
+  Diag *g = diag_report(k->cx->diags, E_FIELD, k->leaf->loc, "an operand of %s does not fit the instruction",
+                        k->leaf->intrin->name);
+  if (e->kind == EXPR_INT) diag_note(g, "it is %lld; an immediate has 16 bits, -32768 to 32767", (long long)k->imm);
+  else diag_note(g, "an immediate must be a constant");
+  if (loc_known(k->leaf->why)) diag_also(g, k->leaf->why, "asked for here");
+  return false;
+}
+
+// Reads the operation; false after a report.
+static bool kernel_operation(Kernel *k) {
+  const Stmt *s = k->leaf;
+  int alu = alu_opcode(s->intrin);
+  set_operand(k, DST, s->args[0]);
+  if (alu < 0) {
+    k->kind = is_vta(s->intrin, VTA_GEMM);
+    if (k->kind) set_operand(k, SRC, s->args[1]), set_operand(k, WGT, s->args[2]);
+    return true;
+  }
+  if (s->args[1]->kind == EXPR_REF) {
+    k->kind = 2 + alu;
+    set_operand(k, SRC, s->args[1]);
+    return true;
+  }
+  k->kind = 8 + alu;
+  set_operand(k, SRC, s->args[0]); // upstream's ALU reads the source index for immediates: the same tile
+  return set_immediate(k, s->args[1]);
+}
+
+static bool regions_meet(const Buffer *a, const Buffer *b) {
+  return a->scope == b->scope && a->base < b->base + buffer_tiles(b) && b->base < a->base + buffer_tiles(a);
+}
+
+// Whether steps on one tile give the same in any order, and no step reads what another one writes.
+static bool order_matters(const Kernel *k) {
+  if (k->kind < 2 || k->kind >= 8) return false;
+  if (k->kind == 2 + ALU_SHR) return true;
+  if (!regions_meet(k->buffer[DST], k->buffer[SRC])) return false;
+  return k->buffer[DST]->base != k->buffer[SRC]->base || !affine_equal(&k->base[DST], &k->base[SRC]);
+}
+
+// ---- the loops ----------------------------------------------------------------------------------------------------------
+
+// Takes loop s into the kernel: its variable leaves the indices. False: it cannot be folded.
+static bool fold_loop(Kernel *k, const Stmt *s) {
+  Fold f = {.name = s->var->name, .loc = s->loc};
+  if (k->n == LOOPS_MAX || !expr_is_int(s->extent, &f.extent) || f.extent < 1) return false;
+  Affine from = affine_of(k->cx, s->min, NULL), base[OPERANDS];
+  for (int i = 0; i < OPERANDS; i++) {
+    f.step[i] = affine_coef(&k->base[i], s->var);
+    base[i] = affine_without(k->cx, &k->base[i], s->var);
+    if (affine_mentions(&base[i], s->var)) return false;
+    if (f.step[i]) base[i] = affine_add(k->cx, &base[i], f.step[i], &from);
+  }
+  memcpy(k->base, base, sizeof base);
+  memmove(&k->loops[1], &k->loops[0], (size_t)k->n * sizeof *k->loops);
+  k->loops[0] = f;
+  k->n++;
+  return true;
+}
+
+static void remove_loop(Kernel *k, int i) {
+  k->n--;
+  memmove(&k->loops[i], &k->loops[i + 1], (size_t)(k->n - i) * sizeof *k->loops);
+}
+
+// Whether loop a outside loop b is one loop with b's steps.
+static bool mergeable(const Fold *a, const Fold *b) {
+  int64_t n;
+  if (!mul_ok(a->extent, b->extent, &n) || n > EXTENT_MAX) return false;
+  for (int i = 0; i < OPERANDS; i++)
+    if (!mul_ok(b->step[i], b->extent, &n) || a->step[i] != n) return false;
+  return true;
+}
+
+static bool merge_once(Kernel *k) {
+  for (int a = 0; a < k->n; a++)
+    for (int b = 0; b < k->n; b++) {
+      if (a == b || (k->ordered && b != a + 1) || !mergeable(&k->loops[a], &k->loops[b])) continue;
+      k->loops[b].extent *= k->loops[a].extent;
+      remove_loop(k, a);
+      return true;
+    }
+  return false;
+}
+
+// A loop that only goes down goes up instead.
+static void turn_round(Kernel *k, Fold *f) {
+  for (int i = 0; i < OPERANDS; i++)
+    if (f->step[i] > 0) return;
+  for (int i = 0; i < OPERANDS; i++) {
+    if (!f->step[i]) continue;
+    k->base[i].constant += f->step[i] * (f->extent - 1);
+    f->step[i] = -f->step[i];
+  }
+}
+
+// Cuts a loop that is too long for a field in two, if a divisor allows.
+static void cut_long(Kernel *k, int at) {
+  Fold *f = &k->loops[at];
+  int64_t d = EXTENT_MAX;
+  if (f->extent <= EXTENT_MAX || k->n == LOOPS_MAX) return;
+  while (f->extent % d) d--;
+  if (d == 1) return;
+  memmove(f + 1, f, (size_t)(k->n - at) * sizeof *f);
+  k->n++;
+  f[0].extent = f[1].extent / d;
+  f[1].extent = d;
+  for (int i = 0; i < OPERANDS; i++) f[0].step[i] *= d;
+}
+
+// Loops in their shortest form: none of one turn, compatible ones merged.
+static void tidy_loops(Kernel *k) {
+  for (int i = k->n; i-- > 0;)
+    if (k->loops[i].extent == 1) remove_loop(k, i);
+  for (int i = 0; i < k->n && !k->ordered; i++) turn_round(k, &k->loops[i]);
+  while (merge_once(k)) {}
+  for (int i = 0; i < k->n; i++) cut_long(k, i);
+}
+
+// ---- which loop becomes what ----------------------------------------------------------------------------------------------
+
+// Whether a loop's steps and turns can be encoded.
+static bool fits_hardware(const Kernel *k, const Fold *f) {
+  const VtaConfig *c = &k->pc->vta->config;
+  VtaMemory memory[OPERANDS] = {MEM_ACC, k->kind == 1 ? MEM_INP : MEM_ACC, MEM_WGT};
+  if (f->extent > EXTENT_MAX) return false;
+  for (int i = 0; i < OPERANDS; i++)
+    if (f->step[i] < 0 || f->step[i] >= vta_depth(c, memory[i])) return false;
+  return true;
+}
+
+// The unrolled loops in the order of the list: those that stay on a tile first (outside).
+static int unrolled_order(const Kernel *k, unsigned uops, int order[LOOPS_MAX]) {
+  int n = 0;
+  for (int moving = 0; moving < 2; moving++)
+    for (int i = 0; i < k->n; i++)
+      if ((uops >> i & 1) && (k->ordered ? moving == 0 : (k->loops[i].step[DST] != 0) == moving)) order[n++] = i;
+  return n;
+}
+
+// Whether a micro-op of the list writes the tile of one of the two before it: upstream's runtime refuses such a kernel.
+static bool list_repeats(const Kernel *k, unsigned uops) {
+  int order[LOOPS_MAX], n = unrolled_order(k, uops, order);
+  int64_t turn[LOOPS_MAX] = {0}, before[2] = {INT64_MIN, INT64_MIN};
+  for (;;) {
+    int64_t dst = 0;
+    for (int i = 0; i < n; i++) dst += turn[i] * k->loops[order[i]].step[DST];
+    if (dst == before[0] || dst == before[1]) return true;
+    before[1] = before[0];
+    before[0] = dst;
+    int i = n - 1;
+    while (i >= 0 && ++turn[i] == k->loops[order[i]].extent) turn[i--] = 0;
+    if (i < 0) return false;
+  }
+}
+
+// Whether a tile is written again within three steps of the whole instruction.
+static bool steps_repeat(const Kernel *k, const Choice *c) {
+  if (c->nuops >= 3) return false;
+  if (c->in >= 0) return k->loops[c->in].step[DST] == 0;
+  return c->out >= 0 && k->loops[c->out].step[DST] == 0;
+}
+
+static bool better(const Choice *a, const Choice *b) {
+  if (a->instructions != b->instructions) return a->instructions < b->instructions;
+  if (a->hazard != b->hazard) return b->hazard;
+  if (a->nuops != b->nuops) return a->nuops < b->nuops;
+  if (a->in_extent != b->in_extent) return a->in_extent > b->in_extent;
+  return a->out_extent > b->out_extent;
+}
+
+// Whether the choice keeps the loops' order: the host outside, then out, in, the list.
+static bool keeps_order(const Kernel *k, const Choice *c) {
+  int last = ROLE_HOST;
+  for (int i = 0; i < k->n; i++) {
+    int rank = i == c->out ? 1 : i == c->in ? 2 : (c->uops >> i & 1) ? 3 : 0;
+    if (rank < last) return false;
+    last = rank;
+  }
+  return true;
+}
+
+static void try_choice(const Kernel *k, Choice c, int64_t limit, Choice *best) {
+  c.instructions = c.nuops = 1;
+  for (int i = 0; i < k->n; i++) {
+    int64_t *n = (c.uops >> i & 1) ? &c.nuops : &c.instructions;
+    if (i == c.out || i == c.in) continue;
+    if (!mul_ok(*n, k->loops[i].extent, n)) *n = INT64_MAX;
+  }
+  if (c.nuops > limit || (k->ordered && !keeps_order(k, &c))) return;
+  c.out_extent = c.out < 0 ? 1 : k->loops[c.out].extent;
+  c.in_extent = c.in < 0 ? 1 : k->loops[c.in].extent;
+  c.hazard = steps_repeat(k, &c);
+  if (better(&c, best) && (c.nuops == 1 || !list_repeats(k, c.uops))) *best = c;
+}
+
+// Tries to unroll all subsets of the loops that are not hardware loops; with many loops, only the whole and single ones.
+static void try_unrolling(const Kernel *k, Choice c, int64_t limit, Choice *best) {
+  unsigned taken = (c.out < 0 ? 0 : 1u << c.out) | (c.in < 0 ? 0 : 1u << c.in), all = (1u << k->n) - 1;
+  if (k->n <= 7) {
+    for (c.uops = 0; c.uops <= all; c.uops++)
+      if (!(c.uops & taken)) try_choice(k, c, limit, best);
+    return;
+  }
+  c.uops = 0;
+  try_choice(k, c, limit, best);
+  for (int i = 0; i < k->n; i++) {
+    c.uops = 1u << i;
+    if (!(c.uops & taken)) try_choice(k, c, limit, best);
+  }
+}
+
+static Choice choose(const Kernel *k) {
+  int64_t limit = vta_depth(&k->pc->vta->config, MEM_UOP) / 8;
+  if (limit < 1) limit = 1;
+  Choice best = {.instructions = INT64_MAX, .nuops = INT64_MAX};
+  for (int out = -1; out < k->n; out++)
+    for (int in = -1; in < k->n; in++) {
+      if (in >= 0 && (in == out || !fits_hardware(k, &k->loops[in]))) continue;
+      if (out >= 0 && (in < 0 || !fits_hardware(k, &k->loops[out]))) continue; // a single one is the inner loop
+      try_unrolling(k, (Choice){.out = out, .in = in}, limit, &best);
+    }
+  return best;
+}
+
+// ---- writing it down ------------------------------------------------------------------------------------------------------
+
+// Loop i of the kernel around body, over a new variable that enters the indices.
+static const Var *loop_var(Kernel *k, int i) {
+  const Var *v = tir_var(k->cx, k->loops[i].name, k->loops[i].loc);
+  const Expr *e = expr_var(k->cx, v);
+  Affine a = affine_of(k->cx, e, NULL);
+  for (int o = 0; o < OPERANDS; o++) k->base[o] = affine_add(k->cx, &k->base[o], k->loops[i].step[o], &a);
+  return v;
+}
+
+static const Stmt *wrap(Kernel *k, const Var *v, int i, const Stmt *body) {
+  const Stmt *s = stmt_for(k->cx, v, expr_index(k->cx, 0), expr_index(k->cx, k->loops[i].extent), FOR_SERIAL, body);
+  return stmt_placed(k->cx, s, k->leaf->loc, k->leaf->why);
+}
+
+static const Expr *uop_operand(Kernel *k, int which) {
+  if (!k->buffer[which]) return expr_index(k->cx, 0);
+  return expr_ref(k->cx, k->buffer[which], affine_expr(k->cx, &k->base[which]));
+}
+
+// kind, imm, and the hardware loops.
+static const Stmt *kernel_call(Kernel *k, const Choice *c, const Stmt *body) {
+  int64_t v[10] = {k->kind, k->imm, 1, 0, 0, 0, 1, 0, 0, 0};
+  const Expr *args[10];
+  int hardware[2] = {c->out, c->in};
+  for (int h = 0; h < 2; h++) {
+    if (hardware[h] < 0) continue;
+    const Fold *f = &k->loops[hardware[h]];
+    v[2 + 4 * h] = f->extent;
+    for (int o = 0; o < OPERANDS; o++) v[3 + 4 * h + o] = k->buffer[o] ? f->step[o] : 0;
+  }
+  for (int i = 0; i < 10; i++) args[i] = expr_index(k->cx, v[i]);
+  const Stmt *s = stmt_intrin(k->cx, vta_op(k->pc->vta, VTA_KERNEL), 10, args, body);
+  return stmt_placed(k->cx, s, k->leaf->loc, k->leaf->why);
+}
+
+static const Stmt *write_kernel(Kernel *k, const Choice *c) {
+  int order[LOOPS_MAX], n = unrolled_order(k, c->uops, order);
+  const Var *host[LOOPS_MAX] = {0}, *unrolled[LOOPS_MAX] = {0};
+  for (int i = 0; i < k->n; i++)
+    if (i != c->out && i != c->in && !(c->uops >> i & 1)) host[i] = loop_var(k, i);
+  for (int i = 0; i < n; i++) unrolled[i] = loop_var(k, order[i]);
+  const Expr *args[OPERANDS];
+  for (int o = 0; o < OPERANDS; o++) args[o] = uop_operand(k, o);
+  const Stmt *s = tile_call(k->pc, VTA_UOP, OPERANDS, args, k->leaf);
+  for (int i = n; i-- > 0;) s = wrap(k, unrolled[i], order[i], s);
+  s = kernel_call(k, c, s);
+  for (int i = k->n; i-- > 0;)
+    if (host[i]) s = wrap(k, host[i], i, s);
+  k->pc->stats.kernels++;
+  k->pc->stats.uops += c->nuops;
+  return s;
+}
+
+typedef struct UopPass {
+  PassCtx *pc;
+  bool failed;
+} UopPass;
+
+// A nest around one compute operation. Loops that cannot be folded, and all outside of one or of an `if`, stay.
+static const Stmt *fold_nest(UopPass *u, const Stmt *nest, const Stmt *leaf) {
+  Ctx *cx = u->pc->cx;
+  Kernel k = {.pc = u->pc, .cx = cx, .leaf = leaf};
+  VEC(const Stmt *) chain = {0};
+  for (const Stmt *s = nest; s != leaf; s = s->body) VEC_PUSH(cx->arena, chain, s);
+  if (!kernel_operation(&k)) {
+    u->failed = true;
+    return nest;
+  }
+  k.ordered = order_matters(&k);
+  size_t left = chain.len;
+  while (left > 0 && chain.data[left - 1]->kind == STMT_FOR && fold_loop(&k, chain.data[left - 1])) left--;
+  tidy_loops(&k);
+  Choice c = choose(&k);
+  const Stmt *s = write_kernel(&k, &c);
+  while (left-- > 0) {
+    const Stmt *o = chain.data[left];
+    s = o->kind == STMT_IF ? stmt_if(cx, o->cond, s, NULL) : stmt_for(cx, o->var, o->min, o->extent, o->for_kind, s);
+    s = stmt_placed(cx, s, o->loc, o->why);
+  }
+  return s;
+}
+
+static const Stmt *fold_nests(void *self, const Stmt *s) {
+  UopPass *u = self;
+  const Stmt *leaf = tile_nest_leaf(s);
+  if (leaf) return tile_is_compute(leaf) ? fold_nest(u, s, leaf) : s;
+  return stmt_rebuild(u->pc->cx, s, fold_nests, NULL, u);
+}
+
+Func *pass_uop(PassCtx *pc, const Func *f) {
+  if (!pc->vta) return func_with_body(pc->cx, f, f->body);
+  UopPass u = {.pc = pc};
+  const Stmt *body = fold_nests(&u, f->body);
+  return u.failed ? NULL : func_with_body(pc->cx, f, body);
+}

@@ -36,6 +36,7 @@ typedef struct AstExpr AstExpr;
 struct AstExpr {
   AstKind kind;
   Loc loc;
+  int depth; // of the tree, leaves being 1; bounded by the parser
   int64_t value;
   Name name;
   UnOp unop;

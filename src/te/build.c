@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: Apache-2.0
+// Nodes of the graph, and the one walk that rewrites them.
+#include "te/internal.h"
+
+#include <string.h>
+
+TeExpr *te_expr_new(Arena *a, TeExprKind kind, DType t, Loc loc) {
+  TeExpr *e = NEW(a, TeExpr);
+  e->kind = kind;
+  e->type = t;
+  e->loc = loc;
+  return e;
+}
+
+const TeExpr *te_const(Arena *a, DType t, Scalar v, Loc loc) {
+  TeExpr *e = te_expr_new(a, TE_CONST, t, loc);
+  e->value = v;
+  return e;
+}
+
+const TeExpr *te_axis(Arena *a, const TeAxis *axis, Loc loc) {
+  TeExpr *e = te_expr_new(a, TE_AXIS, DT_I64, loc);
+  e->axis = axis;
+  return e;
+}
+
+const TeExpr *te_access(Arena *a, const TeTensor *t, const TeExpr **idx, Loc loc) {
+  TeExpr *e = te_expr_new(a, TE_ACCESS, t->type, loc);
+  e->tensor = t;
+  e->nargs = t->naxes;
+  e->args = arena_copy(a, idx, (size_t)t->naxes * sizeof *idx);
+  return e;
+}
+
+const TeExpr *te_unary(Arena *a, UnOp op, const TeExpr *x, Loc loc) {
+  TeExpr *e = te_expr_new(a, TE_UNARY, x->type, loc);
+  e->unop = op;
+  e->a = x;
+  return e;
+}
+
+const TeExpr *te_binary(Arena *a, BinOp op, const TeExpr *x, const TeExpr *y, Loc loc) {
+  TeExpr *e = te_expr_new(a, TE_BINARY, binop_is_bool(op) ? DT_BOOL : x->type, loc);
+  e->binop = op;
+  e->a = x;
+  e->b = y;
+  return e;
+}
+
+const TeExpr *te_cast(Arena *a, DType t, const TeExpr *x, Loc loc) {
+  TeExpr *e = te_expr_new(a, TE_CAST, t, loc);
+  e->a = x;
+  return e;
+}
+
+const TeExpr *te_select(Arena *a, const TeExpr *c, const TeExpr *x, const TeExpr *y, Loc loc) {
+  TeExpr *e = te_expr_new(a, TE_SELECT, x->type, loc);
+  e->a = c;
+  e->b = x;
+  e->c = y;
+  return e;
+}
+
+const TeExpr *te_math(Arena *a, MathFn f, const TeExpr **args, Loc loc) {
+  TeExpr *e = te_expr_new(a, TE_MATH, args[0]->type, loc);
+  e->fn = f;
+  e->nargs = math_arity(f);
+  e->args = arena_copy(a, args, (size_t)e->nargs * sizeof *args);
+  return e;
+}
+
+// A node like e with other operands.
+static const TeExpr *with_operands(Arena *a, const TeExpr *e, const TeExpr *x, const TeExpr *y, const TeExpr *z) {
+  if (x == e->a && y == e->b && z == e->c) return e;
+  TeExpr *copy = arena_copy(a, e, sizeof *e);
+  copy->a = x;
+  copy->b = y;
+  copy->c = z;
+  return copy;
+}
+
+// A node like e with other arguments.
+static const TeExpr *with_args(Arena *a, const TeExpr *e, TeMapFn *f, void *self) {
+  const TeExpr **args = NULL;
+  for (int i = 0; i < e->nargs; i++) {
+    const TeExpr *arg = te_map(a, e->args[i], f, self);
+    if (arg == e->args[i]) continue;
+    if (!args) args = arena_copy(a, e->args, (size_t)e->nargs * sizeof *args);
+    args[i] = arg;
+  }
+  if (!args) return e;
+  TeExpr *copy = arena_copy(a, e, sizeof *e);
+  copy->args = args;
+  return copy;
+}
+
+const TeExpr *te_map(Arena *a, const TeExpr *e, TeMapFn *f, void *self) {
+  const TeExpr *out = e;
+  switch (e->kind) {
+  case TE_CONST:
+  case TE_AXIS:
+    break;
+  case TE_UNARY:
+  case TE_CAST:
+    out = with_operands(a, e, te_map(a, e->a, f, self), e->b, e->c);
+    break;
+  case TE_BINARY: {
+    const TeExpr *x = te_map(a, e->a, f, self);
+    out = with_operands(a, e, x, te_map(a, e->b, f, self), e->c);
+    break;
+  }
+  case TE_SELECT: {
+    const TeExpr *x = te_map(a, e->a, f, self), *y = te_map(a, e->b, f, self);
+    out = with_operands(a, e, x, y, te_map(a, e->c, f, self));
+    break;
+  }
+  case TE_ACCESS:
+  case TE_MATH:
+    out = with_args(a, e, f, self);
+    break;
+  }
+  return f(self, out);
+}
+
+int64_t te_tensor_elems(const TeTensor *t) {
+  int64_t n = 1;
+  for (int i = 0; i < t->naxes; i++) n *= t->axes[i]->extent;
+  return n;
+}

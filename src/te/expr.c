@@ -1,0 +1,517 @@
+// SPDX-License-Identifier: Apache-2.0
+// Types of expressions. Literals (and params, consts, and what is computed from them alone) have no type of their own
+// until they meet an operand that has one; such expressions are built on int64 or float64 and rebuilt by `settle`.
+#include "te/internal.h"
+
+#include <math.h>
+#include <string.h>
+
+typedef enum Lit { TYPED, LIT_INT, LIT_FLOAT } Lit;
+
+// An expression on its way: e NULL after an error.
+typedef struct Typed {
+  const TeExpr *e;
+  Lit lit;
+} Typed;
+
+static const Typed POISON = {NULL, TYPED};
+
+static Typed infer(StageCx *sx, const AstExpr *e);
+
+static Ctx *ctx(StageCx *sx) { return sx->ck->cx; }
+static Arena *arena(StageCx *sx) { return sx->ck->cx->arena; }
+static const char *text_of(StageCx *sx, Loc loc) { return te_snippet(ctx(sx), loc); }
+
+const TeTensor *stage_tensor(const StageCx *sx, Name name, bool *poisoned) {
+  int i = name_table_find(sx->tensors, name);
+  if (i == -2) *poisoned = true;
+  return i >= 0 ? sx->kernel->tensors[i] : NULL;
+}
+
+// ---- literals settle into types ----------------------------------------------------------------------------------
+
+// Whether an integer fits a type.
+static bool int_fits(DType t, int64_t v) {
+  if (t == DT_U64) return v >= 0;
+  return wrap_int(t, v) == v;
+}
+
+static const TeExpr *misfit(StageCx *sx, const TeExpr *e, DType t, const char *text) {
+  Diag *g = diag_report(ctx(sx)->diags, E_LITERAL, e->loc, "%s does not fit %s", text, dtype_name(t));
+  if (dtype_is_int(t) && t != DT_U64) {
+    int bits = dtype_bits(t) - (dtype_is_signed(t) ? 1 : 0);
+    int64_t top = bits >= 63 ? INT64_MAX : ((int64_t)1 << bits) - 1;
+    diag_note(g, "%s holds %lld to %lld", dtype_name(t), dtype_is_signed(t) ? (long long)(-top - 1) : 0, (long long)top);
+  }
+  return NULL;
+}
+
+// A literal as a constant of a number type.
+static const TeExpr *settle_const(StageCx *sx, const TeExpr *e, DType t) {
+  Scalar v = e->value;
+  if (dtype_is_float(t)) {
+    double wide = e->type == DT_F64 ? v.f : (double)v.i;
+    v.f = round_float(t, wide);
+    if (isinf(v.f) && !isinf(wide)) return misfit(sx, e, t, arena_printf(arena(sx), "%g", wide));
+    return te_const(arena(sx), t, v, e->loc);
+  }
+  if (!int_fits(t, v.i)) return misfit(sx, e, t, arena_printf(arena(sx), "%lld", (long long)v.i));
+  return te_const(arena(sx), t, v, e->loc);
+}
+
+// Gives an expression of literals the number type t; its kind of literal has been checked to fit.
+static const TeExpr *settle(StageCx *sx, const TeExpr *e, DType t) {
+  Arena *a = arena(sx);
+  const TeExpr *x, *y;
+  switch (e->kind) {
+  case TE_CONST:
+    return settle_const(sx, e, t);
+  case TE_UNARY:
+    x = settle(sx, e->a, t);
+    return x ? te_unary(a, e->unop, x, e->loc) : NULL;
+  case TE_BINARY:
+    x = settle(sx, e->a, t);
+    y = settle(sx, e->b, t);
+    return x && y ? te_binary(a, e->binop, x, y, e->loc) : NULL;
+  case TE_SELECT:
+    x = settle(sx, e->b, t);
+    y = settle(sx, e->c, t);
+    return x && y ? te_select(a, e->a, x, y, e->loc) : NULL;
+  case TE_MATH: {
+    const TeExpr *args[2] = {settle(sx, e->args[0], t), NULL};
+    if (!args[0]) return NULL;
+    if (e->nargs > 1 && !(args[1] = settle(sx, e->args[1], t))) return NULL;
+    return te_math(a, e->fn, args, e->loc);
+  }
+  case TE_AXIS:
+  case TE_ACCESS:
+  case TE_CAST:
+    break;
+  }
+  return e;
+}
+
+// What a literal becomes when nothing tells.
+static DType default_type(const TeExpr *e, Lit lit) {
+  if (lit == LIT_FLOAT) return DT_F32;
+  return e->kind == TE_CONST && !int_fits(DT_I32, e->value.i) ? DT_I64 : DT_I32;
+}
+
+static const TeExpr *settle_default(StageCx *sx, Typed x) {
+  if (!x.e || x.lit == TYPED) return x.e;
+  return settle(sx, x.e, default_type(x.e, x.lit));
+}
+
+// Settles a literal beside an operand of type t; reports one that cannot.
+static const TeExpr *settle_to(StageCx *sx, Typed x, DType t) {
+  if (!x.e || x.lit == TYPED) return x.e;
+  if (t == DT_BOOL) {
+    Diag *g = diag_report(ctx(sx)->diags, E_TYPE, x.e->loc, "`%s` is a number where a bool is needed", text_of(sx, x.e->loc));
+    diag_help(g, "write true, false or a comparison");
+    return NULL;
+  }
+  if (x.lit == LIT_FLOAT && !dtype_is_float(t)) {
+    Diag *g = diag_report(ctx(sx)->diags, E_TYPE, x.e->loc, "`%s` is a floating-point number where %s is needed",
+                          text_of(sx, x.e->loc), dtype_name(t));
+    diag_help(g, "write `%s(%s)`, or cast the other operand to float32", dtype_name(t), text_of(sx, x.e->loc));
+    return NULL;
+  }
+  return settle(sx, x.e, t);
+}
+
+static Typed typed(const TeExpr *e) { return (Typed){e, TYPED}; }
+
+static Typed lit_int(StageCx *sx, int64_t v, Loc loc) {
+  return (Typed){te_const(arena(sx), DT_I64, (Scalar){.i = v}, loc), LIT_INT};
+}
+
+static Typed lit_float(StageCx *sx, double v, Loc loc) {
+  return (Typed){te_const(arena(sx), DT_F64, (Scalar){.f = v}, loc), LIT_FLOAT};
+}
+
+static double lit_number(Typed x) { return x.lit == LIT_FLOAT ? x.e->value.f : (double)x.e->value.i; }
+static bool lit_const(Typed x) { return x.lit != TYPED && x.e->kind == TE_CONST; }
+
+// ---- names -------------------------------------------------------------------------------------------------------
+
+static const TeAxis *find_axis(const StageCx *sx, Name name) {
+  const TeTensor *t = sx->stage;
+  for (int i = 0; i < t->nraxes; i++)
+    if (t->raxes[i]->name == name) return t->raxes[i];
+  for (int i = 0; i < t->naxes; i++)
+    if (t->axes[i]->name == name) return t->axes[i];
+  return NULL;
+}
+
+// Says that a name means nothing here, and what it may have meant.
+static Typed unknown_name(StageCx *sx, Name name, Loc loc, const char *what) {
+  Diags *d = ctx(sx)->diags;
+  if (name == sx->stage->name) {
+    Diag *g = diag_report(d, E_CYCLE, loc, "`%s` is computed from itself", name);
+    diag_note(g, "a stage reads the tensors declared before it");
+    return POISON;
+  }
+  for (int i = 0; i < sx->item->ndecls; i++) {
+    const AstDecl *decl = &sx->item->decls[i];
+    if (decl->name != name) continue;
+    Diag *g = diag_report(d, E_UNKNOWN_NAME, loc, "`%s` is used before it is declared", name);
+    diag_also(g, decl->name_loc, "declared here");
+    diag_help(g, "a stage reads the tensors declared before it: move the declaration up");
+    return POISON;
+  }
+  if (sx->item->broken || sx->ck->broken) return POISON;
+  if (strchr(name, '.')) {
+    report_unknown_name(&sx->ck->scope, name, loc, "constant");
+    return POISON;
+  }
+  Diag *g = diag_report(d, E_UNKNOWN_NAME, loc, "unknown %s `%s`", what, name);
+  Nearest n = {.wanted = name};
+  const TeTensor *t = sx->stage;
+  bool tensor_only = strcmp(what, "tensor") == 0;
+  for (int i = 0; !tensor_only && i < t->naxes; i++) nearest_try(&n, t->axes[i]->name);
+  for (int i = 0; !tensor_only && i < t->nraxes; i++) nearest_try(&n, t->raxes[i]->name);
+  for (int i = 0; i < sx->kernel->ntensors; i++) nearest_try(&n, sx->kernel->tensors[i]->name);
+  for (size_t i = 0; !tensor_only && i < sx->ck->consts.len; i++) nearest_try(&n, sx->ck->consts.data[i].name);
+  if (n.best) diag_fix(g, loc, n.best, "a similar name exists");
+  return POISON;
+}
+
+// A tensor without indices.
+static Typed whole_tensor(StageCx *sx, const TeTensor *t, Loc loc) {
+  if (sx->shorthand) {
+    const TeExpr **idx = NEW_ARRAY(arena(sx), const TeExpr *, t->naxes);
+    for (int i = 0; i < t->naxes; i++) idx[i] = te_axis(arena(sx), sx->stage->axes[i], loc);
+    return typed(te_access(arena(sx), t, idx, loc));
+  }
+  Diag *g = diag_report(ctx(sx)->diags, E_RANK, loc, "the tensor `%s` stands here without indices", t->name);
+  Text names = {.arena = arena(sx)};
+  for (int i = 0; i < t->naxes; i++) text_add(&names, "%s%s", i ? ", " : "", t->axes[i]->name);
+  diag_help(g, "write `%s[%s]`: only a stage without an axis list reads whole tensors", t->name, names.data);
+  return POISON;
+}
+
+static Typed infer_name(StageCx *sx, const AstExpr *e) {
+  bool poisoned = false;
+  const TeTensor *t = stage_tensor(sx, e->name, &poisoned);
+  const TeAxis *axis = find_axis(sx, e->name);
+  if (t && (sx->shorthand || !axis)) return whole_tensor(sx, t, e->loc);
+  if (axis) return typed(te_axis(arena(sx), axis, e->loc));
+  if (poisoned) return POISON;
+  int64_t value;
+  switch (sx->ck->scope.find(sx->ck, e->name, e->loc, &value)) {
+  case CONST_FOUND: return lit_int(sx, value, e->loc);
+  case CONST_POISON: return POISON;
+  case CONST_MISSING: break;
+  }
+  const TeTarget *target = sx->ck->target;
+  for (int i = 0; target && i < target->nconsts; i++)
+    if (strcmp(target->consts[i].name, e->name) == 0) return lit_int(sx, target->consts[i].value, e->loc);
+  if (strcmp(e->name, "inf") == 0) return lit_float(sx, INFINITY, e->loc);
+  if (strcmp(e->name, "nan") == 0) return lit_float(sx, NAN, e->loc);
+  return unknown_name(sx, e->name, e->loc, "name");
+}
+
+// ---- operators ---------------------------------------------------------------------------------------------------
+
+// Brings two operands to one type; false after an error.
+static bool agree(StageCx *sx, Loc loc, const char *what, Typed *x, Typed *y) {
+  if (!x->e || !y->e) return false;
+  if (x->lit != TYPED && y->lit != TYPED) return true;
+  if (x->lit != TYPED) *x = typed(settle_to(sx, *x, y->e->type));
+  if (y->lit != TYPED) *y = typed(settle_to(sx, *y, x->e ? x->e->type : DT_I64));
+  if (!x->e || !y->e) return false;
+  DType a = x->e->type, b = y->e->type;
+  if (a == b) return true;
+  Diag *g = diag_report(ctx(sx)->diags, E_TYPE, loc, "the operands of `%s` are %s and %s", what, dtype_name(a), dtype_name(b));
+  diag_also(g, x->e->loc, "this is %s", dtype_name(a));
+  diag_also(g, y->e->loc, "this is %s", dtype_name(b));
+  if (a == DT_BOOL || b == DT_BOOL) {
+    diag_help(g, "compare the number: `%s != 0`", text_of(sx, (a == DT_BOOL ? y : x)->e->loc));
+    return false;
+  }
+  bool cast_left = dtype_is_float(b) != dtype_is_float(a) ? dtype_is_float(b) : dtype_bits(a) < dtype_bits(b);
+  const TeExpr *from = cast_left ? x->e : y->e;
+  DType to = cast_left ? b : a;
+  diag_help(g, "write the cast `%s(%s)`", dtype_name(to), text_of(sx, from->loc));
+  if (dtype_bits(a) != dtype_bits(b) || dtype_is_float(a) != dtype_is_float(b))
+    diag_help(g, "or, to lose precision: `%s(%s)`", dtype_name(cast_left ? a : b), text_of(sx, (cast_left ? y : x)->e->loc));
+  return false;
+}
+
+static Typed unfit(StageCx *sx, Loc loc, const char *what, const char *needs, DType t) {
+  Diag *g = diag_report(ctx(sx)->diags, E_TYPE, loc, "`%s` needs %s, not %s", what, needs, dtype_name(t));
+  if (dtype_is_float(t) && strstr(needs, "integer")) diag_help(g, "write a cast such as `int32(...)`");
+  if (strstr(needs, "bool")) diag_help(g, "compare with zero: `... != 0`");
+  if (strstr(needs, "floating")) diag_help(g, "write the cast `float32(...)`");
+  return POISON;
+}
+
+// Computes with two integer literals. Results beyond 64 bits are errors, division by zero gives 0 as it does at run time.
+static Typed fold_ints(StageCx *sx, Loc loc, BinOp op, int64_t a, int64_t b) {
+  int64_t v = 0;
+  bool fits = true;
+  if (op == OP_ADD) fits = add_ok(a, b, &v);
+  else if (op == OP_SUB) fits = !__builtin_sub_overflow(a, b, &v);
+  else if (op == OP_MUL) fits = mul_ok(a, b, &v);
+  else v = scalar_binary(op, DT_I64, (Scalar){.i = a}, (Scalar){.i = b}).i;
+  if (op == OP_SHL) fits = (v >> (b & 63)) == a;
+  if (op == OP_DIV && a == INT64_MIN && b == -1) fits = false;
+  if (!fits) {
+    diag_report(ctx(sx)->diags, E_LITERAL, loc, "the value of `%s` does not fit 64 bits", text_of(sx, loc));
+    return POISON;
+  }
+  if (binop_is_bool(op)) return typed(te_const(arena(sx), DT_BOOL, (Scalar){.i = v}, loc));
+  return lit_int(sx, v, loc);
+}
+
+static bool is_compare(BinOp op) { return op == OP_LT || op == OP_LE || op == OP_GT || op == OP_GE || op == OP_EQ || op == OP_NE; }
+static bool is_logic(BinOp op) { return op == OP_LAND || op == OP_LOR; }
+static bool is_bits(BinOp op) { return op == OP_SHL || op == OP_SHR || op == OP_AND || op == OP_XOR || op == OP_OR; }
+
+// Computes with two literals of which one is a float; false: not an operation on floats.
+static Typed fold_floats(StageCx *sx, Loc loc, BinOp op, double a, double b) {
+  Scalar v = scalar_binary(op, DT_F64, (Scalar){.f = a}, (Scalar){.f = b});
+  if (binop_is_bool(op)) return typed(te_const(arena(sx), DT_BOOL, v, loc));
+  return lit_float(sx, v.f, loc);
+}
+
+// && and ||, whose operands are bool.
+static Typed infer_logic(StageCx *sx, const AstExpr *e, Typed x, Typed y) {
+  if (!x.e || !y.e) return POISON;
+  const AstExpr *side = e->a;
+  for (const Typed *t = &x; t; t = t == &x ? &y : NULL, side = e->b) {
+    if (t->lit == TYPED && t->e->type == DT_BOOL) continue;
+    DType is = t->lit == TYPED ? t->e->type : default_type(t->e, t->lit);
+    return unfit(sx, side->loc, binop_text(e->binop), "bool operands", is);
+  }
+  return typed(te_binary(arena(sx), e->binop, x.e, y.e, e->loc));
+}
+
+// The operators that have agreeing operands.
+static Typed binary(StageCx *sx, Loc loc, BinOp op, const char *what, Typed x, Typed y) {
+  if (!agree(sx, loc, what, &x, &y)) return POISON;
+  bool lits = x.lit != TYPED;
+  bool floats = lits ? x.lit == LIT_FLOAT || y.lit == LIT_FLOAT : dtype_is_float(x.e->type);
+  DType t = lits ? (floats ? DT_F32 : DT_I32) : x.e->type;
+  bool equality = op == OP_EQ || op == OP_NE;
+  if (t == DT_BOOL && !equality) return unfit(sx, loc, what, "numbers", t);
+  if (floats && (is_bits(op) || op == OP_MOD)) return unfit(sx, loc, what, "integer operands", t);
+  if (lits && lit_const(x) && lit_const(y))
+    return floats ? fold_floats(sx, loc, op, lit_number(x), lit_number(y)) : fold_ints(sx, loc, op, x.e->value.i, y.e->value.i);
+  if (lits && is_compare(op)) {
+    const TeExpr *a = settle(sx, x.e, t), *b = settle(sx, y.e, t);
+    return a && b ? typed(te_binary(arena(sx), op, a, b, loc)) : POISON;
+  }
+  Typed out = {te_binary(arena(sx), op, x.e, y.e, loc), lits ? (floats ? LIT_FLOAT : LIT_INT) : TYPED};
+  return out;
+}
+
+static Typed infer_binary(StageCx *sx, const AstExpr *e) {
+  Typed x = infer(sx, e->a);
+  Typed y = infer(sx, e->b);
+  if (is_logic(e->binop)) return infer_logic(sx, e, x, y);
+  return binary(sx, e->loc, e->binop, binop_text(e->binop), x, y);
+}
+
+static Typed infer_unary(StageCx *sx, const AstExpr *e) {
+  if (e->unop == UN_NEG && e->a->kind == AST_OTHER && ast_detail(e->a)->kind == AD_BIG &&
+      ast_detail(e->a)->big == (uint64_t)INT64_MAX + 1)
+    return lit_int(sx, INT64_MIN, e->loc);
+  Typed x = infer(sx, e->a);
+  if (!x.e) return POISON;
+  DType t = x.lit == TYPED ? x.e->type : default_type(x.e, x.lit);
+  const char *what = unop_text(e->unop);
+  if (e->unop == UN_NOT && t != DT_BOOL) return unfit(sx, e->loc, what, "a bool operand", t);
+  if (e->unop == UN_NEG && t == DT_BOOL) return unfit(sx, e->loc, what, "a number", t);
+  if (e->unop == UN_BITNOT && !dtype_is_int(t)) return unfit(sx, e->loc, what, "an integer operand", t);
+  if (lit_const(x)) {
+    if (x.lit == LIT_FLOAT) return lit_float(sx, -x.e->value.f, e->loc);
+    return e->unop == UN_NEG ? fold_ints(sx, e->loc, OP_SUB, 0, x.e->value.i) : lit_int(sx, ~x.e->value.i, e->loc);
+  }
+  return (Typed){te_unary(arena(sx), e->unop, x.e, e->loc), x.lit};
+}
+
+static Typed infer_select(StageCx *sx, const AstExpr *e) {
+  Typed c = infer(sx, e->a);
+  Typed x = infer(sx, e->b);
+  Typed y = infer(sx, e->c);
+  if (c.e && (c.lit != TYPED || c.e->type != DT_BOOL)) {
+    DType is = c.lit == TYPED ? c.e->type : default_type(c.e, c.lit);
+    Diag *g = diag_report(ctx(sx)->diags, E_TYPE, e->a->loc, "the condition `%s` is %s, not bool", text_of(sx, e->a->loc),
+                          dtype_name(is));
+    diag_help(g, "write `%s != 0`", text_of(sx, e->a->loc));
+    return POISON;
+  }
+  if (!agree(sx, e->loc, "? :", &x, &y) || !c.e) return POISON;
+  Lit lit = x.lit == TYPED ? TYPED : x.lit == LIT_FLOAT || y.lit == LIT_FLOAT ? LIT_FLOAT : LIT_INT;
+  return (Typed){te_select(arena(sx), c.e, x.e, y.e, e->loc), lit};
+}
+
+// ---- calls -------------------------------------------------------------------------------------------------------
+
+static bool count_args(StageCx *sx, const AstExpr *e, int wanted) {
+  const AstDetail *d = ast_detail(e);
+  if (d->nargs == wanted) return true;
+  Diag *g = diag_report(ctx(sx)->diags, E_TYPE, e->loc, "`%s` takes %d argument%s, not %d", d->name, wanted,
+                        wanted > 1 ? "s" : "", d->nargs);
+  if ((strcmp(d->name, "min") == 0 || strcmp(d->name, "max") == 0) && d->nargs == 1)
+    diag_note(g, "the reduction is written `%s[axis: extent](...)`", d->name);
+  return false;
+}
+
+static Typed infer_cast(StageCx *sx, const AstExpr *e, DType to) {
+  if (!count_args(sx, e, 1)) return POISON;
+  Typed x = infer(sx, ast_detail(e)->args[0]);
+  if (!x.e) return POISON;
+  // A literal takes the type at once if it fits; else it is a value of its own type that the cast then converts.
+  if (lit_const(x) && to != DT_BOOL) {
+    DType from = x.lit == LIT_FLOAT ? DT_F64 : DT_I64;
+    return typed(te_const(arena(sx), to, scalar_cast(to, from, x.e->value), e->loc));
+  }
+  const TeExpr *v = settle_default(sx, x);
+  if (!v) return POISON;
+  if (to == DT_BOOL && v->type != DT_BOOL) {
+    Diag *g = diag_report(ctx(sx)->diags, E_TYPE, e->loc, "%s does not convert to bool", dtype_name(v->type));
+    diag_help(g, "write `%s != 0`", text_of(sx, ast_detail(e)->args[0]->loc));
+    return POISON;
+  }
+  return typed(v->type == to ? v : te_cast(arena(sx), to, v, e->loc));
+}
+
+static Typed infer_math(StageCx *sx, const AstExpr *e, MathFn fn) {
+  const AstDetail *d = ast_detail(e);
+  if (!count_args(sx, e, math_arity(fn))) return POISON;
+  Typed x = infer(sx, d->args[0]);
+  Typed y = d->nargs > 1 ? infer(sx, d->args[1]) : x;
+  if (!agree(sx, e->loc, d->name, &x, &y)) return POISON;
+  Lit lit = x.lit == TYPED ? TYPED : x.lit == LIT_FLOAT || y.lit == LIT_FLOAT ? LIT_FLOAT : LIT_INT;
+  if (lit == LIT_INT && fn != FN_ABS) lit = LIT_FLOAT;
+  if (lit == TYPED) {
+    DType t = x.e->type;
+    if (fn == FN_ABS && t == DT_BOOL) return unfit(sx, e->loc, d->name, "a number", t);
+    if (fn != FN_ABS && !dtype_is_float(t)) return unfit(sx, e->loc, d->name, "floating-point arguments", t);
+  }
+  const TeExpr *args[2] = {x.e, y.e};
+  TeExpr *out = (TeExpr *)te_math(arena(sx), fn, args, e->loc);
+  return (Typed){out, lit};
+}
+
+// min(x, y), max(x, y) and clamp(x, lo, hi), which is min(max(x, lo), hi).
+static Typed infer_minmax(StageCx *sx, const AstExpr *e) {
+  const AstDetail *d = ast_detail(e);
+  bool clamp = strcmp(d->name, "clamp") == 0;
+  if (!count_args(sx, e, clamp ? 3 : 2)) return POISON;
+  Typed v[3] = {{0}};
+  for (int i = 0; i < d->nargs; i++) v[i] = infer(sx, d->args[i]);
+  if (!clamp) return binary(sx, e->loc, strcmp(d->name, "min") == 0 ? OP_MIN : OP_MAX, d->name, v[0], v[1]);
+  Typed low = binary(sx, e->loc, OP_MAX, "clamp", v[0], v[1]);
+  return binary(sx, e->loc, OP_MIN, "clamp", low, v[2]);
+}
+
+static Typed infer_call(StageCx *sx, const AstExpr *e) {
+  const AstDetail *d = ast_detail(e);
+  DType to;
+  MathFn fn;
+  if (dtype_of_name(d->name, &to)) return infer_cast(sx, e, to);
+  if (strcmp(d->name, "min") == 0 || strcmp(d->name, "max") == 0 || strcmp(d->name, "clamp") == 0) return infer_minmax(sx, e);
+  if (math_of_name(d->name, &fn)) return infer_math(sx, e, fn);
+  for (int i = 0; i < d->nargs; i++) infer(sx, d->args[i]);
+  bool poisoned = false;
+  if (stage_tensor(sx, d->name, &poisoned)) {
+    Diag *g = diag_report(ctx(sx)->diags, E_TYPE, d->name_loc, "`%s` is a tensor, not a function", d->name);
+    diag_help(g, "indices stand in brackets: `%s[...]`", d->name);
+    return POISON;
+  }
+  Diag *g = diag_report(ctx(sx)->diags, E_UNKNOWN_NAME, d->name_loc, "unknown function `%s`", d->name);
+  if (strcmp(d->name, "sum") == 0 || strcmp(d->name, "prod") == 0) {
+    diag_help(g, "the reduction is written `%s[axis: extent](...)`", d->name);
+    return POISON;
+  }
+  Nearest n = {.wanted = d->name};
+  for (int i = 0; i < FN_COUNT; i++) nearest_try(&n, math_name((MathFn)i));
+  for (int i = 0; i < DT_COUNT; i++) nearest_try(&n, dtype_name((DType)i));
+  static const char *const others[] = {"min", "max", "clamp"};
+  for (int i = 0; i < 3; i++) nearest_try(&n, others[i]);
+  if (n.best) diag_fix(g, d->name_loc, n.best, "a similar name exists");
+  return POISON;
+}
+
+// ---- accesses ----------------------------------------------------------------------------------------------------
+
+// One index, as int64.
+static const TeExpr *infer_index(StageCx *sx, const AstExpr *e) {
+  Typed x = infer(sx, e);
+  if (!x.e) return NULL;
+  if (x.lit == LIT_INT) return settle(sx, x.e, DT_I64);
+  if (x.lit == TYPED && x.e->type == DT_I64) return x.e;
+  DType t = x.lit == LIT_FLOAT ? DT_F32 : x.e->type;
+  Diag *g = diag_report(ctx(sx)->diags, E_TYPE, e->loc, "the index `%s` is %s; indices are int64", text_of(sx, e->loc),
+                        dtype_name(t));
+  if (t != DT_BOOL) diag_fix(g, e->loc, arena_printf(arena(sx), "int64(%s)", text_of(sx, e->loc)), "write the cast");
+  return NULL;
+}
+
+static Typed infer_access(StageCx *sx, const AstExpr *e) {
+  const AstDetail *d = ast_detail(e);
+  const TeExpr **idx = NEW_ARRAY(arena(sx), const TeExpr *, d->nargs);
+  bool ok = true;
+  for (int i = 0; i < d->nargs; i++) ok &= (idx[i] = infer_index(sx, d->args[i])) != NULL;
+  bool poisoned = false;
+  const TeTensor *t = stage_tensor(sx, d->name, &poisoned);
+  if (poisoned) return POISON;
+  if (!t && find_axis(sx, d->name)) {
+    diag_report(ctx(sx)->diags, E_TYPE, d->name_loc, "`%s` is an axis, and has no elements", d->name);
+    return POISON;
+  }
+  if (!t) return unknown_name(sx, d->name, d->name_loc, "tensor");
+  if (t->naxes == d->nargs) return ok ? typed(te_access(arena(sx), t, idx, e->loc)) : POISON;
+  Diag *g = diag_report(ctx(sx)->diags, E_RANK, e->loc, "`%s` has %d %s, but %d %s given", t->name, t->naxes,
+                        t->naxes == 1 ? "axis" : "axes", d->nargs, d->nargs == 1 ? "index is" : "indices are");
+  Text names = {.arena = arena(sx)};
+  for (int i = 0; i < t->naxes; i++) text_add(&names, "%s%s: %lld", i ? ", " : "", t->axes[i]->name, (long long)t->axes[i]->extent);
+  diag_also(g, t->name_loc, "`%s` is [%s]", t->name, names.data);
+  return POISON;
+}
+
+static Typed infer_other(StageCx *sx, const AstExpr *e) {
+  const AstDetail *d = ast_detail(e);
+  switch (d->kind) {
+  case AD_FLOAT: return lit_float(sx, d->number, e->loc);
+  case AD_BIG: return typed(te_const(arena(sx), DT_U64, (Scalar){.i = (int64_t)d->big}, e->loc));
+  case AD_BOOL: return typed(te_const(arena(sx), DT_BOOL, (Scalar){.i = (int64_t)d->big}, e->loc));
+  case AD_CALL: return infer_call(sx, e);
+  case AD_INDEX: return infer_access(sx, e);
+  case AD_REDUCE: {
+    Diag *g = diag_report(ctx(sx)->diags, E_REDUCE, e->loc, "the reduction `%s[...]` stands inside an expression", d->name);
+    diag_note(g, "a reduction is the whole expression of its stage");
+    diag_help(g, "give it a stage of its own, and read that: `compute total[...] : int32 = %s[...](...);`", d->name);
+    return POISON;
+  }
+  case AD_BAD: return POISON;
+  }
+  return POISON;
+}
+
+static Typed infer(StageCx *sx, const AstExpr *e) {
+  switch (e->kind) {
+  case AST_INT: return lit_int(sx, e->value, e->loc);
+  case AST_NAME: return infer_name(sx, e);
+  case AST_UNARY: return infer_unary(sx, e);
+  case AST_BINARY: return infer_binary(sx, e);
+  case AST_SELECT: return infer_select(sx, e);
+  case AST_LIST:
+    diag_report(ctx(sx)->diags, E_TYPE, e->loc, "a list in brackets is not a value of an expression");
+    return POISON;
+  case AST_STRING:
+    diag_report(ctx(sx)->diags, E_TYPE, e->loc, "a text in quotes is not a value of an expression");
+    return POISON;
+  case AST_OTHER: return infer_other(sx, e);
+  }
+  return POISON;
+}
+
+const TeExpr *check_expr(StageCx *sx, const AstExpr *e, DType want) {
+  Typed x = infer(sx, e);
+  if (!x.e || x.lit == TYPED) return x.e;
+  return want == DT_COUNT ? settle_default(sx, x) : settle_to(sx, x, want);
+}

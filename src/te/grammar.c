@@ -1,0 +1,313 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the grammar's actions and the lexer call: trees, literals, and the words of syntax errors.
+#include "te/internal.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+// Ends the parse with E0003.
+void parser_too_deep(TeParser *p, Loc loc, const char *what) {
+  if (p->stop) return;
+  p->stop = true;
+  Diag *g = diag_report(p->cx->diags, E_TOO_DEEP, loc, "%s is too deep", what);
+  diag_note(g, "expressions may be %d operations deep, `for` blocks %d", TE_MAX_DEPTH, TE_MAX_FOR_DEPTH);
+  diag_help(g, "give parts of it stages of their own");
+}
+
+static int depth_of(const AstExpr *e) { return e ? e->depth : 0; }
+
+// A node with up to three operands; checks the depth.
+static AstExpr *node(TeParser *p, AstKind kind, Loc loc, const AstExpr *a, const AstExpr *b, const AstExpr *c) {
+  AstExpr *e = NEW(p->cx->arena, AstExpr);
+  e->kind = kind;
+  e->loc = loc;
+  e->a = a;
+  e->b = b;
+  e->c = c;
+  int depth = depth_of(a);
+  if (depth_of(b) > depth) depth = depth_of(b);
+  if (depth_of(c) > depth) depth = depth_of(c);
+  e->depth = depth + 1;
+  if (e->depth > TE_MAX_DEPTH) parser_too_deep(p, loc, "the expression");
+  return e;
+}
+
+// A node that only te understands.
+static AstExpr *detail_node(TeParser *p, Loc loc, AstDetail detail) {
+  AstExpr *e = node(p, AST_OTHER, loc, NULL, NULL, NULL);
+  e->detail = arena_copy(p->cx->arena, &detail, sizeof detail);
+  return e;
+}
+
+const AstExpr *ast_int(TeParser *p, Loc loc, uint64_t value) {
+  if (value > INT64_MAX) return detail_node(p, loc, (AstDetail){.kind = AD_BIG, .big = value});
+  AstExpr *e = node(p, AST_INT, loc, NULL, NULL, NULL);
+  e->value = (int64_t)value;
+  return e;
+}
+
+const AstExpr *ast_float(TeParser *p, Loc loc, double number) {
+  return detail_node(p, loc, (AstDetail){.kind = AD_FLOAT, .number = number});
+}
+
+const AstExpr *ast_bool(TeParser *p, Loc loc, bool value) {
+  return detail_node(p, loc, (AstDetail){.kind = AD_BOOL, .big = value});
+}
+
+const AstExpr *ast_bad(TeParser *p, Loc loc) { return detail_node(p, loc, (AstDetail){.kind = AD_BAD}); }
+
+const AstExpr *ast_name(TeParser *p, Loc loc, Name name) {
+  AstExpr *e = node(p, AST_NAME, loc, NULL, NULL, NULL);
+  e->name = name;
+  return e;
+}
+
+const AstExpr *ast_dotted(TeParser *p, Loc loc, Name first, Name second) {
+  return ast_name(p, loc, name_of(p->cx->names, arena_printf(p->cx->arena, "%s.%s", first, second)));
+}
+
+const AstExpr *ast_string(TeParser *p, Loc loc, Name text) {
+  AstExpr *e = node(p, AST_STRING, loc, NULL, NULL, NULL);
+  e->name = text;
+  return e;
+}
+
+const AstExpr *ast_unary(TeParser *p, Loc loc, UnOp op, const AstExpr *a) {
+  AstExpr *e = node(p, AST_UNARY, loc, a, NULL, NULL);
+  e->unop = op;
+  return e;
+}
+
+const AstExpr *ast_binary(TeParser *p, Loc loc, BinOp op, const AstExpr *a, const AstExpr *b) {
+  AstExpr *e = node(p, AST_BINARY, loc, a, b, NULL);
+  e->binop = op;
+  return e;
+}
+
+const AstExpr *ast_select(TeParser *p, Loc loc, const AstExpr *a, const AstExpr *b, const AstExpr *c) {
+  return node(p, AST_SELECT, loc, a, b, c);
+}
+
+// Sets the depth of a node whose operands stand in an array.
+static void deepen(TeParser *p, AstExpr *e, int n, const AstExpr **items) {
+  for (int i = 0; i < n; i++)
+    if (items[i]->depth >= e->depth) e->depth = items[i]->depth + 1;
+  if (e->depth > TE_MAX_DEPTH) parser_too_deep(p, e->loc, "the expression");
+}
+
+const AstExpr *ast_list(TeParser *p, Loc loc, const AstExprs *items) {
+  AstExpr *e = node(p, AST_LIST, loc, NULL, NULL, NULL);
+  e->nitems = (int)items->len;
+  e->items = items->data;
+  deepen(p, e, e->nitems, e->items);
+  return e;
+}
+
+const AstExpr *ast_named(TeParser *p, Loc loc, AstDetailKind kind, SchedName name, const AstExprs *args,
+                         const AstAxes *axes) {
+  AstDetail detail = {.kind = kind, .name = name.name, .name_loc = name.loc, .nargs = (int)args->len, .args = args->data};
+  if (axes) {
+    detail.naxes = (int)axes->len;
+    detail.axes = axes->data;
+  }
+  AstExpr *e = detail_node(p, loc, detail);
+  deepen(p, e, detail.nargs, detail.args);
+  return e;
+}
+
+const AstExpr *ast_paren(TeParser *p, Loc loc, const AstExpr *e) {
+  AstExpr *copy = arena_copy(p->cx->arena, e, sizeof *e);
+  copy->loc = loc;
+  return copy;
+}
+
+void parser_kernel(TeParser *p, Loc loc, SchedName name, const AstDecls *decls) {
+  AstItem item = {.kind = ITEM_KERNEL, .name = name.name, .loc = loc, .name_loc = name.loc, .ndecls = (int)decls->len,
+                  .decls = decls->data, .broken = p->kernel_broken};
+  VEC_PUSH(p->cx->arena, p->file->items, item);
+}
+
+void parser_schedule(TeParser *p, Loc loc, SchedName kernel, SchedName name, const SchedStmts *stmts) {
+  TeSchedule schedule = {.kernel = kernel.name, .name = name.name, .loc = loc,
+                         .name_loc = name.name ? name.loc : kernel.loc, .nstmts = (int)stmts->len, .stmts = stmts->data};
+  AstItem item = {.kind = ITEM_SCHEDULE, .name = kernel.name, .loc = loc, .name_loc = kernel.loc,
+                  .schedule = arena_copy(p->cx->arena, &schedule, sizeof schedule)};
+  VEC_PUSH(p->cx->arena, p->file->items, item);
+}
+
+const SchedStmt *parser_call(TeParser *p, Loc loc, const SchedNames *results, SchedName receiver, SchedName method,
+                             const SchedArgs *args) {
+  SchedStmt *s = NEW(p->cx->arena, SchedStmt);
+  s->kind = SCHED_CALL;
+  s->loc = loc;
+  s->nresults = results ? (int)results->len : 0;
+  s->results = results ? results->data : NULL;
+  s->receiver = receiver;
+  s->method = method;
+  s->nargs = (int)args->len;
+  s->args = args->data;
+  return s;
+}
+
+const SchedStmt *parser_knob(TeParser *p, Loc loc, SchedName name, const AstExpr *value, const AstExpr *set) {
+  SchedStmt *s = NEW(p->cx->arena, SchedStmt);
+  s->kind = SCHED_KNOB;
+  s->loc = loc;
+  s->receiver = name;
+  s->value = value;
+  s->set = set;
+  return s;
+}
+
+const SchedStmt *parser_for(TeParser *p, Loc loc, SchedName var, const SchedNames *names, const SchedStmts *body) {
+  SchedStmt *s = NEW(p->cx->arena, SchedStmt);
+  s->kind = SCHED_FOR;
+  s->loc = loc;
+  s->receiver = var;
+  s->nresults = (int)names->len;
+  s->results = names->data;
+  s->nbody = (int)body->len;
+  s->body = body->data;
+  return s;
+}
+
+// ---- literals ----------------------------------------------------------------------------------------------------
+
+double parser_float(TeParser *p, Loc loc, const char *text, size_t len) {
+  (void)len; // the token ends where strtod ends, and the scanner keeps a NUL behind it
+  double v = strtod(text, NULL);
+  if (isinf(v)) {
+    Diag *g = diag_report(p->cx->diags, E_LITERAL, loc, "`%s` is larger than any float64", te_snippet(p->cx, loc));
+    diag_help(g, "write `inf` for infinity");
+    return 0;
+  }
+  return v;
+}
+
+uint64_t parser_int(TeParser *p, Loc loc, const char *text, size_t len) {
+  uint64_t base = 10, v = 0;
+  size_t i = 0;
+  if (len > 2 && (text[1] == 'x' || text[1] == 'X')) {
+    base = 16;
+    i = 2;
+  }
+  for (; i < len; i++) {
+    char c = text[i];
+    uint64_t digit = c <= '9' ? (uint64_t)(c - '0') : (uint64_t)((c | 32) - 'a') + 10;
+    if (__builtin_mul_overflow(v, base, &v) || __builtin_add_overflow(v, digit, &v)) {
+      Diag *g = diag_report(p->cx->diags, E_LITERAL, loc, "`%s` does not fit 64 bits", te_snippet(p->cx, loc));
+      diag_note(g, "the largest integer is 18446744073709551615");
+      return 0;
+    }
+  }
+  return v;
+}
+
+Name parser_string(TeParser *p, Loc loc, const char *text, size_t len) {
+  (void)loc;
+  char *out = arena_alloc(p->cx->arena, len);
+  size_t n = 0;
+  for (size_t i = 1; i + 1 < len; i++) {
+    char c = text[i];
+    if (c == '\\' && i + 2 < len) {
+      c = text[++i];
+      if (c == 'n') c = '\n';
+      else if (c == 't') c = '\t';
+    }
+    out[n++] = c;
+  }
+  return name_of_bytes(p->cx->names, out, n);
+}
+
+// Reports a token that the language does not have.
+void parser_bad_character(TeParser *p, Loc loc, const char *text) {
+  Diags *d = p->cx->diags;
+  unsigned char c = (unsigned char)text[0];
+  if (c == '/') {
+    Loc start = loc;
+    start.end_line = start.line;
+    start.end_col = start.col + 2;
+    diag_help(diag_report(d, E_LEX, start, "this comment does not end"), "close it with `*/`");
+  } else if (c == '"') {
+    diag_help(diag_report(d, E_LEX, loc, "this text in quotes does not end on its line"), "close it with `\"`");
+  } else if ((c >= '0' && c <= '9') || (c == '.' && text[1])) {
+    Diag *g = diag_report(d, E_LEX, loc, "`%s` is no number and no name", te_snippet(p->cx, loc));
+    diag_help(g, "numbers are written 12, 0x1f, 1.5 or 2e-3; names start with a letter or `_`");
+  } else if (c >= 0x80) {
+    Diag *g = diag_report(d, E_LEX, loc, "`%s` is not a character of the language", te_snippet(p->cx, loc));
+    diag_note(g, "outside comments and quoted texts, a .te file is plain ASCII");
+  } else if (c < 32 || c == 127) {
+    diag_report(d, E_LEX, loc, "the control character 0x%02x is not part of the language", c);
+  } else {
+    diag_report(d, E_LEX, loc, "`%s` is not a character of the language", te_snippet(p->cx, loc));
+  }
+}
+
+// ---- syntax errors -----------------------------------------------------------------------------------------------
+
+static bool has(int n, const char *const *names, const char *wanted) {
+  for (int i = 0; i < n; i++)
+    if (strcmp(names[i], wanted) == 0) return true;
+  return false;
+}
+
+// The operators that may follow an expression; told as one word.
+static bool is_operator(const char *name) {
+  static const char *const ops[] = {"`+`", "`-`", "`*`", "`/`", "`%`", "`<`", "`>`", "`<=`", "`>=`", "`==`", "`!=`",
+                                    "`&`", "`|`", "`^`", "`<<`", "`>>`", "`&&`", "`||`", "`?`"};
+  return has((int)(sizeof ops / sizeof *ops), ops, name);
+}
+
+// What the grammar expected, in a reader's words: "an expression", "`;` or an operator".
+static const char *expectation(TeParser *p, int n, const char *const *expected) {
+  bool expr = has(n, expected, "number") && has(n, expected, "`(`");
+  bool operators = !expr && has(n, expected, "`+`") && has(n, expected, "`*`");
+  const char *words[80];
+  int count = 0;
+  if (expr) words[count++] = "an expression";
+  for (int i = 0; i < n; i++) {
+    const char *e = expected[i];
+    bool in_expr = has(11, (const char *const[]){"number", "integer", "text in quotes", "`(`", "`[`", "`-`", "`!`", "`~`",
+                                                 "`true`", "`false`", "name"}, e);
+    if ((expr && in_expr) || (operators && is_operator(e))) continue;
+    if (operators && (strcmp(e, "`.`") == 0 || strcmp(e, "`(`") == 0 || strcmp(e, "`[`") == 0)) continue;
+    words[count++] = strcmp(e, "name") == 0 ? "a name" : strcmp(e, "text in quotes") == 0 ? "a text in quotes" : e;
+  }
+  if (operators) words[count++] = "an operator";
+  Text t = {.arena = p->cx->arena};
+  for (int i = 0; i < count; i++) text_add(&t, "%s%s", i == 0 ? "" : i + 1 == count ? " or " : ", ", words[i]);
+  return count ? t.data : NULL;
+}
+
+// The place just after the text that ends before `loc`, for a missing `;`.
+static Loc before(const Source *src, Loc loc) {
+  size_t at = src->line_start[loc.line - 1] + loc.col - 1;
+  if (at > src->len) at = src->len;
+  while (at > 0 && strchr(" \t\r\n", src->text[at - 1])) at--;
+  uint32_t line = loc.line;
+  while (line > 1 && src->line_start[line - 1] > at) line--;
+  uint32_t col = (uint32_t)(at - src->line_start[line - 1]) + 1;
+  return (Loc){.src = src, .line = line, .col = col, .end_line = line, .end_col = col};
+}
+
+void parser_syntax(TeParser *p, Loc loc, const char *got, int nexpected, const char *const *expected) {
+  if (p->stop) return;
+  bool end = strcmp(got, "end of file") == 0;
+  const char *found = end || !*got ? "the end of the file" : arena_printf(p->cx->arena, "`%s`", te_snippet(p->cx, loc));
+  const char *want = expectation(p, nexpected, expected);
+  bool semicolon = has(nexpected, expected, "`;`");
+  bool starts_line = loc.col == 1 || before(p->src, loc).line < loc.line;
+  if (semicolon && (end || starts_line || strcmp(got, "`}`") == 0)) {
+    Loc gap = before(p->src, loc);
+    Diag *g = diag_report(p->cx->diags, E_SYNTAX, gap, "a `;` is missing before %s", found);
+    if (strcmp(got, "`:`") == 0 || strcmp(got, "`[`") == 0) diag_note(g, "expected %s", want);
+    else diag_fix(g, gap, ";", "end the statement here");
+    return;
+  }
+  Diag *g = want ? diag_report(p->cx->diags, E_SYNTAX, loc, "expected %s, found %s", want, found)
+                 : diag_report(p->cx->diags, E_SYNTAX, loc, "%s cannot stand here", found);
+  if (got[0] == '`' && got[1] >= 'a' && got[1] <= 'z' && has(nexpected, expected, "name"))
+    diag_note(g, "%s is a word of the language and cannot be a name", found);
+}

@@ -154,7 +154,11 @@ bool alu_match_load(Alu *s, const Expr *e, Node *out) {
   out->from = (AluPlace){b, in_tiles(s, a)};
   out->mask = affine_loops(s, &out->from.tile);
   s->opaque |= opaque_loops(s, &out->from.tile);
-  if (b != s->dst.buffer) return true;
+  if (b != s->dst.buffer) {
+    out->lo = alu_fact(s, b)->lo;
+    out->hi = alu_fact(s, b)->hi;
+    return true;
+  }
   out->old = affine_equal(&out->from.tile, &s->dst.tile);
   out->reads_dst = out->old || may_overlap(s, &out->from.tile, &s->dst.tile);
   s->alias |= out->reads_dst && !out->old;

@@ -157,7 +157,7 @@ static void move(Alu *s, const Node *n, AluReg *r) {
 
 // Whether a mov of this load into r is likely to vanish: the only reader of its buffer, and the same steps.
 static bool coalesces(const Alu *s, const Node *n, const AluReg *r) {
-  if (n->kind != NODE_LOAD || n->reads_dst || alu_load_count(s, n->from.buffer) != 1) return false;
+  if (n->kind != NODE_LOAD || n->reads_dst || alu_fact(s, n->from.buffer)->loads != 1) return false;
   for (int k = 0; k < s->n->nloops; k++) {
     const Var *v = s->n->loops[k].var;
     if (affine_coef(&n->from.tile, v) != affine_coef(&r->at.tile, v)) return false;

@@ -11,61 +11,77 @@
 // statements to on-chip memory (leftover.c).
 #include "passes/inject_alu/internal.h"
 
-typedef struct LoadCounts { // loads of each buffer in the function; only looked up
-  Arena *arena;
-  size_t len, cap;
-  const Buffer **keys;
-  int *counts;
-} LoadCounts;
-
 typedef struct Inject {
   PassCtx *pc;
   const VtaTarget *vta;
-  LoadCounts loads;
+  AluFacts facts;
   Ranges ranges;
   bool failed;
 } Inject;
 
-// ---- how often a buffer is read ---------------------------------------------------------------------------------------
+// ---- what is known of buffers -------------------------------------------------------------------------------------------
 
-static size_t count_slot(const LoadCounts *m, const Buffer *key) {
+static size_t fact_slot(const AluFacts *m, const Buffer *key) {
   size_t i = (size_t)(((uint64_t)(uintptr_t)key * 0x9E3779B97F4A7C15u) >> 20) & (m->cap - 1);
   while (m->keys[i] && m->keys[i] != key) i = (i + 1) & (m->cap - 1);
   return i;
 }
 
-static void count_add(LoadCounts *m, const Buffer *key, int by) {
+static AluFact *fact_of(AluFacts *m, const Buffer *key) {
   if (m->len * 2 >= m->cap) {
-    LoadCounts old = *m;
+    AluFacts old = *m;
     m->cap = old.cap ? old.cap * 2 : 32;
-    m->len = 0;
     m->keys = NEW_ARRAY(m->arena, const Buffer *, m->cap);
-    m->counts = NEW_ARRAY(m->arena, int, m->cap);
-    for (size_t i = 0; i < old.cap; i++)
-      if (old.keys[i]) count_add(m, old.keys[i], old.counts[i]);
+    m->facts = NEW_ARRAY(m->arena, AluFact, m->cap);
+    for (size_t i = 0; i < old.cap; i++) {
+      if (!old.keys[i]) continue;
+      size_t at = fact_slot(m, old.keys[i]);
+      m->keys[at] = old.keys[i];
+      m->facts[at] = old.facts[i];
+    }
   }
-  size_t i = count_slot(m, key);
-  m->len += !m->keys[i];
-  m->keys[i] = key;
-  m->counts[i] += by;
+  size_t i = fact_slot(m, key);
+  if (!m->keys[i]) {
+    m->keys[i] = key;
+    m->facts[i] = (AluFact){.lo = INT32_MIN, .hi = INT32_MAX};
+    m->len++;
+  }
+  return &m->facts[i];
 }
+
+const AluFact *alu_fact(const Alu *s, const Buffer *b) { return fact_of(s->facts, b); }
 
 static bool count_load(void *self, const Expr *e) {
-  if (e->kind == EXPR_LOAD) count_add(self, e->buffer, 1);
+  if (e->kind == EXPR_LOAD) fact_of(self, e->buffer)->loads++;
   return true;
 }
 
-// A tile reference as the source of a transfer or an operation reads, too.
+// A tile reference is written as the first operand and read as another; a transfer of int8 data bounds its values.
 static bool count_refs(void *self, const Stmt *s) {
-  if (s->kind == STMT_INTRIN)
-    for (int i = 1; i < s->nargs; i++)
-      if (s->args[i]->kind == EXPR_REF) count_add(self, s->args[i]->buffer, 1);
+  if (s->kind == STMT_STORE) fact_of(self, s->buffer)->writes++;
+  if (s->kind != STMT_INTRIN) return true;
+  for (int i = 0; i < s->nargs; i++) {
+    if (s->args[i]->kind != EXPR_REF) continue;
+    AluFact *f = fact_of(self, s->args[i]->buffer);
+    if (i) {
+      f->loads++;
+      continue;
+    }
+    f->writes++;
+    bool bytes = is_vta(s->intrin, VTA_LOAD) && s->args[1]->buffer->type == DT_I8;
+    f->byte_writes += bytes || is_vta(s->intrin, VTA_ZERO);
+    if (f->byte_writes == f->writes) f->lo = INT8_MIN, f->hi = INT8_MAX;
+    else f->lo = INT32_MIN, f->hi = INT32_MAX;
+  }
   return true;
 }
 
-int alu_load_count(const Alu *s, const Buffer *b) {
-  const LoadCounts *m = s->loads;
-  return m->cap ? m->counts[count_slot(m, b)] : 0;
+// The only nest that writes b computes these values.
+static void note_bounds(Inject *in, const Buffer *b, const Node *root) {
+  AluFact *f = fact_of(&in->facts, b);
+  if (f->writes != 1) return;
+  f->lo = root->lo;
+  f->hi = root->hi;
 }
 
 // ---- one nest ----------------------------------------------------------------------------------------------------------
@@ -107,7 +123,7 @@ static void refuse_nest(Alu *s, const char *why, const Stmt *at) {
 }
 
 static const Stmt *lower_nest(Inject *in, const Stmt *region, const Stmt *nest) {
-  Alu s = {.p = {in->pc->cx, in->vta, region, "inject_alu", &in->ranges}, .loads = &in->loads};
+  Alu s = {.p = {in->pc->cx, in->vta, region, "inject_alu", &in->ranges}, .facts = &in->facts};
   const char *why;
   const Stmt *at;
   s.n = nest_of(&s.p, nest, &why, &at);
@@ -119,7 +135,9 @@ static const Stmt *lower_nest(Inject *in, const Stmt *region, const Stmt *nest) 
   if (!alu_match_target(&s)) return NULL;
   drop_repeats(&s);
   const Node *root = alu_match(&s, s.n->value);
-  return root && !s.failed ? alu_emit(&s, root) : NULL;
+  if (!root || s.failed) return NULL;
+  note_bounds(in, s.dst.buffer, root);
+  return alu_emit(&s, root);
 }
 
 // The nests of a region: mostly one; or several in sequence, perhaps inside common loops.
@@ -157,9 +175,9 @@ static const Stmt *walk(void *self, const Stmt *s) {
 }
 
 Func *pass_inject_alu(PassCtx *pc, const Func *f) {
-  Inject in = {.pc = pc, .vta = pc->vta ? pc->vta : vta_of(f->target), .loads.arena = pc->cx->arena};
+  Inject in = {.pc = pc, .vta = pc->vta ? pc->vta : vta_of(f->target), .facts.arena = pc->cx->arena};
   if (!in.vta) return func_with_body(pc->cx, f, f->body);
-  stmt_visit(f->body, count_refs, count_load, &in.loads);
+  stmt_visit(f->body, count_refs, count_load, &in.facts);
   Func *out = func_with_body(pc->cx, f, walk(&in, f->body));
   // After a refusal its region is still there; a second message about it would be noise.
   bool clean = alu_check_leftovers(pc, in.vta, out);

@@ -54,10 +54,22 @@ typedef struct ExprMemo { // Expr -> Node; only looked up
   const Node **values;
 } ExprMemo;
 
+// What the whole function says of a buffer.
+typedef struct AluFact {
+  int loads, writes, byte_writes; // statements; byte_writes: transfers of int8 data, and of zeros
+  int64_t lo, hi;                 // bounds of its values
+} AluFact;
+typedef struct AluFacts { // only looked up
+  Arena *arena;
+  size_t len, cap;
+  const Buffer **keys;
+  AluFact *facts;
+} AluFacts;
+
 typedef struct Alu {
   NestPlace p;
   Nest *n;
-  const struct LoadCounts *loads;
+  AluFacts *facts;
   Affine linear;      // of the store, in elements
   AluPlace dst;       // without lanes
   uint64_t lanes;     // the loops inside a tile
@@ -100,6 +112,6 @@ const Stmt *alu_emit(Alu *s, const Node *root);
 bool alu_check_leftovers(PassCtx *pc, const VtaTarget *vta, const Func *f);
 
 /* inject_alu.c */
-int alu_load_count(const Alu *s, const Buffer *b); // loads of b in the whole function
+const AluFact *alu_fact(const Alu *s, const Buffer *b);
 
 #endif

@@ -41,4 +41,10 @@ Interval interval_cast(DType to, DType from, Interval a);
 Interval interval_math(MathFn f, DType t, Interval a);
 Interval interval_of(const Ranges *r, const Expr *e);
 
+/* verify.c */
+// Which operand types an operator takes.
+bool binop_takes(BinOp op, DType t);
+bool unop_takes(UnOp op, DType t);
+bool math_takes(MathFn f, DType t);
+
 #endif

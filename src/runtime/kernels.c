@@ -317,44 +317,96 @@ INLINE int32_t alu_lane(VtaAluOp op, int32_t x, int32_t y) {
   return x;
 }
 
-// The three loops for one operation; `op` and `use_imm` are constants where this is inlined. Two tiles are the same or
-// do not overlap, so the lanes of a step are independent.
-INLINE void alu_loops(Sram *s, const VtaInsn *i, VtaAluOp op, bool use_imm, int64_t lanes) {
-  for (uint32_t o = 0; o < i->iter_out; o++)
-    for (uint32_t j = 0; j < i->iter_in; j++) {
-      uint32_t dst = o * i->dst_out + j * i->dst_in, src = o * i->src_out + j * i->src_in;
-      for (uint32_t k = i->uop_begin; k < i->uop_end; k++) {
-        int32_t *x = s->acc + (int64_t)(s->uop[k].dst + dst) * lanes;
-        const int32_t *y = use_imm ? x : s->acc + (int64_t)(s->uop[k].src + src) * lanes;
-#pragma GCC ivdep
-        for (int64_t l = 0; l < lanes; l++) x[l] = alu_lane(op, x[l], use_imm ? i->imm : y[l]);
-      }
-    }
+// Generates the three loops for one way of computing a tile. STEP(op, x, y, imm, lanes) does one tile: x = op(x, y).
+// `op` and `use_imm` are constants where `name` is inlined; two tiles are the same or do not overlap.
+#define ALU_LOOPS(attributes, name, STEP)                                                                              \
+  INLINE attributes void name##_loops(Sram *s, const VtaInsn *i, VtaAluOp op, bool use_imm, int64_t lanes) {           \
+    for (uint32_t o = 0; o < i->iter_out; o++)                                                                         \
+      for (uint32_t j = 0; j < i->iter_in; j++) {                                                                      \
+        uint32_t dst = o * i->dst_out + j * i->dst_in, src = o * i->src_out + j * i->src_in;                           \
+        for (uint32_t k = i->uop_begin; k < i->uop_end; k++) {                                                         \
+          int32_t *x = s->acc + (int64_t)(s->uop[k].dst + dst) * lanes;                                                \
+          STEP(op, x, use_imm ? NULL : s->acc + (int64_t)(s->uop[k].src + src) * lanes, i->imm, lanes);                \
+        }                                                                                                              \
+      }                                                                                                                \
+  }                                                                                                                    \
+  INLINE attributes void name##_op(Sram *s, const VtaInsn *i, bool use_imm, int64_t lanes) {                           \
+    switch (i->alu_op) {                                                                                               \
+    case ALU_MIN: name##_loops(s, i, ALU_MIN, use_imm, lanes); break;                                                  \
+    case ALU_MAX: name##_loops(s, i, ALU_MAX, use_imm, lanes); break;                                                  \
+    case ALU_ADD: name##_loops(s, i, ALU_ADD, use_imm, lanes); break;                                                  \
+    case ALU_SHR: name##_loops(s, i, ALU_SHR, use_imm, lanes); break;                                                  \
+    case ALU_MUL: name##_loops(s, i, ALU_MUL, use_imm, lanes); break;                                                  \
+    }                                                                                                                  \
+  }                                                                                                                    \
+  attributes static void name(Sram *s, const VtaInsn *i) {                                                             \
+    int64_t lanes = s->batch * s->block_out;                                                                           \
+    if (lanes == 16 && i->use_imm) name##_op(s, i, true, 16);                                                          \
+    else if (lanes == 16) name##_op(s, i, false, 16);                                                                  \
+    else if (i->use_imm) name##_op(s, i, true, lanes);                                                                 \
+    else name##_op(s, i, false, lanes);                                                                                \
+  }
+
+// y NULL: the immediate.
+INLINE void step_c(VtaAluOp op, int32_t *x, const int32_t *y, int32_t imm, int64_t lanes) {
+  for (int64_t l = 0; l < lanes; l++) x[l] = alu_lane(op, x[l], y ? y[l] : imm);
 }
 
-INLINE void alu_operation(Sram *s, const VtaInsn *i, bool use_imm, int64_t lanes) {
-  switch (i->alu_op) {
-  case ALU_MIN: alu_loops(s, i, ALU_MIN, use_imm, lanes); break;
-  case ALU_MAX: alu_loops(s, i, ALU_MAX, use_imm, lanes); break;
-  case ALU_ADD: alu_loops(s, i, ALU_ADD, use_imm, lanes); break;
-  case ALU_SHR: alu_loops(s, i, ALU_SHR, use_imm, lanes); break;
-  case ALU_MUL: alu_loops(s, i, ALU_MUL, use_imm, lanes); break;
+ALU_LOOPS(, alu_c, step_c)
+
+#if HAVE_X86
+
+INLINE TARGET_VNNI __m512i alu_zmm(VtaAluOp op, __m512i x, __m512i y) {
+  __m512i mask = _mm512_set1_epi32(31);
+  switch (op) {
+  case ALU_MIN: return _mm512_min_epi32(x, y);
+  case ALU_MAX: return _mm512_max_epi32(x, y);
+  case ALU_ADD: return _mm512_add_epi32(x, y);
+  case ALU_SHR: {
+    __m512i left = _mm512_sllv_epi32(x, _mm512_and_si512(_mm512_sub_epi32(_mm512_setzero_si512(), y), mask));
+    return _mm512_mask_srav_epi32(left, _mm512_cmpge_epi32_mask(y, _mm512_setzero_si512()), x,
+                                  _mm512_and_si512(y, mask));
+  }
+  case ALU_MUL: return _mm512_mullo_epi32(x, y);
+  }
+  return x;
+}
+
+INLINE TARGET_VNNI void step_zmm(VtaAluOp op, int32_t *x, const int32_t *y, int32_t imm, int64_t lanes) {
+  for (int64_t l = 0; l < lanes; l += 16) {
+    __m512i b = y ? _mm512_loadu_si512(y + l) : _mm512_set1_epi32(imm);
+    _mm512_storeu_si512(x + l, alu_zmm(op, _mm512_loadu_si512(x + l), b));
   }
 }
 
-INLINE void alu_any(Sram *s, const VtaInsn *i) {
-  int64_t lanes = s->batch * s->block_out;
-  if (lanes == 16 && i->use_imm) alu_operation(s, i, true, 16);
-  else if (lanes == 16) alu_operation(s, i, false, 16);
-  else if (i->use_imm) alu_operation(s, i, true, lanes);
-  else alu_operation(s, i, false, lanes);
+ALU_LOOPS(TARGET_VNNI, alu_avx512, step_zmm)
+
+INLINE TARGET_AVX2 __m256i alu_ymm(VtaAluOp op, __m256i x, __m256i y) {
+  __m256i mask = _mm256_set1_epi32(31), zero = _mm256_setzero_si256();
+  switch (op) {
+  case ALU_MIN: return _mm256_min_epi32(x, y);
+  case ALU_MAX: return _mm256_max_epi32(x, y);
+  case ALU_ADD: return _mm256_add_epi32(x, y);
+  case ALU_SHR: {
+    __m256i right = _mm256_srav_epi32(x, _mm256_and_si256(y, mask));
+    __m256i left = _mm256_sllv_epi32(x, _mm256_and_si256(_mm256_sub_epi32(zero, y), mask));
+    return _mm256_blendv_epi8(right, left, _mm256_cmpgt_epi32(zero, y));
+  }
+  case ALU_MUL: return _mm256_mullo_epi32(x, y);
+  }
+  return x;
 }
 
-static void alu_c(Sram *s, const VtaInsn *i) { alu_any(s, i); }
+INLINE TARGET_AVX2 void step_ymm(VtaAluOp op, int32_t *x, const int32_t *y, int32_t imm, int64_t lanes) {
+  for (int64_t l = 0; l < lanes; l += 8) {
+    __m256i b = y ? _mm256_loadu_si256((const __m256i *)(const void *)(y + l)) : _mm256_set1_epi32(imm);
+    __m256i *at = (__m256i *)(void *)(x + l);
+    _mm256_storeu_si256(at, alu_ymm(op, _mm256_loadu_si256(at), b));
+  }
+}
 
-#if HAVE_X86
-TARGET_AVX2 static void alu_avx2(Sram *s, const VtaInsn *i) { alu_any(s, i); }
-TARGET_VNNI static void alu_avx512(Sram *s, const VtaInsn *i) { alu_any(s, i); }
+ALU_LOOPS(TARGET_AVX2, alu_avx2, step_ymm)
+
 #endif
 
 void sram_alu(Sram *s, const VtaInsn *i) {

@@ -7,12 +7,14 @@
 
 #define PAD_MAX 15     // of a pad field
 #define SIZE_MAX_16 65535 // of a size or stride field
+#define PEEL_MAX 4 // loops divided at the ends of their padding
 
 // Loops of the nest, innermost first, that run as one.
 typedef struct Chain {
   int n;
   int loop[COPY_MAX_LOOPS + 1];
   int64_t extent, dram; // 1 and 0 when empty
+  int64_t shift;        // of the base in memory: loops that read once got a step of the chain's
 } Chain;
 
 typedef VEC(Affine) AffineVec;
@@ -280,10 +282,11 @@ static void search_y(Cut *u, const Chain *x, const Chain *y) {
     int64_t chip;
     if (chain_has(x, i) || chain_has(y, i)) continue;
     if (!mul_ok(x->extent, y->extent, &chip) || l->chip != chip) continue;
-    if (y->n && l->dram != mul_sat(y->dram, y->extent)) continue;
+    if (y->n && !l->once && l->dram != mul_sat(y->dram, y->extent)) continue;
     if (!y->n && (l->dram < 0 || l->dram > SIZE_MAX_16)) continue;
     if (!mul_ok(y->extent, l->extent, &longer.extent) || longer.extent > SIZE_MAX_16) continue;
     if (!y->n) longer.dram = l->dram;
+    else if (l->once) longer.shift += l->at * y->dram * y->extent;
     longer.loop[longer.n++] = i;
     search_y(u, x, &longer);
   }
@@ -297,8 +300,9 @@ static void search_x(Cut *u, const Chain *x) {
     const Loop *l = &n->loops[i];
     Chain longer = *x;
     if (chain_has(x, i) || l->chip != x->extent) continue;
-    if (n->kind != COPY_ZERO && l->dram != x->extent) continue;
+    if (n->kind != COPY_ZERO && !l->once && l->dram != x->extent) continue;
     if (!mul_ok(x->extent, l->extent, &longer.extent) || longer.extent > SIZE_MAX_16) continue;
+    if (l->once) longer.shift += l->at * x->extent;
     longer.loop[longer.n++] = i;
     longer.dram = 1;
     search_x(u, &longer);
@@ -373,6 +377,7 @@ static const Expr *side_base(const Cut *u, const Plan *p, bool chip, const Expr 
     Affine v = affine_of(u->cx, expr_var(u->cx, n->loops[i].var), NULL);
     base = affine_add(u->cx, &base, chip ? n->loops[i].chip : n->loops[i].dram, &v);
   }
+  if (!chip) base.constant -= p->x.shift + p->y.shift;
   const Expr *e = plus_times(u, affine_expr(u->cx, &base), x, chip ? 1 : p->x.dram);
   return plus_times(u, e, y, chip ? p->x.extent : p->y.dram);
 }
@@ -464,40 +469,106 @@ static const Stmt *emit_plan(const Cut *u, const Plan *p) {
   return wrap_loops(u, p, &guards, s);
 }
 
-// The same nest with nothing but zeros in it, and loop variables of its own.
-static Nest zero_nest(CopyCx *c, const Nest *n) {
-  Nest z = *n;
-  z.kind = COPY_ZERO;
-  z.rows = (RowVec){0};
-  z.conds = (HostCondVec){0};
-  for (size_t k = 0; k < n->rows.len; k++)
-    if (n->rows.data[k].guard) VEC_PUSH(c->cx->arena, z.rows, n->rows.data[k]);
-  for (size_t k = 0; k < n->conds.len; k++)
-    if (n->conds.data[k].guard) VEC_PUSH(c->cx->arena, z.conds, n->conds.data[k]);
-  for (int i = 0; i < n->nloops; i++) {
-    const Var *v = n->loops[i].var;
-    z.loops[i].var = tir_var(c->cx, v->name, v->loc);
-    z.loops[i].dram = 0;
-    ranges_push(c->cx, &c->ranges, z.loops[i].var, 0, n->loops[i].extent - 1);
+// ---- ways to divide a nest -------------------------------------------------------------------------------------------------
+
+// How a nest is cut: by one plan, or as several nests one after the other.
+typedef struct Cutting Cutting;
+struct Cutting {
+  int64_t cost;
+  Nest nest;
+  Plan plan;
+  int nparts; // 0: by the plan
+  Cutting *parts[3];
+};
+
+static Cutting *best_cutting(CopyCx *c, const Nest *n, int depth);
+
+static Cutting *cutting_of_parts(CopyCx *c, int nparts, Cutting *const *parts) {
+  Cutting *k = NEW(c->cx->arena, Cutting);
+  for (int i = 0; i < nparts; i++) {
+    k->parts[k->nparts++] = parts[i];
+    k->cost = add_sat(k->cost, parts[i]->cost);
   }
-  return z;
+  return k;
+}
+
+static Cutting *zero_cutting(CopyCx *c, const Nest *n) {
+  Nest z = nest_fresh(c, n);
+  nest_make_zero(&z);
+  nest_settle(c, &z);
+  return best_cutting(c, &z, 0);
+}
+
+// Loop i in three parts: zeros, what is read, zeros.
+static Cutting *peel(CopyCx *c, const Nest *n, int i, int64_t lo, int64_t hi, int depth) {
+  Cutting *parts[3];
+  int nparts = 0;
+  if (lo > 0) {
+    Nest before = nest_part(c, n, i, 0, lo);
+    parts[nparts++] = zero_cutting(c, &before);
+  }
+  Nest inside = nest_part(c, n, i, lo, hi);
+  nest_settle(c, &inside);
+  parts[nparts++] = best_cutting(c, &inside, depth - 1);
+  if (hi < n->loops[i].extent) {
+    Nest after = nest_part(c, n, i, hi, n->loops[i].extent);
+    parts[nparts++] = zero_cutting(c, &after);
+  }
+  return cutting_of_parts(c, nparts, parts);
+}
+
+// Zeros everywhere, then what is read.
+static Cutting *zeros_then_rest(CopyCx *c, const Nest *n, Cutting *zeros) {
+  Nest inside = nest_fresh(c, n);
+  for (size_t k = 0; k < inside.rows.len; k++) inside.rows.data[k].guard = true;
+  for (size_t k = 0; k < inside.conds.len; k++) inside.conds.data[k].guard = true;
+  nest_settle(c, &inside);
+  return cutting_of_parts(c, 2, (Cutting *[]){zeros, best_cutting(c, &inside, 0)});
+}
+
+static Cutting *cheaper(Cutting *a, Cutting *b) { return b->cost < a->cost ? b : a; }
+
+// The best way found to cut n; up to `depth` loops are divided where their padding begins and ends.
+static Cutting *best_cutting(CopyCx *c, const Nest *n, int depth) {
+  Cutting *best = NEW(c->cx->arena, Cutting);
+  best->nest = *n;
+  if (n->empty) return best;
+  bool divides = n->kind == COPY_LOAD && !n->ordered && pads_anything(n);
+  Cutting *zeros = divides ? zero_cutting(c, n) : NULL;
+  best->plan = search(c, n, zeros ? zeros->cost : 0);
+  best->cost = best->plan.cost;
+  if (best->plan.zero_first) {
+    best->nparts = 2;
+    best->parts[0] = zeros;
+    best->parts[1] = NEW(c->cx->arena, Cutting);
+    best->parts[1]->nest = best->nest;
+    best->parts[1]->plan = best->plan;
+  }
+  if (!divides || best->cost <= 1) return best;
+  for (int i = 0; i < n->nloops && depth > 0; i++) {
+    int64_t lo, hi;
+    if (nest_range(n, i, false, &lo, &hi) && lo < hi) best = cheaper(best, peel(c, n, i, lo, hi, depth));
+  }
+  Cutting *rest = zeros_then_rest(c, n, zeros);
+  bool alike = best->nparts == 2 && best->plan.zero_first && rest->cost <= best->cost; // without tests in its loops
+  return alike ? rest : cheaper(best, rest);
+}
+
+static const Stmt *emit_cutting(CopyCx *c, const Cutting *k) {
+  const Stmt *s = stmt_nop(c->cx);
+  if (k->nparts == 0) {
+    Cut u = {.c = c, .cx = c->cx, .n = &k->nest};
+    return k->nest.empty ? s : emit_plan(&u, &k->plan);
+  }
+  for (int i = 0; i < k->nparts; i++) s = stmt_seq2(c->cx, s, emit_cutting(c, k->parts[i]));
+  return s;
 }
 
 const Stmt *nest_cut(CopyCx *c, const Nest *n) {
-  Ctx *cx = c->cx;
-  if (n->empty) return stmt_nop(cx);
-  Nest z = zero_nest(c, n);
-  Plan zeros = search(c, &z, 0);
-  Plan p = search(c, n, n->kind == COPY_LOAD && pads_anything(n) ? zeros.cost : 0);
-  Cut u = {.c = c, .cx = cx, .n = n};
-  const Stmt *s = emit_plan(&u, &p);
-  if (p.zero_first) {
-    Cut uz = {.c = c, .cx = cx, .n = &z};
-    s = stmt_seq2(cx, emit_plan(&uz, &zeros), s);
-  }
+  const Stmt *s = emit_cutting(c, best_cutting(c, n, PEEL_MAX));
   for (int i = n->nouter; i > 0; i--) {
     const Loop *l = &n->outer[i - 1];
-    s = stmt_for(cx, l->var, expr_index(cx, 0), expr_index(cx, l->extent), FOR_SERIAL, s);
+    s = stmt_for(c->cx, l->var, expr_index(c->cx, 0), expr_index(c->cx, l->extent), FOR_SERIAL, s);
   }
   return s;
 }

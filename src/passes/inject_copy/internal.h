@@ -43,10 +43,13 @@ typedef struct CopyValue {
 } CopyValue;
 
 // A loop from 0 to extent, and what one step of it adds to the linear index on either side: in elements, after
-// nest_tiles in tiles.
+// nest_tiles in tiles. Where the source is read in one iteration only, its step in memory does not matter: then `once`
+// is set, dram is 0, and the base in memory is that of iteration `at`.
 typedef struct Loop {
   const Var *var;
   int64_t extent, chip, dram;
+  bool once;
+  int64_t at;
 } Loop;
 
 // A bound: rest + sum of coef[i] * loop i >= 0. A guard says what is written at all; the others, where the source is
@@ -107,6 +110,17 @@ bool copy_recognise(CopyCx *c, const CopyStore *s, CopyValue *out);
 /* normalise.c */
 // The nest of a copy in whole tiles. False, with the reason reported.
 bool nest_normalise(CopyCx *c, const CopyStore *s, const CopyValue *v, Nest *out);
+// Brings a nest of whole tiles into its simplest form: drops bounds that are decided, shrinks, turns, merges and drops
+// loops. Sets n->empty where nothing is left to do.
+void nest_settle(CopyCx *c, Nest *n);
+// A copy of n with loop variables of its own.
+Nest nest_fresh(CopyCx *c, const Nest *n);
+// The iterations [lo, hi) of loop i.
+Nest nest_part(CopyCx *c, const Nest *n, int i, int64_t lo, int64_t hi);
+// The constant range that the bounds of one kind allow loop i; false if they are not constant, or there are none.
+bool nest_range(const Nest *n, int i, bool guard, int64_t *lo, int64_t *hi);
+// Nothing but zeros are written from here on.
+void nest_make_zero(Nest *n);
 // Bounds of an affine expression from the known ranges; false if there are none.
 bool affine_bounds(CopyCx *c, const Affine *a, int64_t *lo, int64_t *hi);
 

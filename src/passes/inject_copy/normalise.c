@@ -446,6 +446,20 @@ static void row_reach(const Nest *n, const Row *r, int64_t *lo, int64_t *hi) {
   }
 }
 
+void nest_make_zero(Nest *n) {
+  RowVec rows = n->rows;
+  HostCondVec conds = n->conds;
+  n->kind = COPY_ZERO;
+  n->dram_buffer = NULL;
+  n->dram = affine_const(0);
+  n->rows.len = n->conds.len = 0;
+  for (int i = 0; i < n->nloops; i++) n->loops[i].dram = 0;
+  for (size_t k = 0; k < rows.len; k++)
+    if (rows.data[k].guard) n->rows.data[n->rows.len++] = rows.data[k];
+  for (size_t k = 0; k < conds.len; k++)
+    if (conds.data[k].guard) n->conds.data[n->conds.len++] = conds.data[k];
+}
+
 // Drops the bounds that always hold. One that never holds leaves nothing to do (a guard), or nothing but zeros.
 static void nest_decide(CopyCx *c, Nest *n) {
   size_t kept = 0;
@@ -462,18 +476,7 @@ static void nest_decide(CopyCx *c, Nest *n) {
     n->rows.data[kept++] = r;
   }
   n->rows.len = kept;
-  if (n->kind != COPY_ZERO) return;
-  n->dram_buffer = NULL;
-  n->dram = affine_const(0);
-  for (int i = 0; i < n->nloops; i++) n->loops[i].dram = 0;
-  kept = 0;
-  for (size_t k = 0; k < n->rows.len; k++)
-    if (n->rows.data[k].guard) n->rows.data[kept++] = n->rows.data[k];
-  n->rows.len = kept;
-  kept = 0;
-  for (size_t k = 0; k < n->conds.len; k++)
-    if (n->conds.data[k].guard) n->conds.data[kept++] = n->conds.data[k];
-  n->conds.len = kept;
+  if (n->kind == COPY_ZERO) nest_make_zero(n);
 }
 
 static void nest_remove_loop(Nest *n, int at) {
@@ -506,7 +509,7 @@ static void nest_split_loop(CopyCx *c, Nest *n, int at, int64_t inner) {
 // Whether one step of loop `out` is `in` run to its end, in every respect.
 static bool loops_chain(const Nest *n, int out, int in) {
   int64_t e = n->loops[in].extent, all;
-  if (n->loops[out].chip != n->loops[in].chip * e) return false;
+  if (n->loops[out].once || n->loops[in].once || n->loops[out].chip != n->loops[in].chip * e) return false;
   if (n->kind != COPY_ZERO && n->loops[out].dram != n->loops[in].dram * e) return false;
   for (size_t k = 0; k < n->rows.len; k++)
     if (n->rows.data[k].coef[out] != n->rows.data[k].coef[in] * e) return false;
@@ -542,6 +545,7 @@ static void nest_turn(CopyCx *c, Nest *n) {
     n->dram.constant += l->dram * (l->extent - 1);
     l->chip = -l->chip;
     l->dram = -l->dram;
+    l->at = l->extent - 1 - l->at;
     for (size_t k = 0; k < n->rows.len; k++) {
       Row *r = &n->rows.data[k];
       r->rest.constant += r->coef[i] * (l->extent - 1);
@@ -549,6 +553,99 @@ static void nest_turn(CopyCx *c, Nest *n) {
     }
   }
   (void)c;
+}
+
+// ---- simplest form --------------------------------------------------------------------------------------------------------
+
+// The loop that is the only one in a row; -1 if there are several or none, or the rest is not constant.
+static int row_only_loop(const Nest *n, const Row *r) {
+  int only = -1;
+  for (int i = 0; i < n->nloops; i++) {
+    if (!r->coef[i]) continue;
+    if (only >= 0) return -1;
+    only = i;
+  }
+  return r->rest.nterms ? -1 : only;
+}
+
+bool nest_range(const Nest *n, int i, bool guard, int64_t *lo, int64_t *hi) {
+  bool any = false;
+  *lo = 0;
+  *hi = n->loops[i].extent;
+  for (size_t k = 0; k < n->rows.len; k++) {
+    const Row *r = &n->rows.data[k];
+    if (r->guard != guard || !r->coef[i]) continue;
+    if (row_only_loop(n, r) != i) return false;
+    any = true;
+    int64_t c = r->coef[i], first = floor_div(-r->rest.constant + c - 1, c), last = floor_div(r->rest.constant, -c);
+    if (c > 0 && first > *lo) *lo = first;
+    if (c < 0 && last + 1 < *hi) *hi = last + 1;
+  }
+  return any;
+}
+
+Nest nest_fresh(CopyCx *c, const Nest *n) {
+  Nest out = *n;
+  out.rows = (RowVec){0};
+  out.conds = (HostCondVec){0};
+  for (size_t k = 0; k < n->rows.len; k++) VEC_PUSH(c->cx->arena, out.rows, n->rows.data[k]);
+  for (size_t k = 0; k < n->conds.len; k++) VEC_PUSH(c->cx->arena, out.conds, n->conds.data[k]);
+  for (int i = 0; i < n->nloops; i++) {
+    out.loops[i].var = tir_var(c->cx, n->loops[i].var->name, n->loops[i].var->loc);
+    ranges_push(c->cx, &c->ranges, out.loops[i].var, 0, out.loops[i].extent - 1);
+  }
+  return out;
+}
+
+// Loop i keeps the iterations [lo, hi).
+static void nest_cut_loop(CopyCx *c, Nest *n, int i, int64_t lo, int64_t hi) {
+  Loop *l = &n->loops[i];
+  n->chip.constant += lo * l->chip;
+  n->dram.constant += lo * l->dram;
+  for (size_t k = 0; k < n->rows.len; k++) n->rows.data[k].rest.constant += lo * n->rows.data[k].coef[i];
+  l->extent = hi - lo;
+  l->at -= lo;
+  l->once &= l->at >= 0 && l->at < l->extent;
+  l->var = tir_var(c->cx, l->var->name, l->var->loc);
+  ranges_push(c->cx, &c->ranges, l->var, 0, l->extent - 1);
+}
+
+Nest nest_part(CopyCx *c, const Nest *n, int i, int64_t lo, int64_t hi) {
+  Nest out = nest_fresh(c, n);
+  nest_cut_loop(c, &out, i, lo, hi);
+  return out;
+}
+
+// Leaves out the iterations that constant guards exclude.
+static void nest_shrink(CopyCx *c, Nest *n) {
+  for (int i = 0; i < n->nloops && !n->empty; i++) {
+    int64_t lo, hi;
+    if (!nest_range(n, i, true, &lo, &hi)) continue;
+    if (lo >= hi) n->empty = true;
+    else nest_cut_loop(c, n, i, lo, hi);
+  }
+}
+
+// Finds the loops in which the source is read once.
+static void nest_once(Nest *n) {
+  for (int i = 0; i < n->nloops; i++) {
+    Loop *l = &n->loops[i];
+    int64_t lo, hi;
+    if (l->once || n->kind != COPY_LOAD || !nest_range(n, i, false, &lo, &hi) || hi != lo + 1) continue;
+    n->dram.constant += l->dram * lo;
+    l->dram = 0;
+    l->once = true;
+    l->at = lo;
+  }
+}
+
+void nest_settle(CopyCx *c, Nest *n) {
+  nest_shrink(c, n);
+  if (n->empty) return;
+  nest_decide(c, n);
+  nest_turn(c, n);
+  nest_merge(c, n);
+  nest_once(n);
 }
 
 // ---- tiles --------------------------------------------------------------------------------------------------------------------
@@ -701,8 +798,6 @@ bool nest_normalise(CopyCx *c, const CopyStore *s, const CopyValue *v, Nest *out
   nest_turn(c, out);
   nest_merge(c, out);
   if (!nest_tiles(c, out)) return false;
-  nest_decide(c, out);
-  nest_turn(c, out);
-  nest_merge(c, out);
+  nest_settle(c, out);
   return true;
 }

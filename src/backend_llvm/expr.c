@@ -108,7 +108,8 @@ LLVMValueRef gen_address(Gen *g, const Buffer *b, const Expr **args) {
   LLVMValueRef at = NULL;
   for (int i = 0; i < b->ndim; i++) {
     stride /= b->shape[i];
-    LLVMValueRef term = LLVMBuildMul(g->b, gen_index(g, args[i], b->shape[i]), gen_i64(g, stride), "");
+    LLVMValueRef term = gen_index(g, args[i], b->shape[i]);
+    if (stride != 1) term = LLVMBuildMul(g->b, term, gen_i64(g, stride), "");
     at = at ? LLVMBuildAdd(g->b, at, term, "") : term;
   }
   return LLVMBuildInBoundsGEP2(g->b, gen_memory_type(g, b->type), p->value, &at, 1, "");

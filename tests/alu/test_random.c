@@ -280,9 +280,9 @@ static int cases_of(int standard) {
   return more ? atoi(more) : standard;
 }
 
-static void test_batch1(void **state) { (void)state, run_cases(0, 2, 1000, cases_of(3000)); }
-static void test_batch2(void **state) { (void)state, run_cases(1, 2, 900000, cases_of(3000)); }
-static void test_default(void **state) { (void)state, run_cases(0, 4, 5000000, cases_of(1000)); }
+static void test_batch1(void **state) { (void)state, run_cases(0, 2, 1000, cases_of(8000)); }
+static void test_batch2(void **state) { (void)state, run_cases(1, 2, 900000, cases_of(8000)); }
+static void test_default(void **state) { (void)state, run_cases(0, 4, 5000000, cases_of(4000)); }
 
 int main(void) {
   const struct CMUnitTest tests[] = {

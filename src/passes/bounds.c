@@ -1,0 +1,413 @@
+// SPDX-License-Identifier: Apache-2.0
+// Bounds inference: the region of each tensor that must be there when a loop's body starts. Regions are boxes with a
+// symbolic origin (affine in the loops entered) and a constant size: index expressions are split into a part that is
+// fixed by then and a part over the loops still to come, whose interval gives the size. What is not affine falls back
+// to numeric bounds, at worst the whole axis: larger, never wrong.
+#include "passes/lower.h"
+
+#include <string.h>
+
+// ---- set-up ---------------------------------------------------------------------------------------------------------------
+
+static size_t slot_of(const Lower *l, const TeTensor *t) {
+  size_t i = ((uintptr_t)t >> 4) * 0x9E3779B97F4A7C15u % l->by_tensor_size;
+  while (l->by_tensor[i] && l->by_tensor[i]->tensor != t) i = (i + 1) % l->by_tensor_size;
+  return i;
+}
+
+Stage *stage_of(const Lower *l, const TeTensor *t) {
+  Stage *s = l->by_tensor[slot_of(l, t)];
+  if (!s) bug("tensor %s has no stage", t->name);
+  return s;
+}
+
+Lower *lower_new(Ctx *cx, const Schedule *s) {
+  Lower *l = NEW(cx->arena, Lower);
+  l->cx = cx;
+  l->schedule = s;
+  l->place = NEW_ARRAY(cx->arena, Place, s->stages.len);
+  l->attached = NEW_ARRAY(cx->arena, StageVec, s->stages.len);
+  l->by_tensor_size = 2 * s->stages.len + 1;
+  l->by_tensor = NEW_ARRAY(cx->arena, Stage *, l->by_tensor_size);
+  for (size_t i = 0; i < s->stages.len; i++) {
+    Stage *st = s->stages.data[i];
+    l->by_tensor[slot_of(l, st->tensor)] = st;
+    if (st->live && st->attach == ATTACH_AT) VEC_PUSH(cx->arena, l->attached[st->at_stage->index], st);
+  }
+  return l;
+}
+
+void place_stage(Lower *l, Stage *s, const Expr **min, const int64_t *extent, BufferRole role) {
+  Ctx *cx = l->cx;
+  const TeTensor *t = s->tensor;
+  int64_t *shape = NEW_ARRAY(cx->arena, int64_t, t->naxes);
+  for (int i = 0; i < t->naxes; i++) shape[i] = extent ? extent[i] : t->axes[i]->extent;
+  Buffer *b = arena_copy(cx->arena, tir_buffer(cx, s->name, t->type, s->scope, role, t->naxes, shape, t->name_loc), sizeof(Buffer));
+  b->stage = s->name;
+  l->place[s->index] = (Place){b, min ? min : NEW_ARRAY(cx->arena, const Expr *, t->naxes)};
+}
+
+// Extents of all axes of a stage from those of its root axes.
+static void spread_extents(const Stage *s, const int64_t *extent, int64_t *out) {
+  for (int i = 0; i < s->nroot; i++) out[s->root[i]->index] = extent ? extent[i] : s->root[i]->extent;
+  for (int i = 0; i < s->nrroot; i++) out[s->rroot[i]->index] = s->rroot[i]->extent;
+  for (size_t i = 0; i < s->axes.len; i++) {
+    const Relation *r = s->axes.data[i]->made_by;
+    if (!r) continue;
+    if (r->kind == REL_FUSE) {
+      out[r->parent->index] = out[r->outer->index] * out[r->inner->index];
+      continue;
+    }
+    int64_t e = out[r->parent->index], size = r->factor ? r->factor : (e - 1) / r->nparts + 1;
+    if (size > e) size = e;
+    out[r->inner->index] = size;
+    out[r->outer->index] = (e - 1) / size + 1;
+  }
+}
+
+// Adds a's value as coefficients of leaves, times scale; false if a fused axis is on the way.
+static bool add_coefs(const Instance *in, const Axis *a, int64_t scale, int64_t *coef) {
+  if (!a->used_by) {
+    coef[stage_leaf_index(in->stage, a)] += scale;
+    return true;
+  }
+  const Relation *r = a->used_by;
+  return r->kind == REL_SPLIT && add_coefs(in, r->outer, scale * in->axis_extent[r->inner->index], coef) &&
+         add_coefs(in, r->inner, scale, coef);
+}
+
+static void find_limits(Lower *l, Instance *in) {
+  const Stage *s = in->stage;
+  in->limits = NEW_ARRAY(l->cx->arena, Limit, s->axes.len);
+  for (size_t i = 0; i < s->axes.len; i++) {
+    const Axis *a = s->axes.data[i];
+    const Relation *r = a->used_by;
+    if (!r || r->kind != REL_SPLIT) continue;
+    int64_t e = in->axis_extent[a->index];
+    if (e % in->axis_extent[r->inner->index] == 0) continue;
+    Limit *m = &in->limits[in->nlimits++];
+    *m = (Limit){a, e, NEW_ARRAY(l->cx->arena, int64_t, s->leaf.len)};
+    if (!add_coefs(in, a, 1, m->coef)) m->coef = NULL;
+  }
+}
+
+Instance *instance_new(Lower *l, Stage *s, const Expr **min, const int64_t *extent) {
+  Arena *a = l->cx->arena;
+  Instance *in = NEW(a, Instance);
+  in->stage = s;
+  in->min = min ? min : NEW_ARRAY(a, const Expr *, s->nroot);
+  in->axis_extent = NEW_ARRAY(a, int64_t, s->axes.len);
+  spread_extents(s, extent, in->axis_extent);
+  in->leaf = NEW_ARRAY(a, Leaf, s->leaf.len);
+  in->first_reduce = -1;
+  for (size_t i = s->leaf.len; i-- > 0;) {
+    in->leaf[i].hi = in->axis_extent[s->leaf.data[i]->index];
+    if (s->leaf.data[i]->reduce) in->first_reduce = (int)i;
+  }
+  in->mark_leaf = s->mark_axis ? stage_leaf_index(s, s->mark_axis) : 0;
+  in->root_value = NEW_ARRAY(a, const Expr *, s->nroot);
+  in->rroot_value = NEW_ARRAY(a, const Expr *, s->nrroot + 1);
+  find_limits(l, in);
+  if (s->tensor->role != TE_OUTPUT) place_stage(l, s, min, extent, BUF_LOCAL);
+  return in;
+}
+
+const Expr *axis_value(Lower *l, const Instance *in, const Axis *a) {
+  Ctx *cx = l->cx;
+  const Relation *r = a->used_by;
+  if (!r) return in->leaf[stage_leaf_index(in->stage, a)].value;
+  const Expr *size = expr_index(cx, in->axis_extent[r->inner->index]);
+  if (r->kind == REL_SPLIT)
+    return expr_binary(cx, OP_ADD, expr_binary(cx, OP_MUL, axis_value(l, in, r->outer), size), axis_value(l, in, r->inner));
+  const Expr *fused = axis_value(l, in, r->parent);
+  return expr_binary(cx, a == r->outer ? OP_DIV : OP_MOD, fused, size);
+}
+
+bool limit_bounds(const Instance *in, const Limit *m, int without, int64_t *lo, int64_t *hi) {
+  *lo = *hi = 0;
+  if (!m->coef) return false;
+  for (size_t i = 0; i < in->stage->leaf.len; i++) {
+    if ((int)i == without) continue;
+    *lo += m->coef[i] * in->leaf[i].lo;
+    *hi += m->coef[i] * (in->leaf[i].hi - 1);
+  }
+  return true;
+}
+
+// ---- intervals ---------------------------------------------------------------------------------------------------------------
+
+// min .. min + extent, where min is made of what is fixed.
+typedef struct Interval {
+  Affine min;
+  int64_t extent;
+} Interval;
+
+// Variables that stand for loops still to come; their ranges are in Lower.ranges.
+typedef struct Relaxed {
+  VEC(const Var *) vars;
+} Relaxed;
+
+static bool is_relaxed(const Relaxed *r, const Var *v) {
+  for (size_t i = 0; i < r->vars.len; i++)
+    if (r->vars.data[i] == v) return true;
+  return false;
+}
+
+static bool mentions_relaxed(const Relaxed *r, const Expr *e) {
+  for (size_t i = 0; i < r->vars.len; i++)
+    if (expr_uses_var(e, r->vars.data[i])) return true;
+  return false;
+}
+
+static Interval interval_of(Lower *l, const Relaxed *r, const Expr *e);
+
+static Interval interval_const(int64_t lo, int64_t hi) { return (Interval){{.constant = lo}, hi - lo + 1}; }
+
+// All of what an expression can be, from the ranges of its variables; beyond that, more than any axis has.
+static Interval interval_numeric(Lower *l, const Expr *e) {
+  int64_t lo, hi, most = (int64_t)1 << 41;
+  if (!expr_bounds(&l->ranges, e, &lo, &hi) || lo < -most || hi > most) return interval_const(-most, most);
+  return interval_const(lo, hi);
+}
+
+// What is left of the minimum modulo d, when its variable part is a multiple of d; -1 otherwise.
+static int64_t known_remainder(const Affine *min, int64_t d) {
+  for (int i = 0; i < min->nterms; i++)
+    if (min->terms[i].coef % d) return -1;
+  return floor_mod(min->constant, d);
+}
+
+// a / d and a % d for constant d > 0.
+static Interval interval_divmod(Lower *l, const Relaxed *r, const Expr *e, int64_t d) {
+  Ctx *cx = l->cx;
+  Interval a = interval_of(l, r, e->a);
+  int64_t rest = known_remainder(&a.min, d);
+  const Expr *min = affine_expr(cx, &a.min), *by = expr_index(cx, d);
+  if (e->binop == OP_DIV) {
+    int64_t last = (rest < 0 ? d - 1 : rest) + a.extent - 1;
+    return (Interval){affine_of(cx, expr_simplify(cx, &l->ranges, expr_binary(cx, OP_DIV, min, by)), NULL), last / d + 1};
+  }
+  if (rest >= 0 && rest + a.extent <= d) return interval_const(rest, rest + a.extent - 1);
+  return interval_const(0, d - 1);
+}
+
+static Interval interval_atom(Lower *l, const Relaxed *r, const Expr *e) {
+  int64_t d;
+  if (e->kind == EXPR_VAR) return interval_numeric(l, e);
+  if (e->kind == EXPR_BINARY && (e->binop == OP_DIV || e->binop == OP_MOD) && expr_is_int(e->b, &d) && d > 0)
+    return interval_divmod(l, r, e, d);
+  return interval_numeric(l, e);
+}
+
+static Interval interval_of(Lower *l, const Relaxed *r, const Expr *e) {
+  Ctx *cx = l->cx;
+  bool ok = true;
+  Affine a = affine_of(cx, e, &ok);
+  if (!ok) return interval_numeric(l, e);
+  Interval out = {{.constant = a.constant}, 1};
+  for (int i = 0; i < a.nterms; i++) {
+    const Expr *atom = a.terms[i].atom;
+    int64_t c = a.terms[i].coef;
+    bool loose = atom->kind == EXPR_VAR ? is_relaxed(r, atom->var) : mentions_relaxed(r, atom);
+    Interval t = loose ? interval_atom(l, r, atom) : (Interval){affine_of(cx, atom, NULL), 1};
+    out.min = affine_add(cx, &out.min, c, &t.min);
+    if (c < 0) out.min.constant += c * (t.extent - 1);
+    out.extent += (c < 0 ? -c : c) * (t.extent - 1);
+  }
+  return out;
+}
+
+// The smallest interval with a known size around both.
+static Interval interval_union(Lower *l, const Interval *a, const Interval *b) {
+  Ctx *cx = l->cx;
+  Affine d = affine_add(cx, &b->min, -1, &a->min);
+  if (d.nterms == 0) {
+    int64_t end_a = a->extent, end_b = d.constant + b->extent, end = end_a > end_b ? end_a : end_b;
+    if (d.constant >= 0) return (Interval){a->min, end};
+    return (Interval){b->min, end - d.constant};
+  }
+  Interval x = interval_numeric(l, affine_expr(cx, &a->min)), y = interval_numeric(l, affine_expr(cx, &b->min));
+  x.extent += a->extent - 1;
+  y.extent += b->extent - 1;
+  return interval_union(l, &x, &y);
+}
+
+// An interval as the part of an axis of extent n that it covers: shifted inside if it may stick out.
+static void interval_clip(Lower *l, const Interval *v, int64_t n, const Expr **min, int64_t *extent) {
+  Ctx *cx = l->cx;
+  if (v->extent >= n) {
+    *min = NULL;
+    *extent = n;
+    return;
+  }
+  const Expr *at = affine_expr(cx, &v->min);
+  Interval b = interval_numeric(l, at);
+  int64_t lo = b.min.constant, hi = lo + b.extent - 1;
+  *extent = v->extent;
+  if (b.extent == 1) { // a constant place: cut what sticks out
+    int64_t first = lo < 0 ? 0 : lo > n - 1 ? n - 1 : lo, end = lo + v->extent > n ? n : lo + v->extent;
+    *extent = end > first ? end - first : 1;
+    *min = first ? expr_index(cx, first) : NULL;
+    return;
+  }
+  if (lo < 0 || hi + v->extent > n) {
+    at = expr_binary(cx, OP_MIN, at, expr_index(cx, n - v->extent));
+    at = expr_binary(cx, OP_MAX, at, expr_index(cx, 0));
+    at = expr_simplify(cx, &l->ranges, at);
+  }
+  *min = at;
+}
+
+// ---- regions ------------------------------------------------------------------------------------------------------------------------
+
+// While regions are inferred, each reader's axes are expressions over fixed and relaxed variables.
+typedef struct Infer {
+  Lower *l;
+  Relaxed relaxed;
+  StageVec inside;   // the stages computed at or inside the loop, producers first
+  Interval **need;   // by Stage.index: an interval an axis; NULL: nobody reads it yet
+  bool *is_inside;   // by Stage.index
+} Infer;
+
+static const Expr *relax(Infer *f, Name name, int64_t lo, int64_t hi) {
+  const Var *v = tir_var(f->l->cx, name, (Loc){0});
+  VEC_PUSH(f->l->cx->arena, f->relaxed.vars, v);
+  ranges_push(f->l->cx, &f->l->ranges, v, lo, hi);
+  return expr_var(f->l->cx, v);
+}
+
+static const Expr *index_expr(Infer *f, const Instance *in, const TeExpr *e) {
+  Ctx *cx = f->l->cx;
+  switch (e->kind) {
+  case TE_CONST: return expr_int(cx, e->type, dtype_is_float(e->type) ? 0 : e->value.i);
+  case TE_AXIS:
+    for (int i = 0; i < in->stage->nroot; i++)
+      if (in->stage->root[i]->root == e->axis) return in->root_value[i];
+    for (int i = 0; i < in->stage->nrroot; i++)
+      if (in->stage->rroot[i]->root == e->axis) return in->rroot_value[i];
+    break;
+  case TE_UNARY: return expr_unary(cx, e->unop, index_expr(f, in, e->a));
+  case TE_BINARY: return expr_binary(cx, e->binop, index_expr(f, in, e->a), index_expr(f, in, e->b));
+  case TE_CAST:
+    if (dtype_is_float(e->a->type)) break;
+    return expr_cast(cx, e->type, index_expr(f, in, e->a));
+  case TE_SELECT: return expr_select(cx, index_expr(f, in, e->a), index_expr(f, in, e->b), index_expr(f, in, e->c));
+  case TE_ACCESS:
+  case TE_MATH: break;
+  }
+  // A value that is known when the kernel runs: anything its type holds.
+  int bits = dtype_is_float(e->type) ? 42 : dtype_bits(e->type) > 42 ? 42 : dtype_bits(e->type);
+  int64_t half = (int64_t)1 << (bits - 1);
+  bool sg = dtype_is_signed(e->type) || bits == 42;
+  return expr_cast(cx, e->type, relax(f, name_of(cx->names, "value"), sg ? -half : 0, sg ? half - 1 : 2 * half - 1));
+}
+
+// Adds what e reads of the stages inside.
+static void need_of(Infer *f, const Instance *in, const TeExpr *e) {
+  Lower *l = f->l;
+  switch (e->kind) {
+  case TE_CONST:
+  case TE_AXIS: return;
+  case TE_SELECT: need_of(f, in, e->c);
+    // fall through
+  case TE_BINARY: need_of(f, in, e->b);
+    // fall through
+  case TE_UNARY:
+  case TE_CAST: need_of(f, in, e->a); return;
+  case TE_ACCESS: {
+    const Stage *p = stage_of(l, e->tensor);
+    if (f->is_inside[p->index]) {
+      Interval **need = &f->need[p->index];
+      bool first = !*need;
+      if (first) *need = NEW_ARRAY(l->cx->arena, Interval, e->nargs);
+      for (int i = 0; i < e->nargs; i++) {
+        Interval v = interval_of(l, &f->relaxed, expr_simplify(l->cx, &l->ranges, index_expr(f, in, e->args[i])));
+        (*need)[i] = first ? v : interval_union(l, &(*need)[i], &v);
+      }
+    }
+  }
+    // fall through
+  case TE_MATH:
+    for (int i = 0; i < e->nargs; i++) need_of(f, in, e->args[i]);
+  }
+}
+
+// Sets the axes of the stage whose loop was entered: loops up to i are fixed, the others relaxed, each root axis being
+// an interval of its own.
+static void relax_reader(Infer *f, Instance *in, int i) {
+  Lower *l = f->l;
+  const Stage *s = in->stage;
+  Leaf *saved = arena_copy(l->cx->arena, in->leaf, s->leaf.len * sizeof(Leaf));
+  for (size_t k = (size_t)i + 1; k < s->leaf.len; k++) {
+    for (int m = 0; m < in->nlimits; m++) {
+      int64_t lo, hi, c = in->limits[m].coef ? in->limits[m].coef[k] : 0;
+      if (!c) continue;
+      limit_bounds(in, &in->limits[m], (int)k, &lo, &hi);
+      int64_t end = floor_div(in->limits[m].extent - 1 - lo, c) + 1;
+      if (end < in->leaf[k].hi) in->leaf[k].hi = end > in->leaf[k].lo ? end : in->leaf[k].lo + 1;
+    }
+    in->leaf[k].value = relax(f, s->leaf.data[k]->name, in->leaf[k].lo, in->leaf[k].hi - 1);
+  }
+  for (int k = 0; k < s->nroot + s->nrroot; k++) {
+    const Axis *a = k < s->nroot ? s->root[k] : s->rroot[k - s->nroot];
+    const Expr *value = expr_simplify(l->cx, &l->ranges, axis_value(l, in, a));
+    Interval v = interval_of(l, &f->relaxed, value);
+    int64_t n = in->axis_extent[a->index];
+    if (v.min.nterms == 0 && v.min.constant + v.extent > n) v.extent = n - v.min.constant;
+    const Expr *min = affine_expr(l->cx, &v.min);
+    if (k < s->nroot && in->min[k]) min = expr_binary(l->cx, OP_ADD, min, in->min[k]);
+    const Expr *e = v.extent == 1 ? min : expr_binary(l->cx, OP_ADD, min, relax(f, a->name, 0, v.extent - 1));
+    if (k < s->nroot) in->root_value[k] = e;
+    else in->rroot_value[k - s->nroot] = e;
+  }
+  memcpy(in->leaf, saved, s->leaf.len * sizeof(Leaf));
+}
+
+// The same for a stage inside, whose region is known: all its axes are relaxed.
+static Instance *relax_region(Infer *f, const Stage *s, const Region *r) {
+  Ctx *cx = f->l->cx;
+  Instance *in = NEW(cx->arena, Instance);
+  in->stage = (Stage *)(uintptr_t)s;
+  in->root_value = NEW_ARRAY(cx->arena, const Expr *, s->nroot);
+  in->rroot_value = NEW_ARRAY(cx->arena, const Expr *, s->nrroot + 1);
+  for (int i = 0; i < s->nroot; i++) {
+    const Expr *t = relax(f, s->root[i]->name, 0, r->extent[i] - 1);
+    in->root_value[i] = r->min[i] ? expr_binary(cx, OP_ADD, r->min[i], t) : t;
+  }
+  for (int i = 0; i < s->nrroot; i++) in->rroot_value[i] = relax(f, s->rroot[i]->name, 0, s->rroot[i]->extent - 1);
+  return in;
+}
+
+// Collects the stages computed at leaf `from` of s or inside, with all that is computed at those.
+static void collect_inside(Infer *f, const Stage *s, int from) {
+  const StageVec *at = &f->l->attached[s->index];
+  for (size_t i = 0; i < at->len; i++) {
+    Stage *p = at->data[i];
+    if (stage_leaf_index(s, p->at_axis) < from) continue;
+    f->is_inside[p->index] = true;
+    collect_inside(f, p, 0);
+  }
+}
+
+Region *infer_regions(Lower *l, Instance *in, int i) {
+  Ctx *cx = l->cx;
+  size_t n = l->schedule->stages.len, mark = l->ranges.len;
+  Infer f = {.l = l};
+  f.need = NEW_ARRAY(cx->arena, Interval *, n);
+  f.is_inside = NEW_ARRAY(cx->arena, bool, n);
+  Region *out = NEW_ARRAY(cx->arena, Region, n);
+  collect_inside(&f, in->stage, i);
+  relax_reader(&f, in, i);
+  need_of(&f, in, in->stage->body);
+  for (size_t k = n; k-- > 0;) {
+    Stage *s = l->schedule->stages.data[k];
+    if (!f.is_inside[k] || !f.need[k]) continue;
+    out[k].min = NEW_ARRAY(cx->arena, const Expr *, s->nroot);
+    out[k].extent = NEW_ARRAY(cx->arena, int64_t, s->nroot);
+    for (int a = 0; a < s->nroot; a++)
+      interval_clip(l, &f.need[k][a], s->root[a]->extent, &out[k].min[a], &out[k].extent[a]);
+    if (k > 0) need_of(&f, relax_region(&f, s, &out[k]), s->body);
+  }
+  while (l->ranges.len > mark) ranges_pop(&l->ranges);
+  return out;
+}

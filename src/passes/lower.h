@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: Apache-2.0
+// Inside pass lower: stages being lowered, and bounds inference (bounds.c).
+#ifndef TETC_LOWER_H
+#define TETC_LOWER_H
+
+#include "passes/passes.h"
+
+typedef VEC(Stage *) StageVec;
+
+// Where a stage's values are now: element [i, ..] of the tensor is element [i - min[0], ..] of the buffer.
+typedef struct Place {
+  const Buffer *buffer;
+  const Expr **min; // one an axis; NULL entries are 0
+} Place;
+
+// The part of a tensor that a stage must provide: min[i] .. min[i] + extent[i]. min entries may be NULL (0).
+typedef struct Region {
+  const Expr **min;
+  int64_t *extent;
+} Region;
+
+// A loop of a stage being lowered. Until it is entered, lo..hi is what is left of its extent.
+typedef struct Leaf {
+  bool entered;
+  const Expr *value; // entered: its variable, or a constant
+  int64_t lo, hi;    // exclusive
+} Leaf;
+
+// A split that does not divide: the parent's value must stay below its extent. With coef, the value is the sum of
+// coef[i] * leaf i; without (a result was fused), it needs a guard.
+typedef struct Limit {
+  const Axis *parent;
+  int64_t extent;
+  int64_t *coef;
+} Limit;
+
+// One stage in one place: its region, and the state of its loops.
+typedef struct Instance {
+  Stage *stage;
+  const Expr **min;     // of the region, an axis of the tensor each; NULL entries are 0
+  int64_t *axis_extent; // by Axis.index, for this region
+  Leaf *leaf;
+  int nlimits;
+  Limit *limits;
+  const Expr **root_value, **rroot_value; // the tensor's axes as expressions, set where needed
+  int first_reduce;     // the outermost reduction leaf; -1: none
+  int mark_leaf;        // the leaf at which the marked nest starts
+  bool marked, started; // inside it; the reduction's start is done
+} Instance;
+
+typedef struct Lower {
+  Ctx *cx;
+  const Schedule *schedule;
+  Place *place;       // by Stage.index
+  StageVec *attached; // by Stage.index: live stages computed at it, in order of evaluation
+  Stage **by_tensor;  // hash of tensor pointers; only looked up
+  size_t by_tensor_size;
+  Ranges ranges;      // of the loops entered
+} Lower;
+
+// bounds.c
+Lower *lower_new(Ctx *cx, const Schedule *s);
+Stage *stage_of(const Lower *l, const TeTensor *t);
+// Makes the buffer for a region (NULLs: the whole tensor) and records it as the stage's place.
+void place_stage(Lower *l, Stage *s, const Expr **min, const int64_t *extent, BufferRole role);
+// A stage about to be lowered; for stages that are not outputs, also places it.
+Instance *instance_new(Lower *l, Stage *s, const Expr **min, const int64_t *extent);
+const Expr *axis_value(Lower *l, const Instance *in, const Axis *a); // from the leaves' values; 0-based in the region
+// Range of a limit's value over the leaves' ranges, leaving leaf `without` out (-1: none); false without coef.
+bool limit_bounds(const Instance *in, const Limit *m, int without, int64_t *lo, int64_t *hi);
+// What the stages computed at leaf i of `in`, or inside it, must provide, with leaves up to i fixed: by Stage.index.
+Region *infer_regions(Lower *l, Instance *in, int i);
+
+#endif

@@ -1,0 +1,246 @@
+// SPDX-License-Identifier: Apache-2.0
+// Runs a schedule's statements: names, knobs, `for`, and calls of primitives. All errors of a schedule are told: a
+// statement that fails does nothing and the next one is tried.
+#include "schedule/internal.h"
+
+#include <string.h>
+
+// The latest meaning of a name.
+Stage *applier_stage(Applier *ap, Name name) {
+  for (size_t i = ap->names.len; i-- > 0;)
+    if (ap->names.data[i].name == name) return ap->names.data[i].stage;
+  return NULL;
+}
+
+Axis *stage_axis(Stage *s, Name name) {
+  for (size_t i = 0; i < s->leaf.len; i++)
+    if (s->leaf.data[i]->name == name) return s->leaf.data[i];
+  return NULL;
+}
+
+void applier_bind(Applier *ap, Name name, Stage *st) {
+  VEC_PUSH(ap->cx->arena, ap->names, ((Binding){name, st}));
+}
+
+// `base`, or `base_2` and so on if a stage has that name.
+Name fresh_stage_name(Applier *ap, const char *base) {
+  Name n = name_of(ap->cx->names, base);
+  for (int i = 2; applier_stage(ap, n); i++)
+    n = name_of(ap->cx->names, arena_printf(ap->cx->arena, "%s_%d", base, i));
+  return n;
+}
+
+static void apply_statements(Applier *ap, int n, const SchedStmt *const *stmts);
+
+// Edit distance of two names, at most `most`.
+static int distance(const char *a, const char *b) {
+  int row[64];
+  size_t n = strlen(b), m = strlen(a);
+  if (n >= 63 || m >= 63) return 99;
+  for (size_t j = 0; j <= n; j++) row[j] = (int)j;
+  for (size_t i = 1; i <= m; i++) {
+    int diagonal = row[0];
+    row[0] = (int)i;
+    for (size_t j = 1; j <= n; j++) {
+      int best = diagonal + (a[i - 1] != b[j - 1]);
+      diagonal = row[j];
+      if (row[j] + 1 < best) best = row[j] + 1;
+      if (row[j - 1] + 1 < best) best = row[j - 1] + 1;
+      row[j] = best;
+    }
+  }
+  return row[n];
+}
+
+static const Primitive *find_primitive(Ctx *cx, SchedName method) {
+  const Primitive *near = NULL;
+  int best = 4;
+  for (int i = 0; i < primitive_count; i++) {
+    const Primitive *p = &primitive_table[i];
+    int d = distance(method.name, p->name);
+    if (d == 0) return p;
+    if (d < best) {
+      best = d;
+      near = p;
+    }
+  }
+  Diag *g = diag_report(cx->diags, E_NO_PRIMITIVE, method.loc, "there is no schedule primitive `%s`", method.name);
+  if (near) {
+    diag_help(g, "did you mean `%s`?", near->usage);
+    return NULL;
+  }
+  Text t = {.arena = cx->arena};
+  for (int i = 0; i < primitive_count; i++) text_add(&t, "%s%s", i ? ", " : "", primitive_table[i].name);
+  diag_note(g, "the primitives are: %s", t.data);
+  return NULL;
+}
+
+// Whether `keys` (space-separated) has `key`.
+static bool has_key(const char *keys, const char *key) {
+  size_t n = strlen(key);
+  for (const char *p = strstr(keys, key); p; p = strstr(p + 1, key))
+    if ((p == keys || p[-1] == ' ') && (p[n] == ' ' || !p[n])) return true;
+  return false;
+}
+
+// Counts and keywords, before the primitive looks at its arguments.
+static bool check_arguments(Applier *ap, const Primitive *p, const SchedStmt *st) {
+  Ctx *cx = ap->cx;
+  for (int i = 0; i < st->nargs; i++)
+    if (st->args[i].key && !has_key(p->keys, st->args[i].key)) {
+      Diag *g = diag_report(cx->diags, E_ARGUMENT, st->args[i].loc, "`%s` takes no argument `%s`", p->name, st->args[i].key);
+      diag_help(g, "it is written `%s`", p->usage);
+      return false;
+    }
+  if (st->nargs < p->min_args || (p->max_args >= 0 && st->nargs > p->max_args)) {
+    Diag *g = diag_report(cx->diags, E_ARGUMENT, st->loc, "`%s` is given %d argument%s", p->name, st->nargs,
+                          st->nargs == 1 ? "" : "s");
+    diag_help(g, "it is written `%s`", p->usage);
+    return false;
+  }
+  if (st->nresults > p->max_results) {
+    Diag *g = diag_report(cx->diags, E_ARGUMENT, st->loc, "`%s` gives %d result%s, not %d", p->name, p->max_results,
+                          p->max_results == 1 ? "" : "s", st->nresults);
+    diag_help(g, "it is written `%s`", p->usage);
+    return false;
+  }
+  return true;
+}
+
+static void apply_call(Applier *ap, const SchedStmt *st) {
+  Ctx *cx = ap->cx;
+  Stage *s = applier_stage(ap, st->receiver.name);
+  if (!s) {
+    Diag *g = diag_report(cx->diags, E_NO_STAGE, st->receiver.loc, "there is no stage `%s`", st->receiver.name);
+    Text t = {.arena = cx->arena};
+    for (size_t i = 0; i < ap->s->stages.len && i < 20; i++)
+      text_add(&t, "%s%s", i ? ", " : "", ap->s->stages.data[i]->name);
+    diag_note(g, "the stages are: %s", t.data);
+    return;
+  }
+  const Primitive *p = find_primitive(cx, st->method);
+  if (!p || !check_arguments(ap, p, st)) return;
+  for (int i = 0; i < st->nresults && p->max_results == 1 && strncmp(p->name, "cache", 5) == 0; i++)
+    if (applier_stage(ap, st->results[i].name)) {
+      diag_report(cx->diags, E_DUPLICATE_NAME, st->results[i].loc, "there is a stage `%s` already", st->results[i].name);
+      return;
+    }
+  Call c = {.ap = ap, .stmt = st, .stage = s};
+  p->apply(&c);
+}
+
+// The value of a constant in a knob statement: earlier knobs may be used.
+static bool knob_lookup(void *self, Name name, int64_t *value) {
+  const Schedule *s = self;
+  for (size_t i = 0; i < s->knobs.len; i++)
+    if (s->knobs.data[i].name == name) {
+      *value = s->knobs.data[i].value;
+      return true;
+    }
+  return false;
+}
+
+static bool in_set(Applier *ap, const SchedStmt *st, int64_t v, bool *ok) {
+  if (!st->set) return true;
+  bool found = false;
+  for (int i = 0; i < st->set->nitems; i++) {
+    int64_t item;
+    if (!te_const_eval(ap->cx, ap->s->module, ap->opt->te_target, st->set->items[i], knob_lookup, ap->s, &item))
+      *ok = false;
+    else
+      found = found || item == v;
+  }
+  return found;
+}
+
+static void apply_knob(Applier *ap, const SchedStmt *st) {
+  Ctx *cx = ap->cx;
+  Knob k = {.name = st->receiver.name, .set = st->set, .loc = st->loc};
+  for (size_t i = 0; i < ap->s->knobs.len; i++)
+    if (ap->s->knobs.data[i].name == k.name) {
+      Diag *g = diag_report(cx->diags, E_DUPLICATE_NAME, st->receiver.loc, "knob `%s` is declared twice", k.name);
+      diag_also(g, ap->s->knobs.data[i].loc, "first declared here");
+      return;
+    }
+  bool ok = te_const_eval(cx, ap->s->module, ap->opt->te_target, st->value, knob_lookup, ap->s, &k.value);
+  const char *from = "";
+  for (int i = 0; i < ap->opt->nknobs; i++)
+    if (strcmp(ap->opt->knobs[i].name, k.name) == 0) {
+      k.value = ap->opt->knobs[i].value;
+      ap->knob_used[i] = true;
+      from = " (set by -K)";
+    }
+  if (ok && !in_set(ap, st, k.value, &ok) && ok) {
+    Diag *g = diag_report(cx->diags, E_KNOB, st->loc, "knob `%s` is %lld%s, which is not in its set", k.name,
+                          (long long)k.value, from);
+    diag_help(g, "choose one of the values in `[...]`");
+  }
+  VEC_PUSH(cx->arena, ap->s->knobs, k);
+}
+
+static void apply_for(Applier *ap, const SchedStmt *st) {
+  for (int i = 0; i < st->nresults; i++) {
+    Stage *s = applier_stage(ap, st->results[i].name);
+    if (!s) {
+      diag_report(ap->cx->diags, E_NO_STAGE, st->results[i].loc, "there is no stage `%s`", st->results[i].name);
+      continue;
+    }
+    size_t mark = ap->names.len;
+    applier_bind(ap, st->receiver.name, s);
+    apply_statements(ap, st->nbody, st->body);
+    // The loop variable ends with the body; stages made in the body stay.
+    for (size_t j = mark; j + 1 < ap->names.len; j++) ap->names.data[j] = ap->names.data[j + 1];
+    ap->names.len--;
+  }
+}
+
+static void apply_statements(Applier *ap, int n, const SchedStmt *const *stmts) {
+  for (int i = 0; i < n; i++) switch (stmts[i]->kind) {
+    case SCHED_CALL: apply_call(ap, stmts[i]); break;
+    case SCHED_KNOB: apply_knob(ap, stmts[i]); break;
+    case SCHED_FOR: apply_for(ap, stmts[i]); break;
+    }
+}
+
+Schedule *schedule_apply(Ctx *cx, const TeModule *m, const TeKernel *k, const TeSchedule *source,
+                         const ScheduleOptions *opt) {
+  int before = diags_errors(cx->diags);
+  Schedule *s = NEW(cx->arena, Schedule);
+  s->module = m;
+  s->kernel = k;
+  s->source = source;
+  s->target = opt->target;
+  Applier ap = {.cx = cx, .s = s, .opt = opt};
+  ap.knob_used = NEW_ARRAY(cx->arena, bool, opt->nknobs + 1);
+  for (int i = 0; i < k->ntensors; i++) {
+    Stage *st = stage_new(cx, k->tensors[i]);
+    st->index = i;
+    VEC_PUSH(cx->arena, s->stages, st);
+    applier_bind(&ap, st->name, st);
+  }
+  if (source) apply_statements(&ap, source->nstmts, source->stmts);
+  for (int i = 0; i < opt->nknobs; i++)
+    if (!ap.knob_used[i]) {
+      Diag *g = diag_report(cx->diags, E_PARAM, source ? source->loc : k->name_loc, "-K %s sets a knob that the schedule does not have",
+                            opt->knobs[i].name);
+      if (!source) diag_note(g, "kernel `%s` has no schedule", k->name);
+    }
+  if (diags_errors(cx->diags) > before || !schedule_complete(&ap)) return NULL;
+  return diags_errors(cx->diags) > before ? NULL : s;
+}
+
+const TeSchedule *schedule_find(Ctx *cx, const TeModule *m, const TeKernel *k, const char *name, bool *ok) {
+  *ok = true;
+  for (int i = 0; i < m->nschedules; i++) {
+    const TeSchedule *s = m->schedules[i];
+    if (s->kernel == k->name && (!name || (s->name && strcmp(s->name, name) == 0))) return s;
+  }
+  if (!name) return NULL;
+  Diag *g = diag_report(cx->diags, E_NO_KERNEL, k->name_loc, "kernel `%s` has no schedule `%s`", k->name, name);
+  Text t = {.arena = cx->arena};
+  for (int i = 0; i < m->nschedules; i++)
+    if (m->schedules[i]->kernel == k->name && m->schedules[i]->name) text_add(&t, " `%s`", m->schedules[i]->name);
+  if (t.len) diag_note(g, "its named schedules are:%s", t.data);
+  *ok = false;
+  return NULL;
+}

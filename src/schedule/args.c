@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: Apache-2.0
+// Arguments of schedule primitives: found by place or key, resolved to axes, stages, scopes and numbers.
+#include "schedule/internal.h"
+
+#include <string.h>
+
+void call_fail(Call *c, DiagCode code, Loc at, const char *fmt, ...) {
+  va_list ap;
+  va_start(ap, fmt);
+  char *text = arena_vprintf(c->ap->cx->arena, fmt, ap);
+  va_end(ap);
+  diag_report(c->ap->cx->diags, code, at, "%s", text);
+  c->failed = true;
+}
+
+// The argument at a position, not counting keyword arguments; NULL if there is none.
+const SchedArg *call_arg(const Call *c, int position) {
+  for (int i = 0; i < c->stmt->nargs; i++) {
+    if (c->stmt->args[i].key) continue;
+    if (position-- == 0) return &c->stmt->args[i];
+  }
+  return NULL;
+}
+
+const SchedArg *call_key(const Call *c, const char *key) {
+  for (int i = 0; i < c->stmt->nargs; i++)
+    if (c->stmt->args[i].key && strcmp(c->stmt->args[i].key, key) == 0) return &c->stmt->args[i];
+  return NULL;
+}
+
+// The names of a stage's loops, outermost first, for messages.
+static const char *leaf_names(Ctx *cx, const Stage *s) {
+  Text t = {.arena = cx->arena};
+  for (size_t i = 0; i < s->leaf.len; i++) text_add(&t, "%s%s", i ? ", " : "", s->leaf.data[i]->name);
+  return t.data ? t.data : "none";
+}
+
+// Says what became of an axis that a stage had once.
+static void explain_axis(Diag *g, Ctx *cx, const Stage *s, Name name) {
+  for (size_t i = 0; i < s->axes.len; i++) {
+    const Axis *a = s->axes.data[i];
+    if (a->name != name || !a->used_by) continue;
+    const Relation *r = a->used_by;
+    if (r->kind == REL_SPLIT)
+      diag_also(g, r->loc, "`%s` became `%s` and `%s` here", name, r->outer->name, r->inner->name);
+    else
+      diag_also(g, r->loc, "`%s` was fused into `%s` here", name, r->parent->name);
+    break;
+  }
+  diag_note(g, "the loops of `%s` are now: %s", s->name, leaf_names(cx, s));
+}
+
+// A leaf axis of `of`, named by the argument at a position.
+Axis *call_axis(Call *c, int position, Stage *of) {
+  const SchedArg *a = call_arg(c, position);
+  if (!a || !of) {
+    c->failed = true;
+    return NULL;
+  }
+  Ctx *cx = c->ap->cx;
+  if (a->value->kind != AST_NAME) {
+    call_fail(c, E_ARGUMENT, a->loc, "`%s` takes an axis here", c->stmt->method.name);
+    return NULL;
+  }
+  Axis *found = stage_axis(of, a->value->name);
+  if (!found) {
+    Diag *g = diag_report(cx->diags, E_AXIS, a->loc, "`%s` has no axis `%s`%s", of->name, a->value->name,
+                          of->tensor->role == TE_INPUT ? ": it is an input" : " at this point");
+    explain_axis(g, cx, of, a->value->name);
+    c->failed = true;
+  }
+  return found;
+}
+
+Stage *call_stage(Call *c, int position) {
+  const SchedArg *a = call_arg(c, position);
+  if (!a) {
+    c->failed = true;
+    return NULL;
+  }
+  Stage *s = a->value->kind == AST_NAME ? applier_stage(c->ap, a->value->name) : NULL;
+  if (!s) {
+    if (a->value->kind == AST_NAME)
+      call_fail(c, E_NO_STAGE, a->loc, "there is no stage `%s`", a->value->name);
+    else
+      call_fail(c, E_ARGUMENT, a->loc, "`%s` takes a stage here", c->stmt->method.name);
+  }
+  return s;
+}
+
+// The names of all scopes, for messages.
+static const char *scope_names(Ctx *cx, const TirTarget *t) {
+  Text out = {.arena = cx->arena};
+  text_add(&out, "host");
+  for (int i = 0; t && i < t->nscopes; i++) text_add(&out, ", %s", t->scopes[i]->name);
+  return out.data;
+}
+
+const Scope *call_scope(Call *c, int position) {
+  const SchedArg *a = call_arg(c, position);
+  if (!a) {
+    c->failed = true;
+    return NULL;
+  }
+  const TirTarget *t = c->ap->opt->target;
+  const Scope *s = NULL;
+  if (a->value->kind == AST_NAME)
+    s = strcmp(a->value->name, "host") == 0 ? &scope_host : t ? tir_scope(t, a->value->name) : NULL;
+  if (s) return s;
+  const char *name = a->value->kind == AST_NAME ? a->value->name : "this";
+  Diag *g = diag_report(c->ap->cx->diags, E_SCOPE, a->loc, "there is no scope `%s`", name);
+  diag_note(g, "the scopes are: %s", scope_names(c->ap->cx, t));
+  if (!t) diag_help(g, "name the accelerator at the head of the file: `target vta;`");
+  c->failed = true;
+  return NULL;
+}
+
+// Knobs come before params and consts.
+static bool knob_lookup(void *self, Name name, int64_t *value) {
+  const Schedule *s = self;
+  for (size_t i = s->knobs.len; i-- > 0;)
+    if (s->knobs.data[i].name == name) {
+      *value = s->knobs.data[i].value;
+      return true;
+    }
+  return false;
+}
+
+// A constant greater than zero.
+int64_t call_int(Call *c, const SchedArg *a) {
+  int64_t v = 0;
+  Applier *ap = c->ap;
+  if (!te_const_eval(ap->cx, ap->s->module, ap->opt->te_target, a->value, knob_lookup, ap->s, &v)) {
+    c->failed = true;
+    return 1;
+  }
+  if (v <= 0) {
+    call_fail(c, E_ARGUMENT, a->loc, "`%s` needs a number greater than 0, and this is %lld", c->stmt->method.name,
+              (long long)v);
+    return 1;
+  }
+  return v;
+}

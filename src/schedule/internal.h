@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: Apache-2.0
+// Inside the schedule room: the statement interpreter's state, and what primitives share.
+#ifndef TETC_SCHEDULE_INTERNAL_H
+#define TETC_SCHEDULE_INTERNAL_H
+
+#include "schedule/schedule.h"
+
+typedef struct Binding { // a name that stands for a stage: a tensor's, a result's, a `for` variable's
+  Name name;
+  Stage *stage;
+} Binding;
+
+typedef struct Applier {
+  Ctx *cx;
+  Schedule *s;
+  const ScheduleOptions *opt;
+  VEC(Binding) names;
+  bool *knob_used; // one an entry of opt->knobs
+} Applier;
+
+// One call statement being applied.
+typedef struct Call {
+  Applier *ap;
+  const SchedStmt *stmt;
+  Stage *stage;  // the receiver
+  bool failed;   // an argument was reported
+} Call;
+
+typedef struct Primitive {
+  const char *name;
+  int min_args, max_args; // positional and keyword together; -1: any
+  const char *keys;       // space-separated keyword names it takes
+  int max_results;        // how many results it gives
+  const char *usage;      // for messages: `split(axis, factor = n)`
+  void (*apply)(Call *c);
+} Primitive;
+
+extern const Primitive primitive_table[];
+extern const int primitive_count;
+
+// stage.c
+Stage *stage_new(Ctx *cx, const TeTensor *t);
+Axis *stage_add_axis(Ctx *cx, Stage *s, Name name, bool reduce, int64_t extent, Loc loc);
+void stage_insert(Ctx *cx, Schedule *s, Stage *st, int at); // and renumbers
+TeTensor *tensor_like(Ctx *cx, const TeTensor *t, Name name, Loc loc); // own copies of its spatial axes; no body
+const TeExpr *expr_replace_axes(Ctx *cx, const TeExpr *e, int n, const TeAxis *const *from, const TeExpr *const *to);
+const TeExpr *expr_replace_tensor(Ctx *cx, const TeExpr *e, const TeTensor *from, const TeTensor *to);
+bool expr_reads(const TeExpr *e, const TeTensor *t);
+const TeExpr **axis_exprs(Ctx *cx, const TeTensor *t); // one TE_AXIS an axis
+
+// apply.c
+Stage *applier_stage(Applier *ap, Name name);
+Axis *stage_axis(Stage *s, Name name); // a leaf by name; NULL
+void applier_bind(Applier *ap, Name name, Stage *st);
+Name fresh_stage_name(Applier *ap, const char *base);
+
+// args.c: arguments by position (keyword arguments do not count) or key; each reports and sets c->failed
+const SchedArg *call_arg(const Call *c, int position);
+const SchedArg *call_key(const Call *c, const char *key);
+Axis *call_axis(Call *c, int position, Stage *of);
+Stage *call_stage(Call *c, int position);
+const Scope *call_scope(Call *c, int position);
+int64_t call_int(Call *c, const SchedArg *a); // > 0
+void call_fail(Call *c, DiagCode code, Loc at, const char *fmt, ...) PRINTF_LIKE(4, 5);
+
+// legality.c: completes (consumers, default marks, inlining) and checks a schedule
+bool schedule_complete(Applier *ap);
+void stage_legalize_epilogue(Applier *ap, Stage *st, Loc why, bool asked);
+
+#endif

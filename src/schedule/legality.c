@@ -1,0 +1,352 @@
+// SPDX-License-Identifier: Apache-2.0
+// Completes a schedule after its statements ran (inlining, who reads whom, where marked nests start) and refuses what
+// would change the result or cannot be built.
+#include "schedule/internal.h"
+
+#include <string.h>
+
+// ---- inlining -------------------------------------------------------------------------------------------------------
+
+enum { INLINE_LIMIT = 100000 }; // nodes of an expression after inlining
+
+static int64_t expr_size(const TeExpr *e, int64_t left) {
+  if (left <= 0) return 1;
+  int64_t n = 1;
+  switch (e->kind) {
+  case TE_CONST:
+  case TE_AXIS: break;
+  case TE_SELECT: n += expr_size(e->c, left - n);
+    // fall through
+  case TE_BINARY: n += expr_size(e->b, left - n);
+    // fall through
+  case TE_UNARY:
+  case TE_CAST: n += expr_size(e->a, left - n); break;
+  case TE_ACCESS:
+  case TE_MATH:
+    for (int i = 0; i < e->nargs; i++) n += expr_size(e->args[i], left - n);
+  }
+  return n;
+}
+
+static const TeExpr *inline_access(void *self, const TeExpr *e) {
+  Applier *ap = self;
+  if (e->kind != TE_ACCESS) return e;
+  const Stage *s = schedule_stage_of(ap->s, e->tensor);
+  if (!s || s->attach != ATTACH_INLINE) return e;
+  return expr_replace_axes(ap->cx, s->body, s->tensor->naxes, s->tensor->axes, e->args);
+}
+
+// Substitutes inlined stages into their readers, in order of evaluation.
+static bool inline_stages(Applier *ap) {
+  bool any = false;
+  for (size_t i = 0; i < ap->s->stages.len; i++) any = any || ap->s->stages.data[i]->attach == ATTACH_INLINE;
+  if (!any) return true;
+  for (size_t i = 0; i < ap->s->stages.len; i++) {
+    Stage *s = ap->s->stages.data[i];
+    if (!s->body) continue;
+    s->body = te_map(ap->cx->arena, s->body, inline_access, ap);
+    if (expr_size(s->body, INLINE_LIMIT) < INLINE_LIMIT) continue;
+    Diag *g = diag_report(ap->cx->diags, E_INLINE, s->tensor->name_loc, "inlining makes `%s` too large", s->name);
+    diag_note(g, "its expression would have more than %d nodes", INLINE_LIMIT);
+    diag_help(g, "inline fewer stages");
+    return false;
+  }
+  return true;
+}
+
+// ---- legalize_epilogue ------------------------------------------------------------------------------------------------
+
+// Whether a copied stage's value only moves data: an access, casts of one, or a choice between one and a constant.
+static bool is_plain_copy(const TeExpr *e) {
+  while (e->kind == TE_CAST) e = e->a;
+  if (e->kind == TE_SELECT) return (is_plain_copy(e->b) || e->b->kind == TE_CONST) && (is_plain_copy(e->c) || e->c->kind == TE_CONST);
+  return e->kind == TE_ACCESS;
+}
+
+// Gives what a copying stage computes a stage of its own on the ALU, so that the copy only moves data.
+void stage_legalize_epilogue(Applier *ap, Stage *st, Loc why, bool asked) {
+  Ctx *cx = ap->cx;
+  const Scope *acc = ap->opt->target ? tir_scope(ap->opt->target, "vta.acc") : NULL;
+  const TeExpr *e = st->body;
+  while (e->kind == TE_CAST && dtype_is_int(e->a->type)) e = e->a;
+  if (st->mark != MARK_COPY || st->scope != &scope_host || is_plain_copy(st->body) || !acc || e->type != acc->type ||
+      st->reduce != TE_NO_REDUCE) {
+    if (!asked) return;
+    Diag *g = diag_report(cx->diags, W_NO_EFFECT, why, "`legalize_epilogue` does nothing to `%s`", st->name);
+    diag_note(g, st->mark != MARK_COPY ? "it is not copied by a `dma_copy` before this line"
+                 : is_plain_copy(st->body) ? "it only moves data already"
+                                           : "what it computes is not an int32 epilogue stored to host memory");
+    return;
+  }
+  Name name = fresh_stage_name(ap, arena_printf(cx->arena, "%s_act", st->name));
+  TeTensor *t = tensor_like(cx, st->tensor, name, st->tensor->loc);
+  t->type = e->type;
+  t->body = expr_replace_axes(cx, e, t->naxes, st->tensor->axes, axis_exprs(cx, t));
+  Stage *act = stage_new(cx, t);
+  act->scope = acc;
+  act->scope_loc = act->mark_loc = act->attach_loc = why;
+  act->mark = MARK_ALU;
+  act->intrin = tir_intrin(ap->opt->target, "vta.alu");
+  const TeExpr *copy = te_access(cx->arena, t, axis_exprs(cx, st->tensor), e->loc);
+  TeExpr *cast = NEW(cx->arena, TeExpr);
+  *cast = (TeExpr){.kind = TE_CAST, .type = st->tensor->type, .loc = st->body->loc, .a = copy};
+  st->body = st->tensor->type == copy->type ? copy : cast;
+  // It is computed where the copied tile is complete: at the loop around the copy.
+  int at = st->mark_axis ? stage_leaf_index(st, st->mark_axis) : 0;
+  if (at > 0) {
+    act->attach = ATTACH_AT;
+    act->at_stage = st;
+    act->at_axis = st->leaf.data[at - 1];
+  }
+  stage_insert(cx, ap->s, act, st->index);
+  applier_bind(ap, name, act);
+  diag_report(cx->diags, R_LEGALIZED, why, "what `%s` computed runs in a stage of its own, `%s`, on the VTA ALU; `%s` copies it",
+              st->name, name, st->name);
+}
+
+// ---- who reads whom -----------------------------------------------------------------------------------------------------
+
+// Tensor -> stage, by pointer; only looked up, never walked.
+typedef struct StageMap {
+  size_t size;
+  Stage **slot;
+} StageMap;
+
+static size_t slot_of(const StageMap *m, const TeTensor *t) {
+  size_t i = ((uintptr_t)t >> 4) * 0x9E3779B97F4A7C15u % m->size;
+  while (m->slot[i] && m->slot[i]->tensor != t) i = (i + 1) % m->size;
+  return i;
+}
+
+typedef struct Reads {
+  Ctx *cx;
+  const StageMap *map;
+  Stage *reader;
+} Reads;
+
+static void add_reads(Reads *r, const TeExpr *e) {
+  switch (e->kind) {
+  case TE_CONST:
+  case TE_AXIS: return;
+  case TE_SELECT: add_reads(r, e->c);
+    // fall through
+  case TE_BINARY: add_reads(r, e->b);
+    // fall through
+  case TE_UNARY:
+  case TE_CAST: add_reads(r, e->a); return;
+  case TE_ACCESS: {
+    Stage *p = r->map->slot[slot_of(r->map, e->tensor)];
+    bool seen = !p;
+    for (size_t i = 0; !seen && i < r->reader->producers.len; i++) seen = r->reader->producers.data[i] == p;
+    if (!seen) {
+      VEC_PUSH(r->cx->arena, r->reader->producers, p);
+      VEC_PUSH(r->cx->arena, p->consumers, r->reader);
+    }
+  }
+    // fall through
+  case TE_MATH:
+    for (int i = 0; i < e->nargs; i++) add_reads(r, e->args[i]);
+  }
+}
+
+static void connect(Applier *ap) {
+  Schedule *s = ap->s;
+  StageMap m = {.size = 2 * s->stages.len + 1};
+  m.slot = NEW_ARRAY(ap->cx->arena, Stage *, m.size);
+  for (size_t i = 0; i < s->stages.len; i++) m.slot[slot_of(&m, s->stages.data[i]->tensor)] = s->stages.data[i];
+  for (size_t i = 0; i < s->stages.len; i++) {
+    Reads r = {ap->cx, &m, s->stages.data[i]};
+    if (r.reader->body && r.reader->attach != ATTACH_INLINE) add_reads(&r, r.reader->body);
+  }
+  for (size_t i = s->stages.len; i-- > 0;) {
+    Stage *st = s->stages.data[i];
+    if (st->tensor->role == TE_OUTPUT) st->live = true;
+    for (size_t j = 0; st->live && j < st->producers.len; j++) st->producers.data[j]->live = true;
+  }
+}
+
+// ---- checks ---------------------------------------------------------------------------------------------------------------
+
+static void check_scope(Applier *ap, const Stage *s) {
+  if (s->scope == &scope_host || s->tensor->type == s->scope->type) return;
+  Diag *g = diag_report(ap->cx->diags, E_SCOPE, s->scope_loc, "`%s` is %s, and %s holds %s", s->name,
+                        dtype_name(s->tensor->type), s->scope->name, dtype_name(s->scope->type));
+  diag_also(g, s->tensor->loc, "declared here");
+  if (dtype_is_int(s->tensor->type) && s->scope->type == DT_I32)
+    diag_help(g, "compute it as int32 and cast in the stage that is stored: `%s(...)`", dtype_name(s->tensor->type));
+}
+
+static void check_annotations(Applier *ap, const Stage *s) {
+  for (size_t i = 0; i < s->axes.len; i++) {
+    const Axis *a = s->axes.data[i];
+    if (a->kind == FOR_SERIAL || !a->used_by) continue;
+    diag_report(ap->cx->diags, E_ANNOTATION, a->kind_loc, "axis `%s` was annotated and then split or fused", a->name);
+  }
+}
+
+// The outermost place of `inner`'s loops, seen from `root`: the leaf of `root` at which the chain of attachments
+// from `inner` arrives; INT_MAX if inner is root itself; -1 if it never arrives.
+static int arrival(const Stage *inner, const Stage *root, int stages) {
+  int at = 1 << 30;
+  while (inner != root) {
+    if (inner->attach != ATTACH_AT || stages-- < 0) return -1;
+    at = stage_leaf_index(inner->at_stage, inner->at_axis);
+    inner = inner->at_stage;
+  }
+  return at;
+}
+
+static bool check_compute_at(Applier *ap, const Stage *s) {
+  Ctx *cx = ap->cx;
+  const Stage *root = s->at_stage;
+  int place = stage_leaf_index(root, s->at_axis);
+  if (place < 0) {
+    Diag *g = diag_report(cx->diags, E_COMPUTE_AT, s->attach_loc, "`%s` is computed at an axis that is no loop of `%s` any more",
+                          s->name, root->name);
+    if (s->at_axis->used_by) diag_also(g, s->at_axis->used_by->loc, "`%s` was replaced here", s->at_axis->name);
+    diag_help(g, "move the `compute_at` after this line, and name one of the new axes");
+    return false;
+  }
+  if (s->tensor->role == TE_OUTPUT) {
+    Diag *g = diag_report(cx->diags, E_COMPUTE_AT, s->attach_loc, "`%s` is an output: it is computed at root", s->name);
+    diag_note(g, "an output must be complete; at another stage only what that stage needs would be computed");
+    return false;
+  }
+  if (root->attach == ATTACH_INLINE) {
+    Diag *g = diag_report(cx->diags, E_COMPUTE_AT, s->attach_loc, "`%s` is inlined: nothing can be computed at it", root->name);
+    diag_also(g, root->attach_loc, "inlined here");
+    return false;
+  }
+  for (size_t i = 0; i < s->consumers.len; i++) {
+    const Stage *c = s->consumers.data[i];
+    if (!c->live || arrival(c, root, (int)ap->s->stages.len) >= place) continue;
+    Diag *g = diag_report(cx->diags, E_COMPUTE_AT, s->attach_loc, "`%s` cannot be computed at `%s`: `%s`, which reads it, is not computed inside that loop",
+                          s->name, root->name, c->name);
+    diag_also(g, c->tensor->name_loc, "`%s` reads `%s`", c->name, s->name);
+    if (c->attach == ATTACH_AT) diag_also(g, c->attach_loc, "`%s` is computed here", c->name);
+    diag_help(g, "compute `%s` at `%s`, or at a loop that encloses both", s->name, c->name);
+    return false;
+  }
+  return true;
+}
+
+// Attachments must not go round in circles.
+static bool check_circles(Applier *ap) {
+  Schedule *s = ap->s;
+  for (size_t i = 0; i < s->stages.len; i++) {
+    const Stage *st = s->stages.data[i];
+    size_t steps = 0;
+    for (; st->attach == ATTACH_AT && steps <= s->stages.len; steps++) st = st->at_stage;
+    if (steps <= s->stages.len) continue;
+    st = s->stages.data[i];
+    diag_report(ap->cx->diags, E_COMPUTE_AT, st->attach_loc, "`%s` is computed at a stage that is computed at `%s`", st->name, st->name);
+    return false;
+  }
+  return true;
+}
+
+// The innermost leaf at which another stage is computed, or that is bound to a thread; -1 if none.
+static int innermost_taken(const Schedule *sch, const Stage *s, const Stage **who) {
+  int at = -1;
+  *who = NULL;
+  for (size_t i = 0; i < s->leaf.len; i++)
+    if (s->leaf.data[i]->kind == FOR_VTHREAD || s->leaf.data[i]->kind == FOR_PARALLEL) at = (int)i;
+  for (size_t i = 0; i < sch->stages.len; i++) {
+    const Stage *p = sch->stages.data[i];
+    if (!p->live || p->attach != ATTACH_AT || p->at_stage != s) continue;
+    int l = stage_leaf_index(s, p->at_axis);
+    if (l >= at) {
+      at = l;
+      *who = p;
+    }
+  }
+  return at;
+}
+
+// Where the marked nest starts, and that nothing else is computed inside it.
+static bool check_mark(Applier *ap, Stage *s) {
+  Ctx *cx = ap->cx;
+  if (s->mark == MARK_NONE) return true;
+  const Stage *who;
+  int taken = innermost_taken(ap->s, s, &who);
+  if (!s->mark_axis) {
+    if (taken + 1 < (int)s->leaf.len) {
+      s->mark_axis = s->leaf.data[taken + 1];
+      return true;
+    }
+  } else if (stage_leaf_index(s, s->mark_axis) < 0) {
+    Diag *g = diag_report(cx->diags, E_AXIS, s->mark_loc, "`%s` is no loop of `%s` any more", s->mark_axis->name, s->name);
+    if (s->mark_axis->used_by) diag_also(g, s->mark_axis->used_by->loc, "`%s` was replaced here", s->mark_axis->name);
+    diag_help(g, "move the `%s` after this line", s->mark == MARK_COPY ? "dma_copy" : s->mark == MARK_ALU ? "alu" : "tensorize");
+    return false;
+  } else if (stage_leaf_index(s, s->mark_axis) > taken) {
+    return true;
+  }
+  Diag *g = diag_report(cx->diags, E_ANNOTATION, s->mark_loc, "the loops from `%s` inwards cannot become one accelerator operation",
+                        s->mark_axis ? s->mark_axis->name : s->leaf.data[s->leaf.len - 1]->name);
+  if (who) diag_also(g, who->attach_loc, "`%s` is computed inside them", who->name);
+  else diag_also(g, s->leaf.data[taken]->kind_loc, "`%s` runs in threads", s->leaf.data[taken]->name);
+  if (taken + 1 < (int)s->leaf.len) diag_help(g, "start at a loop inside that one: `%s`", s->leaf.data[taken + 1]->name);
+  return false;
+}
+
+// Whether any part of s, or of what is computed inside it, runs on the accelerator.
+static bool uses_accelerator(const Schedule *sch, const Stage *s) {
+  if (s->mark != MARK_NONE) return true;
+  for (size_t i = 0; i < sch->stages.len; i++) {
+    const Stage *p = sch->stages.data[i];
+    if (p->live && p->attach == ATTACH_AT && p->at_stage == s && uses_accelerator(sch, p)) return true;
+  }
+  return false;
+}
+
+static bool check_parallel(Applier *ap, const Stage *s) {
+  for (size_t i = 0; i < s->leaf.len; i++) {
+    const Axis *a = s->leaf.data[i];
+    if (a->kind != FOR_PARALLEL || !uses_accelerator(ap->s, s)) continue;
+    Diag *g = diag_report(ap->cx->diags, E_PARALLEL, a->kind_loc, "`%s` cannot run on several CPU threads: `%s` uses the accelerator",
+                          a->name, s->name);
+    diag_help(g, "bind the axis to virtual threads instead: `%s.bind(%s, cthread);`", s->name, a->name);
+    return false;
+  }
+  return true;
+}
+
+// A directive on a stage that nothing needs is told.
+static void warn_dead(Applier *ap, const Stage *s) {
+  Loc at = s->mark != MARK_NONE ? s->mark_loc : s->attach == ATTACH_AT ? s->attach_loc : s->scope != &scope_host ? s->scope_loc : (Loc){0};
+  if (!loc_known(at) || s->attach == ATTACH_INLINE) return;
+  diag_report(ap->cx->diags, W_NO_EFFECT, at, "no output needs `%s`: it is not computed", s->name);
+}
+
+bool schedule_complete(Applier *ap) {
+  Schedule *s = ap->s;
+  for (size_t i = 0; ap->opt->legalize && i < s->stages.len; i++) {
+    Stage *st = s->stages.data[i];
+    if (st->body && st->mark == MARK_COPY) {
+      stage_legalize_epilogue(ap, st, st->mark_loc, false);
+      i = (size_t)st->index; // a stage may have been put before it
+    }
+  }
+  if (!inline_stages(ap)) return false;
+  connect(ap);
+  if (!check_circles(ap)) return false;
+  bool ok = true;
+  for (size_t i = 0; i < s->stages.len; i++) {
+    Stage *st = s->stages.data[i];
+    if (!st->live || st->attach == ATTACH_INLINE) {
+      warn_dead(ap, st);
+      continue;
+    }
+    check_scope(ap, st);
+    check_annotations(ap, st);
+    if (st->attach == ATTACH_AT) ok = check_compute_at(ap, st) && ok;
+  }
+  for (size_t i = 0; ok && i < s->stages.len; i++) {
+    Stage *st = s->stages.data[i];
+    if (!st->live || !st->body || st->attach == ATTACH_INLINE) continue;
+    ok = check_mark(ap, st) && ok;
+    ok = check_parallel(ap, st) && ok;
+  }
+  return ok;
+}

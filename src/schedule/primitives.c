@@ -1,0 +1,432 @@
+// SPDX-License-Identifier: Apache-2.0
+// The schedule primitives, one function each, and their table.
+#include "schedule/internal.h"
+
+#include <string.h>
+
+// ---- loops ----------------------------------------------------------------------------------------------------------
+
+// Replaces the leaf at place `at` by `n` others.
+static void leaf_splice(Ctx *cx, Stage *s, int at, int removed, int n, Axis *const *with) {
+  VEC(Axis *) out = {0};
+  for (int i = 0; i < at; i++) VEC_PUSH(cx->arena, out, s->leaf.data[i]);
+  for (int i = 0; i < n; i++) VEC_PUSH(cx->arena, out, with[i]);
+  for (size_t i = (size_t)(at + removed); i < s->leaf.len; i++) VEC_PUSH(cx->arena, out, s->leaf.data[i]);
+  s->leaf.data = out.data;
+  s->leaf.len = out.len;
+  s->leaf.cap = out.cap;
+}
+
+// A new axis made by a relation: among the stage's axes, not yet a leaf.
+static Axis *derived_axis(Ctx *cx, Stage *s, Name name, bool reduce, int64_t extent, Relation *r) {
+  Axis *a = NEW(cx->arena, Axis);
+  *a = (Axis){.name = name, .reduce = reduce, .extent = extent, .loc = r->loc, .made_by = r};
+  a->index = (int)s->axes.len;
+  VEC_PUSH(cx->arena, s->axes, a);
+  return a;
+}
+
+// The name of the i-th result: as written, or made from the axis it comes from.
+static Name result_name(Call *c, int i, const char *base, const char *suffix) {
+  if (i < c->stmt->nresults) return c->stmt->results[i].name;
+  return name_of(c->ap->cx->names, arena_printf(c->ap->cx->arena, "%s%s", base, suffix));
+}
+
+// Whether a new loop name is free; `skip` may be replaced.
+static void check_loop_name(Call *c, Stage *s, Name name, const Axis *skip, const Axis *skip2) {
+  const Axis *old = stage_axis(s, name);
+  if (old && old != skip && old != skip2)
+    call_fail(c, E_DUPLICATE_NAME, c->stmt->loc, "`%s` already has a loop `%s`", s->name, name);
+}
+
+static void split_axis(Call *c, Axis *a, int64_t factor, int64_t nparts, Name outer, Name inner) {
+  Ctx *cx = c->ap->cx;
+  Stage *s = c->stage;
+  int64_t size = factor ? factor : (a->extent - 1) / nparts + 1;
+  if (size > a->extent) size = a->extent;
+  Relation *r = NEW(cx->arena, Relation);
+  *r = (Relation){.kind = REL_SPLIT, .parent = a, .factor = factor, .nparts = nparts, .loc = c->stmt->loc};
+  r->outer = derived_axis(cx, s, outer, a->reduce, factor ? (a->extent - 1) / size + 1 : nparts, r);
+  if (nparts > a->extent) r->outer->extent = a->extent;
+  r->inner = derived_axis(cx, s, inner, a->reduce, size, r);
+  a->used_by = r;
+  leaf_splice(cx, s, stage_leaf_index(s, a), 1, 2, (Axis *[]){r->outer, r->inner});
+}
+
+// An annotated axis has its loop kind fixed: it cannot be split or fused any more.
+static bool axis_is_free(Call *c, const Axis *a) {
+  if (a->kind == FOR_SERIAL) return true;
+  Diag *g = diag_report(c->ap->cx->diags, E_ANNOTATION, c->stmt->loc, "axis `%s` cannot be changed: it is annotated",
+                        a->name);
+  diag_also(g, a->kind_loc, "annotated here");
+  diag_help(g, "split and fuse first, annotate the resulting axes afterwards");
+  c->failed = true;
+  return false;
+}
+
+static void apply_split(Call *c) {
+  Axis *a = call_axis(c, 0, c->stage);
+  const SchedArg *factor = call_key(c, "factor"), *nparts = call_key(c, "nparts");
+  if (!factor && !nparts) factor = call_arg(c, 1);
+  if (!factor == !nparts) {
+    call_fail(c, E_ARGUMENT, c->stmt->loc, "`split` needs either `factor = n` or `nparts = n`");
+    return;
+  }
+  int64_t f = factor ? call_int(c, factor) : 0, n = nparts ? call_int(c, nparts) : 0;
+  if (c->failed || !axis_is_free(c, a)) return;
+  Name outer = result_name(c, 0, a->name, "_outer"), inner = result_name(c, 1, a->name, "_inner");
+  check_loop_name(c, c->stage, outer, a, NULL);
+  check_loop_name(c, c->stage, inner, a, NULL);
+  if (outer == inner) call_fail(c, E_DUPLICATE_NAME, c->stmt->loc, "both results are named `%s`", outer);
+  if (!c->failed) split_axis(c, a, f, n, outer, inner);
+}
+
+static void apply_tile(Call *c) {
+  Axis *a = call_axis(c, 0, c->stage), *b = call_axis(c, 1, c->stage);
+  const SchedArg *fa = call_arg(c, 2), *fb = call_arg(c, 3);
+  if (call_key(c, "x_factor")) fa = call_key(c, "x_factor");
+  if (call_key(c, "y_factor")) fb = call_key(c, "y_factor");
+  if (!fa || !fb) {
+    call_fail(c, E_ARGUMENT, c->stmt->loc, "`tile` takes two axes and two factors");
+    return;
+  }
+  int64_t na = call_int(c, fa), nb = call_int(c, fb);
+  if (c->failed || !axis_is_free(c, a) || !axis_is_free(c, b)) return;
+  if (a == b) {
+    call_fail(c, E_ARGUMENT, c->stmt->loc, "`tile` needs two different axes");
+    return;
+  }
+  Name r[4] = {result_name(c, 0, a->name, "_outer"), result_name(c, 1, b->name, "_outer"),
+               result_name(c, 2, a->name, "_inner"), result_name(c, 3, b->name, "_inner")};
+  for (int i = 0; i < 4; i++) {
+    check_loop_name(c, c->stage, r[i], a, b);
+    for (int j = 0; j < i; j++)
+      if (r[i] == r[j]) call_fail(c, E_DUPLICATE_NAME, c->stmt->loc, "two results are named `%s`", r[i]);
+  }
+  if (c->failed) return;
+  int at = stage_leaf_index(c->stage, a), bt = stage_leaf_index(c->stage, b);
+  split_axis(c, a, na, 0, r[0], r[2]);
+  split_axis(c, b, nb, 0, r[1], r[3]);
+  // The four loops stand together, where the first of the two axes stood.
+  Stage *s = c->stage;
+  Axis *order[4] = {a->used_by->outer, b->used_by->outer, a->used_by->inner, b->used_by->inner};
+  VEC(Axis *) out = {0};
+  int first = at < bt ? at : bt, place = 0;
+  for (size_t i = 0; i < s->leaf.len; i++) {
+    if (place == first)
+      for (int k = 0; k < 4; k++) VEC_PUSH(c->ap->cx->arena, out, order[k]);
+    Axis *l = s->leaf.data[i];
+    bool mine = l == order[0] || l == order[1] || l == order[2] || l == order[3];
+    if (!mine) VEC_PUSH(c->ap->cx->arena, out, l);
+    place++;
+  }
+  memcpy(s->leaf.data, out.data, s->leaf.len * sizeof *out.data);
+}
+
+static void apply_fuse(Call *c) {
+  Axis *a = call_axis(c, 0, c->stage), *b = call_axis(c, 1, c->stage);
+  if (c->failed || !axis_is_free(c, a) || !axis_is_free(c, b)) return;
+  Stage *s = c->stage;
+  int at = stage_leaf_index(s, a);
+  if (stage_leaf_index(s, b) != at + 1) {
+    Diag *g = diag_report(c->ap->cx->diags, E_AXIS, c->stmt->loc, "`%s` and `%s` are not neighbours", a->name, b->name);
+    diag_note(g, "`fuse(outer, inner)` needs the inner loop directly inside the outer one");
+    diag_help(g, "reorder the axes first: `%s.reorder(%s, %s);`", s->name, a->name, b->name);
+    c->failed = true;
+    return;
+  }
+  int64_t extent;
+  if (a->reduce != b->reduce) {
+    call_fail(c, E_AXIS, c->stmt->loc, "`%s` is a %s axis and `%s` is not: they cannot be fused",
+              a->reduce ? a->name : b->name, "reduction", a->reduce ? b->name : a->name);
+  } else if (!mul_ok(a->extent, b->extent, &extent)) {
+    call_fail(c, E_EXTENT, c->stmt->loc, "the fused extent of `%s` and `%s` overflows", a->name, b->name);
+  } else {
+    Name name = result_name(c, 0, a->name, arena_printf(c->ap->cx->arena, "_%s", b->name));
+    check_loop_name(c, s, name, a, b);
+    if (c->failed) return;
+    Relation *r = NEW(c->ap->cx->arena, Relation);
+    *r = (Relation){.kind = REL_FUSE, .outer = a, .inner = b, .loc = c->stmt->loc};
+    r->parent = derived_axis(c->ap->cx, s, name, a->reduce, extent, r);
+    a->used_by = b->used_by = r;
+    leaf_splice(c->ap->cx, s, at, 2, 1, &r->parent);
+  }
+}
+
+// The named loops take, in the order given, the places that they hold together.
+static void apply_reorder(Call *c) {
+  Stage *s = c->stage;
+  int n = c->stmt->nargs;
+  Axis **order = NEW_ARRAY(c->ap->cx->arena, Axis *, n);
+  bool *taken = NEW_ARRAY(c->ap->cx->arena, bool, s->leaf.len);
+  for (int i = 0; i < n; i++) {
+    order[i] = call_axis(c, i, s);
+    int at = order[i] ? stage_leaf_index(s, order[i]) : -1;
+    if (at < 0) continue;
+    if (taken[at]) call_fail(c, E_REORDER, c->stmt->args[i].loc, "axis `%s` is named twice", order[i]->name);
+    taken[at] = true;
+  }
+  if (c->failed) return;
+  int next = 0;
+  for (size_t i = 0; i < s->leaf.len; i++)
+    if (taken[i]) s->leaf.data[i] = order[next++];
+}
+
+static void annotate(Call *c, Axis *a, ForKind kind) {
+  if (c->failed || !a) return;
+  Ctx *cx = c->ap->cx;
+  if (a->kind != FOR_SERIAL && a->kind != kind) {
+    Diag *g = diag_report(cx->diags, E_ANNOTATION, c->stmt->loc, "axis `%s` already has another annotation", a->name);
+    diag_also(g, a->kind_loc, "annotated here");
+    c->failed = true;
+    return;
+  }
+  if (a->reduce && (kind == FOR_PARALLEL || kind == FOR_VTHREAD)) {
+    Diag *g = diag_report(cx->diags, E_PARALLEL, c->stmt->loc, "`%s` is a reduction axis: its iterations cannot run in parallel",
+                          a->name);
+    diag_note(g, "every iteration adds to the same elements of `%s`", c->stage->name);
+    c->failed = true;
+    return;
+  }
+  a->kind = kind;
+  a->kind_loc = c->stmt->loc;
+}
+
+static void apply_unroll(Call *c) { annotate(c, call_axis(c, 0, c->stage), FOR_UNROLLED); }
+static void apply_vectorize(Call *c) { annotate(c, call_axis(c, 0, c->stage), FOR_VECTORIZED); }
+static void apply_parallel(Call *c) { annotate(c, call_axis(c, 0, c->stage), FOR_PARALLEL); }
+
+static void apply_bind(Call *c) {
+  Axis *a = call_axis(c, 0, c->stage);
+  const SchedArg *t = call_arg(c, 1);
+  if (c->failed) return;
+  if (!t || t->value->kind != AST_NAME || strcmp(t->value->name, "cthread") != 0) {
+    call_fail(c, E_ARGUMENT, t ? t->loc : c->stmt->loc, "`bind` knows one kind of thread: `cthread`");
+    return;
+  }
+  if (a->extent > 8) {
+    call_fail(c, E_ANNOTATION, c->stmt->loc, "axis `%s` has extent %lld: at most 8 virtual threads are interleaved",
+              a->name, (long long)a->extent);
+    return;
+  }
+  annotate(c, a, FOR_VTHREAD);
+}
+
+// ---- where a stage is computed -------------------------------------------------------------------------------------
+
+static bool is_computed(Call *c) {
+  if (c->stage->tensor->role != TE_INPUT) return true;
+  call_fail(c, E_ARGUMENT, c->stmt->loc, "`%s` is an input: `%s` needs a computed stage", c->stage->name,
+            c->stmt->method.name);
+  return false;
+}
+
+static void apply_compute_at(Call *c) {
+  Stage *at = call_stage(c, 0);
+  Axis *a = call_axis(c, 1, at);
+  if (c->failed || !is_computed(c)) return;
+  if (at == c->stage) {
+    call_fail(c, E_COMPUTE_AT, c->stmt->loc, "`%s` cannot be computed at itself", at->name);
+    return;
+  }
+  c->stage->attach = ATTACH_AT;
+  c->stage->at_stage = at;
+  c->stage->at_axis = a;
+  c->stage->attach_loc = c->stmt->loc;
+}
+
+static void apply_compute_root(Call *c) {
+  if (!is_computed(c)) return;
+  c->stage->attach = ATTACH_ROOT;
+  c->stage->attach_loc = c->stmt->loc;
+}
+
+static void apply_compute_inline(Call *c) {
+  if (!is_computed(c)) return;
+  const char *why = NULL;
+  if (c->stage->tensor->role == TE_OUTPUT) why = "it is an output";
+  else if (c->stage->reduce != TE_NO_REDUCE) why = "it reduces";
+  if (why) {
+    Diag *g = diag_report(c->ap->cx->diags, E_INLINE, c->stmt->loc, "`%s` cannot be inlined: %s", c->stage->name, why);
+    diag_help(g, "compute it where it is used: `%s.compute_at(consumer, axis);`", c->stage->name);
+    c->failed = true;
+    return;
+  }
+  c->stage->attach = ATTACH_INLINE;
+  c->stage->attach_loc = c->stmt->loc;
+}
+
+static void apply_set_scope(Call *c) {
+  const Scope *s = call_scope(c, 0);
+  if (c->failed) return;
+  if (c->stage->tensor->role != TE_COMPUTE) {
+    bool in = c->stage->tensor->role == TE_INPUT;
+    Diag *g = diag_report(c->ap->cx->diags, E_SCOPE, c->stmt->loc, "`%s` is an %s: it stays in host memory",
+                          c->stage->name, in ? "input" : "output");
+    if (in) diag_help(g, "read it into %s: `%s_buf = %s.cache_read(%s);`", s->name, c->stage->name, c->stage->name, s->name);
+    else diag_help(g, "write it through %s: `%s_buf = %s.cache_write(%s);`", s->name, c->stage->name, c->stage->name, s->name);
+    c->failed = true;
+    return;
+  }
+  c->stage->scope = s;
+  c->stage->scope_loc = c->stmt->loc;
+}
+
+// A stage that copies this one (or this input) into a scope; its readers, all or those named, read the copy.
+static void apply_cache_read(Call *c) {
+  Applier *ap = c->ap;
+  Ctx *cx = ap->cx;
+  const Scope *scope = call_scope(c, 0);
+  VEC(Stage *) readers = {0};
+  for (int i = 1; call_arg(c, i); i++) {
+    Stage *r = call_stage(c, i);
+    if (r) VEC_PUSH(cx->arena, readers, r);
+    if (r && (!r->body || !expr_reads(r->body, c->stage->tensor)))
+      call_fail(c, E_ARGUMENT, call_arg(c, i)->loc, "`%s` does not read `%s`", r->name, c->stage->name);
+  }
+  if (c->failed) return;
+  if (!call_arg(c, 1))
+    for (size_t i = 0; i < ap->s->stages.len; i++) {
+      Stage *r = ap->s->stages.data[i];
+      if (r->body && expr_reads(r->body, c->stage->tensor)) VEC_PUSH(cx->arena, readers, r);
+    }
+  if (!readers.len) {
+    call_fail(c, E_ARGUMENT, c->stmt->loc, "nothing reads `%s`", c->stage->name);
+    return;
+  }
+  Name name = c->stmt->nresults ? c->stmt->results[0].name
+                                : fresh_stage_name(ap, arena_printf(cx->arena, "%s_buf", c->stage->name));
+  TeTensor *t = tensor_like(cx, c->stage->tensor, name, c->stmt->loc);
+  t->body = te_access(cx->arena, c->stage->tensor, axis_exprs(cx, t), c->stmt->loc);
+  Stage *s = stage_new(cx, t);
+  s->scope = scope;
+  s->scope_loc = c->stmt->loc;
+  for (size_t i = 0; i < readers.len; i++)
+    readers.data[i]->body = expr_replace_tensor(cx, readers.data[i]->body, c->stage->tensor, t);
+  stage_insert(cx, ap->s, s, c->stage->index + 1);
+  applier_bind(ap, name, s);
+}
+
+// A stage in a scope that computes what this one computed; this one becomes a copy of it.
+static void apply_cache_write(Call *c) {
+  Applier *ap = c->ap;
+  Ctx *cx = ap->cx;
+  Stage *s = c->stage;
+  const Scope *scope = call_scope(c, 0);
+  if (c->failed || !is_computed(c)) return;
+  for (int i = 0; i < s->nrroot; i++)
+    if (s->rroot[i]->used_by || s->rroot[i]->kind != FOR_SERIAL) {
+      call_fail(c, E_ARGUMENT, c->stmt->loc, "`cache_write` must come before the reduction axes of `%s` are scheduled", s->name);
+      return;
+    }
+  Name name = c->stmt->nresults ? c->stmt->results[0].name
+                                : fresh_stage_name(ap, arena_printf(cx->arena, "%s_buf", s->name));
+  TeTensor *t = tensor_like(cx, s->tensor, name, s->tensor->loc);
+  t->reduce = s->reduce;
+  t->nraxes = s->nrroot;
+  t->raxes = s->tensor->raxes;
+  t->body = expr_replace_axes(cx, s->body, t->naxes, s->tensor->axes, axis_exprs(cx, t));
+  Stage *n = stage_new(cx, t);
+  n->scope = scope;
+  n->scope_loc = c->stmt->loc;
+  s->body = te_access(cx->arena, t, axis_exprs(cx, s->tensor), s->tensor->loc);
+  s->reduce = TE_NO_REDUCE;
+  s->nrroot = 0;
+  size_t kept = 0;
+  for (size_t i = 0; i < s->leaf.len; i++)
+    if (!s->leaf.data[i]->reduce) s->leaf.data[kept++] = s->leaf.data[i];
+  s->leaf.len = kept;
+  stage_insert(cx, ap->s, n, s->index);
+  applier_bind(ap, name, n);
+}
+
+// ---- marks: what becomes accelerator instructions ------------------------------------------------------------------
+
+static void mark(Call *c, Mark m, const char *region, Axis *a, const char *needs) {
+  if (c->failed || !is_computed(c)) return;
+  const TirTarget *t = c->ap->opt->target;
+  const Intrin *op = t ? tir_intrin(t, region) : NULL;
+  if (!op) {
+    Diag *g = diag_report(c->ap->cx->diags, E_TARGET, c->stmt->loc, "`%s` needs an accelerator", needs);
+    diag_help(g, "name it at the head of the file: `target vta;`");
+    c->failed = true;
+    return;
+  }
+  if (c->stage->mark != MARK_NONE && c->stage->mark != m) {
+    Diag *g = diag_report(c->ap->cx->diags, E_ANNOTATION, c->stmt->loc, "`%s` is already lowered another way",
+                          c->stage->name);
+    diag_also(g, c->stage->mark_loc, "asked for here");
+    c->failed = true;
+    return;
+  }
+  c->stage->mark = m;
+  c->stage->mark_axis = a;
+  c->stage->mark_loc = c->stmt->loc;
+  c->stage->intrin = op;
+}
+
+static void apply_dma_copy(Call *c) {
+  mark(c, MARK_COPY, "vta.dma_copy", call_arg(c, 0) ? call_axis(c, 0, c->stage) : NULL, "dma_copy");
+}
+static void apply_alu(Call *c) {
+  mark(c, MARK_ALU, "vta.alu", call_arg(c, 0) ? call_axis(c, 0, c->stage) : NULL, "alu");
+}
+
+static void apply_tensorize(Call *c) {
+  Axis *a = call_axis(c, 0, c->stage);
+  const SchedArg *i = call_arg(c, 1);
+  if (c->failed) return;
+  const char *name = i && i->value->kind == AST_NAME ? i->value->name : "";
+  if (strcmp(name, "vta.gemm") != 0) {
+    Diag *g = diag_report(c->ap->cx->diags, E_INTRINSIC, i ? i->loc : c->stmt->loc, "there is no intrinsic `%s`", name);
+    diag_note(g, "the intrinsics are: vta.gemm");
+    c->failed = true;
+    return;
+  }
+  mark(c, MARK_TENSORIZE, "vta.tensorize", a, "tensorize");
+}
+
+// pragma(axis, name): TVM's spelling of the annotations.
+static void apply_pragma(Call *c) {
+  Axis *a = call_axis(c, 0, c->stage);
+  const SchedArg *n = call_arg(c, 1);
+  if (c->failed) return;
+  const char *name = n && (n->value->kind == AST_NAME || n->value->kind == AST_STRING) ? n->value->name : "";
+  if (strcmp(name, "dma_copy") == 0) mark(c, MARK_COPY, "vta.dma_copy", a, "dma_copy");
+  else if (strcmp(name, "alu") == 0) mark(c, MARK_ALU, "vta.alu", a, "alu");
+  else if (strcmp(name, "unroll") == 0) annotate(c, a, FOR_UNROLLED);
+  else if (strcmp(name, "vectorize") == 0) annotate(c, a, FOR_VECTORIZED);
+  else if (strcmp(name, "parallel") == 0) annotate(c, a, FOR_PARALLEL);
+  else {
+    Diag *g = diag_report(c->ap->cx->diags, E_ARGUMENT, n ? n->loc : c->stmt->loc, "there is no pragma `%s`", name);
+    diag_note(g, "the pragmas are: dma_copy, alu, unroll, vectorize, parallel");
+    c->failed = true;
+  }
+}
+
+static void apply_legalize(Call *c) {
+  if (is_computed(c)) stage_legalize_epilogue(c->ap, c->stage, c->stmt->loc, true);
+}
+
+const Primitive primitive_table[] = {
+    {"split", 2, 2, "factor nparts", 2, "outer, inner = stage.split(axis, factor = n | nparts = n)", apply_split},
+    {"tile", 4, 4, "x_factor y_factor", 4, "xo, yo, xi, yi = stage.tile(x, y, n, m)", apply_tile},
+    {"fuse", 2, 2, "", 1, "fused = stage.fuse(outer, inner)", apply_fuse},
+    {"reorder", 1, -1, "", 0, "stage.reorder(axis, ...)", apply_reorder},
+    {"compute_at", 2, 2, "", 0, "stage.compute_at(consumer, axis)", apply_compute_at},
+    {"compute_root", 0, 0, "", 0, "stage.compute_root()", apply_compute_root},
+    {"compute_inline", 0, 0, "", 0, "stage.compute_inline()", apply_compute_inline},
+    {"cache_read", 1, -1, "", 1, "copy = stage.cache_read(scope, reader, ...)", apply_cache_read},
+    {"cache_write", 1, 1, "", 1, "copy = stage.cache_write(scope)", apply_cache_write},
+    {"set_scope", 1, 1, "", 0, "stage.set_scope(scope)", apply_set_scope},
+    {"tensorize", 2, 2, "", 0, "stage.tensorize(axis, vta.gemm)", apply_tensorize},
+    {"bind", 2, 2, "", 0, "stage.bind(axis, cthread)", apply_bind},
+    {"unroll", 1, 1, "", 0, "stage.unroll(axis)", apply_unroll},
+    {"vectorize", 1, 1, "", 0, "stage.vectorize(axis)", apply_vectorize},
+    {"parallel", 1, 1, "", 0, "stage.parallel(axis)", apply_parallel},
+    {"pragma", 2, 2, "", 0, "stage.pragma(axis, name)", apply_pragma},
+    {"dma_copy", 0, 1, "", 0, "stage.dma_copy(axis)", apply_dma_copy},
+    {"alu", 0, 1, "", 0, "stage.alu(axis)", apply_alu},
+    {"legalize_epilogue", 0, 0, "", 0, "stage.legalize_epilogue()", apply_legalize},
+};
+const int primitive_count = (int)(sizeof primitive_table / sizeof primitive_table[0]);

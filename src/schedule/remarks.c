@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: Apache-2.0
+// Tells of every stage where it runs and why: the answer to "why is my convolution on the CPU?".
+#include "schedule/schedule.h"
+
+// The first floating-point tensor or value that e uses; NULL if none.
+static const TeExpr *float_use(const TeExpr *e) {
+  if (dtype_is_float(e->type) && e->kind != TE_CAST) return e;
+  const TeExpr *r = NULL;
+  switch (e->kind) {
+  case TE_CONST:
+  case TE_AXIS: return NULL;
+  case TE_UNARY:
+  case TE_CAST: return float_use(e->a);
+  case TE_BINARY: return (r = float_use(e->a)) ? r : float_use(e->b);
+  case TE_SELECT: return (r = float_use(e->a)) ? r : (r = float_use(e->b)) ? r : float_use(e->c);
+  case TE_ACCESS:
+  case TE_MATH:
+    for (int i = 0; i < e->nargs && !r; i++) r = float_use(e->args[i]);
+    return r;
+  }
+  return NULL;
+}
+
+// The tensor of a type that the accelerator does not have among those that s reads; NULL if none.
+static const TeTensor *float_input(const Stage *s) {
+  for (size_t i = 0; i < s->producers.len; i++)
+    if (dtype_is_float(s->producers.data[i]->tensor->type)) return s->producers.data[i]->tensor;
+  return NULL;
+}
+
+// Why a stage stays on the CPU, in a few words.
+static const char *cpu_reason(Ctx *cx, const Schedule *sch, const Stage *s) {
+  const TeTensor *in = float_input(s);
+  if (in) return arena_printf(cx->arena, "%s input `%s`", dtype_name(in->type), in->name);
+  if (dtype_is_float(s->tensor->type)) return arena_printf(cx->arena, "%s result", dtype_name(s->tensor->type));
+  const TeExpr *f = float_use(s->body);
+  if (f) return arena_printf(cx->arena, "%s arithmetic", dtype_name(f->type));
+  if (!sch->target) return "the file names no target";
+  if (!sch->source) return "the kernel has no schedule";
+  return "its schedule has no `tensorize`, `alu` or `dma_copy`";
+}
+
+void schedule_remarks(Ctx *cx, const Schedule *sch) {
+  for (size_t i = 0; i < sch->stages.len; i++) {
+    const Stage *s = sch->stages.data[i];
+    if (!s->body) continue;
+    Loc at = s->tensor->name_loc;
+    if (s->attach == ATTACH_INLINE) {
+      Diag *g = diag_report(cx->diags, R_PLACEMENT, at, "`%s` is inlined into its readers", s->name);
+      diag_also(g, s->attach_loc, "asked for here");
+      continue;
+    }
+    if (!s->live) {
+      diag_report(cx->diags, R_PLACEMENT, at, "`%s` is not computed: no output needs it", s->name);
+      continue;
+    }
+    Diag *g;
+    switch (s->mark) {
+    case MARK_NONE:
+      diag_report(cx->diags, R_PLACEMENT, at, "`%s` runs on the CPU: %s", s->name, cpu_reason(cx, sch, s));
+      break;
+    case MARK_COPY:
+      g = diag_report(cx->diags, R_PLACEMENT, at, "`%s` runs on VTA: copied by DMA %s %s", s->name,
+                      s->scope == &scope_host ? "to" : "into", s->scope == &scope_host ? "host memory" : s->scope->name);
+      diag_also(g, s->mark_loc, "asked for here");
+      break;
+    case MARK_ALU:
+      g = diag_report(cx->diags, R_PLACEMENT, at, "`%s` runs on VTA: on the ALU, in %s", s->name, s->scope->name);
+      diag_also(g, s->mark_loc, "asked for here");
+      break;
+    case MARK_TENSORIZE:
+      g = diag_report(cx->diags, R_PLACEMENT, at, "`%s` runs on VTA: tensorized to vta.gemm", s->name);
+      diag_also(g, s->mark_loc, "asked for here");
+      break;
+    }
+  }
+}

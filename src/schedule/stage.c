@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: Apache-2.0
+// Stages and their axes: making them, and rewriting the expressions they compute.
+#include "schedule/internal.h"
+
+// Appends an axis; it is a leaf, in the last place.
+Axis *stage_add_axis(Ctx *cx, Stage *s, Name name, bool reduce, int64_t extent, Loc loc) {
+  Axis *a = NEW(cx->arena, Axis);
+  a->name = name;
+  a->reduce = reduce;
+  a->extent = extent;
+  a->loc = loc;
+  a->index = (int)s->axes.len;
+  VEC_PUSH(cx->arena, s->axes, a);
+  VEC_PUSH(cx->arena, s->leaf, a);
+  return a;
+}
+
+// A stage for a tensor: loops in the order of the axes, then of the reduction axes; at root, in host memory.
+Stage *stage_new(Ctx *cx, const TeTensor *t) {
+  Stage *s = NEW(cx->arena, Stage);
+  s->name = t->name;
+  s->tensor = t;
+  s->body = t->body;
+  s->reduce = t->reduce;
+  s->scope = &scope_host;
+  s->nroot = t->naxes;
+  s->root = NEW_ARRAY(cx->arena, Axis *, t->naxes);
+  for (int i = 0; i < t->naxes; i++) {
+    s->root[i] = stage_add_axis(cx, s, t->axes[i]->name, false, t->axes[i]->extent, t->axes[i]->loc);
+    s->root[i]->root = t->axes[i];
+  }
+  s->nrroot = t->nraxes;
+  s->rroot = NEW_ARRAY(cx->arena, Axis *, t->nraxes + 1);
+  for (int i = 0; i < t->nraxes; i++) {
+    s->rroot[i] = stage_add_axis(cx, s, t->raxes[i]->name, true, t->raxes[i]->extent, t->raxes[i]->loc);
+    s->rroot[i]->root = t->raxes[i];
+  }
+  return s;
+}
+
+// Puts a stage at place `at` of the evaluation order.
+void stage_insert(Ctx *cx, Schedule *s, Stage *st, int at) {
+  VEC_PUSH(cx->arena, s->stages, st);
+  for (int i = (int)s->stages.len - 1; i > at; i--) s->stages.data[i] = s->stages.data[i - 1];
+  s->stages.data[at] = st;
+  for (int i = at; i < (int)s->stages.len; i++) s->stages.data[i]->index = i;
+}
+
+// A tensor of the same shape and type with axes of its own.
+TeTensor *tensor_like(Ctx *cx, const TeTensor *t, Name name, Loc loc) {
+  TeTensor *n = NEW(cx->arena, TeTensor);
+  n->name = name;
+  n->role = TE_COMPUTE;
+  n->type = t->type;
+  n->loc = n->name_loc = loc;
+  n->index = -1;
+  n->naxes = t->naxes;
+  n->axes = NEW_ARRAY(cx->arena, const TeAxis *, t->naxes);
+  for (int i = 0; i < t->naxes; i++) n->axes[i] = arena_copy(cx->arena, t->axes[i], sizeof(TeAxis));
+  return n;
+}
+
+const TeExpr **axis_exprs(Ctx *cx, const TeTensor *t) {
+  const TeExpr **e = NEW_ARRAY(cx->arena, const TeExpr *, t->naxes);
+  for (int i = 0; i < t->naxes; i++) e[i] = te_axis(cx->arena, t->axes[i], t->axes[i]->loc);
+  return e;
+}
+
+typedef struct AxisMap {
+  int n;
+  const TeAxis *const *from;
+  const TeExpr *const *to;
+} AxisMap;
+
+static const TeExpr *replace_axis(void *self, const TeExpr *e) {
+  const AxisMap *m = self;
+  if (e->kind != TE_AXIS) return e;
+  for (int i = 0; i < m->n; i++)
+    if (e->axis == m->from[i]) return m->to[i];
+  return e;
+}
+
+const TeExpr *expr_replace_axes(Ctx *cx, const TeExpr *e, int n, const TeAxis *const *from, const TeExpr *const *to) {
+  AxisMap m = {n, from, to};
+  return te_map(cx->arena, e, replace_axis, &m);
+}
+
+typedef struct TensorMap {
+  Arena *arena;
+  const TeTensor *from, *to;
+} TensorMap;
+
+static const TeExpr *replace_tensor(void *self, const TeExpr *e) {
+  const TensorMap *m = self;
+  if (e->kind != TE_ACCESS || e->tensor != m->from) return e;
+  return te_access(m->arena, m->to, e->args, e->loc);
+}
+
+// The same expression reading `to` wherever it read `from` (of the same shape and type).
+const TeExpr *expr_replace_tensor(Ctx *cx, const TeExpr *e, const TeTensor *from, const TeTensor *to) {
+  TensorMap m = {cx->arena, from, to};
+  return te_map(cx->arena, e, replace_tensor, &m);
+}
+
+// Whether e has an access to t.
+bool expr_reads(const TeExpr *e, const TeTensor *t) {
+  switch (e->kind) {
+  case TE_CONST:
+  case TE_AXIS: return false;
+  case TE_UNARY:
+  case TE_CAST: return expr_reads(e->a, t);
+  case TE_BINARY: return expr_reads(e->a, t) || expr_reads(e->b, t);
+  case TE_SELECT: return expr_reads(e->a, t) || expr_reads(e->b, t) || expr_reads(e->c, t);
+  case TE_ACCESS:
+    if (e->tensor == t) return true;
+    // fall through
+  case TE_MATH:
+    for (int i = 0; i < e->nargs; i++)
+      if (expr_reads(e->args[i], t)) return true;
+    return false;
+  }
+  return false;
+}
+
+Stage *schedule_stage_of(const Schedule *s, const TeTensor *t) {
+  for (size_t i = 0; i < s->stages.len; i++)
+    if (s->stages.data[i]->tensor == t) return s->stages.data[i];
+  return NULL;
+}
+
+int stage_leaf_index(const Stage *s, const Axis *a) {
+  for (size_t i = 0; i < s->leaf.len; i++)
+    if (s->leaf.data[i] == a) return (int)i;
+  return -1;
+}

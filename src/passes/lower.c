@@ -97,14 +97,14 @@ static BinOp reduce_op(TeReduce r) {
   return OP_ADD;
 }
 
-// Sets the values of the root axes for the loops as they stand.
-static void set_root_values(Lower *l, Instance *in) {
+// Sets the values of the root axes for the loops as they stand; a reduction's start has no reduction loops.
+static void set_root_values(Lower *l, Instance *in, Mode mode) {
   const Stage *s = in->stage;
   for (int i = 0; i < s->nroot; i++) {
     const Expr *v = axis_value(l, in, s->root[i]);
     in->root_value[i] = in->min[i] ? expr_binary(l->cx, OP_ADD, in->min[i], v) : v;
   }
-  for (int i = 0; i < s->nrroot; i++) in->rroot_value[i] = axis_value(l, in, s->rroot[i]);
+  for (int i = 0; mode == UPDATE && i < s->nrroot; i++) in->rroot_value[i] = axis_value(l, in, s->rroot[i]);
 }
 
 // The condition that all splits which could not be cut into constant parts are within bounds; NULL: always.
@@ -126,7 +126,7 @@ static const Stmt *lower_store(Lower *l, Instance *in, Mode mode) {
   Ctx *cx = l->cx;
   const Stage *s = in->stage;
   const Buffer *b = l->place[s->index].buffer;
-  set_root_values(l, in);
+  set_root_values(l, in, mode);
   const Expr **idx = NEW_ARRAY(cx->arena, const Expr *, s->nroot);
   for (int i = 0; i < s->nroot; i++) idx[i] = expr_simplify(cx, &l->ranges, axis_value(l, in, s->root[i]));
   const Expr *value;

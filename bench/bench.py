@@ -1,0 +1,87 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""bench.py BUILD_DIR: how long whole processes take (medians), how cost grows, how fast the simulator is."""
+import os
+import re
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+
+build = sys.argv[1]
+tetc = os.path.join(build, 'tetc')
+conv = 'samples/conv2d_relu.te'
+
+
+def once(args):
+    start = time.perf_counter()
+    p = subprocess.run(args, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    return time.perf_counter() - start, p
+
+
+def process(name, args, limit=None, runs=15):
+    """Median and least wall time of a whole process, in ms."""
+    times = []
+    for _ in range(runs):
+        seconds, p = once(args)
+        if p.returncode:
+            print('%-46s FAILED: %s' % (name, p.stderr.decode('utf-8', 'replace').strip()[:200]))
+            return None
+        times.append(seconds * 1e3)
+    median = statistics.median(times)
+    print('%-46s %8.1f ms median %8.1f ms least%s' % (name, median, min(times), '   (at most %d)' % limit if limit else ''))
+    return median
+
+
+def chain(stages):
+    """A kernel of so many pointwise stages."""
+    text = 'kernel chain {\n  input x[i: 64] : int32;\n'
+    last = 'x'
+    for n in range(stages):
+        text += '  compute s%d = %s + %d;\n' % (n, last, n)
+        last = 's%d' % n
+    return text + '  output y = %s * 2;\n}\n' % last
+
+
+def compiler(d):
+    process('/bin/true', ['/bin/true'])
+    process('tetc compile conv2d_relu.te -o k.o', [tetc, 'compile', conv, '-o', d + '/k.o'], 40)
+    process('tetc check conv2d_relu.te', [tetc, 'check', conv])
+    p = subprocess.run([tetc, 'check', conv, '--time-passes'], capture_output=True, text=True)
+    total = re.search(r'total\s+([0-9.]+)', p.stderr)
+    print('%-46s %8s ms   (at most 5)' % ('lowering conv2d_relu.te without LLVM', total[1] if total else '?'))
+
+
+def growth(d):
+    for stages in (10, 100, 1000):
+        path = '%s/chain%d.te' % (d, stages)
+        with open(path, 'w') as f:
+            f.write(chain(stages))
+        process('tetc check, %d pointwise stages' % stages, [tetc, 'check', path], runs=7)
+        process('tetc compile -O0, %d pointwise stages' % stages, [tetc, 'compile', '-O0', path, '-o', d + '/k.o'], runs=5)
+    for size in (8, 16, 32):
+        # Cost must follow the number of instructions: the listing plays every one.
+        args = [tetc, 'compile', 'samples/gemm.te', '--emit=vta', '-D', 'M=%d' % size, '-D', 'N=%d' % size, '-D', 'K=%d' % size,
+                '-K', 'mt=1', '-K', 'nt=1', '-o', d + '/k.vta']
+        process('tetc compile --emit=vta, gemm %dx%dx%d tiles' % (size, size, size), args, runs=5)
+
+
+def simulator():
+    for name in ('bench_fsim', 'fsim_bench'):
+        for here, _, files in os.walk(build):
+            if name in files:
+                subprocess.run([os.path.join(here, name)])
+                return
+    print('the simulator benchmark is not built')
+
+
+def main():
+    with tempfile.TemporaryDirectory() as d:
+        compiler(d)
+        growth(d)
+    sys.stdout.flush()
+    simulator()
+
+
+main()

@@ -1,0 +1,30 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+# samples.sh TETC SAMPLES: the samples run exactly as written, and with other sizes, tiles and configurations.
+set -u
+tetc=$1
+samples=$2
+. "$(dirname "$0")/tap.sh"
+cd "$tmp" || exit 1
+
+agree() {
+  name=$1
+  shift
+  run "$tetc" run "$@" --check --verify-each
+  expect "$name" 0 out "elements agree"
+}
+for k in vector_add gemm conv2d_relu conv_block_nchw; do agree "$k" "$samples/$k.te"; done
+agree "gemm, tiles that do not divide" "$samples/gemm.te" -D M=12 -D N=8 -D K=4 -K kt=2
+agree "conv2d_relu, stride 2" "$samples/conv2d_relu.te" -D STRIDE=2 -K th=7 -K tw=14
+agree "vector_add, one row" "$samples/vector_add.te" -D M=1
+agree "vector_add, more rows than acc holds at once" "$samples/vector_add.te" -D M=300
+agree "conv2d_relu, small" "$samples/conv2d_relu.te" -D H=14 -D W=14 -D CI=32 -D CO=16 -K th=7 -K tw=14
+run "$tetc" compile "$samples/conv2d_relu_unmatched.te"
+expect "conv2d_relu_unmatched is refused" 1 err "error[E0301]" err "conv2d_relu_unmatched.te:19:" err "relu.dma_copy(y1)" err "help: "
+cat >wide.json <<'END'
+{"TARGET": "sim", "HW_VER": "0.0.2", "LOG_INP_WIDTH": 3, "LOG_WGT_WIDTH": 3, "LOG_ACC_WIDTH": 5, "LOG_BATCH": 1,
+ "LOG_BLOCK": 5, "LOG_UOP_BUFF_SIZE": 15, "LOG_INP_BUFF_SIZE": 16, "LOG_WGT_BUFF_SIZE": 19, "LOG_ACC_BUFF_SIZE": 18}
+END
+agree "gemm, batch 2 and block 32" "$samples/gemm.te" --vta-config wide.json -D M=8 -D N=8 -D K=8
+agree "conv2d_relu, batch 2 and block 32" "$samples/conv2d_relu.te" --vta-config wide.json -D H=14 -D W=14 -K th=7 -K tw=14
+finish

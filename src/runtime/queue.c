@@ -101,14 +101,17 @@ bool queue_pop(TetcRuntime *rt, int from, int to) {
   return true;
 }
 
+// Makes compute wait for everything a unit was given in this launch.
+static bool drain(TetcRuntime *rt, int unit) {
+  return !rt->queue.last[unit] || (queue_push(rt, unit, UNIT_COMPUTE) && queue_pop(rt, unit, UNIT_COMPUTE));
+}
+
 // Ends a stream as upstream does: load and store have drained before FINISH, which itself carries no pops.
 static bool finish(TetcRuntime *rt) {
   if (!commit_pops(rt, UNIT_LOAD) || !commit_pops(rt, UNIT_COMPUTE) || !commit_pops(rt, UNIT_STORE)) return false;
-  bool ok = queue_push(rt, UNIT_STORE, UNIT_COMPUTE) && queue_push(rt, UNIT_LOAD, UNIT_COMPUTE) &&
-            queue_pop(rt, UNIT_STORE, UNIT_COMPUTE) && queue_pop(rt, UNIT_LOAD, UNIT_COMPUTE) &&
-            commit_pops(rt, UNIT_COMPUTE);
+  if (!drain(rt, UNIT_STORE) || !drain(rt, UNIT_LOAD) || !commit_pops(rt, UNIT_COMPUTE)) return false;
   VtaInsn end = {.opcode = OPC_FINISH};
-  return ok && queue_emit(rt, &end);
+  return queue_emit(rt, &end);
 }
 
 // Cutting a stream: tokens on their way are taken in by their readers before the cut, and given again after it. A

@@ -133,6 +133,7 @@ bool session_lower(Session *s, const TeKernel *k, Unit *unit) {
   if (unit->stopped) return true;
   dump_clock(&u, "te", -1);
   unit->schedule = make_schedule(&u);
+  diags_show_remarks(d->cx.diags, d->opt.remarks);
   if (unit->schedule && d->opt.remarks) schedule_remarks(&d->cx, unit->schedule);
   unit->stopped = unit->schedule && stops_at(d, "schedule");
   if (unit->stopped) return true;

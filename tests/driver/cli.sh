@@ -138,7 +138,9 @@ expect "unknown schedule" 1 err other
 echo '{"LOG_BATCH": "x"}' >bad.json
 run "$tetc" check k.te --vta-config bad.json
 expect "bad configuration" 1 err bad.json
-run "$tetc" check "$samples/conv2d_relu.te" --memory-limit=1
+awk 'BEGIN { print "kernel k { input s0[i: 8] : int32;"; for (i = 1; i < 3000; i++) printf "compute s%d = s%d + 1;\n", i, i - 1
+  print "output o = s2999; }" }' >long.te
+run "$tetc" check long.te --memory-limit=1
 expect "memory limit" 1 err E0404
 
 # ---- products: 0

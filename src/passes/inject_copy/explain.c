@@ -18,34 +18,29 @@ static const char *memory_text(const Buffer *b) {
   return b->scope == &scope_host ? "host memory" : b->scope->name;
 }
 
-typedef struct Elide {
-  bool brackets; // res[...] rather than res
-} Elide;
+// How an expression is shown: loads as they are, as res[...], or as res.
+typedef enum Show { SHOW_INDICES, SHOW_BRACKETS, SHOW_NAMES } Show;
 
-// Loads become plain names: messages show what is computed, not where.
-static const Expr *elide_load(TirMap *m, const Expr *e) {
-  if (e->kind != EXPR_LOAD) return e;
-  const Elide *how = m->self;
+// Constants lose the type that TIR text gives them, loads perhaps their indices. What comes out is for printing alone.
+static const Expr *show_expr(TirMap *m, const Expr *e) {
+  const Show *how = m->self;
+  if (e->kind == EXPR_INT && dtype_is_int(e->type)) return expr_index(m->cx, e->value.i);
+  if (e->kind != EXPR_LOAD || *how == SHOW_INDICES) return e;
   const char *name = stage_name(e->buffer);
-  if (how->brackets) name = arena_printf(m->cx->arena, "%s[...]", name);
+  if (*how == SHOW_BRACKETS) name = arena_printf(m->cx->arena, "%s[...]", name);
   Expr *plain = arena_copy(m->cx->arena, expr_var(m->cx, tir_var(m->cx, name, e->loc)), sizeof *plain);
   plain->type = e->type;
   return plain;
 }
 
-static const char *value_text(CopyCx *c, const Expr *e, bool brackets) {
-  Elide how = {brackets};
-  TirMap m = {.cx = c->cx, .expr = elide_load, .self = &how};
+static const char *show(CopyCx *c, const Expr *e, Show how) {
+  TirMap m = {.cx = c->cx, .expr = show_expr, .self = &how};
   Text t = {.arena = c->cx->arena};
   tir_print_expr(expr_map(&m, e), &t);
   return t.data ? t.data : "";
 }
 
-static const char *expr_text(CopyCx *c, const Expr *e) {
-  Text t = {.arena = c->cx->arena};
-  tir_print_expr(e, &t);
-  return t.data ? t.data : "";
-}
+static const char *expr_text(CopyCx *c, const Expr *e) { return show(c, e, SHOW_INDICES); }
 
 // Names the operator that e is.
 static const char *operator_text(const Expr *e) {
@@ -78,7 +73,7 @@ static const char *nest_text(CopyCx *c, const CopyStore *s, bool indices) {
   text_add(&t, "\n      %s[", stage_name(s->store->buffer));
   if (!indices) text_add(&t, "...");
   for (int i = 0; indices && i < s->store->nargs; i++) text_add(&t, "%s%s", i ? ", " : "", expr_text(c, s->store->args[i]));
-  text_add(&t, "] = %s", indices ? expr_text(c, s->value) : value_text(c, s->value, true));
+  text_add(&t, "] = %s", show(c, s->value, indices ? SHOW_INDICES : SHOW_BRACKETS));
   return t.data;
 }
 
@@ -136,7 +131,7 @@ static void help_alu_stage(CopyCx *c, Diag *g, const CopyStore *s, const Expr *o
   diag_help(g, "give the %s a stage of its own on the VTA ALU, and copy that:\n"
                "    compute %s = %s;      %s %s = %s;\n"
                "    %s.set_scope(vta.acc);%s  %s.alu();",
-            clamps ? "activation" : "arithmetic", name, value_text(c, op, false), kind, stage,
+            clamps ? "activation" : "arithmetic", name, show(c, op, SHOW_NAMES), kind, stage,
             casts_around(c, s->value, name), name, at, name);
   diag_help(g, "or let tetc do it: `%s.legalize_epilogue();`, or `tetc compile --legalize`", stage);
 }
@@ -151,7 +146,7 @@ void explain_computes(CopyCx *c, const CopyStore *s, const Expr *op) {
   else
     diag_help(g, "compute it on the CPU, in a stage without a scope, and copy that one in:\n"
                  "    compute %s_host = %s;      %s.dma_copy() stays on a stage that only reads %s_host",
-              stage_name(to), value_text(c, op, false), stage_name(to), stage_name(to));
+              stage_name(to), show(c, op, SHOW_NAMES), stage_name(to), stage_name(to));
 }
 
 void explain_foreign(CopyCx *c, const Stmt *s) {
@@ -293,22 +288,27 @@ void explain_scopes(CopyCx *c, const CopyStore *s, const Expr *load) {
 
 void explain_types(CopyCx *c, const CopyStore *s, const Expr *load) {
   const Buffer *from = load->buffer, *to = s->store->buffer;
-  const char *stage = stage_name(to);
+  const char *stage = stage_name(to), *type = type_text(to->type);
   const char *here = arena_printf(c->cx->arena, "`%s` is %s", stage_name(from), type_text(from->type));
-  Diag *g = report(c, s, E_COPY_TYPE, load->loc, here, "`%s` is %s from %s to %s, a conversion that no transfer makes", stage,
-                   way(to), type_text(from->type), type_text(to->type));
-  if (to->scope == &scope_host) {
-    diag_note(g, "a store writes the low 8 bits of each 32-bit accumulator");
-    if (dtype_bits(to->type) != 8)
-      diag_help(g, "scale and clip on the ALU and copy out as int8; a CPU stage can widen it: `compute %s8 = int8(...)`, `%s = %s(%s8)`",
-                stage, stage, type_text(to->type), stage);
-    else
-      diag_help(g, "copy out by a plain truncation, `int8(...)` of the int32 accumulator, and convert on the CPU");
+  if (to->scope != &scope_host) {
+    Diag *g = report(c, s, E_COPY_TYPE, load->loc, here, "`%s` is copied in from %s to %s, a conversion that no transfer makes",
+                     stage, type_text(from->type), type);
+    diag_note(g, "a load moves int8 into vta.inp and vta.wgt, and int32, or int8 with its sign extended, into vta.acc");
+    diag_help(g, "convert on the CPU, in a stage without a scope of type %s, and copy that stage in",
+              type_text(to->scope == &c->vta->acc ? DT_I32 : DT_I8));
     return;
   }
-  diag_note(g, "a load moves int8 into vta.inp and vta.wgt, and int32, or int8 with its sign extended, into vta.acc");
-  diag_help(g, "convert on the CPU, in a stage without a scope of type %s, and copy that stage in",
-            type_text(to->scope == &c->vta->acc ? DT_I32 : DT_I8));
+  if (dtype_bits(to->type) == 8 && dtype_is_int(to->type)) {
+    Diag *g = report(c, s, E_COPY_TYPE, load->loc, here, "`%s` is copied out by a conversion that no transfer makes", stage);
+    diag_note(g, "a store writes the low 8 bits of each 32-bit accumulator, as the cast `%s(...)` of an int32 does", type);
+    diag_help(g, "clip on the ALU first, and copy out by the plain cast `%s(...)`", type);
+    return;
+  }
+  Diag *g = report(c, s, E_COPY_TYPE, load->loc, here, "`%s` is copied out as %s, but a transfer stores int8", stage, type);
+  diag_note(g, "a store writes the low 8 bits of each 32-bit accumulator");
+  diag_help(g, "scale and clip on the ALU, copy out as int8, and let a CPU stage widen that:\n"
+               "    compute %s8 = int8(%s);      %s %s = %s(%s8);\n    %s8.dma_copy();",
+            stage, stage_name(from), to->role == BUF_OUTPUT ? "output" : "compute", stage, type, stage, stage);
 }
 
 // ---- E0405 ----------------------------------------------------------------------------------------------------------------

@@ -134,6 +134,27 @@ static bool find_load(void *self, const Expr *e) {
   return false;
 }
 
+// The first condition on the way to a leaf that reads data; NULL if there is none.
+static const Expr *data_condition(const Leaf *l) {
+  for (size_t k = 0; k < l->path.len; k++) {
+    const Expr *inner = NULL;
+    expr_visit(l->path.data[k].expr, find_load, &inner);
+    if (inner) return l->path.data[k].expr;
+  }
+  return NULL;
+}
+
+// Reports the conditions that read data: to choose by data is to compute.
+static bool refuse_data_conditions(CopyCx *c, const CopyStore *s, const LeafVec *leaves) {
+  bool any = false;
+  for (size_t i = 0; i < leaves->len; i++) {
+    const Expr *cond = data_condition(&leaves->data[i]);
+    if (cond) explain_computes(c, s, cond);
+    any |= cond != NULL;
+  }
+  return any;
+}
+
 // The load of the leaves, where they are one load and zeros. Otherwise says what else there is, and returns the load
 // that comes nearest (NULL if there is none), so that its own faults are told too.
 static const Leaf *leaves_load(CopyCx *c, const CopyStore *s, const LeafVec *leaves, bool *fine) {
@@ -197,6 +218,7 @@ bool copy_recognise(CopyCx *c, const CopyStore *s, CopyValue *out) {
   bool fine = true;
   const Buffer *to = s->store->buffer;
   value_leaves(c, s->value, (Leaf){0}, &leaves);
+  if (refuse_data_conditions(c, s, &leaves)) return false;
   const Leaf *load = leaves_load(c, s, &leaves, &fine);
   *out = (CopyValue){.kind = COPY_ZERO, .chip = to};
   if (!load) {
@@ -237,6 +259,7 @@ static bool value_parts(CopyCx *c, const CopyStore *s, const Expr **select) {
   value_leaves(c, s->value, (Leaf){0}, &leaves);
   for (size_t i = 0; i < leaves.len; i++) {
     const Expr *e = leaves.data[i].expr;
+    if (data_condition(&leaves.data[i])) return false; // no copy at all
     if (e->kind != EXPR_LOAD) continue;
     two |= first && !expr_equal(first, e);
     first = first ? first : e;

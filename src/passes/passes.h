@@ -11,6 +11,7 @@
 // What a pass may record besides its result (for --stats); all counts of TIR statements, not of executions.
 typedef struct PassStats {
   int64_t copies, transfers, tokens, syncs, kernels, uops, movs_removed, movs_kept;
+  int64_t fallbacks; // how often `sync` had to place tokens in a simpler way
   int64_t sram_tiles[3], sram_depth[3]; // high-water marks by Scope.id order inp, wgt, acc
 } PassStats;
 

@@ -42,8 +42,11 @@ Func *pass_sync(PassCtx *pc, const Func *f) {
   if (!pc->vta) return func_with_body(pc->cx, f, f->body);
   const Stmt *synced = sync_dram(pc, f->body), *body;
   body = sync_tokens(pc, synced, true);
-  if (!sync_is_ordered(pc, body, NULL)) body = sync_tokens(pc, synced, false);
-  if (!sync_is_ordered(pc, body, NULL)) body = serial_tokens(pc, synced);
+  if (!sync_is_ordered(pc, body, NULL)) {
+    pc->stats.fallbacks++;
+    body = sync_tokens(pc, synced, false);
+    if (!sync_is_ordered(pc, body, NULL)) body = serial_tokens(pc, synced);
+  }
   pc->stats.tokens = 0;
   stmt_visit(body, count_pushes, NULL, &pc->stats.tokens);
   return func_with_body(pc->cx, f, body);

@@ -353,6 +353,7 @@ static const Stmt *lower_nest(Tensorize *t, const Stmt *region, const Stmt *s) {
   cut_loops(&g);
   for (int k = 0; k < g.n->nloops; k++) match_loop(&g, &g.n->loops[k]);
   if (!g.failed) match_extents(&g);
+  if (g.failed) return NULL;
   match_base(&g, &g.a, g.n->store->buffer, g.n->store->loc);
   if (!reset) match_base(&g, &g.i, g.inp->buffer, g.inp->loc);
   if (!reset) match_base(&g, &g.w, g.wgt->buffer, g.wgt->loc);

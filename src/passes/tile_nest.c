@@ -220,7 +220,17 @@ const Stmt *nest_wrap(const NestPlace *p, const Nest *n, uint64_t which, const S
 
 const char *buffer_stage(const Buffer *b) { return b->stage ? b->stage : b->name ? b->name : "?"; }
 
+// The source text of a place on one line; NULL if there is none that a message could quote.
+static const char *source_text(Ctx *cx, Loc l) {
+  if (!loc_known(l) || l.line != l.end_line || l.line < 1 || l.line > l.src->nlines || l.end_col <= l.col) return NULL;
+  size_t from = l.src->line_start[l.line - 1] + l.col - 1, len = l.end_col - l.col;
+  if (len > 100 || from + len > l.src->len) return NULL;
+  return arena_printf(cx->arena, "%.*s", (int)len, l.src->text + from);
+}
+
 const char *expr_text(Ctx *cx, const Expr *e) {
+  const char *source = source_text(cx, e->loc);
+  if (source) return source;
   Text t = {.arena = cx->arena};
   tir_print_expr(e, &t);
   return t.data ? t.data : "";

@@ -56,7 +56,7 @@ bool nest_bounds(const NestPlace *p, const Nest *n, const Affine *a, int64_t *lo
 const char *buffer_stage(const Buffer *b);
 // Adds what every refusal of a region has: who asked, and the nest.
 void nest_explain(const NestPlace *p, Diag *g, const char *asked);
-// `x` as text, in the compilation's arena.
+// `e` as the user wrote it, where that is known and short; else as TIR.
 const char *expr_text(Ctx *cx, const Expr *e);
 
 #endif

@@ -163,10 +163,20 @@ static const Stmt *lower_region(Inject *in, const Stmt *region, const Stmt *s) {
   return stmt_placed(cx, stmt_for(cx, s->var, s->min, s->extent, s->for_kind, body), s->loc, s->why);
 }
 
+// A region, lowered; as it was when something in it is refused, so that nothing else is said about it.
+static const Stmt *walk_region(Inject *in, const Stmt *region) {
+  bool failed_before = in->failed;
+  in->failed = false;
+  const Stmt *out = lower_region(in, region, region->body);
+  if (in->failed) return region;
+  in->failed = failed_before;
+  return out;
+}
+
 static const Stmt *walk(void *self, const Stmt *s) {
   Inject *in = self;
   int64_t lo, hi, extent;
-  if (s->kind == STMT_INTRIN && is_vta(s->intrin, VTA_ALU)) return lower_region(in, s, s->body);
+  if (s->kind == STMT_INTRIN && is_vta(s->intrin, VTA_ALU)) return walk_region(in, s);
   bool loop = s->kind == STMT_FOR && expr_is_int(s->extent, &extent) && expr_bounds(&in->ranges, s->min, &lo, &hi);
   if (loop) ranges_push(in->pc->cx, &in->ranges, s->var, lo, hi + extent - 1);
   s = stmt_rebuild(in->pc->cx, s, walk, NULL, in);
@@ -179,7 +189,6 @@ Func *pass_inject_alu(PassCtx *pc, const Func *f) {
   if (!in.vta) return func_with_body(pc->cx, f, f->body);
   stmt_visit(f->body, count_refs, count_load, &in.facts);
   Func *out = func_with_body(pc->cx, f, walk(&in, f->body));
-  // After a refusal its region is still there; a second message about it would be noise.
   bool clean = alu_check_leftovers(pc, in.vta, out);
   return in.failed || !clean ? NULL : out;
 }

@@ -394,6 +394,7 @@ static const Node *match_binary(Alu *s, const Expr *e, int depth) {
 
 static const Node *match_cast(Alu *s, const Expr *e, int depth) {
   const Expr *in = e->a;
+  if (in->type == DT_BOOL) return lacks(s, in, "a comparison", NULL);
   if (e->type == DT_I32 && in->type == DT_I32) return match(s, in, depth);
   // int32(int8(x)): the low bits, with their sign
   if (e->type == DT_I32 && in->kind == EXPR_CAST && in->a->type == DT_I32 && (in->type == DT_I8 || in->type == DT_I16)) {

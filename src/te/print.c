@@ -1,0 +1,341 @@
+// SPDX-License-Identifier: Apache-2.0
+// The module after checking, as text that te_load reads again with the same meaning: types and axes written out,
+// params and target constants folded in kernels, schedules as they stand.
+#include "te/internal.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { PREC_SELECT = 0, PREC_UNARY = 11, PREC_PRIMARY = 12 };
+
+static void expr(Text *out, const TeExpr *e, int prec);
+
+static void open_if(Text *out, bool needed) {
+  if (needed) text_add(out, "(");
+}
+static void close_if(Text *out, bool needed) {
+  if (needed) text_add(out, ")");
+}
+
+// A float with all the digits that tell it apart, and always with a point or exponent.
+static void print_float(Text *out, DType t, double v) {
+  if (isnan(v)) {
+    text_add(out, "nan");
+    return;
+  }
+  if (isinf(v)) {
+    text_add(out, v < 0 ? "-inf" : "inf");
+    return;
+  }
+  char buf[40];
+  for (int digits = 1; digits <= 17; digits++) {
+    snprintf(buf, sizeof buf, "%.*g", digits, v);
+    if (round_float(t, strtod(buf, NULL)) == v) break;
+  }
+  text_add(out, "%s%s", buf, strpbrk(buf, ".e") ? "" : ".0");
+}
+
+// A constant where its type is known from what it meets.
+static void bare_const(Text *out, const TeExpr *e, int prec) {
+  bool negative = dtype_is_float(e->type) ? signbit(e->value.f) && !isnan(e->value.f)
+                                          : e->type != DT_U64 && e->value.i < 0;
+  open_if(out, negative && prec > PREC_UNARY);
+  if (e->type == DT_BOOL) text_add(out, e->value.i ? "true" : "false");
+  else if (dtype_is_float(e->type)) print_float(out, e->type, e->value.f);
+  else if (e->type == DT_U64) text_add(out, "%llu", (unsigned long long)e->value.i);
+  else text_add(out, "%lld", (long long)e->value.i);
+  close_if(out, negative && prec > PREC_UNARY);
+}
+
+// Whether the text of e alone tells its type.
+static bool has_own_type(const TeExpr *e) {
+  switch (e->kind) {
+  case TE_CONST: return e->type == DT_BOOL;
+  case TE_AXIS:
+  case TE_ACCESS:
+  case TE_CAST: return true;
+  case TE_UNARY: return has_own_type(e->a);
+  case TE_BINARY: return binop_is_bool(e->binop) || has_own_type(e->a) || has_own_type(e->b);
+  case TE_SELECT: return has_own_type(e->b) || has_own_type(e->c);
+  case TE_MATH: return has_own_type(e->args[0]) || (e->nargs > 1 && has_own_type(e->args[1]));
+  }
+  return false;
+}
+
+static bool is_int_const(const TeExpr *e) { return e->kind == TE_CONST && e->type != DT_BOOL; }
+
+// An operand beside another; constants print bare if the other one tells the type.
+static void operand(Text *out, const TeExpr *e, const TeExpr *beside, int prec) {
+  if (is_int_const(e) && has_own_type(beside)) bare_const(out, e, prec);
+  else expr(out, e, prec);
+}
+
+static void print_args(Text *out, int n, const TeExpr **args, bool index) {
+  for (int i = 0; i < n; i++) {
+    if (i) text_add(out, ", ");
+    if (index && is_int_const(args[i])) bare_const(out, args[i], PREC_SELECT);
+    else if (!index && n == 2) operand(out, args[i], args[1 - i], PREC_SELECT);
+    else expr(out, args[i], PREC_SELECT);
+  }
+}
+
+static void print_binary(Text *out, const TeExpr *e, int prec) {
+  int own = binop_prec(e->binop);
+  if (own == 0) {
+    const TeExpr *args[2] = {e->a, e->b};
+    text_add(out, "%s(", binop_text(e->binop));
+    print_args(out, 2, args, false);
+    text_add(out, ")");
+    return;
+  }
+  open_if(out, own < prec);
+  operand(out, e->a, e->b, own);
+  text_add(out, " %s ", binop_text(e->binop));
+  operand(out, e->b, e->a, own + 1);
+  close_if(out, own < prec);
+}
+
+static void expr(Text *out, const TeExpr *e, int prec) {
+  switch (e->kind) {
+  case TE_CONST:
+    if (e->type == DT_BOOL) {
+      bare_const(out, e, prec);
+      return;
+    }
+    text_add(out, "%s(", dtype_name(e->type));
+    bare_const(out, e, PREC_SELECT);
+    text_add(out, ")");
+    return;
+  case TE_AXIS:
+    text_add(out, "%s", e->axis->name);
+    return;
+  case TE_ACCESS:
+    text_add(out, "%s[", e->tensor->name);
+    print_args(out, e->nargs, e->args, true);
+    text_add(out, "]");
+    return;
+  case TE_UNARY:
+    open_if(out, prec > PREC_UNARY);
+    text_add(out, "%s", unop_text(e->unop));
+    expr(out, e->a, PREC_PRIMARY);
+    close_if(out, prec > PREC_UNARY);
+    return;
+  case TE_BINARY:
+    print_binary(out, e, prec);
+    return;
+  case TE_CAST:
+    text_add(out, "%s(", dtype_name(e->type));
+    expr(out, e->a, PREC_SELECT);
+    text_add(out, ")");
+    return;
+  case TE_SELECT:
+    open_if(out, prec > PREC_SELECT);
+    expr(out, e->a, 1);
+    text_add(out, " ? ");
+    operand(out, e->b, e->c, PREC_SELECT);
+    text_add(out, " : ");
+    operand(out, e->c, e->b, PREC_SELECT);
+    close_if(out, prec > PREC_SELECT);
+    return;
+  case TE_MATH:
+    text_add(out, "%s(", math_name(e->fn));
+    print_args(out, e->nargs, e->args, false);
+    text_add(out, ")");
+    return;
+  }
+}
+
+void te_print_expr(const TeExpr *e, Text *out) { expr(out, e, PREC_SELECT); }
+
+// ---- kernels -----------------------------------------------------------------------------------------------------
+
+static void print_axes(Text *out, int n, const TeAxis **axes) {
+  for (int i = 0; i < n; i++) text_add(out, "%s%s: %lld", i ? ", " : "[", axes[i]->name, (long long)axes[i]->extent);
+  text_add(out, "]");
+}
+
+static const char *reduce_name(TeReduce r) {
+  switch (r) {
+  case TE_SUM: return "sum";
+  case TE_PROD: return "prod";
+  case TE_MIN: return "min";
+  case TE_MAX: return "max";
+  case TE_NO_REDUCE: break;
+  }
+  return "";
+}
+
+static void print_tensor(Text *out, const TeTensor *t) {
+  static const char *const roles[] = {[TE_INPUT] = "input", [TE_COMPUTE] = "compute", [TE_OUTPUT] = "output"};
+  text_add(out, "  %s %s", roles[t->role], t->name);
+  print_axes(out, t->naxes, t->axes);
+  text_add(out, " : %s", dtype_name(t->type));
+  if (t->body) {
+    text_add(out, " =\n      ");
+    if (t->reduce != TE_NO_REDUCE) {
+      text_add(out, "%s", reduce_name(t->reduce));
+      print_axes(out, t->nraxes, t->raxes);
+      text_add(out, "(");
+    }
+    if (is_int_const(t->body)) bare_const(out, t->body, PREC_SELECT);
+    else expr(out, t->body, PREC_SELECT);
+    if (t->reduce != TE_NO_REDUCE) text_add(out, ")");
+  }
+  text_add(out, ";\n");
+}
+
+// ---- schedules ---------------------------------------------------------------------------------------------------
+
+static void ast(Text *out, const AstExpr *e, int prec);
+
+static void ast_items(Text *out, int n, const AstExpr *const *items) {
+  for (int i = 0; i < n; i++) {
+    if (i) text_add(out, ", ");
+    ast(out, items[i], PREC_SELECT);
+  }
+}
+
+static void ast_string_text(Text *out, const char *s) {
+  text_add(out, "\"");
+  for (; *s; s++) {
+    if (*s == '\n') text_add(out, "\\n");
+    else if (*s == '\t') text_add(out, "\\t");
+    else if (*s == '"' || *s == '\\') text_add(out, "\\%c", *s);
+    else text_add_bytes(out, s, 1);
+  }
+  text_add(out, "\"");
+}
+
+static void ast_other(Text *out, const AstExpr *e) {
+  const AstDetail *d = ast_detail(e);
+  switch (d->kind) {
+  case AD_FLOAT:
+    print_float(out, DT_F64, d->number);
+    return;
+  case AD_BIG:
+    text_add(out, "%llu", (unsigned long long)d->big);
+    return;
+  case AD_BOOL:
+    text_add(out, d->big ? "true" : "false");
+    return;
+  case AD_CALL:
+  case AD_INDEX:
+    text_add(out, "%s%s", d->name, d->kind == AD_CALL ? "(" : "[");
+    ast_items(out, d->nargs, d->args);
+    text_add(out, d->kind == AD_CALL ? ")" : "]");
+    return;
+  case AD_REDUCE:
+    text_add(out, "%s[", d->name);
+    for (int i = 0; i < d->naxes; i++) {
+      text_add(out, "%s%s: ", i ? ", " : "", d->axes[i].name);
+      ast(out, d->axes[i].extent, PREC_SELECT);
+    }
+    text_add(out, "](");
+    ast_items(out, d->nargs, d->args);
+    text_add(out, ")");
+    return;
+  case AD_BAD:
+    return;
+  }
+}
+
+static void ast(Text *out, const AstExpr *e, int prec) {
+  int own;
+  switch (e->kind) {
+  case AST_INT:
+    text_add(out, "%lld", (long long)e->value);
+    return;
+  case AST_NAME:
+    text_add(out, "%s", e->name);
+    return;
+  case AST_UNARY:
+    open_if(out, prec > PREC_UNARY);
+    text_add(out, "%s", unop_text(e->unop));
+    ast(out, e->a, PREC_PRIMARY);
+    close_if(out, prec > PREC_UNARY);
+    return;
+  case AST_BINARY:
+    own = binop_prec(e->binop);
+    open_if(out, own < prec);
+    ast(out, e->a, own);
+    text_add(out, " %s ", binop_text(e->binop));
+    ast(out, e->b, own + 1);
+    close_if(out, own < prec);
+    return;
+  case AST_SELECT:
+    open_if(out, prec > PREC_SELECT);
+    ast(out, e->a, 1);
+    text_add(out, " ? ");
+    ast(out, e->b, PREC_SELECT);
+    text_add(out, " : ");
+    ast(out, e->c, PREC_SELECT);
+    close_if(out, prec > PREC_SELECT);
+    return;
+  case AST_LIST:
+    text_add(out, "[");
+    ast_items(out, e->nitems, e->items);
+    text_add(out, "]");
+    return;
+  case AST_STRING:
+    ast_string_text(out, e->name);
+    return;
+  case AST_OTHER:
+    ast_other(out, e);
+    return;
+  }
+}
+
+static void print_names(Text *out, int n, const SchedName *names) {
+  for (int i = 0; i < n; i++) text_add(out, "%s%s", i ? ", " : "", names[i].name);
+}
+
+static void print_stmt(Text *out, const SchedStmt *s, int indent) {
+  text_add(out, "%*s", indent, "");
+  switch (s->kind) {
+  case SCHED_CALL:
+    print_names(out, s->nresults, s->results);
+    text_add(out, "%s%s.%s(", s->nresults ? " = " : "", s->receiver.name, s->method.name);
+    for (int i = 0; i < s->nargs; i++) {
+      if (i) text_add(out, ", ");
+      if (s->args[i].key) text_add(out, "%s = ", s->args[i].key);
+      ast(out, s->args[i].value, PREC_SELECT);
+    }
+    text_add(out, ");\n");
+    return;
+  case SCHED_KNOB:
+    text_add(out, "knob %s = ", s->receiver.name);
+    ast(out, s->value, PREC_SELECT);
+    if (s->set) {
+      text_add(out, " in ");
+      ast(out, s->set, PREC_SELECT);
+    }
+    text_add(out, ";\n");
+    return;
+  case SCHED_FOR:
+    text_add(out, "for %s in (", s->receiver.name);
+    print_names(out, s->nresults, s->results);
+    text_add(out, ") {\n");
+    for (int i = 0; i < s->nbody; i++) print_stmt(out, s->body[i], indent + 2);
+    text_add(out, "%*s}\n", indent, "");
+    return;
+  }
+}
+
+void te_print(const TeModule *m, Text *out) {
+  if (m->target) text_add(out, "target %s;\n\n", m->target);
+  for (int i = 0; i < m->nconsts; i++) text_add(out, "const %s = %lld;\n", m->consts[i].name, (long long)m->consts[i].value);
+  for (int i = 0; i < m->nkernels; i++) {
+    const TeKernel *k = m->kernels[i];
+    text_add(out, "%skernel %s {\n", out->len ? "\n" : "", k->name);
+    for (int t = 0; t < k->ntensors; t++) print_tensor(out, k->tensors[t]);
+    text_add(out, "}\n");
+  }
+  for (int i = 0; i < m->nschedules; i++) {
+    const TeSchedule *s = m->schedules[i];
+    text_add(out, "\nschedule %s%s%s {\n", s->kernel, s->name ? " : " : "", s->name ? s->name : "");
+    for (int k = 0; k < s->nstmts; k++) print_stmt(out, s->stmts[k], 2);
+    text_add(out, "}\n");
+  }
+  text_add(out, "%s", "");
+}

@@ -4,8 +4,8 @@
 
 #include <string.h>
 
-// Trees deeper than this are refused: emission recurses.
-enum { MAX_DEPTH = 4000 };
+// Trees deeper than this are refused: emission recurses. More than tir allows of statements and expressions together.
+enum { MAX_DEPTH = 9000 };
 
 // Finds the slot of a key in a table that has a free one.
 static Place **places_slot(Place **table, size_t size, const void *key) {

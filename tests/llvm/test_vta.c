@@ -4,6 +4,8 @@
 #include "backend_vta/vta.h"
 #include "runtime/runtime.h"
 
+#include <dlfcn.h>
+#include <math.h>
 #include <setjmp.h>
 #include <stdlib.h>
 #include <string.h>
@@ -214,6 +216,48 @@ static void test_emit(void **state) {
     }
 }
 
+static void write_file(const char *path, const char *data, size_t n) {
+  FILE *f = fopen(path, "wb");
+  assert_non_null(f);
+  assert_int_equal(fwrite(data, 1, n, f), n);
+  assert_int_equal(fclose(f), 0);
+}
+
+// Object -> shared library -> dlopen -> call, by way of the header's prototype; and the header is good C.
+static void test_shared(void **state) {
+  (void)state;
+  const Buffer *in = buffer("x", DT_F32, BUF_INPUT, 1000), *out = buffer("y", DT_BOOL, BUF_OUTPUT, 1000);
+  const Var *i = var("i");
+  const Expr *x = expr_var(&cx, i), *v = expr_binary(&cx, OP_GT, expr_math(&cx, FN_SIN, at1(in, x), NULL), expr_float(&cx, DT_F32, 0));
+  const Buffer *params[] = {in, out};
+  const Func *funcs[] = {func(2, params, stmt_for(&cx, i, num(0), num(1000), FOR_PARALLEL, put1(out, x, v)))};
+  Text object = {.arena = cx.arena}, header = {.arena = cx.arena};
+  LlvmOptions opt = {.opt_level = 2};
+  char dir[] = "/tmp/tetc-test-XXXXXX";
+  assert_non_null(mkdtemp(dir));
+  const char *o = arena_printf(cx.arena, "%s/k.o", dir), *so = arena_printf(cx.arena, "%s/k.so", dir);
+  const char *h = arena_printf(cx.arena, "%s/k.h", dir);
+  assert_true(backend->emit(&cx, funcs, 1, &opt, LLVM_OBJECT, &object));
+  llvm_header(&cx, funcs, 1, "k.h", &header);
+  write_file(o, object.data, object.len);
+  write_file(h, header.data, header.len);
+  assert_true(llvm_link_shared(&cx, NULL, o, so, 0, NULL));
+  assert_int_equal(system(arena_printf(cx.arena, "cc -Wall -Wextra -Werror -std=c99 -fsyntax-only -x c %s", h)), 0);
+  void *lib = dlopen(so, RTLD_NOW), *at = lib ? dlsym(lib, "kernel") : NULL;
+  assert_non_null(at);
+  int (*fn)(const float *, _Bool *);
+  memcpy(&fn, &at, sizeof at);
+  float a[1000];
+  _Bool b[1000];
+  for (int n = 0; n < 1000; n++) a[n] = (float)n;
+  assert_int_equal(fn(a, b), 0);
+  for (int n = 0; n < 1000; n++) assert_int_equal(b[n], sinf(a[n]) > 0);
+  remove(o), remove(so), remove(h), remove(dir); // libgomp's threads live in it: it is not closed
+  int errors = diags_errors(cx.diags);
+  assert_false(llvm_link_shared(&cx, "no-such-machine", o, so, 0, NULL));
+  assert_int_equal(diags_errors(cx.diags), errors + 1);
+}
+
 static void refused(const char *name, const LlvmOptions *opt, DiagCode code) {
   Arena *a = arena_new();
   Ctx here = {a, names_new(a), diags_new(a)};
@@ -260,7 +304,7 @@ static void test_header(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {cmocka_unit_test(test_add), cmocka_unit_test(test_mixed),
-    cmocka_unit_test(test_zero_split), cmocka_unit_test(test_emit), cmocka_unit_test(test_refusals),
-    cmocka_unit_test(test_header)};
+    cmocka_unit_test(test_zero_split), cmocka_unit_test(test_emit), cmocka_unit_test(test_shared),
+    cmocka_unit_test(test_refusals), cmocka_unit_test(test_header)};
   return cmocka_run_group_tests(tests, start, finish);
 }

@@ -31,7 +31,7 @@ static const Node *lacks(Alu *s, const Expr *e, const char *what, const char *he
   diag_note(g, "the ALU has min, max, add, multiply and shift on int32; subtraction, negation, abs, clamp and a `?:` "
                "that is a min or max are made of them");
   if (help) diag_help(g, "%s", help);
-  diag_help(g, "or leave this stage to the CPU: without `.alu()` and `.set_scope(vta.acc)`");
+  diag_help(g, "%sleave this stage to the CPU: without `.alu()` and `.set_scope(vta.acc)`", help ? "or " : "");
   return NULL;
 }
 
@@ -356,23 +356,37 @@ static const Node *match_shift(Alu *s, const Expr *e, const Node *a, const Node 
   return NULL;
 }
 
-static const char *division_help(Alu *s, const Expr *e) {
+// Whether b's text stands inside a's.
+static bool loc_inside(Loc a, Loc b) {
+  if (!loc_known(a) || a.src != b.src || a.line != a.end_line || b.line != a.line || b.end_line != a.line) return false;
+  return b.col >= a.col && b.end_col <= a.end_col && b.end_col > b.col;
+}
+
+// Division and remainder by a power of two are refused with what they are exactly.
+static const Node *refuse_division(Alu *s, const Expr *e) {
+  bool div = e->binop == OP_DIV;
   int64_t c;
-  if (!expr_is_int(e->b, &c) || c < 2 || c & (c - 1)) return NULL;
   int k = 0;
+  if (!expr_is_int(e->b, &c) || c < 2 || c & (c - 1)) return lacks(s, e, div ? "a division" : "a remainder", NULL);
   while (c >> k > 1) k++;
-  const char *x = expr_text(s->p.cx, e->a);
-  if (e->binop == OP_DIV)
-    return arena_printf(s->p.cx->arena, "`/` rounds down, so this is exactly a shift: `%s >> %d`", x, k);
-  return arena_printf(s->p.cx->arena, "this is exactly `%s - (%s >> %d << %d)`", x, x, k, k);
+  Arena *a = s->p.cx->arena;
+  const char *x = expr_text(s->p.cx, e->a), *as;
+  as = div ? arena_printf(a, "(%s >> %d)", x, k) : arena_printf(a, "(%s - (%s >> %d << %d))", x, x, k, k);
+  Diag *g = alu_refuse(s, E_ALU_OP, e->loc, "`%s` computes %s, which the ALU lacks",
+                       buffer_stage(s->n->store->buffer), div ? "a division" : "a remainder");
+  diag_here(g, "`%s`", expr_text(s->p.cx, e));
+  diag_note(g, "`/` rounds towards minus infinity, and so does a shift");
+  if (loc_inside(e->loc, e->a->loc)) diag_fix(g, e->loc, as, "the same without it, exactly");
+  else diag_help(g, "write it as `%s`, which is exactly the same", as);
+  return NULL;
 }
 
 static const Node *match_binary(Alu *s, const Expr *e, int depth) {
   if (e->type == DT_BOOL) return lacks(s, e, "a comparison", NULL);
   if (e->type != DT_I32) return bad_type(s, e);
   switch (e->binop) {
-  case OP_DIV: return lacks(s, e, "a division", division_help(s, e));
-  case OP_MOD: return lacks(s, e, "a remainder", division_help(s, e));
+  case OP_DIV:
+  case OP_MOD: return refuse_division(s, e);
   case OP_AND:
   case OP_OR:
   case OP_XOR: return lacks(s, e, "a bitwise operation", NULL);

@@ -6,7 +6,7 @@
 
 #include <string.h>
 
-enum { MAX_CALLS = 1 << 24, MAX_DEPTH = 2000, MAX_ROWS = 65535 };
+enum { MAX_CALLS = 1 << 22, MAX_DEPTH = 2000, MAX_ROWS = 65535 };
 
 typedef struct Binding {
   const Var *var;

@@ -11,6 +11,7 @@
 // aligned to every element size, and read as zero when new. Allocation is thread-safe.
 typedef struct TetcDram TetcDram;
 TetcDram *tetc_dram_new(void); // NULL when memory is out
+TetcDram *tetc_dram_share(TetcDram *d); // one more user: it lives until each has called tetc_dram_free
 void tetc_dram_free(TetcDram *d);
 // The host's view of a new buffer, its physical address in *phys; NULL when there is no room.
 void *tetc_dram_alloc(TetcDram *d, size_t bytes, uint64_t *phys);

@@ -20,6 +20,7 @@ struct TetcDram {
   Block *blocks; // sorted by address
   size_t count, cap;
   pthread_mutex_t lock;
+  _Atomic int users;
 };
 
 // Reserves as much address space as the process may have, 4 GiB at most.
@@ -31,14 +32,20 @@ TetcDram *tetc_dram_new(void) {
     if (p == MAP_FAILED) continue;
     d->base = p;
     pthread_mutex_init(&d->lock, NULL);
+    d->users = 1;
     return d;
   }
   free(d);
   return NULL;
 }
 
+TetcDram *tetc_dram_share(TetcDram *d) {
+  d->users++;
+  return d;
+}
+
 void tetc_dram_free(TetcDram *d) {
-  if (!d) return;
+  if (!d || --d->users > 0) return;
   munmap(d->base, d->size);
   pthread_mutex_destroy(&d->lock);
   free(d->blocks);

@@ -151,16 +151,17 @@ void *VTABufferAlloc(size_t size) {
     return NULL;
   }
   b->magic = BUFFER_MAGIC;
-  b->dram = rt->device->dram;
+  b->dram = tetc_dram_share(rt->device->dram);
   b->bytes = size;
   return b;
 }
 
-// Works after an error too, so that a failed kernel leaves no buffers behind.
+// Works after an error too, so that a failed kernel leaves no buffers behind; and after its runtime is gone.
 void VTABufferFree(void *buffer) {
   Buffer *b = buffer_of(buffer);
   if (!b) return;
   tetc_dram_release(b->dram, b->phys);
+  tetc_dram_free(b->dram);
   b->magic = 0;
   free(b);
 }

@@ -72,7 +72,7 @@ void VTASynchronize(VTACommandHandle cmd, uint32_t wait_cycles);
 typedef struct TetcRuntime TetcRuntime;
 
 TetcRuntime *tetc_runtime_new(TetcDevice *device); // takes the device over, also when it fails (NULL); NULL for NULL
-void tetc_runtime_free(TetcRuntime *rt);           // and its device; buffers still allocated go too
+void tetc_runtime_free(TetcRuntime *rt);           // and its device; buffers live on until they are freed
 // Makes rt (or NULL: the default one) what this thread's calls go to; returns what was selected before (or NULL).
 TetcRuntime *tetc_runtime_select(TetcRuntime *rt);
 TetcDevice *tetc_runtime_device(TetcRuntime *rt);

@@ -339,9 +339,47 @@ static void missing_tokens(void **state) {
   assert_true(caught > 20);
 }
 
+// Instructions with any bits whatever (but few iterations): an error or not, never more.
+static void any_bits(void **state) {
+  (void)state;
+  VtaConfig c = config_of(0, 4, 4, 10, 14, 12, 8);
+  Bench *b = malloc(sizeof *b);
+  bench_open(b, &c);
+  int ran = 0;
+  for (int n = 0; n < 20000; n++) {
+    size_t count = below(6);
+    char error[400] = "";
+    for (size_t k = 0; k < count; k++) {
+      VtaInsn i;
+      VtaWord w = {(uint64_t)below(1 << 28) << 36 ^ (uint64_t)below(1 << 28) << 12 ^ below(1 << 28), 0};
+      w.hi = (uint64_t)below(1 << 28) << 36 ^ (uint64_t)below(1 << 28) << 12 ^ below(1 << 28);
+      if (vta_decode(&c, w, &i)) {
+        if (i.opcode == OPC_GEMM || i.opcode == OPC_ALU) i.iter_out &= 7, i.iter_in &= 7;
+        if (below(4) && i.opcode <= OPC_STORE) {
+          i.x_size &= 3, i.y_size &= 3, i.sram_base &= 7, i.dram_base = 0x400 + (i.dram_base & 0x3FF), i.x_stride &= 15;
+          i.y_pad0 = i.y_pad1 = i.x_pad0 = i.x_pad1 = 0;
+          if (i.opcode == OPC_STORE) i.memory = MEM_OUT;
+        } else if (below(4) && i.opcode != OPC_FINISH) {
+          i.uop_end &= 63, i.dst_out &= 1, i.dst_in &= 1, i.src_out &= 1, i.src_in &= 1, i.wgt_out &= 1, i.wgt_in &= 1;
+        }
+        if (below(2)) i.pop_prev = i.pop_next = i.push_prev = i.push_next = false;
+        w = vta_encode(&c, &i);
+      }
+      b->words[k] = w;
+    }
+    b->words[count] = vta_encode(&c, &(VtaInsn){.opcode = OPC_FINISH});
+    bool done = b->device->launch(b->device->self, b->words, count + 1, error, sizeof error);
+    assert_int_equal(done, error[0] == 0);
+    ran += done && count;
+  }
+  assert_true(ran > 200);
+  bench_close(b);
+  free(b);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {cmocka_unit_test(default_config), cmocka_unit_test(small_buffers),
     cmocka_unit_test(block_32), cmocka_unit_test(batch_2), cmocka_unit_test(odd_shapes),
-    cmocka_unit_test(missing_tokens)};
+    cmocka_unit_test(missing_tokens), cmocka_unit_test(any_bits)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -439,7 +439,16 @@ static void foreign_buffer(void **state) {
   TetcRuntime *other = tetc_runtime_new(tetc_fsim_new(&c));
   VTALoadBuffer2D(other, b, 0, 1, 1, 1, 0, 0, 0, 0, 0, MEM_ACC);
   assert_non_null(strstr(tetc_runtime_error(other), "another runtime"));
+  tetc_runtime_select(other);
+  void *late = VTABufferAlloc(100);
+  assert_null(late); // after an error nothing is done
+  tetc_runtime_reset(other);
+  late = VTABufferAlloc(100);
+  uint8_t *host = VTABufferCPUPtr(other, late);
   tetc_runtime_free(other);
+  host[99] = 1; // a buffer outlives its runtime
+  VTABufferFree(late);
+  tetc_runtime_select(rt);
   VTABufferFree(b);
 }
 

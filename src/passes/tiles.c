@@ -113,6 +113,7 @@ static bool add_units(void *self, const Stmt *s) {
   if (s->kind == STMT_STORE) *units |= 1;
   int unit = tile_unit(s);
   if (unit) *units |= 1u << unit;
+  if (s->kind == STMT_INTRIN && is_vta(s->intrin, VTA_SYNC)) *units |= 1u << UNIT_LOAD | 1u << UNIT_COMPUTE | 1u << UNIT_STORE;
   return true;
 }
 

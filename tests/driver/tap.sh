@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-# Sourced by the shell tests: TAP on standard output. A test says what it does, runs a command, and looks at
+# Sourced by the shell tests, after they set $tetc: TAP on standard output. A test says what it does, runs a command, and looks at
 # $status, $tmp/out and $tmp/err.
 number=0
 fails=0
+case $tetc in /*) ;; *) tetc=$PWD/$tetc ;; esac
 tmp=$(mktemp -d)
 trap 'rm -rf "$tmp"' EXIT
 
@@ -15,7 +16,7 @@ not_ok() {
   fails=$((fails + 1))
   echo "not ok $number - $1"
   shift
-  for line in "$@"; do echo "# $line"; done
+  printf '%s\n' "$@" | sed 's/^/# /'
   echo "# status $status"
   head -30 "$tmp/out" "$tmp/err" 2>/dev/null | sed 's/^/# /'
 }

@@ -150,6 +150,13 @@ LLVMValueRef gen_function(Gen *g, const char *name, LLVMTypeRef type, bool expor
   return fn;
 }
 
+// Optimising the calls that drive VTA costs more than half of a compilation and gains nothing that can be measured.
+void gen_plain(Gen *g, LLVMValueRef fn) {
+  if (g->opt_level >= 3) return;
+  gen_attribute(g, fn, (unsigned)LLVMAttributeFunctionIndex, "optnone", 0);
+  gen_attribute(g, fn, (unsigned)LLVMAttributeFunctionIndex, "noinline", 0);
+}
+
 // The first failure counts. In a parallel region several threads may write at once: each writes a failure, any will do.
 void gen_set_status(Gen *g, int status) {
   LLVMValueRef st = LLVMBuildStore(g->b, gen_i32(g, status), g->frame->status);

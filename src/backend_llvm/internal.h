@@ -50,6 +50,7 @@ typedef struct Gen {
   const char *cpu, *features; // of the target, for function attributes
   bool native_half;           // float16 conversions are instructions
   bool parallel;              // an OpenMP runtime may be called
+  int opt_level;
   LLVMContextRef c;
   LLVMModuleRef m;
   LLVMBuilderRef b;
@@ -84,6 +85,7 @@ LLVMValueRef gen_alloca(Gen *g, LLVMTypeRef t, unsigned align, const char *name)
 LLVMValueRef gen_call(Gen *g, const char *name, const char *types, LLVMValueRef *args);
 LLVMValueRef gen_intrinsic(Gen *g, const char *name, LLVMTypeRef *over, unsigned nover, LLVMValueRef *args, unsigned n);
 LLVMValueRef gen_function(Gen *g, const char *name, LLVMTypeRef type, bool exported); // with the target's attributes
+void gen_plain(Gen *g, LLVMValueRef fn); // fn only calls the runtime: LLVM need not spend time on it (below -O3)
 void gen_attribute(Gen *g, LLVMValueRef fn, unsigned where, const char *name, uint64_t value);
 void gen_fail_if(Gen *g, LLVMValueRef cond, int status); // to the clean-up with that status, if cond
 void gen_set_status(Gen *g, int status);

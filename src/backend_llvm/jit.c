@@ -110,6 +110,7 @@ static LLVMMemoryBufferRef make_object(Ctx *cx, const Func *f, const LlvmOptions
   gen_open(&g, cx, mc);
   LLVMContextSetDiscardValueNames(g.c, true);
   g.parallel = parallel;
+  g.opt_level = opt->opt_level;
   if (module_build(&g, &f, 1, "tetc_kernel") && machine_optimize(cx, mc, g.m, opt->opt_level) &&
       LLVMTargetMachineEmitToMemoryBuffer(mc->tm, g.m, LLVMObjectFile, &why, &object)) {
     diag_note(diag_report(cx->diags, E_BACKEND, f->loc, "LLVM could not compile `%s`", f->name), "%s", why);

@@ -10,7 +10,8 @@
 
 typedef struct Uses {
   Gen *g;
-  bool vta;
+  bool vta;    // some intrinsic
+  bool stores; // some store by the CPU, outside of parallel loops
 } Uses;
 
 static bool note_stmt(void *self, const Stmt *s) {
@@ -46,6 +47,12 @@ static bool tbaa_of_alloc(void *self, const Stmt *s) {
 static bool no_expr(void *self, const Expr *e) {
   (void)self, (void)e;
   return false;
+}
+
+static bool note_store(void *self, const Stmt *s) {
+  Uses *u = self;
+  u->stores |= s->kind == STMT_STORE;
+  return !u->stores && !gen_is_outlined(u->g, s);
 }
 
 static LLVMValueRef declare_kernel(Gen *g, const Func *f, const char *name) {
@@ -128,6 +135,7 @@ static void gen_packed(Gen *g, const Func *f, LLVMValueRef kernel) {
   const char *name = arena_printf(g->cx->arena, "%s__packed", g->name);
   Frame frame = {.fn = gen_function(g, name, LLVMFunctionType(g->i32, &g->ptr, 1, false), true)};
   g->frame = &frame;
+  gen_plain(g, frame.fn);
   gen_at(g, gen_block(g, "entry"));
   LLVMValueRef *args = NEW_ARRAY(g->cx->arena, LLVMValueRef, f->nparams + 1);
   for (int i = 0; i < f->nparams; i++) {
@@ -151,6 +159,8 @@ bool gen_kernel(Gen *g, const Func *f, const char *name) {
   LLVMValueRef fn = declare_kernel(g, f, name);
   Frame frame = {.fn = fn};
   g->frame = &frame;
+  stmt_visit(f->body, note_store, no_expr, &uses);
+  if (!uses.stores) gen_plain(g, fn);
   gen_body(g, f, uses.vta);
   gen_packed(g, f, fn);
   return !g->failed;

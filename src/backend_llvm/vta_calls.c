@@ -233,6 +233,7 @@ static LLVMValueRef gen_uop_function(Gen *g, const Stmt *s, const Signature *sig
   Frame frame = {.fn = gen_function(g, name, LLVMFunctionType(g->i32, &g->ptr, 1, false), false)}, *outer = g->frame;
   LLVMValueRef *saved = NEW_ARRAY(g->cx->arena, LLVMValueRef, sig->vars.len + 1);
   for (size_t i = 0; i < sig->vars.len; i++) saved[i] = sig->vars.data[i]->value;
+  gen_plain(g, frame.fn);
   g->frame = &frame;
   g->uop_mode = mode;
   gen_at(g, gen_block(g, "entry"));

@@ -44,7 +44,7 @@ typedef struct Cut {
   const Nest *n;
   Plan best;
   bool found;
-  int64_t zero_cost; // transfers that zero the whole nest; 0: not to be considered
+  int64_t zero_cost; // transfers that zero the whole nest, for plans that do so first; 0 for the others
 } Cut;
 
 static int64_t mul_sat(int64_t a, int64_t b) {
@@ -246,8 +246,9 @@ static bool pads_anything(const Nest *n) {
   return false;
 }
 
+// Keeps the plan with the fewest transfers; of equal ones, that with the longest rows.
 static void consider(Cut *u, const Plan *p) {
-  if (u->found && p->cost >= u->best.cost) return;
+  if (u->found && (p->cost > u->best.cost || (p->cost == u->best.cost && p->x.extent <= u->best.x.extent))) return;
   u->best = *p;
   u->found = true;
 }
@@ -259,11 +260,12 @@ static void consider_chains(Cut *u, const Chain *x, const Chain *y) {
   bool x_fits = !sx.padded || sx.pad_most <= PAD_MAX, y_fits = !sy.padded || sy.pad_most <= PAD_MAX;
   if (sx.guarded && y->n) return; // rows of a length that varies leave gaps on the chip
   Plan p = {.x = *x, .y = *y, .x_pads = sx.padded, .y_pads = sy.padded};
-  if (x_fits && y_fits) {
+  if (!u->zero_cost) {
     p.cost = host_iterations(u, x, y, false);
-    consider(u, &p);
+    if (x_fits && y_fits) consider(u, &p);
+    return;
   }
-  if (!u->zero_cost || (y->n && !x_fits)) return;
+  if (y->n && !x_fits) return;
   p.zero_first = true;
   p.y_pads = false;
   p.x_pads = sx.padded && y->n > 0;
@@ -310,7 +312,7 @@ static void search_x(Cut *u, const Chain *x) {
 }
 
 static Plan search(CopyCx *c, const Nest *n, int64_t zero_cost) {
-  Cut u = {.c = c, .cx = c->cx, .n = n, .zero_cost = n->ordered ? 0 : zero_cost};
+  Cut u = {.c = c, .cx = c->cx, .n = n, .zero_cost = zero_cost};
   Chain none = {.extent = 1};
   search_x(&u, &none);
   return u.best; // with no chains at all there is always a plan
@@ -517,7 +519,14 @@ static Cutting *peel(CopyCx *c, const Nest *n, int i, int64_t lo, int64_t hi, in
   return cutting_of_parts(c, nparts, parts);
 }
 
-// Zeros everywhere, then what is read.
+// Zeros everywhere, then the iterations of loop i in which something is read.
+static Cutting *zeros_then_part(CopyCx *c, const Nest *n, Cutting *zeros, int i, int64_t lo, int64_t hi, int depth) {
+  Nest inside = nest_part(c, n, i, lo, hi);
+  nest_settle(c, &inside);
+  return cutting_of_parts(c, 2, (Cutting *[]){zeros, best_cutting(c, &inside, depth - 1)});
+}
+
+// Zeros everywhere, then what is read, with bounds in place of all padding.
 static Cutting *zeros_then_rest(CopyCx *c, const Nest *n, Cutting *zeros) {
   Nest inside = nest_fresh(c, n);
   for (size_t k = 0; k < inside.rows.len; k++) inside.rows.data[k].guard = true;
@@ -526,32 +535,35 @@ static Cutting *zeros_then_rest(CopyCx *c, const Nest *n, Cutting *zeros) {
   return cutting_of_parts(c, 2, (Cutting *[]){zeros, best_cutting(c, &inside, 0)});
 }
 
+// One plan for the whole nest; zeros is what comes before it, or NULL.
+static Cutting *cutting_by_plan(CopyCx *c, const Nest *n, Cutting *zeros) {
+  Cutting *k = NEW(c->cx->arena, Cutting);
+  k->nest = *n;
+  if (n->empty) return k;
+  k->plan = search(c, n, zeros ? zeros->cost : 0);
+  k->cost = k->plan.cost;
+  if (!zeros) return k;
+  Cutting *both = cutting_of_parts(c, 2, (Cutting *[]){zeros, k});
+  both->cost = k->cost; // which counts the zeros
+  return both;
+}
+
+// The first of equal ones stays: the simpler code.
 static Cutting *cheaper(Cutting *a, Cutting *b) { return b->cost < a->cost ? b : a; }
 
 // The best way found to cut n; up to `depth` loops are divided where their padding begins and ends.
 static Cutting *best_cutting(CopyCx *c, const Nest *n, int depth) {
-  Cutting *best = NEW(c->cx->arena, Cutting);
-  best->nest = *n;
-  if (n->empty) return best;
-  bool divides = n->kind == COPY_LOAD && !n->ordered && pads_anything(n);
-  Cutting *zeros = divides ? zero_cutting(c, n) : NULL;
-  best->plan = search(c, n, zeros ? zeros->cost : 0);
-  best->cost = best->plan.cost;
-  if (best->plan.zero_first) {
-    best->nparts = 2;
-    best->parts[0] = zeros;
-    best->parts[1] = NEW(c->cx->arena, Cutting);
-    best->parts[1]->nest = best->nest;
-    best->parts[1]->plan = best->plan;
-  }
-  if (!divides || best->cost <= 1) return best;
+  Cutting *best = cutting_by_plan(c, n, NULL);
+  if (n->kind != COPY_LOAD || n->ordered || best->cost <= 1 || !pads_anything(n)) return best;
+  Cutting *zeros = zero_cutting(c, n);
   for (int i = 0; i < n->nloops && depth > 0; i++) {
     int64_t lo, hi;
-    if (nest_range(n, i, false, &lo, &hi) && lo < hi) best = cheaper(best, peel(c, n, i, lo, hi, depth));
+    if (!nest_range(n, i, false, &lo, &hi) || lo >= hi) continue;
+    best = cheaper(best, peel(c, n, i, lo, hi, depth));
+    best = cheaper(best, zeros_then_part(c, n, zeros, i, lo, hi, depth));
   }
-  Cutting *rest = zeros_then_rest(c, n, zeros);
-  bool alike = best->nparts == 2 && best->plan.zero_first && rest->cost <= best->cost; // without tests in its loops
-  return alike ? rest : cheaper(best, rest);
+  best = cheaper(best, zeros_then_rest(c, n, zeros));
+  return cheaper(best, cutting_by_plan(c, n, zeros));
 }
 
 static const Stmt *emit_cutting(CopyCx *c, const Cutting *k) {

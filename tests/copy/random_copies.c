@@ -1,0 +1,292 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <string.h>
+
+#include "random_copies.h"
+
+uint64_t random_next(uint64_t *state) {
+  uint64_t z = *state += 0x9E3779B97F4A7C15u;
+  z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9u;
+  z = (z ^ (z >> 27)) * 0x94D049BB133111EBu;
+  return z ^ (z >> 31);
+}
+
+typedef enum Mode { MODE_INP, MODE_WGT, MODE_ACC, MODE_ACC8, MODE_STORE, MODE_COUNT } Mode;
+
+#define DIMS_MAX 8
+#define LOOPS_MAX 24
+
+typedef struct Gen {
+  Ctx *cx;
+  const VtaTarget *vta;
+  uint64_t state;
+  Mode mode;
+  Ranges ranges;
+  struct {
+    const Var *var;
+    int64_t min, extent;
+  } loops[LOOPS_MAX];
+  int nloops;
+  const Var *outer[2];
+  int64_t outer_extent[2];
+  int nouter;
+  int64_t points; // iterations so far
+  int ndims;
+  const Expr *chip[DIMS_MAX], *dram[DIMS_MAX];
+  int64_t chip_shape[DIMS_MAX], dram_shape[DIMS_MAX];
+  VEC(const Expr *) guards, pads;
+} Gen;
+
+static int64_t pick(Gen *g, int64_t lo, int64_t hi) { return lo + (int64_t)(random_next(&g->state) % (uint64_t)(hi - lo + 1)); }
+static bool chance(Gen *g, int percent) { return pick(g, 1, 100) <= percent; }
+
+static const Expr *add(Gen *g, const Expr *a, const Expr *b) { return expr_binary(g->cx, OP_ADD, a, b); }
+static const Expr *num(Gen *g, int64_t k) { return expr_index(g->cx, k); }
+static const Expr *times(Gen *g, const Expr *a, int64_t k) { return expr_binary(g->cx, OP_MUL, a, num(g, k)); }
+
+static const Var *new_var(Gen *g, const char *name, int64_t lo, int64_t hi) {
+  const Var *v = tir_var(g->cx, name_of(g->cx->names, name), (Loc){0});
+  ranges_push(g->cx, &g->ranges, v, lo, hi);
+  return v;
+}
+
+// A loop of the nest, from 0 in the expression that is returned.
+static const Expr *new_loop(Gen *g, int64_t extent) {
+  int64_t min = chance(g, 10) ? pick(g, -3, 3) : 0;
+  char name[8];
+  snprintf(name, sizeof name, "i%d", g->nloops);
+  const Var *v = new_var(g, name, min, min + extent - 1);
+  g->loops[g->nloops].var = v;
+  g->loops[g->nloops].min = min;
+  g->loops[g->nloops++].extent = extent;
+  g->points *= extent;
+  return add(g, expr_var(g->cx, v), num(g, -min));
+}
+
+static void bounds(Gen *g, const Expr *e, int64_t *lo, int64_t *hi) {
+  if (!expr_bounds(&g->ranges, e, lo, hi)) *lo = 0, *hi = 0;
+}
+
+// e >= k in some spelling.
+static const Expr *at_least(Gen *g, const Expr *e, int64_t k) {
+  Ctx *cx = g->cx;
+  switch (pick(g, 0, 3)) {
+  case 0: return expr_binary(cx, OP_GE, e, num(g, k));
+  case 1: return expr_binary(cx, OP_LE, num(g, k), e);
+  case 2: return expr_binary(cx, OP_GT, e, num(g, k - 1));
+  default: return expr_unary(cx, UN_NOT, expr_binary(cx, OP_LT, e, num(g, k)));
+  }
+}
+
+static const Expr *less(Gen *g, const Expr *e, int64_t k) {
+  Ctx *cx = g->cx;
+  switch (pick(g, 0, 3)) {
+  case 0: return expr_binary(cx, OP_LT, e, num(g, k));
+  case 1: return expr_binary(cx, OP_GT, num(g, k), e);
+  case 2: return expr_binary(cx, OP_LT, times(g, e, 2), num(g, 2 * k));
+  default: return expr_unary(cx, UN_NOT, expr_binary(cx, OP_GE, e, num(g, k)));
+  }
+}
+
+// Sets dimension d: `local` counts on the chip, `global` in memory (which may be padded around).
+static void set_dim(Gen *g, int d, const Expr *local, const Expr *global, bool may_pad) {
+  int64_t lo, hi, before = chance(g, 15) ? pick(g, 1, 2) : 0, after = chance(g, 15) ? pick(g, 1, 2) : 0;
+  bounds(g, local, &lo, &hi);
+  g->chip[d] = add(g, local, num(g, before - lo));
+  g->chip_shape[d] = hi - lo + 1 + before + after;
+  bounds(g, global, &lo, &hi);
+  if (may_pad && chance(g, 35)) {
+    int64_t wide = chance(g, 10) ? 20 : 2;
+    int64_t from = lo + pick(g, 0, wide), to = hi + 1 - pick(g, 0, wide);
+    if (chance(g, 50)) from = lo;
+    if (to <= from) to = from + 1;
+    if (from > lo || chance(g, 10)) VEC_PUSH(g->cx->arena, g->pads, at_least(g, global, from));
+    if (to <= hi || chance(g, 10)) VEC_PUSH(g->cx->arena, g->pads, less(g, global, to));
+    g->dram[d] = add(g, global, num(g, -from));
+    g->dram_shape[d] = to - from;
+    if (from > hi) g->dram_shape[d] = 1;
+    return;
+  }
+  before = chance(g, 20) ? pick(g, 0, 3) : 0, after = chance(g, 20) ? pick(g, 0, 3) : 0;
+  g->dram[d] = add(g, global, num(g, before - lo));
+  g->dram_shape[d] = hi - lo + 1 + before + after;
+}
+
+static const Expr *outer_part(Gen *g, int64_t step) {
+  if (!g->nouter || !chance(g, 40)) return num(g, 0);
+  return times(g, expr_var(g->cx, g->outer[pick(g, 0, g->nouter - 1)]), step);
+}
+
+// One or two dimensions of some form, with the loops that they need.
+static void new_dims(Gen *g, bool pads) {
+  int d = g->ndims;
+  int64_t e = pick(g, 1, g->points > 60 ? 2 : 6), f = pick(g, 1, 3);
+  const Expr *v, *w, *both;
+  switch (pick(g, 0, 7)) {
+  case 0: // tile of an outer loop
+  case 1:
+    v = new_loop(g, e);
+    set_dim(g, d, v, add(g, v, outer_part(g, e)), pads);
+    g->ndims++;
+    return;
+  case 2: // split, with a guard where it does not divide
+    v = new_loop(g, (e + f - 1) / f);
+    w = new_loop(g, f);
+    both = add(g, times(g, v, f), w);
+    if (e % f) VEC_PUSH(g->cx->arena, g->guards, less(g, both, e));
+    set_dim(g, d, both, add(g, both, outer_part(g, e)), pads);
+    g->ndims++;
+    return;
+  case 3: // outer split with a guard on a tile
+    v = new_loop(g, e);
+    both = add(g, v, outer_part(g, e));
+    if (chance(g, 50)) {
+      int64_t lo, hi;
+      bounds(g, both, &lo, &hi);
+      if (hi > 0) VEC_PUSH(g->cx->arena, g->guards, less(g, both, hi + 1 - pick(g, 0, hi < 2 ? hi : 2)));
+    }
+    set_dim(g, d, v, both, pads);
+    g->ndims++;
+    return;
+  case 4: // strided, reversed or still
+    v = new_loop(g, e);
+    set_dim(g, d, v, times(g, v, pick(g, -2, 3)), pads);
+    g->ndims++;
+    return;
+  case 5: // a window: two dimensions on the chip, one in memory (the other still)
+    v = new_loop(g, e);
+    w = new_loop(g, f);
+    set_dim(g, d, v, add(g, times(g, v, pick(g, 1, 2)), w), pads);
+    set_dim(g, d + 1, w, num(g, 0), false);
+    g->ndims += 2;
+    return;
+  case 6: // fused
+    v = new_loop(g, e * f);
+    w = expr_binary(g->cx, OP_MOD, v, num(g, f));
+    v = expr_binary(g->cx, OP_DIV, v, num(g, f));
+    set_dim(g, d, v, v, pads);
+    set_dim(g, d + 1, w, w, pads);
+    g->ndims += 2;
+    return;
+  default: // backwards on the chip
+    v = new_loop(g, e);
+    set_dim(g, d, times(g, v, -1), times(g, v, pick(g, -1, 1)), pads);
+    g->ndims++;
+    return;
+  }
+}
+
+// The lanes: one dimension of the tile's size, walked by one to three loops; now and then in one with the dimension
+// before it.
+static void lane_dims(Gen *g, int64_t tile) {
+  int64_t left = tile, done = 1;
+  const Expr *lane = num(g, 0);
+  while (left > 1) {
+    int64_t e = left;
+    if (chance(g, 30))
+      for (e = 2; e < left && chance(g, 60);) e *= 2;
+    lane = add(g, lane, times(g, new_loop(g, e), done));
+    done *= e;
+    left /= e;
+  }
+  int d = g->ndims++;
+  if (chance(g, 15)) { // blocks of the same dimension
+    int64_t e = pick(g, 1, 4);
+    lane = add(g, lane, times(g, new_loop(g, e), tile));
+    tile *= e;
+  }
+  g->chip[d] = g->dram[d] = lane;
+  g->chip_shape[d] = g->dram_shape[d] = tile;
+}
+
+static void shuffle(Gen *g, void *data, int n, size_t size) {
+  char *at = data, tmp[64];
+  for (int i = n - 1; i > 0; i--) {
+    size_t j = (size_t)pick(g, 0, i);
+    memcpy(tmp, at + (size_t)i * size, size);
+    memmove(at + (size_t)i * size, at + j * size, size);
+    memcpy(at + j * size, tmp, size);
+  }
+}
+
+// Permutes the dimensions of one side, the lanes staying last.
+static void permute(Gen *g, const Expr **index, int64_t *shape) {
+  struct Dim {
+    const Expr *index;
+    int64_t shape;
+  } dims[DIMS_MAX];
+  for (int i = 0; i < g->ndims - 1; i++) dims[i] = (struct Dim){index[i], shape[i]};
+  shuffle(g, dims, g->ndims - 1, sizeof *dims);
+  for (int i = 0; i < g->ndims - 1; i++) index[i] = dims[i].index, shape[i] = dims[i].shape;
+}
+
+// value where the pads hold, else zero, in some spelling.
+static const Expr *padded(Gen *g, const Expr *value) {
+  Ctx *cx = g->cx;
+  const Expr *zero = expr_int(cx, value->type, 0), *all = expr_int(cx, DT_BOOL, 1), *none = expr_int(cx, DT_BOOL, 0);
+  int spelling = (int)pick(g, 0, 4);
+  if (!g->pads.len) return value;
+  for (size_t i = 0; i < g->pads.len; i++) {
+    const Expr *p = g->pads.data[i];
+    all = expr_binary(cx, OP_LAND, all, p);
+    none = expr_binary(cx, OP_LOR, none, expr_unary(cx, UN_NOT, p));
+  }
+  switch (spelling) {
+  case 0: return expr_select(cx, all, value, zero);
+  case 1: return expr_select(cx, none, zero, value);
+  case 2: return expr_select(cx, expr_unary(cx, UN_NOT, all), zero, value);
+  case 3: return expr_select(cx, expr_unary(cx, UN_NOT, none), value, zero);
+  default:
+    for (size_t i = 0; i < g->pads.len; i++)
+      value = i & 1 ? expr_select(cx, expr_unary(cx, UN_NOT, g->pads.data[i]), zero, value)
+                    : expr_select(cx, g->pads.data[i], value, zero);
+    return value;
+  }
+}
+
+// The region: loops in any order, guards, the store.
+static const Stmt *region(Gen *g, const Buffer *chip, const Buffer *dram) {
+  Ctx *cx = g->cx;
+  const Stmt *s;
+  if (g->mode == MODE_STORE) {
+    s = stmt_store(cx, dram, g->dram, expr_cast(cx, DT_I8, expr_load(cx, chip, g->chip)));
+  } else {
+    const Expr *v = expr_load(cx, dram, g->dram);
+    bool outside = chance(g, 50);
+    if (g->mode == MODE_ACC8 && !outside) v = expr_cast(cx, DT_I32, v);
+    v = padded(g, v);
+    s = stmt_store(cx, chip, g->chip, expr_cast(cx, chip->type, v));
+  }
+  for (size_t i = 0; i < g->guards.len; i++) s = stmt_if(cx, g->guards.data[i], s, NULL);
+  if (chance(g, 60)) shuffle(g, g->loops, g->nloops, sizeof g->loops[0]);
+  for (int i = 0; i < g->nloops; i++)
+    s = stmt_for(cx, g->loops[i].var, num(g, g->loops[i].min), num(g, g->loops[i].extent), FOR_SERIAL, s);
+  return stmt_intrin(cx, vta_op(g->vta, VTA_DMA_COPY), 0, NULL, s);
+}
+
+RandomCopy random_copy(Ctx *cx, const VtaTarget *vta, uint64_t seed) {
+  Gen g = {.cx = cx, .vta = vta, .state = seed * 0x2545F4914F6CDD1Du, .points = 1};
+  g.mode = (Mode)pick(&g, 0, MODE_COUNT - 1);
+  const Scope *scope = g.mode == MODE_INP ? &vta->inp : g.mode == MODE_WGT ? &vta->wgt : &vta->acc;
+  DType chip_type = scope->type, dram_type = g.mode == MODE_ACC ? DT_I32 : DT_I8;
+  g.nouter = (int)pick(&g, 0, 2);
+  for (int i = 0; i < g.nouter; i++) {
+    g.outer_extent[i] = pick(&g, 1, 3);
+    g.outer[i] = new_var(&g, i ? "o1" : "o0", 0, g.outer_extent[i] - 1);
+  }
+  if (g.mode == MODE_WGT) g.points = 10; // its tiles are large
+  int rank = (int)pick(&g, 0, 5);
+  while (g.ndims < rank && g.nloops < LOOPS_MAX - 10 && g.points < 400) new_dims(&g, g.mode != MODE_STORE);
+  lane_dims(&g, scope->tile);
+  if (chance(&g, 25)) permute(&g, g.chip, g.chip_shape);
+  if (chance(&g, 25)) permute(&g, g.dram, g.dram_shape);
+  const Buffer *chip = tir_buffer(cx, name_of(cx->names, "chip"), chip_type, scope, BUF_LOCAL, g.ndims, g.chip_shape, (Loc){0});
+  const Buffer *dram = tir_buffer(cx, name_of(cx->names, "dram"), dram_type, &scope_host,
+                                  g.mode == MODE_STORE ? BUF_OUTPUT : BUF_INPUT, g.ndims, g.dram_shape, (Loc){0});
+  const Stmt *s = region(&g, chip, dram);
+  for (int i = 0; i < g.nouter; i++) s = stmt_for(cx, g.outer[i], num(&g, 0), num(&g, g.outer_extent[i]), FOR_SERIAL, s);
+  Func *f = NEW(cx->arena, Func);
+  *f = (Func){.name = name_of(cx->names, "copy"), .target = &vta->tir, .nparams = 1, .body = stmt_alloc(cx, chip, s)};
+  f->params = NEW_ARRAY(cx->arena, const Buffer *, 1);
+  f->params[0] = dram;
+  return (RandomCopy){f, chip, dram};
+}

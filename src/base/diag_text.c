@@ -280,9 +280,35 @@ static int gutter_of(const Diag *g) {
   return digits;
 }
 
-// One message, followed by an empty line.
+// A remark without notes takes one line: `k.te:24:11: remark[R0001]: headline (asked for here: 67:3)`.
+static void render_remark(const Diag *g, const Style *s, Text *out) {
+  if (loc_known(g->at)) {
+    show_words(out, g->at.src->path);
+    text_add(out, ":%u:%u: ", g->at.line, g->at.col);
+  }
+  text_add(out, "%sremark[%s]%s: ", severity_paint(s, SEV_REMARK), diag_code_text(g->code), paint(s, RESET));
+  show_words(out, g->headline);
+  for (size_t i = 0; i < g->also.len; i++) {
+    const DiagPlace *p = &g->also.data[i];
+    text_add(out, " (");
+    show_words(out, p->label);
+    text_add(out, ": ");
+    if (p->at.src != g->at.src) {
+      show_words(out, p->at.src->path);
+      text_add(out, ":");
+    }
+    text_add(out, "%u:%u)", p->at.line, p->at.col);
+  }
+  text_add(out, "\n");
+}
+
+// One message; an empty line follows, except after remarks.
 void diag_render(const Diag *g, bool color, int width, Text *out) {
   Style s = {color, gutter_of(g)};
+  if (g->severity == SEV_REMARK && !g->subs.len && !g->fixes.len) {
+    render_remark(g, &s, out);
+    return;
+  }
   text_add(out, "%s%s[%s]%s%s: ", severity_paint(&s, g->severity), severity_text(g->severity), diag_code_text(g->code),
            paint(&s, RESET), paint(&s, BOLD));
   show_words(out, g->headline);

@@ -232,6 +232,20 @@ static void diagnostics_show_all_places(void **state) {
   arena_free(a);
 }
 
+static void remarks_take_one_line(void **state) {
+  (void)state;
+  Arena *a = arena_new();
+  Diags *d = diags_new(a);
+  const Source *s = source_new(a, "k.te", "a\nb\n", 4);
+  Diag *g = diag_report(d, R_PLACEMENT, (Loc){s, 1, 1, 1, 2}, "`a` runs on the CPU");
+  diag_also(g, (Loc){s, 2, 1, 2, 2}, "asked for here");
+  diags_show_remarks(d, true);
+  char *p = printed(d, DIAG_TEXT, false, 0);
+  assert_string_equal(p, "k.te:1:1: remark[R0001]: `a` runs on the CPU (asked for here: 2:1)\n");
+  free(p);
+  arena_free(a);
+}
+
 static void diagnostics_survive_strange_places(void **state) {
   (void)state;
   Arena *a = arena_new();
@@ -288,7 +302,7 @@ int main(void) {
       cmocka_unit_test(casts_saturate_and_round),          cmocka_unit_test(halves_round_to_even),
       cmocka_unit_test(minimum_and_maximum_fix_nan),       cmocka_unit_test(memory_holds_every_type),
       cmocka_unit_test(diagnostics_show_all_places),       cmocka_unit_test(diagnostics_survive_strange_places),
-      cmocka_unit_test(floods_are_capped),
+      cmocka_unit_test(floods_are_capped),                 cmocka_unit_test(remarks_take_one_line),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -208,7 +208,7 @@ holds "its contents" python3 -c 'import struct
 d = open("b.npy", "rb").read()
 assert d[:8] == b"\x93NUMPY\x01\x00" and len(d) == 128 + 24, len(d)
 assert struct.unpack("<6i", d[128:]) == (1, 3, 5, 7, 9, 11)'
-run "$tetc" run k.te --input a=b.npy --output b=- 
+run "$tetc" run k.te --input a=b.npy --output b=-
 holds "to standard output" python3 -c 'import struct
 assert struct.unpack("<6i", open("out", "rb").read()[128:]) == (3, 7, 11, 15, 19, 23)'
 run "$tetc" run k.te --input a=const:-3

@@ -50,6 +50,7 @@ typedef struct Gen {
   const char *cpu, *features; // of the target, for function attributes
   bool native_half;           // float16 conversions are instructions
   bool parallel;              // an OpenMP runtime may be called
+  bool failures;              // the runtime's count of failures may be asked for
   int opt_level;
   LLVMContextRef c;
   LLVMModuleRef m;

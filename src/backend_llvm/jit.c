@@ -102,14 +102,22 @@ static bool link_object(Ctx *cx, const Func *f, LLVMOrcLLJITRef jit, LLVMMemoryB
   return true;
 }
 
+static bool has_symbol(const Symbols *s, const char *name) {
+  for (int i = 0; i < s->n; i++)
+    if (!strcmp(s->list[i].name, name)) return true;
+  return false;
+}
+
 // NULL: reported.
-static LLVMMemoryBufferRef make_object(Ctx *cx, const Func *f, const LlvmOptions *opt, const Machine *mc, bool parallel) {
+static LLVMMemoryBufferRef make_object(Ctx *cx, const Func *f, const LlvmOptions *opt, const Machine *mc, bool parallel,
+                                       bool failures) {
   Gen g;
   LLVMMemoryBufferRef object = NULL;
   char *why = NULL;
   gen_open(&g, cx, mc);
   LLVMContextSetDiscardValueNames(g.c, true);
   g.parallel = parallel;
+  g.failures = failures;
   g.opt_level = opt->opt_level;
   if (module_build(&g, &f, 1, "tetc_kernel") && machine_optimize(cx, mc, g.m, opt->opt_level) &&
       LLVMTargetMachineEmitToMemoryBuffer(mc->tm, g.m, LLVMObjectFile, &why, &object)) {
@@ -132,11 +140,13 @@ bool jit_compile(Ctx *cx, const Func *f, const LlvmOptions *opt, int nsymbols, c
   LlvmOptions host = *opt;
   host.triple = NULL;
   bool parallel = find_openmp(f, omp), ok = false;
-  LLVMMemoryBufferRef object = machine_open(cx, &host, true, &mc) ? make_object(cx, f, opt, &mc, parallel) : NULL;
+  Symbols sets[] = {{host_symbol_count, host_symbols}, {nsymbols, symbols}, {OMP_COUNT, omp}};
+  LLVMMemoryBufferRef object = NULL;
   LLVMOrcLLJITRef jit = NULL;
+  if (machine_open(cx, &host, true, &mc))
+    object = make_object(cx, f, opt, &mc, parallel, has_symbol(&sets[1], "tetc_runtime_failures"));
   if (object) {
     if (jit_error(cx, f, LLVMOrcCreateLLJIT(&jit, NULL))) {
-      Symbols sets[] = {{host_symbol_count, host_symbols}, {nsymbols, symbols}, {OMP_COUNT, omp}};
       ok = link_object(cx, f, jit, object, sets, parallel ? 3 : 2, entry);
     } else LLVMDisposeMemoryBuffer(object);
   }

@@ -106,6 +106,23 @@ static void make_zeros(Gen *g, int64_t bytes) {
   gen_call(g, "VTAWriteBarrier", "vppiii", args);
 }
 
+// The runtime's count of failures; 0 where the runtime at hand keeps none.
+static LLVMValueRef failures(Gen *g) {
+  LLVMBasicBlockRef from = LLVMGetInsertBlock(g->b), ask = gen_block(g, "ask"), on = gen_block(g, "asked");
+  LLVMBasicBlockRef blocks[2] = {from, ask};
+  gen_at(g, ask);
+  LLVMValueRef count[2] = {gen_i32(g, 0), gen_call(g, "tetc_runtime_failures", "ip", &g->frame->command)};
+  LLVMValueRef fn = LLVMGetNamedFunction(g->m, "tetc_runtime_failures");
+  LLVMSetLinkage(fn, LLVMExternalWeakLinkage);
+  LLVMBuildBr(g->b, on);
+  gen_at(g, from);
+  LLVMBuildCondBr(g->b, LLVMBuildIsNull(g->b, fn, ""), on, ask);
+  gen_at(g, on);
+  LLVMValueRef phi = LLVMBuildPhi(g->b, g->i32, "");
+  LLVMAddIncoming(phi, count, blocks, 2);
+  return phi;
+}
+
 static void gen_body(Gen *g, const Func *f, bool vta) {
   Frame *fr = g->frame;
   fr->allocas = gen_block(g, "entry");
@@ -115,10 +132,13 @@ static void gen_body(Gen *g, const Func *f, bool vta) {
   fr->status = gen_alloca(g, g->i32, 4, "status");
   LLVMBuildStore(g->b, gen_i32(g, 0), fr->status);
   fr->command = vta ? gen_call(g, "VTATLSCommandHandle", "p", NULL) : NULL;
+  bool ask = vta && g->failures;
+  LLVMValueRef before = ask ? failures(g) : NULL;
   enter_params(g, f);
   FrameMemory *fm = frame_allocate(g, f->body);
   make_zeros(g, f->target ? gen_vta_zero_bytes(f) : 0);
   gen_stmt(g, f->body);
+  if (ask) gen_fail_if(g, LLVMBuildICmp(g->b, LLVMIntNE, failures(g), before, ""), 2);
   leave_params(g, f);
   LLVMBuildBr(g->b, fr->cleanup);
   gen_at(g, fr->cleanup);

@@ -74,7 +74,7 @@ static bool emit(Ctx *cx, const Func *const *funcs, int nfuncs, const LlvmOption
   if (ok) {
     gen_open(&g, cx, &mc);
     if (kind != LLVM_TEXT) LLVMContextSetDiscardValueNames(g.c, true);
-    g.parallel = true;
+    g.parallel = g.failures = true;
     g.opt_level = opt->opt_level;
     ok = module_build(&g, funcs, nfuncs, NULL) && machine_optimize(cx, &mc, g.m, opt->opt_level) &&
          write_module(&g, &mc, kind, out);

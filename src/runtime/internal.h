@@ -68,6 +68,7 @@ struct TetcRuntime {
   bool is_default;
   int debug;
   char error[512];
+  int failures; // errors so far
   Queue queue;
   UopCache cache;
   UopKernel kernel;

@@ -94,11 +94,17 @@ void runtime_fail(TetcRuntime *rt, const char *fmt, ...) {
     vsnprintf(rt->error, sizeof rt->error, fmt, ap);
     va_end(ap);
     if (rt->is_default) fprintf(stderr, "vta: %s\n", rt->error);
+    rt->failures++;
   }
   discard(rt);
 }
 
 const char *tetc_runtime_error(const TetcRuntime *rt) { return rt->error[0] ? rt->error : NULL; }
+
+int tetc_runtime_failures(VTACommandHandle cmd) {
+  const TetcRuntime *rt = cmd;
+  return rt ? rt->failures : 0;
+}
 
 void tetc_runtime_reset(TetcRuntime *rt) {
   rt->error[0] = 0;

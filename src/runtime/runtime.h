@@ -81,6 +81,9 @@ TetcDevice *tetc_runtime_device(TetcRuntime *rt);
 // nothing, until tetc_runtime_reset. An error has already emptied the queue and reset the device: nothing of the
 // failed kernel is left. (The default runtime prints its errors to stderr and resets itself in VTASynchronize.)
 const char *tetc_runtime_error(const TetcRuntime *rt);
+// How many errors there have been since cmd's runtime was made. Generated code compares the count before and after, by a
+// weak reference: upstream's runtime has no such function.
+int tetc_runtime_failures(VTACommandHandle cmd);
 void tetc_runtime_reset(TetcRuntime *rt);
 
 void tetc_runtime_check(TetcRuntime *rt, bool on); // the hazard checker, where the device has one

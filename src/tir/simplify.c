@@ -336,7 +336,7 @@ static Terms terms_modulo(Sim *s, const Terms *t, int64_t d) {
   }
   Interval quotient = divide_range(range, d);
   if (quotient.lo == quotient.hi) {
-    r.constant -= quotient.lo * d;
+    r.constant = (int64_t)((uint64_t)r.constant - (uint64_t)quotient.lo * (uint64_t)d);
     return r;
   }
   if (r.list.len == 1 && r.list.data[0].coef == 1 && r.constant == 0 &&

@@ -1,0 +1,578 @@
+// SPDX-License-Identifier: Apache-2.0
+// The interpreter. A function is compiled once into register code (interp_compile) and then run (interp_run).
+// Registers are Scalars: constants sit below register 0, loop variables and temporaries above. Every index is checked
+// against its dimension; local buffers are filled with a pattern when they are allocated, so that a read of something
+// never written gives a visible wrong result rather than a lucky zero.
+#include <inttypes.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "tir/internal.h"
+
+#define INT_OPS(X) X(ADD) X(SUB) X(MUL) X(DIV) X(MOD) X(MIN) X(MAX) X(SHL) X(SHR) X(AND) X(XOR) X(OR)
+#define COMPARES(X) X(LT) X(LE) X(GT) X(GE) X(EQ) X(NE)
+#define FLOAT_OPS(X) X(ADD) X(SUB) X(MUL) X(DIV) X(MIN) X(MAX)
+#define MEMORY_TYPES(X) \
+  X(BOOL, uint8_t, i) X(I8, int8_t, i) X(I16, int16_t, i) X(I32, int32_t, i) X(I64, int64_t, i) \
+  X(U8, uint8_t, i) X(U16, uint16_t, i) X(U32, uint32_t, i) X(U64, int64_t, i) X(F32, float, f) X(F64, double, f)
+
+typedef enum Code {
+#define X(op) I64_##op, INT_##op,
+  INT_OPS(X)
+#undef X
+#define X(op) INT_##op, FLOAT_##op,
+  COMPARES(X)
+#undef X
+#define X(op) F32_##op, F64_##op,
+  FLOAT_OPS(X)
+#undef X
+#define X(t, c, m) LOAD_##t, STORE_##t,
+  MEMORY_TYPES(X)
+#undef X
+  LOAD_ANY, STORE_ANY, // float16
+  BINARY_ANY,          // everything that has no code of its own
+  UNARY_ANY, CAST_ANY, CAST_INT, MATH_ANY,
+  MOVE,
+  INDEX_FIRST, // dst = x + y * b, 0 <= b < z
+  INDEX_NEXT,  // dst = a + y * b, 0 <= b < z
+  JUMP, JUMP_IF, JUMP_UNLESS,
+  LOOP_BEGIN, // dst = a, dst + 1 = b; to x if b <= 0
+  LOOP_NEXT,  // to x while there is more
+  ALLOC, CALL, ENTER, LEAVE, FAULT, HALT
+} Code;
+
+// An intrinsic's arguments, filled anew each time.
+typedef struct Call {
+  const Stmt *stmt;
+  TirArg *args;
+  int *regs;
+} Call;
+
+typedef struct Ins {
+  uint16_t code;
+  uint8_t type, op; // DType, and BinOp, UnOp or MathFn
+  int32_t dst, a, b;
+  int64_t x, y, z;
+  union {
+    void *data; // LOAD STORE ALLOC
+    Call *call;
+    const char *text; // FAULT
+  };
+} Ins;
+
+typedef struct Interp {
+  Ctx *cx;
+  const TirMachine *machine;
+  PtrMap vars, buffers; // to a register; to an index of data
+  VEC(void *) data;
+  VEC(void *) owned; // from malloc
+  size_t owned_bytes;
+  VEC(Ins) code;
+  VEC(const Stmt *) where; // the statement of each instruction
+  VEC(Scalar) constants;
+  int top, most; // registers in use; the most ever
+  const Stmt *stmt;
+  const char *error;
+} Interp;
+
+// What local buffers may need together.
+static const size_t memory_limit = (size_t)6 << 30;
+
+// ---- compiling ----------------------------------------------------------------------------------------------------------
+
+static void fail(Interp *in, const char *text) {
+  if (!in->error) in->error = text;
+}
+
+static Ins *emit(Interp *in, Code code, int dst, int a, int b) {
+  Ins i = {.code = (uint16_t)code, .dst = dst, .a = a, .b = b};
+  VEC_PUSH(in->cx->arena, in->code, i);
+  VEC_PUSH(in->cx->arena, in->where, in->stmt);
+  return &in->code.data[in->code.len - 1];
+}
+
+static int new_reg(Interp *in) {
+  if (in->top + 1 > in->most) in->most = in->top + 1;
+  return in->top++;
+}
+
+static int constant(Interp *in, Scalar v) {
+  VEC_PUSH(in->cx->arena, in->constants, v);
+  return -(int)in->constants.len;
+}
+
+// The register that the result goes to: the one wanted, or (want -1) a new one. Constants never are.
+enum { ANY = INT32_MIN };
+static int target_reg(Interp *in, int want) { return want == ANY ? new_reg(in) : want; }
+
+static int compile_expr(Interp *in, const Expr *e, int want);
+
+static int to_want(Interp *in, int reg, int want) {
+  if (want == ANY || want == reg) return reg;
+  emit(in, MOVE, want, reg, 0);
+  return want;
+}
+
+static Code binary_code(BinOp op, DType t) {
+  bool any = t == DT_F16 || (t == DT_U64 && op != OP_ADD && op != OP_SUB && op != OP_MUL);
+  switch (op) {
+#define X(o) case OP_##o: if (!any && !dtype_is_float(t)) return t == DT_I64 ? I64_##o : INT_##o; break;
+    INT_OPS(X)
+#undef X
+#define X(o) case OP_##o: if (!any) return dtype_is_float(t) ? FLOAT_##o : INT_##o; break;
+    COMPARES(X)
+#undef X
+  case OP_LAND:
+  case OP_LOR:
+  case OP_COUNT: break;
+  }
+  if (any) return BINARY_ANY;
+  switch (op) {
+#define X(o) case OP_##o: return t == DT_F32 ? F32_##o : F64_##o;
+    FLOAT_OPS(X)
+#undef X
+  default: return BINARY_ANY;
+  }
+}
+
+// Only the side that matters is evaluated.
+static int compile_logical(Interp *in, const Expr *e, int want) {
+  int dst = target_reg(in, want);
+  compile_expr(in, e->a, dst);
+  size_t skip = in->code.len;
+  emit(in, e->binop == OP_LAND ? JUMP_UNLESS : JUMP_IF, 0, dst, 0);
+  compile_expr(in, e->b, dst);
+  in->code.data[skip].x = (int64_t)in->code.len;
+  return dst;
+}
+
+static int compile_select(Interp *in, const Expr *e, int want) {
+  // The result may be an operand of the other side (`x = c ? 1 : x`): never, since a wanted register is only written
+  // here and no expression reads one that is still to be written.
+  int dst = target_reg(in, want);
+  int mark = in->top, c = compile_expr(in, e->a, ANY);
+  size_t skip = in->code.len;
+  emit(in, JUMP_UNLESS, 0, c, 0);
+  in->top = mark;
+  compile_expr(in, e->b, dst);
+  size_t over = in->code.len;
+  emit(in, JUMP, 0, 0, 0);
+  in->code.data[skip].x = (int64_t)in->code.len;
+  in->top = mark;
+  compile_expr(in, e->c, dst);
+  in->code.data[over].x = (int64_t)in->code.len;
+  in->top = mark;
+  return dst;
+}
+
+// The register of the element's number in b. Constant indices are checked now.
+static int compile_index(Interp *in, const Buffer *b, const Expr **args) {
+  int64_t offset = 0, stride = 1, v;
+  int64_t *strides = NEW_ARRAY(in->cx->arena, int64_t, b->ndim);
+  for (int i = b->ndim - 1; i >= 0; i--) {
+    strides[i] = stride;
+    stride *= b->shape[i];
+  }
+  for (int i = 0; i < b->ndim; i++) {
+    if (!expr_is_int(args[i], &v)) continue;
+    if (v >= 0 && v < b->shape[i]) {
+      offset += v * strides[i];
+      continue;
+    }
+    emit(in, FAULT, 0, 0, 0)->text =
+      arena_printf(in->cx->arena, "index %d of `%s` is %" PRId64 ", outside 0..%" PRId64, i, b->name, v, b->shape[i] - 1);
+  }
+  int dst = ANY;
+  for (int i = 0; i < b->ndim; i++) {
+    if (expr_is_int(args[i], &v)) continue;
+    bool first = dst == ANY;
+    if (first) dst = new_reg(in);
+    int mark = in->top, r = compile_expr(in, args[i], ANY);
+    in->top = mark;
+    Ins *ins = emit(in, first ? INDEX_FIRST : INDEX_NEXT, dst, dst, r);
+    ins->x = offset;
+    ins->y = strides[i];
+    ins->z = b->shape[i];
+  }
+  return dst == ANY ? constant(in, (Scalar){.i = offset}) : dst;
+}
+
+static void *buffer_data(Interp *in, const Buffer *b) {
+  int64_t i;
+  if (ptrmap_get(&in->buffers, b, &i)) return in->data.data[i];
+  fail(in, arena_printf(in->cx->arena, "buffer `%s` is not in scope", b->name));
+  return NULL;
+}
+
+static Code memory_code(DType t, bool store) {
+  if (t == DT_BOOL && !store) return LOAD_ANY; // any byte but 0 is true
+  switch (t) {
+#define X(id, c, m) case DT_##id: return store ? STORE_##id : LOAD_##id;
+    MEMORY_TYPES(X)
+#undef X
+  case DT_F16:
+  case DT_COUNT: break;
+  }
+  return store ? STORE_ANY : LOAD_ANY;
+}
+
+static int compile_load(Interp *in, const Expr *e, int want) {
+  void *data = buffer_data(in, e->buffer);
+  int mark = in->top, at = compile_index(in, e->buffer, e->args);
+  in->top = mark;
+  int dst = target_reg(in, want);
+  Ins *i = emit(in, memory_code(e->type, false), dst, at, 0);
+  i->type = (uint8_t)e->type;
+  i->data = data;
+  return dst;
+}
+
+static int compile_unary(Interp *in, const Expr *e, int want) {
+  int mark = in->top, a = compile_expr(in, e->a, ANY);
+  in->top = mark;
+  int dst = target_reg(in, want);
+  bool ints = !dtype_is_float(e->type) && (e->kind == EXPR_UNARY || !dtype_is_float(e->a->type));
+  if (e->kind == EXPR_UNARY && e->unop == UN_NEG && ints) {
+    int zero = constant(in, (Scalar){.i = 0});
+    emit(in, e->type == DT_I64 ? I64_SUB : INT_SUB, dst, zero, a)->type = (uint8_t)e->type;
+    return dst;
+  }
+  Code code = e->kind == EXPR_UNARY ? UNARY_ANY : ints && e->type != DT_BOOL ? CAST_INT : CAST_ANY;
+  Ins *i = emit(in, code, dst, a, 0);
+  i->type = (uint8_t)e->type;
+  i->op = e->kind == EXPR_UNARY ? (uint8_t)e->unop : (uint8_t)e->a->type;
+  return dst;
+}
+
+// Code for e; returns the register that holds it: `want` unless that is ANY.
+static int compile_expr(Interp *in, const Expr *e, int want) {
+  int a, b, dst, mark = in->top;
+  int64_t reg;
+  Ins *i;
+  switch (e->kind) {
+  case EXPR_INT:
+  case EXPR_FLOAT: return to_want(in, constant(in, e->value), want);
+  case EXPR_VAR:
+    if (!ptrmap_get(&in->vars, e->var, &reg) || reg < 0) {
+      fail(in, arena_printf(in->cx->arena, "variable `%s` is not in scope", e->var->name));
+      reg = 0;
+    }
+    return to_want(in, (int)reg, want);
+  case EXPR_CAST:
+  case EXPR_UNARY: return compile_unary(in, e, want);
+  case EXPR_SELECT: return compile_select(in, e, want);
+  case EXPR_LOAD: return compile_load(in, e, want);
+  case EXPR_BINARY:
+    if (e->binop == OP_LAND || e->binop == OP_LOR) return compile_logical(in, e, want);
+    a = compile_expr(in, e->a, ANY);
+    b = compile_expr(in, e->b, ANY);
+    in->top = mark;
+    dst = target_reg(in, want);
+    i = emit(in, binary_code(e->binop, e->a->type), dst, a, b);
+    i->type = (uint8_t)e->a->type;
+    i->op = (uint8_t)e->binop;
+    return dst;
+  case EXPR_MATH:
+    a = compile_expr(in, e->args[0], ANY);
+    b = e->nargs > 1 ? compile_expr(in, e->args[1], ANY) : a;
+    in->top = mark;
+    dst = target_reg(in, want);
+    i = emit(in, MATH_ANY, dst, a, b);
+    i->type = (uint8_t)e->type;
+    i->op = (uint8_t)e->fn;
+    return dst;
+  case EXPR_REF: break;
+  }
+  fail(in, "a tile reference that is not an argument of an intrinsic");
+  return 0;
+}
+
+static void compile_stmt(Interp *in, const Stmt *s);
+
+static void compile_for(Interp *in, const Stmt *s) {
+  int mark = in->top, var = new_reg(in), count = new_reg(in), temp = in->top;
+  int min = compile_expr(in, s->min, ANY), extent = compile_expr(in, s->extent, ANY);
+  in->top = temp;
+  size_t begin = in->code.len;
+  emit(in, LOOP_BEGIN, var, min, extent);
+  ptrmap_put(in->cx->arena, &in->vars, s->var, var);
+  compile_stmt(in, s->body);
+  in->stmt = s;
+  ptrmap_put(in->cx->arena, &in->vars, s->var, -1);
+  emit(in, LOOP_NEXT, var, count, 0)->x = (int64_t)begin + 1;
+  in->code.data[begin].x = (int64_t)in->code.len;
+  in->top = mark;
+}
+
+static void compile_store(Interp *in, const Stmt *s) {
+  void *data = buffer_data(in, s->buffer);
+  int mark = in->top, value = compile_expr(in, s->value, ANY), at = compile_index(in, s->buffer, s->args);
+  in->top = mark;
+  Ins *i = emit(in, memory_code(s->buffer->type, true), value, at, 0);
+  i->type = (uint8_t)s->buffer->type;
+  i->data = data;
+}
+
+static void compile_if(Interp *in, const Stmt *s) {
+  int mark = in->top, c = compile_expr(in, s->cond, ANY);
+  in->top = mark;
+  size_t skip = in->code.len;
+  emit(in, JUMP_UNLESS, 0, c, 0);
+  compile_stmt(in, s->body);
+  if (s->else_body) {
+    size_t over = in->code.len;
+    emit(in, JUMP, 0, 0, 0);
+    in->code.data[skip].x = (int64_t)in->code.len;
+    compile_stmt(in, s->else_body);
+    skip = over;
+  }
+  in->code.data[skip].x = (int64_t)in->code.len;
+}
+
+// Memory of a local buffer; one block a buffer, whatever loops it is allocated in.
+static void compile_alloc(Interp *in, const Stmt *s) {
+  const Buffer *b = s->buffer;
+  int64_t bytes;
+  bool fits = mul_ok(buffer_elems(b), dtype_bytes(b->type), &bytes) && (size_t)bytes <= memory_limit - in->owned_bytes;
+  void *data = fits ? malloc((size_t)bytes) : NULL;
+  if (!data) {
+    fail(in, arena_printf(in->cx->arena, "`%s` needs more memory than there is", b->name));
+    return;
+  }
+  in->owned_bytes += (size_t)bytes;
+  VEC_PUSH(in->cx->arena, in->owned, data);
+  ptrmap_put(in->cx->arena, &in->buffers, b, (int64_t)in->data.len);
+  VEC_PUSH(in->cx->arena, in->data, data);
+  Ins *i = emit(in, ALLOC, 0, 0, 0);
+  i->x = bytes;
+  i->type = b->type == DT_BOOL; // a pattern that is a bool
+  i->data = data;
+  compile_stmt(in, s->body);
+}
+
+static void compile_intrin(Interp *in, const Stmt *s) {
+  Call *c = NEW(in->cx->arena, Call);
+  int mark = in->top;
+  c->stmt = s;
+  c->args = NEW_ARRAY(in->cx->arena, TirArg, s->nargs + 1);
+  c->regs = NEW_ARRAY(in->cx->arena, int, s->nargs + 1);
+  if (!s->intrin->has_body && (!in->machine || !in->machine->run))
+    fail(in, arena_printf(in->cx->arena, "there is no machine to run `%s`", s->intrin->name));
+  for (int i = 0; i < s->nargs; i++) {
+    const Expr *e = s->args[i];
+    if (e->kind == EXPR_REF) {
+      c->args[i] = (TirArg){.is_ref = true, .buffer = e->buffer, .data = buffer_data(in, e->buffer)};
+      e = e->args[0];
+    }
+    c->regs[i] = compile_expr(in, e, ANY);
+  }
+  in->top = mark;
+  size_t enter = in->code.len;
+  emit(in, s->intrin->has_body ? ENTER : CALL, 0, 0, 0)->call = c;
+  if (!s->intrin->has_body) return;
+  compile_stmt(in, s->body);
+  in->stmt = s;
+  emit(in, LEAVE, 0, 0, 0)->call = c;
+  in->code.data[enter].x = (int64_t)in->code.len;
+}
+
+static void compile_stmt(Interp *in, const Stmt *s) {
+  if (in->error) return;
+  if (s->kind == STMT_SEQ) {
+    for (int i = 0; i < s->nchildren; i++) compile_stmt(in, s->children[i]);
+    return;
+  }
+  in->stmt = s;
+  switch (s->kind) {
+  case STMT_FOR: compile_for(in, s); return;
+  case STMT_STORE: compile_store(in, s); return;
+  case STMT_IF: compile_if(in, s); return;
+  case STMT_ALLOC: compile_alloc(in, s); return;
+  case STMT_INTRIN: compile_intrin(in, s); return;
+  case STMT_SEQ: return;
+  }
+}
+
+// ---- running ----------------------------------------------------------------------------------------------------------------
+
+static inline int64_t narrow(DType t, int64_t v) {
+  switch (t) {
+  case DT_I8: return (int8_t)v;
+  case DT_I16: return (int16_t)v;
+  case DT_I32: return (int32_t)v;
+  case DT_U8: return (uint8_t)v;
+  case DT_U16: return (uint16_t)v;
+  case DT_U32: return (uint32_t)v;
+  case DT_BOOL:
+  case DT_I64:
+  case DT_U64:
+  case DT_F16:
+  case DT_F32:
+  case DT_F64:
+  case DT_COUNT: break;
+  }
+  return v;
+}
+
+// Integer operators on values that are in range of their type, before they are narrowed to it. uint64 has its own way
+// where that matters.
+static inline int64_t int_ADD(int64_t a, int64_t b, DType t) { return (void)t, (int64_t)((uint64_t)a + (uint64_t)b); }
+static inline int64_t int_SUB(int64_t a, int64_t b, DType t) { return (void)t, (int64_t)((uint64_t)a - (uint64_t)b); }
+static inline int64_t int_MUL(int64_t a, int64_t b, DType t) { return (void)t, (int64_t)((uint64_t)a * (uint64_t)b); }
+static inline int64_t int_DIV(int64_t a, int64_t b, DType t) { return (void)t, b ? floor_div(a, b) : 0; }
+static inline int64_t int_MOD(int64_t a, int64_t b, DType t) { return (void)t, b ? floor_mod(a, b) : 0; }
+static inline int64_t int_MIN(int64_t a, int64_t b, DType t) { return (void)t, b < a ? b : a; }
+static inline int64_t int_MAX(int64_t a, int64_t b, DType t) { return (void)t, b > a ? b : a; }
+static inline int64_t int_SHL(int64_t a, int64_t b, DType t) { return (int64_t)((uint64_t)a << (b & (dtype_bits(t) - 1))); }
+static inline int64_t int_SHR(int64_t a, int64_t b, DType t) { return a >> (b & (dtype_bits(t) - 1)); }
+static inline int64_t int_AND(int64_t a, int64_t b, DType t) { return (void)t, a & b; }
+static inline int64_t int_XOR(int64_t a, int64_t b, DType t) { return (void)t, a ^ b; }
+static inline int64_t int_OR(int64_t a, int64_t b, DType t) { return (void)t, a | b; }
+#define CMP_LT <
+#define CMP_LE <=
+#define CMP_GT >
+#define CMP_GE >=
+#define CMP_EQ ==
+#define CMP_NE !=
+static inline double float_ADD(double a, double b) { return a + b; }
+static inline double float_SUB(double a, double b) { return a - b; }
+static inline double float_MUL(double a, double b) { return a * b; }
+static inline double float_DIV(double a, double b) { return a / b; }
+static inline double float_MIN(double a, double b) { return b < a ? b : a; }
+static inline double float_MAX(double a, double b) { return b > a ? b : a; }
+
+// The arguments' values of this execution.
+static void fill_args(Call *c, const Scalar *r) {
+  for (int i = 0; i < c->stmt->nargs; i++) c->args[i].value = r[c->regs[i]].i;
+}
+
+typedef bool MachineFn(void *self, const Intrin *op, int nargs, const TirArg *args, const char **error);
+
+static bool call_machine(const TirMachine *m, MachineFn *fn, Call *c, const Scalar *r, const char **error) {
+  if (!m || !fn) return true;
+  fill_args(c, r);
+  return fn(m->self, c->stmt->intrin, c->stmt->nargs, c->args, error);
+}
+
+static const char *index_error(Interp *in, const Ins *i, int64_t v) {
+  return arena_printf(in->cx->arena, "index %" PRId64 " is outside a dimension of %" PRId64, v, i->z);
+}
+
+// Runs from the start; NULL, or what went wrong, with *at the instruction.
+static const char *run(Interp *in, Scalar *r, size_t *at) {
+  const Ins *code = in->code.data, *i = code;
+  const TirMachine *m = in->machine;
+  const char *error = NULL;
+#define NEXT { i++; break; }
+  for (;;) {
+    switch ((Code)i->code) {
+#define X(op) \
+    case I64_##op: r[i->dst].i = int_##op(r[i->a].i, r[i->b].i, DT_I64); NEXT \
+    case INT_##op: r[i->dst].i = narrow(i->type, int_##op(r[i->a].i, r[i->b].i, i->type)); NEXT
+      INT_OPS(X)
+#undef X
+#define X(op) \
+    case INT_##op: r[i->dst].i = r[i->a].i CMP_##op r[i->b].i; NEXT \
+    case FLOAT_##op: r[i->dst].i = r[i->a].f CMP_##op r[i->b].f; NEXT
+      COMPARES(X)
+#undef X
+// A float32 operation may be done in float64 and rounded: 53 bits are more than 2 * 24 + 2.
+#define X(op) \
+    case F32_##op: r[i->dst].f = (double)(float)float_##op(r[i->a].f, r[i->b].f); NEXT \
+    case F64_##op: r[i->dst].f = float_##op(r[i->a].f, r[i->b].f); NEXT
+      FLOAT_OPS(X)
+#undef X
+#define X(id, type, member) \
+    case LOAD_##id: r[i->dst].member = ((const type *)i->data)[r[i->a].i]; NEXT \
+    case STORE_##id: ((type *)i->data)[r[i->a].i] = (type)r[i->dst].member; NEXT
+      MEMORY_TYPES(X)
+#undef X
+    case LOAD_ANY: r[i->dst] = scalar_load(i->type, (const char *)i->data + r[i->a].i * dtype_bytes(i->type)); NEXT
+    case STORE_ANY: scalar_store(i->type, (char *)i->data + r[i->a].i * dtype_bytes(i->type), r[i->dst]); NEXT
+    case BINARY_ANY: r[i->dst] = scalar_binary(i->op, i->type, r[i->a], r[i->b]); NEXT
+    case UNARY_ANY: r[i->dst] = scalar_unary(i->op, i->type, r[i->a]); NEXT
+    case CAST_ANY: r[i->dst] = scalar_cast(i->type, i->op, r[i->a]); NEXT
+    case CAST_INT: r[i->dst].i = narrow(i->type, r[i->a].i); NEXT
+    case MATH_ANY: r[i->dst] = scalar_math(i->op, i->type, r[i->a], r[i->b]); NEXT
+    case MOVE: r[i->dst] = r[i->a]; NEXT
+    case INDEX_FIRST:
+    case INDEX_NEXT: {
+      int64_t v = r[i->b].i;
+      if ((uint64_t)v >= (uint64_t)i->z) {
+        *at = (size_t)(i - code);
+        return index_error(in, i, v);
+      }
+      r[i->dst].i = (i->code == INDEX_FIRST ? i->x : r[i->a].i) + i->y * v;
+      NEXT
+    }
+    case JUMP: i = code + i->x; break;
+    case JUMP_IF: i = r[i->a].i ? code + i->x : i + 1; break;
+    case JUMP_UNLESS: i = r[i->a].i ? i + 1 : code + i->x; break;
+    case LOOP_BEGIN: {
+      int64_t n = r[i->b].i;
+      r[i->dst] = r[i->a];
+      r[i->dst + 1].i = n;
+      i = n > 0 ? i + 1 : code + i->x;
+      break;
+    }
+    case LOOP_NEXT:
+      r[i->dst].i = (int64_t)((uint64_t)r[i->dst].i + 1);
+      i = --r[i->dst + 1].i ? code + i->x : i + 1;
+      break;
+    case ALLOC: memset(i->data, i->type ? 1 : 0xa5, (size_t)i->x); NEXT
+    case CALL:
+      if (call_machine(m, m->run, i->call, r, &error)) NEXT
+      *at = (size_t)(i - code);
+      return error ? error : "the machine refused it";
+    case ENTER:
+      if (call_machine(m, m ? m->enter : NULL, i->call, r, &error)) NEXT
+      if (error) {
+        *at = (size_t)(i - code);
+        return error;
+      }
+      i = code + i->x; // skip the body
+      break;
+    case LEAVE:
+      if (call_machine(m, m ? m->leave : NULL, i->call, r, &error)) NEXT
+      *at = (size_t)(i - code);
+      return error ? error : "the machine refused it";
+    case FAULT: *at = (size_t)(i - code); return i->text;
+    case HALT: return NULL;
+    }
+  }
+#undef NEXT
+}
+
+// What went wrong, with the statement it went wrong in.
+static const char *locate(Interp *in, const char *error, const Stmt *s) {
+  Text t = {.arena = in->cx->arena};
+  if (!s) return error;
+  Stmt alone = *s, nothing = {.kind = STMT_SEQ};
+  if (alone.body) alone.body = &nothing;
+  if (alone.kind == STMT_IF) alone.else_body = NULL;
+  tir_print_stmt(&alone, 0, &t);
+  return arena_printf(in->cx->arena, "%s, in `%.*s`", error, (int)strcspn(t.data, "\n"), t.data);
+}
+
+bool tir_interpret(Ctx *cx, const Func *f, void **params, const TirMachine *machine, const char **error) {
+  Interp in = {.cx = cx, .machine = machine};
+  size_t at = 0;
+  for (int i = 0; i < f->nparams; i++) {
+    ptrmap_put(cx->arena, &in.buffers, f->params[i], (int64_t)in.data.len);
+    VEC_PUSH(cx->arena, in.data, params[i]);
+  }
+  compile_stmt(&in, f->body);
+  emit(&in, HALT, 0, 0, 0);
+  const char *wrong = in.error ? locate(&in, in.error, in.stmt) : NULL;
+  if (!wrong) {
+    size_t nc = in.constants.len;
+    Scalar *block = NEW_ARRAY(cx->arena, Scalar, nc + (size_t)in.most + 1), *r = block + nc;
+    for (size_t i = 0; i < nc; i++) r[-(ptrdiff_t)i - 1] = in.constants.data[i];
+    wrong = run(&in, r, &at);
+    if (wrong) wrong = locate(&in, wrong, in.where.data[at]);
+  }
+  for (size_t i = 0; i < in.owned.len; i++) free(in.owned.data[i]);
+  if (wrong) *error = wrong;
+  return !wrong;
+}

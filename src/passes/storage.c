@@ -49,6 +49,8 @@ typedef struct Storage {
   Ctx *cx;
   int64_t now;
   VEC(Life) lives;
+  int *slots; // open hashing by buffer: index in lives + 1; 0: free
+  size_t nslots;
   VEC(Span) loops;
   VEC(LoopUse) uses;
   VEC(int) stack; // loops around the current statement
@@ -57,10 +59,24 @@ typedef struct Storage {
   bool failed;
 } Storage;
 
-static int life_of(const Storage *s, const Buffer *b) {
-  for (size_t i = s->lives.len; i-- > 0;)
-    if (s->lives.data[i].buffer == b) return (int)i;
-  return -1;
+// Where buffer b is in the table of lives, or would be.
+static size_t life_slot(const Storage *s, const Buffer *b) {
+  size_t i = (size_t)(((uint64_t)(uintptr_t)b * 0x9E3779B97F4A7C15u) >> 20) & (s->nslots - 1);
+  while (s->slots[i] && s->lives.data[s->slots[i] - 1].buffer != b) i = (i + 1) & (s->nslots - 1);
+  return i;
+}
+
+static int life_of(const Storage *s, const Buffer *b) { return s->nslots ? s->slots[life_slot(s, b)] - 1 : -1; }
+
+static void add_life(Storage *s, const Life *l) {
+  VEC_PUSH(s->cx->arena, s->lives, *l);
+  if (s->lives.len * 2 < s->nslots) {
+    s->slots[life_slot(s, l->buffer)] = (int)s->lives.len;
+    return;
+  }
+  s->nslots = s->nslots ? s->nslots * 2 : 64;
+  s->slots = NEW_ARRAY(s->cx->arena, int, s->nslots);
+  for (size_t i = 0; i < s->lives.len; i++) s->slots[life_slot(s, s->lives.data[i].buffer)] = (int)i + 1;
 }
 
 // ---- when is what in use ----------------------------------------------------------------------------------------------
@@ -142,7 +158,7 @@ static void walk(Storage *s, const Stmt *st) {
     if (tile_is_on_chip(st->buffer)) {
       Life l = {.buffer = st->buffer, .why = st->why, .depth = (int)s->stack.len, .first = -1, .last = -1,
         .tiles = buffer_tiles(st->buffer), .parent = (int)s->lives.len};
-      VEC_PUSH(s->cx->arena, s->lives, l);
+      add_life(s, &l);
     }
     walk(s, st->body);
     return;

@@ -231,16 +231,19 @@ static int end_before_blocker(const Body *b, int c, int from, int to) {
 
 static void find_arcs(Tokens *t, Body *b, int c) {
   Arcs *arcs = &b->arcs[c];
+  int *source = NEW_ARRAY(t->cx->arena, int, b->n + 1), nsources = 0; // items so far with accesses of the source unit
   int cover = 0; // arcs from before the last item that certainly has tokens of its own are covered by those
   for (int j = 0; j < b->n; j++) {
+    const Item *item = &b->items[j];
     int least = cover;
     if (arcs->len && arcs->data[arcs->len - 1].from + 1 > least) least = arcs->data[arcs->len - 1].from + 1;
-    for (int i = j - 1; i >= least; i--) {
-      if (!needs_arc(t, c, &b->items[i], &b->items[j], NULL, 0)) continue;
-      add_arc(t, arcs, (Arc){i, end_before_blocker(b, c, i, j)});
+    for (int k = nsources - 1; k >= 0 && source[k] >= least; k--) {
+      if (!needs_arc(t, c, &b->items[source[k]], item, NULL, 0)) continue;
+      add_arc(t, arcs, (Arc){source[k], end_before_blocker(b, c, source[k], j)});
       break;
     }
-    if (b->items[j].covers >> c & 1) cover = j;
+    if (item->units >> channel_from[c] & 1) source[nsources++] = j;
+    if (item->covers >> c & 1) cover = j;
   }
 }
 
@@ -270,8 +273,12 @@ static void find_carried(Tokens *t, Body *b, int c) {
       if (first_use == b->n) first_use = m;
     }
   Arcs found = {0};
+  int *target = NEW_ARRAY(t->cx->arena, int, b->n + 1), ntargets = 0;
+  for (int j = 0; j < b->n; j++)
+    if (b->items[j].units >> channel_to[c] & 1) target[ntargets++] = j;
   for (int i = b->n - 1, best = range.to + 1; i >= range.from; i--)
-    for (int j = 0; j < best; j++) {
+    for (int k = 0; k < ntargets && target[k] < best; k++) {
+      int j = target[k];
       if (!needs_arc(t, c, &b->items[i], &b->items[j], NULL, 0)) continue;
       add_arc(t, &found, (Arc){i > last_use ? i : last_use, j < first_use ? j : first_use});
       best = j;
@@ -537,15 +544,23 @@ static Item if_item(Tokens *t, const Stmt *s) {
   return out;
 }
 
+// All allocations around one body at once: there may be thousands.
 static Item alloc_item(Tokens *t, const Stmt *s) {
-  Body b = body_of(t, s->body);
+  VEC(const Stmt *) allocs = {0};
+  for (; s->kind == STMT_ALLOC; s = s->body) VEC_PUSH(t->cx->arena, allocs, s);
+  Body b = body_of(t, s);
   const Stmt *body = body_stmt(t, &b);
-  return body_summary(t, &b, stmt_placed(t->cx, stmt_alloc(t->cx, s->buffer, body), s->loc, s->why));
+  for (size_t i = allocs.len; i-- > 0;) {
+    const Stmt *a = allocs.data[i];
+    body = stmt_placed(t->cx, stmt_alloc(t->cx, a->buffer, body), a->loc, a->why);
+  }
+  return body_summary(t, &b, body);
 }
 
 static Item item_of(Tokens *t, const Stmt *s) {
   Item out = {.stmt = s};
-  if (s->kind != STMT_INTRIN && !(tile_units(s) & ~1u)) return out; // the CPU's alone
+  bool parts = s->kind == STMT_FOR || s->kind == STMT_IF;
+  if (parts && !(tile_units(s) & ~1u)) return out; // the CPU's alone
   switch (s->kind) {
   case STMT_FOR: return loop_item(t, s);
   case STMT_IF: return if_item(t, s);

@@ -858,12 +858,25 @@ const Expr *expr_simplify(Ctx *cx, const Ranges *r, const Expr *e) {
 
 static const Stmt *simp_stmt(void *self, const Stmt *st);
 
+static bool find_load(void *self, const Expr *e) {
+  bool *found = self;
+  *found |= e->kind == EXPR_LOAD;
+  return !*found;
+}
+
+// A value that stays the same wherever it stands: no loads, whose buffers may be written in between.
+static bool is_stable(const Expr *e) {
+  bool found = false;
+  expr_visit(e, find_load, &found);
+  return !found;
+}
+
 static const Stmt *simp_for(Sim *s, const Stmt *st) {
   Interval at, extent;
   const Expr *min = simp(s, st->min, &at), *n = simp(s, st->extent, &extent);
   if (extent.hi <= 0) return stmt_nop(s->cx);
   Binding b = {.var = st->var, .range = at};
-  if (extent.lo == 1 && extent.hi == 1) b.value = min;
+  if (extent.lo == 1 && extent.hi == 1 && is_stable(min)) b.value = min;
   if (__builtin_add_overflow(at.hi, extent.hi - 1, &b.range.hi)) b.range = interval_of_type(DT_I64);
   VEC_PUSH(s->cx->arena, s->env, b);
   const Stmt *body = simp_stmt(s, st->body);

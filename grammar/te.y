@@ -90,7 +90,7 @@ static void te_yyerror(Loc *loc, void *scanner, TeParser *p, const char *msg);
 %left '*' '/' '%'
 %precedence UNARY
 
-%type <expr> expr knob_set
+%type <expr> expr knob_set value
 %type <exprs> exprs
 %type <axes> axes
 %type <axis> axis
@@ -117,12 +117,12 @@ file:
 item:
   TARGET ID semi
     { if ($3) ADD(&P->file->items, ((AstItem){.kind = ITEM_TARGET, .name = $2, .loc = loc_join(@1, @2), .name_loc = @2})); }
-| PARAM ID '=' expr semi
-    { ADD(&P->file->items, ((AstItem){.kind = ITEM_PARAM, .name = $2, .loc = loc_join(@1, @4), .name_loc = @2,
-                                      .value = $5 ? $4 : ast_bad(P, @4)})); }
-| CONST ID '=' expr semi
-    { ADD(&P->file->items, ((AstItem){.kind = ITEM_CONST, .name = $2, .loc = loc_join(@1, @4), .name_loc = @2,
-                                      .value = $5 ? $4 : ast_bad(P, @4)})); }
+| PARAM ID '=' value
+    { ADD(&P->file->items, ((AstItem){.kind = ITEM_PARAM, .name = $2, .loc = loc_join(@1, $4->loc), .name_loc = @2,
+                                      .value = $4})); }
+| CONST ID '=' value
+    { ADD(&P->file->items, ((AstItem){.kind = ITEM_CONST, .name = $2, .loc = loc_join(@1, $4->loc), .name_loc = @2,
+                                      .value = $4})); }
 | IMPORT STRING semi
     { if ($3) ADD(&P->file->items, ((AstItem){.kind = ITEM_IMPORT, .name = $2, .loc = loc_join(@1, @2), .name_loc = @2})); }
 | KERNEL ID '{' decls '}'
@@ -135,6 +135,13 @@ item:
     { parser_schedule(P, @$, NAMED($2, @2), $3, $5); }
 | error ';' { P->file->broken = true; }
 | error '}' { P->file->broken = true; }
+;
+
+// An expression and its `;`. Without either, what it defines is still defined, with a value that nobody complains about.
+value:
+  expr ';'   { $$ = $1; }
+| expr error { $$ = ast_bad(P, @1); }
+| error ';'  { $$ = ast_bad(P, @1); }
 ;
 
 semi:
@@ -153,19 +160,18 @@ decls:
     { $$ = $1;
       ADD($$, ((AstDecl){.role = TE_INPUT, .name = $3, .loc = loc_join(@2, $8.loc), .name_loc = @3, .naxes = (int)$5->len,
                          .axes = $5->data, .axes_loc = loc_join(@4, @6), .dtype = $8.name, .dtype_loc = $8.loc})); }
-| decls role ID '[' axes ']' ':' dtype '=' expr semi
+| decls role ID '[' axes ']' ':' dtype '=' value
     { $$ = $1;
-      ADD($$, ((AstDecl){.role = $2, .name = $3, .loc = loc_join(@2, @10), .name_loc = @3, .naxes = (int)$5->len,
+      ADD($$, ((AstDecl){.role = $2, .name = $3, .loc = loc_join(@2, $10->loc), .name_loc = @3, .naxes = (int)$5->len,
                          .axes = $5->data, .axes_loc = loc_join(@4, @6), .dtype = $8.name, .dtype_loc = $8.loc,
-                         .body = $11 ? $10 : ast_bad(P, @10)})); }
-| decls role ID '=' expr semi
+                         .body = $10})); }
+| decls role ID '=' value
     { $$ = $1;
-      ADD($$, ((AstDecl){.role = $2, .name = $3, .loc = loc_join(@2, @5), .name_loc = @3,
-                         .body = $6 ? $5 : ast_bad(P, @5)})); }
-| decls role ID ':' dtype '=' expr semi
+      ADD($$, ((AstDecl){.role = $2, .name = $3, .loc = loc_join(@2, $5->loc), .name_loc = @3, .body = $5})); }
+| decls role ID ':' dtype '=' value
     { $$ = $1;
-      ADD($$, ((AstDecl){.role = $2, .name = $3, .loc = loc_join(@2, @7), .name_loc = @3, .dtype = $5.name,
-                         .dtype_loc = $5.loc, .body = $8 ? $7 : ast_bad(P, @7)})); }
+      ADD($$, ((AstDecl){.role = $2, .name = $3, .loc = loc_join(@2, $7->loc), .name_loc = @3, .dtype = $5.name,
+                         .dtype_loc = $5.loc, .body = $7})); }
 | decls error ';' { $$ = $1; P->kernel_broken = true; }
 ;
 

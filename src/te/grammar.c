@@ -225,6 +225,7 @@ Name parser_string(TeParser *p, Loc loc, const char *text, size_t len) {
 void parser_bad_character(TeParser *p, Loc loc, const char *text) {
   Diags *d = p->cx->diags;
   unsigned char c = (unsigned char)text[0];
+  p->bad = loc;
   if (c == '/') {
     Loc start = loc;
     start.end_line = start.line;
@@ -294,6 +295,7 @@ static Loc before(const Source *src, Loc loc) {
 
 void parser_syntax(TeParser *p, Loc loc, const char *got, int nexpected, const char *const *expected) {
   if (p->stop) return;
+  if (loc_known(p->bad) && loc.line <= p->bad.end_line + 1) return;
   bool end = strcmp(got, "end of file") == 0;
   const char *found = end || !*got ? "the end of the file" : arena_printf(p->cx->arena, "`%s`", te_snippet(p->cx, loc));
   const char *want = expectation(p, nexpected, expected);

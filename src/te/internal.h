@@ -92,6 +92,7 @@ typedef struct TeParser {
   uint32_t line, col; // where the next token starts
   int for_depth;
   bool stop;          // a limit was passed; parsing ends without more messages
+  Loc bad;            // the last character that is none, so that the parser need not complain again
   bool kernel_broken; // a declaration of the current kernel was lost
 } TeParser;
 

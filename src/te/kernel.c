@@ -71,6 +71,7 @@ typedef struct Operands {
   StageCx *sx;
   const TeTensor *first;
   Loc first_loc;
+  const AstExpr *unknown; // the first name that is neither a tensor nor a constant
   bool failed;
 } Operands;
 
@@ -85,7 +86,12 @@ static void meet_operand(Operands *o, const AstExpr *e) {
   bool poisoned = false;
   const TeTensor *t = stage_tensor(o->sx, e->name, &poisoned);
   if (poisoned) o->failed = true;
-  if (!t) return;
+  if (!t) {
+    int64_t ignored;
+    ConstScope *consts = &o->sx->ck->scope;
+    if (!poisoned && !o->unknown && consts->find(consts->self, e->name, e->loc, &ignored) == CONST_MISSING) o->unknown = e;
+    return;
+  }
   if (!o->first) {
     o->first = t;
     o->first_loc = e->loc;
@@ -139,10 +145,11 @@ static bool shorthand_axes(StageCx *sx, TeTensor *t, const AstDecl *decl) {
   }
   find_operands(&o, decl->body);
   if (o.failed) return false;
+  if (!o.first && o.unknown && !check_expr(sx, o.unknown, DT_COUNT)) return false;
   if (!o.first) {
     Diag *g = diag_report(cx->diags, E_SHAPE, decl->name_loc, "`%s` has no axes: no operand stands without indices", decl->name);
     diag_help(g, "write them: `%s[i: N, ...] : int32 = ...`", decl->name);
-    return sx->item->broken ? false : false;
+    return false;
   }
   sx->like = o.first;
   t->naxes = o.first->naxes;

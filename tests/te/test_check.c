@@ -1,0 +1,305 @@
+// SPDX-License-Identifier: Apache-2.0
+// Loading: the graph of the samples, what is printed reads back, files and definitions, and input that hurts.
+#include "support.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+static const char *samples[] = {"vector_add", "gemm", "conv2d_relu", "conv2d_relu_unmatched", "conv_block_nchw"};
+
+static Loaded load_sample(const char *name) {
+  char path[4096];
+  snprintf(path, sizeof path, "%s/%s.te", getenv("TETC_SAMPLES_DIR"), name);
+  return load_file(path);
+}
+
+static void samples_load_and_print_the_same_twice(void **state) {
+  (void)state;
+  for (size_t i = 0; i < sizeof samples / sizeof *samples; i++) {
+    Loaded l = load_sample(samples[i]);
+    assert_non_null(l.m);
+    Text first = {.arena = l.cx.arena}, second = {.arena = l.cx.arena};
+    te_print(l.m, &first);
+    Loaded again = load_text(first.data);
+    assert_non_null(again.m);
+    te_print(again.m, &second);
+    assert_string_equal(first.data, second.data);
+    unload(&again);
+    unload(&l);
+  }
+}
+
+static void the_graph_of_the_convolution(void **state) {
+  (void)state;
+  Loaded l = load_sample("conv2d_relu");
+  const TeKernel *k = l.m->kernels[0];
+  assert_string_equal(k->name, "conv2d_relu");
+  assert_int_equal(k->ntensors, 10);
+  const TeTensor *conv = tensor_named(k, "conv");
+  assert_int_equal(conv->naxes, 6);
+  assert_int_equal(conv->nraxes, 4);
+  assert_int_equal(conv->reduce, TE_SUM);
+  assert_int_equal(conv->axes[2]->extent, 56);
+  assert_int_equal(conv->raxes[3]->extent, 16);
+  assert_true(conv->raxes[3]->reduce);
+  assert_int_equal(conv->raxes[3]->index, 3);
+  const TeTensor *out = tensor_named(k, "out");
+  assert_int_equal(out->role, TE_OUTPUT);
+  assert_int_equal(out->type, DT_I8);
+  assert_int_equal(out->body->kind, TE_CAST);
+  assert_string_equal(out->axes[1]->name, "o");
+  assert_int_equal(te_tensor_elems(out), 4 * 56 * 56 * 16);
+  const TeTensor *relu = tensor_named(k, "relu");
+  assert_int_equal(relu->body->b->type, DT_I32); // the literal took the type of what it met
+  assert_int_equal(l.m->nschedules, 1);
+  const SchedStmt *first = l.m->schedules[0]->stmts[0];
+  assert_int_equal(first->kind, SCHED_KNOB);
+  assert_int_equal(first->value->value, 14);
+  unload(&l);
+}
+
+// The text of a stage's expression after checking.
+static void expect_body(const char *decls, const char *expression, const char *want) {
+  char text[2048];
+  snprintf(text, sizeof text, "const N = 3; kernel k { %s output o = %s; }", decls, expression);
+  Loaded l = load_text(text);
+  if (!l.m) {
+    diags_print(l.cx.diags, stderr, DIAG_TEXT, false, 0);
+    fail_msg("%s does not check", expression);
+  }
+  const TeKernel *k = l.m->kernels[0];
+  Text out = {.arena = l.cx.arena};
+  te_print_expr(k->tensors[k->ntensors - 1]->body, &out);
+  assert_string_equal(out.data, want);
+  unload(&l);
+}
+
+static void literals_take_the_type_of_what_they_meet(void **state) {
+  (void)state;
+  const char *a = "input a[x: 4] : int8; input f[x: 4] : float32; input h[x: 4] : float16; input u[x: 4] : uint64;";
+  expect_body(a, "a + 3", "a[x] + 3");
+  expect_body(a, "a + N * 2", "a[x] + 6");
+  expect_body(a, "-128 + a", "-128 + a[x]");
+  expect_body(a, "f * 3", "f[x] * 3.0");
+  expect_body(a, "f * (1 / 2.0)", "f[x] * 0.5");
+  expect_body(a, "h * 0.1", "h[x] * 0.1");
+  expect_body(a, "u + 18446744073709551615", "u[x] + 18446744073709551615");
+  expect_body(a, "(a > 0 ? 1 : 0) * f", "(a[x] > 0 ? float32(1.0) : float32(0.0)) * f[x]");
+  expect_body(a, "a > 0 ? 1 : 2", "a[x] > 0 ? int32(1) : int32(2)");
+  expect_body(a, "a > 0 ? 1 : 2.5", "a[x] > 0 ? float32(1.0) : float32(2.5)");
+  expect_body(a, "int32(a) + int32(300)", "int32(a[x]) + 300");
+  expect_body(a, "a + int8(300)", "a[x] + 44");
+  expect_body(a, "clamp(f, -1, 1)", "min(max(f[x], -1.0), 1.0)");
+  expect_body(a, "max(a, 0) << 1", "max(a[x], 0) << 1");
+  expect_body(a, "a - (1 - a)", "a[x] - (1 - a[x])");
+  expect_body(a, "f * exp(0)", "f[x] * exp(float32(0.0))");
+  expect_body(a, "pow(f, 2)", "pow(f[x], 2.0)");
+  expect_body(a, "f > -inf && !(a == 0 || true)", "f[x] > -inf && !(a[x] == 0 || true)");
+}
+
+static void params_are_overridden_by_definitions(void **state) {
+  (void)state;
+  const char *text = "param N = 4; const M = N * 2; kernel k { output o[x: M] : int32 = 1; }";
+  TeOptions opt = default_options();
+  TeDefine def = {"N", 8};
+  opt.defines = &def;
+  opt.ndefines = 1;
+  Loaded l = load_with("test.te", text, &opt);
+  assert_int_equal(l.m->kernels[0]->tensors[0]->axes[0]->extent, 16);
+  assert_int_equal(l.m->consts[1].value, 16);
+  unload(&l);
+  def.name = "NN";
+  l = load_with("test.te", text, &opt);
+  expect_error(&l, "E0115", "-D NN=8 names no param");
+  unload(&l);
+  def.name = "M";
+  l = load_with("test.te", text, &opt);
+  expect_error(&l, "E0115", "-D M=8 names no param");
+  unload(&l);
+}
+
+// ---- files -----------------------------------------------------------------------------------------------------------
+
+typedef struct TempDir {
+  char path[64];
+} TempDir;
+
+static void write_file(const TempDir *d, const char *name, const char *text) {
+  char path[256];
+  snprintf(path, sizeof path, "%s/%s", d->path, name);
+  FILE *f = fopen(path, "w");
+  fputs(text, f);
+  fclose(f);
+}
+
+static Loaded load_in(const TempDir *d, const char *name, const char *include) {
+  char path[256];
+  snprintf(path, sizeof path, "%s/%s", d->path, name);
+  TeOptions opt = default_options();
+  opt.include_dirs = &include;
+  opt.ninclude_dirs = include != NULL;
+  return load_with(path, NULL, &opt);
+}
+
+static void imports_are_found_once_and_cycles_refused(void **state) {
+  (void)state;
+  TempDir d = {"/tmp/tetc-te-XXXXXX"}, other = {"/tmp/tetc-inc-XXXXXX"};
+  assert_non_null(mkdtemp(d.path));
+  assert_non_null(mkdtemp(other.path));
+  write_file(&d, "base.te", "param N = 4; kernel lib { output o[x: N] : int32 = 1; } schedule lib { o.unroll(x); }\n");
+  write_file(&d, "left.te", "import \"base.te\"; const L = N + 1;\n");
+  write_file(&d, "right.te", "import \"base.te\"; const R = N + 2;\n");
+  write_file(&d, "top.te", "import \"left.te\"; import \"right.te\"; kernel k { output o[x: L + R] : int32 = 1; }\n");
+  Loaded l = load_in(&d, "top.te", NULL);
+  assert_non_null(l.m);
+  assert_int_equal(l.m->nkernels, 2);
+  assert_string_equal(l.m->kernels[0]->name, "lib");
+  assert_int_equal(l.m->kernels[1]->tensors[0]->axes[0]->extent, 11);
+  assert_int_equal(l.m->nschedules, 1);
+  unload(&l);
+  write_file(&d, "a.te", "import \"b.te\"; kernel k { output o[x: 4] : int32 = 1; }\n");
+  write_file(&d, "b.te", "import \"a.te\";\n");
+  l = load_in(&d, "a.te", NULL);
+  expect_error(&l, "E0109", "`a.te` imports itself");
+  assert_null(l.m);
+  unload(&l);
+  write_file(&other, "far.te", "const F = 7;\n");
+  write_file(&d, "use.te", "import \"far.te\"; kernel k { output o[x: F] : int32 = 1; }\n");
+  l = load_in(&d, "use.te", NULL);
+  expect_error(&l, "E0110", "cannot read `far.te`");
+  unload(&l);
+  l = load_in(&d, "use.te", other.path);
+  assert_non_null(l.m);
+  unload(&l);
+  write_file(&d, "broken.te", "const = 3;\n");
+  write_file(&d, "uses_broken.te", "import \"broken.te\"; kernel k { output o[x: Q] : int32 = 1; }\n");
+  l = load_in(&d, "uses_broken.te", NULL);
+  expect_error(&l, "E0001", "expected a name");
+  assert_int_equal(diags_errors(l.cx.diags), 1); // Q may be what was lost
+  unload(&l);
+  char command[256];
+  snprintf(command, sizeof command, "rm -r %s %s", d.path, other.path);
+  assert_int_equal(system(command), 0);
+}
+
+// ---- input that hurts ------------------------------------------------------------------------------------------------
+
+// Text made of a head, n times a middle, and a tail.
+static char *repeated(const char *head, const char *middle, int n, const char *tail) {
+  size_t m = strlen(middle), h = strlen(head);
+  char *text = malloc(h + m * (size_t)n + strlen(tail) + 1);
+  memcpy(text, head, h);
+  for (int i = 0; i < n; i++) memcpy(text + h + m * (size_t)i, middle, m);
+  strcpy(text + h + m * (size_t)n, tail);
+  return text;
+}
+
+static void expect_too_deep(const char *head, const char *middle, int n, const char *tail) {
+  char *text = repeated(head, middle, n, tail);
+  Loaded l = load_text(text);
+  assert_null(l.m);
+  expect_error(&l, "E0003", "too deep");
+  assert_true(diags_errors(l.cx.diags) <= 2);
+  unload(&l);
+  free(text);
+}
+
+#define KERNEL "kernel k { input a[x: 4] : int32; output o[x: 4] : int32 = "
+
+static void depth_is_bounded(void **state) {
+  (void)state;
+  const int million = 1000000;
+  expect_too_deep(KERNEL, "(", million, "a[x]");
+  expect_too_deep(KERNEL, "-", million, "a[x]; }");
+  expect_too_deep(KERNEL, "a[x] + ", million, "a[x]; }");
+  expect_too_deep(KERNEL, "a[x] > 0 ? 1 : ", million, "a[x]; }");
+  expect_too_deep(KERNEL, "a[", million, "x");
+  expect_too_deep(KERNEL, "min(1, ", million, "a[x]");
+  expect_too_deep(KERNEL, "1 ? ", million, "a[x]; }");
+  expect_too_deep("const A = ", "[", million, "1;");
+  expect_too_deep("kernel k { } schedule k { ", "for s in (a) { ", million, "");
+}
+
+static void trees_up_to_the_bound_check_and_run(void **state) {
+  (void)state;
+  static const char *const middles[] = {"a[x] + ", "-", "a[x] > 0 ? 1 : ", "min(1, ", "abs(", "a[x] == 1 && true ? 2 : "};
+  for (size_t i = 0; i < sizeof middles / sizeof *middles; i++) {
+    int n = 1900;
+    bool call = strchr(middles[i], '(') != NULL;
+    char *tail = repeated("a[x]", call ? ")" : "", n, "; }");
+    char *text = repeated(KERNEL, middles[i], n, tail);
+    Loaded l = load_text(text);
+    assert_non_null(l.m);
+    TeArrays arrays = make_arrays(l.m->kernels[0], 1);
+    assert_true(te_eval(&l.cx, l.m->kernels[0], &arrays));
+    free_arrays(l.m->kernels[0], &arrays);
+    Text out = {.arena = l.cx.arena};
+    te_print(l.m, &out);
+    unload(&l);
+    free(text);
+    free(tail);
+  }
+}
+
+static double load_seconds(const char *head, const char *middle, int n, const char *tail) {
+  char *text = repeated(head, middle, n, tail);
+  struct timespec from, to;
+  clock_gettime(CLOCK_MONOTONIC, &from);
+  Loaded l = load_text(text);
+  clock_gettime(CLOCK_MONOTONIC, &to);
+  unload(&l);
+  free(text);
+  return (double)(to.tv_sec - from.tv_sec) + (double)(to.tv_nsec - from.tv_nsec) * 1e-9;
+}
+
+// No timing bound, but quadratic work in any of these would take minutes.
+static void long_input_ends_soon(void **state) {
+  (void)state;
+  load_seconds("", "// a comment\n", 300000, "kernel k { output o[x: 1] : int32 = 1; }");
+  load_seconds("/*", " * \n", 300000, "*/ kernel k { output o[x: 1] : int32 = 1; }");
+  load_seconds("", "const A = 1;\n", 20000, "");
+  load_seconds("kernel k { output o[x: 1] : int32 = 1; ", "garbage ) ", 100000, "}");
+  load_seconds("kernel k { output o[x: 1] : int32 = 1; ", "compute ; ", 20000, "}");
+  load_seconds("\"", "x", 1000000, "\n");
+  load_seconds("", "@", 20000, "");
+  load_seconds("kernel ", "a", 1000000, " { }");
+  load_seconds("kernel k { output o[x: 1] : int32 = 1; } schedule k { ", "o.unroll(x, 1, 2); ", 50000, "}");
+  load_seconds("kernel k { output o[x: 1] : int32 = min(", "1, ", 300000, "1); }");
+}
+
+static void odd_texts_are_refused_in_peace(void **state) {
+  (void)state;
+  static const char *const texts[] = {"", " ", "\n", "/", "/*", "\"", "0x", "0x;", "1e", "kernel", "kernel k", "kernel k {", "}",
+                                      ";", ";;;;", "}}}}", "kernel k { ; }", "schedule k { ; }", "import", "import \"\";",
+                                      "import \"-\";", "import \"/\";", "const a = a;", "const a = \"x\";", "param p = [1];",
+                                      "kernel k { output o = o; }", "kernel k { output o = a[]; }", "\xff\xfe", "\x01", "a.b.c",
+                                      "kernel k { output o[x: -9223372036854775808] : int8 = 1; }",
+                                      "const a = -9223372036854775808 / -1; const b = -9223372036854775808 % -1;"};
+  for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+    Loaded l = load_text(texts[i]);
+    int n;
+    free(messages_of(&l, &n));
+    if (!l.m) assert_true(n > 0);
+    unload(&l);
+  }
+}
+
+static void errors_do_not_cascade(void **state) {
+  (void)state;
+  Loaded l = load_text("kernel k { input a[x: 4] : int32; compute b = zz; compute c = b + 1; compute d = c * 2; output o = d; }");
+  expect_error(&l, "E0101", "unknown name `zz`");
+  assert_int_equal(diags_errors(l.cx.diags), 1); // no cascade from b
+  unload(&l);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(samples_load_and_print_the_same_twice), cmocka_unit_test(the_graph_of_the_convolution),
+      cmocka_unit_test(literals_take_the_type_of_what_they_meet), cmocka_unit_test(params_are_overridden_by_definitions),
+      cmocka_unit_test(imports_are_found_once_and_cycles_refused), cmocka_unit_test(depth_is_bounded),
+      cmocka_unit_test(trees_up_to_the_bound_check_and_run), cmocka_unit_test(long_input_ends_soon),
+      cmocka_unit_test(odd_texts_are_refused_in_peace), cmocka_unit_test(errors_do_not_cascade)};
+  return cmocka_run_group_tests_name("te_check", tests, NULL, NULL);
+}

@@ -291,9 +291,28 @@ static bool place_scope(Storage *s, const Scope *scope, int64_t *bases) {
   return true;
 }
 
-static const Stmt *drop_chip_alloc(TirMap *m, const Stmt *s) {
-  (void)m;
-  return s->kind == STMT_ALLOC && tile_is_on_chip(s->buffer) ? s->body : s;
+typedef VEC(const Stmt *) Stmts;
+
+static const Stmt *drop_allocs(void *self, const Stmt *st);
+
+// The statements of s in one flat list, without on-chip allocations.
+static void flatten(Storage *s, const Stmt *st, Stmts *out) {
+  while (st->kind == STMT_ALLOC && tile_is_on_chip(st->buffer)) st = st->body;
+  if (st->kind != STMT_SEQ) {
+    const Stmt *done = drop_allocs(s, st);
+    VEC_PUSH(s->cx->arena, *out, done);
+    return;
+  }
+  for (int i = 0; i < st->nchildren; i++) flatten(s, st->children[i], out);
+}
+
+static const Stmt *drop_allocs(void *self, const Stmt *st) {
+  Storage *s = self;
+  if (st->kind != STMT_SEQ && !(st->kind == STMT_ALLOC && tile_is_on_chip(st->buffer)))
+    return stmt_rebuild(s->cx, st, drop_allocs, NULL, s);
+  Stmts list = {0};
+  flatten(s, st, &list);
+  return stmt_seq(s->cx, (int)list.len, list.data);
 }
 
 // The body with placed buffers, all allocated around it in the order of their first allocation.
@@ -306,9 +325,8 @@ static const Stmt *with_places(Storage *s, const Stmt *body, const int64_t *base
     from[i] = s->lives.data[i].buffer;
     to[i] = placed;
   }
-  TirMap drop = {.cx = s->cx, .stmt = drop_chip_alloc};
   TirSubst subst = {.nbuffers = (int)n, .from = from, .to = to};
-  body = stmt_subst(s->cx, stmt_map(&drop, body), &subst);
+  body = stmt_subst(s->cx, drop_allocs(s, body), &subst);
   for (size_t i = n; i-- > 0;) {
     if (bases[i] < 0) continue;
     body = stmt_placed(s->cx, stmt_alloc(s->cx, to[i], body), to[i]->loc, s->lives.data[i].why);

@@ -237,7 +237,8 @@ static void find_arcs(Tokens *t, Body *b, int c) {
     const Item *item = &b->items[j];
     int least = cover;
     if (arcs->len && arcs->data[arcs->len - 1].from + 1 > least) least = arcs->data[arcs->len - 1].from + 1;
-    for (int k = nsources - 1; k >= 0 && source[k] >= least; k--) {
+    bool target = item->units >> channel_to[c] & 1;
+    for (int k = nsources - 1; target && k >= 0 && source[k] >= least; k--) {
       if (!needs_arc(t, c, &b->items[source[k]], item, NULL, 0)) continue;
       add_arc(t, arcs, (Arc){source[k], end_before_blocker(b, c, source[k], j)});
       break;
@@ -247,9 +248,11 @@ static void find_arcs(Tokens *t, Body *b, int c) {
   }
 }
 
-// The items between which a carried arc is not covered: it must start at `from` or later and end at `to` or earlier.
-static Arc uncovered(const Body *b, int c) {
+// What a channel's tokens order inside a body: sources in items before `from` with everything after the body, targets in
+// items after `to` with everything before it.
+static Arc ordered_inside(const Body *b, int c) {
   Arc r = {0, b->n - 1};
+  if (b->chain[c]) return r; // what conflicts goes by rank there
   for (size_t k = 0; k < b->arcs[c].len; k++) {
     Arc a = b->arcs[c].data[k];
     if (a.from + 1 > r.from) r.from = a.from + 1;
@@ -265,7 +268,7 @@ static Arc uncovered(const Body *b, int c) {
 
 // Arcs to the next turn. They start after and end before items with tokens of their own.
 static void find_carried(Tokens *t, Body *b, int c) {
-  Arc range = uncovered(b, c);
+  Arc range = ordered_inside(b, c); // a carried arc must start at `from` or later and end at `to` or earlier
   int first_use = b->n, last_use = -1;
   for (int m = 0; m < b->n; m++)
     if (b->items[m].uses >> c & 1) {
@@ -373,25 +376,31 @@ static int carried_rank(const Arcs *arcs, int c, int p, const Access *a) {
   return rank;
 }
 
-// Whether tokens inside the body order an access of item p with everything after it (a source) or before it.
-static bool ordered_inside(const Body *b, int c, int p, const Access *a) {
-  bool source = is_source(a, c);
-  if (!source && !is_target(a, c)) return false;
-  for (size_t k = 0; k < b->arcs[c].len; k++)
-    if (source ? b->arcs[c].data[k].from >= p : b->arcs[c].data[k].to <= p) return true;
-  if (b->chain[c]) return false; // what conflicts goes by rank there
-  for (int m = source ? p + 1 : 0; m < (source ? b->n : p); m++)
-    if (b->items[m].covers >> c & 1) return true;
-  return false;
+// What a body looks like from outside, channel by channel.
+typedef struct View {
+  const Body *body;
+  Arc ends[CHANNEL_COUNT];    // the first and last open item
+  Arc ordered[CHANNEL_COUNT]; // as ordered_inside
+} View;
+
+static View view_of(const Body *b) {
+  View v = {.body = b};
+  for (int c = 0; c < CHANNEL_COUNT; c++) {
+    v.ends[c] = open_ends(b, c);
+    v.ordered[c] = ordered_inside(b, c);
+  }
+  return v;
 }
 
 // The access of item p as the surroundings of the body see it.
-static Access seen_from_outside(const Body *b, int p, const Access *inside, const Arc ends[]) {
+static Access seen_from_outside(const View *v, int p, const Access *inside) {
+  const Body *b = v->body;
   Access a = *inside;
   for (int c = 0; c < CHANNEL_COUNT; c++) {
-    if (ordered_inside(b, c, p, inside)) a.ordered |= 1u << c;
-    if (!is_source(&a, c) && !is_target(&a, c)) a.rank[c] = 0;
-    else if (b->chain[c]) a.rank[c] = chain_rank(b, c, ends[c], p, inside);
+    bool source = is_source(&a, c), target = is_target(&a, c);
+    if ((source && p < v->ordered[c].from) || (target && p > v->ordered[c].to)) a.ordered |= 1u << c;
+    if (!source && !target) a.rank[c] = 0;
+    else if (b->chain[c]) a.rank[c] = chain_rank(b, c, v->ends[c], p, inside);
     else a.rank[c] = carried_rank(&b->carried[c], c, p, inside);
   }
   return a;
@@ -400,10 +409,9 @@ static Access seen_from_outside(const Body *b, int p, const Access *inside, cons
 // What the whole body is to its surroundings. Accesses were widened by the loop's variable before.
 static Item body_summary(Tokens *t, const Body *b, const Stmt *stmt) {
   Item out = {.stmt = stmt};
-  Arc ends[CHANNEL_COUNT];
+  View view = view_of(b);
   for (int c = 0; c < CHANNEL_COUNT; c++) {
     unsigned bit = 1u << c;
-    ends[c] = open_ends(b, c);
     out.open[c] = b->chain[c] ? b->chain[c] : (int)b->carried[c].len;
     if (b->arcs[c].len) out.covers |= bit;
     if (b->carried[c].len || b->chain[c]) out.uses |= bit;
@@ -415,7 +423,7 @@ static Item body_summary(Tokens *t, const Body *b, const Stmt *stmt) {
   out.uses |= out.covers;
   for (int p = 0; p < b->n; p++)
     for (size_t i = 0; i < b->items[p].acc.len; i++)
-      summary_add(t, &out, seen_from_outside(b, p, &b->items[p].acc.data[i], ends));
+      summary_add(t, &out, seen_from_outside(&view, p, &b->items[p].acc.data[i]));
   return out;
 }
 
@@ -480,14 +488,13 @@ static Body widened(Tokens *t, const Body *b, const Var *v) {
 
 // Whether the tokens that leave one turn order it with the next.
 static bool chain_carries(Tokens *t, const Body *b, int c) {
-  Arc ends[CHANNEL_COUNT];
-  for (int k = 0; k < CHANNEL_COUNT; k++) ends[k] = open_ends(b, k);
+  View view = view_of(b);
   Item *seen = arena_copy(t->cx->arena, b->items, (size_t)b->n * sizeof *seen);
   for (int i = 0; i < b->n; i++) {
     const Item *old = &b->items[i];
     seen[i].acc.data = NEW_ARRAY(t->cx->arena, Access, old->acc.len + 1);
     for (size_t k = 0; k < old->acc.len; k++)
-      seen[i].acc.data[k] = seen_from_outside(b, i, &old->acc.data[k], ends);
+      seen[i].acc.data[k] = seen_from_outside(&view, i, &old->acc.data[k]);
   }
   for (int i = 0; i < b->n; i++)
     for (int j = 0; j < b->n; j++)

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Golden pairs: cases/NAME.tir before the pass, cases/NAME.after.tir behind it. Every output must verify, print and
-// parse back to the same text. test_rules DIR; with TETC_BLESS set, outputs that differ are written.
+// Golden pairs: cases/NAME.tir before the pass, cases/NAME.after.tir behind it, or cases/NAME.refused with the messages.
+// Every output must verify, print and parse back to the same text. test_rules DIR; with TETC_BLESS set, outputs that differ are written.
 #include <dirent.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -45,11 +45,35 @@ static Func *parse(Env *e, const char *path) {
   return f;
 }
 
-static bool bless(const char *path, const char *text) {
+// NULL if the file at path holds text, or it was written.
+static const char *compare(Env *e, const char *path, const char *text) {
+  const char *error = NULL;
+  const Source *golden = source_read(e->cx.arena, path, &error);
+  if (golden && !strcmp(golden->text, text)) return NULL;
   FILE *f = getenv("TETC_BLESS") ? fopen(path, "w") : NULL;
-  if (!f) return false;
-  fprintf(f, "// SPDX-License-Identifier: Apache-2.0\n%s", text);
-  return fclose(f) == 0;
+  if (f) {
+    fputs(text, f);
+    fclose(f);
+    return NULL;
+  }
+  print_message("%s", text);
+  return "differs from its golden text";
+}
+
+// The messages, without the directory of the cases.
+static const char *messages(Env *e) {
+  char *text = NULL;
+  size_t len = 0;
+  FILE *f = open_memstream(&text, &len);
+  diags_print(e->cx.diags, f, DIAG_TEXT, false, 0);
+  fclose(f);
+  Text t = {.arena = e->cx.arena};
+  for (const char *at = text, *hit; at; at = hit ? hit + strlen(dir) + 1 : NULL) {
+    hit = strstr(at, dir);
+    text_add_bytes(&t, at, hit ? (size_t)(hit - at) : strlen(at));
+  }
+  free(text);
+  return t.data;
 }
 
 // Lowers one case and compares; NULL if it is right.
@@ -61,21 +85,13 @@ static const char *check(Env *e, const char *name) {
   if (!tir_verify(&e->cx, f, FORM_LOOPS, &why)) return why;
   PassCtx pc = {.cx = &e->cx, .vta = e->vta};
   Func *out = pass_inject_copy(&pc, f);
-  if (!out) {
-    diags_print(e->cx.diags, stdout, DIAG_TEXT, false, 0);
-    return "is refused";
-  }
+  if (!out) return compare(e, arena_printf(e->cx.arena, "%s.refused", base), messages(e));
   if (!tir_verify(&e->cx, out, FORM_TILES, &why)) return why;
   const char *text = text_of(e, out);
   const Source *again = source_new(e->cx.arena, after, text, strlen(text));
   Func *back = tir_parse(&e->cx, again, &e->vta->tir);
   if (!back || strcmp(text_of(e, back), text)) return "does not read back";
-  const char *error = NULL;
-  const Source *golden = source_read(e->cx.arena, after, &error);
-  const char *body = golden ? strchr(golden->text, '\n') + 1 : "";
-  if (!strcmp(body, text) || bless(after, text)) return NULL;
-  print_message("%s", text);
-  return "differs from its golden text";
+  return compare(e, after, arena_printf(e->cx.arena, "// SPDX-License-Identifier: Apache-2.0\n%s", text));
 }
 
 static int by_name(const void *a, const void *b) { return strcmp(a, b); }

@@ -18,26 +18,86 @@ static const char *memory_text(const Buffer *b) {
   return b->scope == &scope_host ? "host memory" : b->scope->name;
 }
 
-// How an expression is shown: loads as they are, as res[...], or as res.
+// How the loads of an expression are shown: as res[i, j], as res[...], or as res.
 typedef enum Show { SHOW_INDICES, SHOW_BRACKETS, SHOW_NAMES } Show;
 
-// Constants lose the type that TIR text gives them, loads perhaps their indices. What comes out is for printing alone.
-static const Expr *show_expr(TirMap *m, const Expr *e) {
-  const Show *how = m->self;
-  if (e->kind == EXPR_INT && dtype_is_int(e->type)) return expr_index(m->cx, e->value.i);
-  if (e->kind != EXPR_LOAD || *how == SHOW_INDICES) return e;
-  const char *name = stage_name(e->buffer);
-  if (*how == SHOW_BRACKETS) name = arena_printf(m->cx->arena, "%s[...]", name);
-  Expr *plain = arena_copy(m->cx->arena, expr_var(m->cx, tir_var(m->cx, name, e->loc)), sizeof *plain);
-  plain->type = e->type;
-  return plain;
+#define PREC_UNARY 11 // above every operator of ops.def
+
+static void show_into(Text *t, const Expr *e, int prec, Show how);
+
+static void show_list(Text *t, int n, const Expr *const *args, Show how) {
+  for (int i = 0; i < n; i++) {
+    if (i) text_add(t, ", ");
+    show_into(t, args[i], 0, how);
+  }
+}
+
+static void show_load(Text *t, const Expr *e, Show how) {
+  text_add(t, "%s", stage_name(e->buffer));
+  if (how == SHOW_NAMES) return;
+  text_add(t, "[");
+  if (how == SHOW_BRACKETS) text_add(t, "...");
+  else show_list(t, e->nargs, e->args, how);
+  text_add(t, "]");
+}
+
+static void show_binary(Text *t, const Expr *e, int prec, Show how) {
+  int own = binop_prec(e->binop);
+  if (own == 0) { // min, max
+    text_add(t, "%s(", binop_text(e->binop));
+    show_list(t, 2, (const Expr *[]){e->a, e->b}, how);
+    text_add(t, ")");
+    return;
+  }
+  if (own < prec) text_add(t, "(");
+  show_into(t, e->a, own, how);
+  text_add(t, " %s ", binop_text(e->binop));
+  show_into(t, e->b, own + 1, how);
+  if (own < prec) text_add(t, ")");
+}
+
+// Writes e as the language would (TIR text gives every constant its type). Operators below prec are put in parentheses.
+static void show_into(Text *t, const Expr *e, int prec, Show how) {
+  switch (e->kind) {
+  case EXPR_INT:
+    if (e->type == DT_BOOL) text_add(t, e->value.i ? "true" : "false");
+    else text_add(t, "%lld", (long long)e->value.i);
+    return;
+  case EXPR_FLOAT: text_add(t, "%g", e->value.f); return;
+  case EXPR_VAR: text_add(t, "%s", e->var->name); return;
+  case EXPR_CAST:
+    text_add(t, "%s(", dtype_name(e->type));
+    show_into(t, e->a, 0, how);
+    text_add(t, ")");
+    return;
+  case EXPR_UNARY:
+    text_add(t, "%s", unop_text(e->unop));
+    show_into(t, e->a, PREC_UNARY, how);
+    return;
+  case EXPR_BINARY: show_binary(t, e, prec, how); return;
+  case EXPR_SELECT:
+    if (prec) text_add(t, "(");
+    show_into(t, e->a, 1, how);
+    text_add(t, " ? ");
+    show_into(t, e->b, 1, how);
+    text_add(t, " : ");
+    show_into(t, e->c, 0, how);
+    if (prec) text_add(t, ")");
+    return;
+  case EXPR_LOAD:
+  case EXPR_REF: show_load(t, e, how); return;
+  case EXPR_MATH:
+    text_add(t, "%s(", math_name(e->fn));
+    show_list(t, e->nargs, e->args, how);
+    text_add(t, ")");
+    return;
+  }
 }
 
 static const char *show(CopyCx *c, const Expr *e, Show how) {
-  TirMap m = {.cx = c->cx, .expr = show_expr, .self = &how};
   Text t = {.arena = c->cx->arena};
-  tir_print_expr(expr_map(&m, e), &t);
-  return t.data ? t.data : "";
+  show_into(&t, e, 0, how);
+  return t.data;
 }
 
 static const char *expr_text(CopyCx *c, const Expr *e) { return show(c, e, SHOW_INDICES); }
@@ -168,8 +228,8 @@ void explain_lane_step(CopyCx *c, const Nest *n, const Loop *l) {
                                   : arena_printf(c->cx->arena, "one step of `%s` is %lld element%s of `%s`", axis, (long long)l->dram,
                                                  l->dram == 1 ? "" : "s", dram);
   Diag *g = report(c, n->from, E_COPY_SHAPE, load_loc(n), here,
-                   "`%s` is %s %s inside a tile: `%s` walks %s differently on the two sides", stage_name(n->from->store->buffer),
-                   way(n->from->store->buffer), what, axis, n->chip_buffer->scope->name);
+                   "`%s` is %s with its tiles %s, which no transfer does", stage_name(n->from->store->buffer),
+                   way(n->from->store->buffer), what);
   diag_note(g, "a transfer moves whole tiles: the %s of a tile of %s lie side by side, in the same order, on both sides",
             tile_text(c, n->chip_buffer->scope), n->chip_buffer->scope->name);
   diag_note(g, "one step of `%s` is %lld in `%s`, %lld in `%s`", axis, (long long)l->chip, stage_name(n->chip_buffer),
@@ -180,6 +240,18 @@ void explain_lane_step(CopyCx *c, const Nest *n, const Loop *l) {
   else
     diag_help(g, "let a CPU stage pack `%s` first, with the axes [..., %s], and copy that stage in", dram,
               tile_axes(c, n->chip_buffer->scope));
+}
+
+void explain_lane_index(CopyCx *c, const Nest *n, const Loop *l) {
+  const char *axis = l->var->name, *stage = stage_name(n->from->store->buffer);
+  bool index = affine_mentions(&n->dram, l->var) && affine_coef(&n->dram, l->var) == 0;
+  const char *here = index ? arena_printf(c->cx->arena, "the place of `%s` in `%s` is not affine", axis, stage_name(n->dram_buffer))
+                           : arena_printf(c->cx->arena, "a condition on `%s` is not a range", axis);
+  Diag *g = report(c, n->from, E_COPY_SHAPE, load_loc(n), here, "`%s` is %s with its tiles gathered, which no transfer does", stage,
+                   way(n->from->store->buffer));
+  diag_note(g, "a transfer moves whole tiles: the %s of a tile of %s lie side by side, in the same order, on both sides",
+            tile_text(c, n->chip_buffer->scope), n->chip_buffer->scope->name);
+  diag_help(g, "gather on the CPU, in a stage with the axes [..., %s], and copy that stage", tile_axes(c, n->chip_buffer->scope));
 }
 
 void explain_gather(CopyCx *c, const CopyStore *s, const Expr *load, const Expr *index) {
@@ -210,7 +282,7 @@ void explain_part_of_tile(CopyCx *c, const Nest *n, int64_t have) {
   const Scope *scope = n->chip_buffer->scope;
   const char *stage = stage_name(n->from->store->buffer);
   Diag *g = report(c, n->from, E_COPY_ALIGN, load_loc(n), "narrower than a tile",
-                   "`%s` is %s in pieces of %lld element%s, but %s is moved in tiles of %lld", stage,
+                   "`%s` is %s by pieces of %lld element%s, but %s is moved in tiles of %lld", stage,
                    way(n->from->store->buffer), (long long)have, have == 1 ? "" : "s", scope->name, (long long)scope->tile);
   diag_note(g, "a tile of %s has %s, and a transfer moves whole tiles", scope->name, tile_text(c, scope));
   diag_help(g, "end the axes of `%s` with [%s], and let the copy run over all of them (a CPU stage can fill the rest with zeros)",
@@ -224,9 +296,10 @@ void explain_misaligned(CopyCx *c, const Nest *n, const Loop *l, const Buffer *s
   const char *here = l ? arena_printf(c->cx->arena, "one step of `%s` is %lld element%s of `%s`", l->var->name, (long long)offset,
                                       offset == 1 ? "" : "s", in)
                        : arena_printf(c->cx->arena, "%lld element%s past a tile of `%s`", (long long)rest, rest == 1 ? "" : "s", in);
-  Diag *g = report(c, n->from, E_COPY_ALIGN, load_loc(n), here,
-                   "`%s` is %s at element %lld of a tile: %s moves blocks of %lld", stage, way(n->from->store->buffer),
-                   (long long)rest, scope->name, (long long)n->tile);
+  const char *how = l ? arena_printf(c->cx->arena, "in steps of %lld element%s", (long long)offset, offset == 1 ? "" : "s")
+                      : arena_printf(c->cx->arena, "from element %lld of a tile on", (long long)rest);
+  Diag *g = report(c, n->from, E_COPY_ALIGN, load_loc(n), here, "`%s` is %s %s, but %s is moved in tiles of %lld", stage,
+                   way(n->from->store->buffer), how, scope->name, (long long)n->tile);
   diag_note(g, "a tile of %s has %s; offset %lld in `%s` is not a multiple of it", scope->name, tile_text(c, scope),
             (long long)offset, in);
   diag_help(g, "let a CPU stage pack `%s` into blocks of %lld, with the axes [..., %s], filling up with zeros", in,
@@ -236,7 +309,7 @@ void explain_misaligned(CopyCx *c, const Nest *n, const Loop *l, const Buffer *s
 void explain_lane_condition(CopyCx *c, const Nest *n, bool guard) {
   const Scope *scope = n->chip_buffer->scope;
   const CopyStore *s = n->from;
-  Loc at = s->value->loc;
+  Loc at = guard && s->guards.len ? s->guards.data[s->guards.len - 1].expr->loc : s->value->loc;
   Diag *g = report(c, s, E_COPY_ALIGN, at, "this condition holds for a part of a tile only",
                    guard ? "`%s` is %s up to the middle of a tile of %s" : "`%s` is %s with zeros in a part of a tile of %s",
                    stage_name(s->store->buffer), way(s->store->buffer), scope->name);
@@ -264,7 +337,7 @@ void explain_store_pads(CopyCx *c, const CopyStore *s) {
   Diag *g = report(c, s, E_COPY_PAD, s->value->loc, "a store has no padding",
                    "`%s` is copied out with zeros, which a transfer from vta.acc does not write", stage_name(s->store->buffer));
   diag_note(g, "only loads into the accelerator pad; a store moves what is in vta.acc");
-  diag_help(g, "write the zeros on the CPU: drop the dma_copy of this stage, or pad in a CPU stage that reads the copied one");
+  diag_help(g, "copy out a stage without the zeros, and let a CPU stage that reads it write them");
 }
 
 // ---- E0305, E0306 ---------------------------------------------------------------------------------------------------------

@@ -23,8 +23,16 @@ typedef struct Draft {
   VEC(HostCond) rest; // conditions that are no bounds
 } Draft;
 
+#define INDEX_MAX ((int64_t)1 << 60) // numbers beyond are not reasoned about: sums of them may wrap
+
 bool affine_bounds(CopyCx *c, const Affine *a, int64_t *lo, int64_t *hi) {
   return expr_bounds(&c->ranges, affine_expr(c->cx, a), lo, hi);
+}
+
+// Whether the known ranges keep a far from wrapping.
+static bool affine_is_small(CopyCx *c, const Affine *a) {
+  int64_t lo, hi;
+  return affine_bounds(c, a, &lo, &hi) && lo > -INDEX_MAX && hi < INDEX_MAX;
 }
 
 static Affine affine_const(int64_t k) { return (Affine){.constant = k}; }
@@ -63,7 +71,7 @@ static Affine index_affine(CopyCx *c, const Expr *e) {
     if (is_divmod(atom, &k)) {
       Affine top = index_affine(c, atom->a);
       affine_part(cx, &top, k, &quotient, &rest);
-      bool decided = affine_bounds(c, &rest, &lo, &hi) && floor_div(lo, k) == floor_div(hi, k);
+      bool decided = affine_is_small(c, &top) && affine_bounds(c, &rest, &lo, &hi) && floor_div(lo, k) == floor_div(hi, k);
       if (decided) {
         int64_t q = floor_div(lo, k);
         quotient.constant += q;
@@ -71,7 +79,7 @@ static Affine index_affine(CopyCx *c, const Expr *e) {
         out = affine_add(cx, &out, a.terms[i].coef, atom->binop == OP_DIV ? &quotient : &rest);
         continue;
       }
-      AffineTerm kept = {expr_binary(cx, atom->binop, affine_expr(cx, atom->binop == OP_MOD ? &rest : &top), atom->b),
+      AffineTerm kept = {expr_binary(cx, atom->binop, affine_expr(cx, atom->binop == OP_MOD && affine_is_small(c, &top) ? &rest : &top), atom->b),
                          a.terms[i].coef};
       Affine again = {.nterms = 1, .terms = &kept};
       out = affine_add(cx, &out, 1, &again);
@@ -150,6 +158,8 @@ static bool read_unequal(Draft *d, const Expr *a, const Expr *b, bool guard) {
 
 static bool read_comparison(Draft *d, BinOp op, const Expr *a, const Expr *b, bool guard) {
   if (a->type != DT_I64) return false;
+  Affine fa = affine_of(d->c->cx, a, NULL), fb = affine_of(d->c->cx, b, NULL);
+  if (!affine_is_small(d->c, &fa) || !affine_is_small(d->c, &fb)) return false; // a - b may wrap
   if (read_min_max(d, op, a, b, guard)) return true;
   switch (op) {
   case OP_LT: add_difference(d, -1, a, 1, b, -1, guard); return true;
@@ -388,6 +398,12 @@ static void draft_finish(Draft *d) {
   mark_atoms(d, &d->dram, stuck);
   for (size_t i = 0; i < d->bounds.len; i++) mark_atoms(d, &d->bounds.data[i], stuck);
   for (size_t i = 0; i < d->rest.len; i++) mark_mentioned(d, d->rest.data[i].expr, stuck);
+  for (size_t i = 0; i < d->loops.len; i++) {
+    int64_t reach, e = d->loops.data[i].extent;
+    const Affine *sides[2] = {&d->chip, &d->dram};
+    for (int k = 0; k < 2; k++)
+      stuck[i] |= !mul_ok(affine_coef(sides[k], d->loops.data[i].var), e, &reach) || reach > INDEX_MAX || reach < -INDEX_MAX;
+  }
   n->ordered = !writes_once(d, to);
   for (size_t i = 0; i < d->loops.len; i++) {
     bool in_target = false;
@@ -665,9 +681,16 @@ static bool nest_lanes(CopyCx *c, Nest *n, bool *lane) {
   int64_t done = 1;
   while (done < n->tile) {
     int i = find_lane(n, lane, done);
-    if (i < 0) return explain_part_of_tile(c, n, done), false;
+    if (i < 0) {
+      for (int k = 0; k < n->nouter; k++)
+        if (n->outer[k].chip == done) return explain_lane_index(c, n, &n->outer[k]), false;
+      return explain_part_of_tile(c, n, done), false;
+    }
     Loop *l = &n->loops[i];
-    if (n->kind != COPY_ZERO && l->dram != done) return explain_lane_step(c, n, l), false;
+    if (n->kind != COPY_ZERO && l->dram != done) {
+      if (done > 1 && l->dram > done) return explain_part_of_tile(c, n, done), false; // pieces with gaps between
+      return explain_lane_step(c, n, l), false;
+    }
     int64_t left = n->tile / done;
     if (l->extent > left) {
       if (l->extent % left) return explain_part_of_tile(c, n, l->extent % left * done), false;

@@ -14,6 +14,8 @@ typedef struct Leaf {
 } Leaf;
 typedef VEC(Leaf) LeafVec;
 
+#define LEAVES_MAX 500 // ends that a value's tree may have
+
 static CondVec conds_with(Ctx *cx, const CondVec *old, const Expr *e, bool negated) {
   CondVec out = {0};
   for (size_t i = 0; i < old->len; i++) VEC_PUSH(cx->arena, out, old->data[i]);
@@ -25,7 +27,8 @@ static CondVec conds_with(Ctx *cx, const CondVec *old, const Expr *e, bool negat
 static void value_leaves(CopyCx *c, const Expr *e, Leaf at, LeafVec *out) {
   Ctx *cx = c->cx;
   int64_t known;
-  switch (e->kind) {
+  bool many = out->len >= LEAVES_MAX; // a tangle of choices: the rest counts as computing
+  switch (many ? EXPR_MATH : e->kind) {
   case EXPR_CAST: {
     Leaf inner = {.path = at.path};
     for (size_t i = 0; i < at.casts.len; i++) VEC_PUSH(cx->arena, inner.casts, at.casts.data[i]);

@@ -136,7 +136,7 @@ static void gen_body(Gen *g, const Func *f, bool vta) {
   LLVMValueRef before = ask ? failures(g) : NULL;
   enter_params(g, f);
   FrameMemory *fm = frame_allocate(g, f->body);
-  make_zeros(g, f->target ? gen_vta_zero_bytes(f) : 0);
+  make_zeros(g, vta ? gen_vta_zero_bytes(f) : 0);
   gen_stmt(g, f->body);
   if (ask) gen_fail_if(g, LLVMBuildICmp(g->b, LLVMIntNE, failures(g), before, ""), 2);
   leave_params(g, f);

@@ -215,20 +215,20 @@ LLVMValueRef gen_unary(Gen *g, UnOp op, DType t, LLVMValueRef a) {
 
 // ---- functions -------------------------------------------------------------------------------------------------------
 
-// A libm function of one or two arguments, without side effects (errno is nobody's business here).
+// A libm function of one or two arguments, without side effects (errno is nobody's business here). It is called even on
+// constants: folded by LLVM, it would round differently from one level to the next.
 static LLVMValueRef libm(Gen *g, const char *name, LLVMTypeRef t, LLVMValueRef a, LLVMValueRef b) {
   char full[16];
   bool wide = t == g->f64;
   snprintf(full, sizeof full, "%s%s", name, wide ? "" : "f");
   LLVMValueRef args[2] = {a, b};
-  bool fresh = !LLVMGetNamedFunction(g->m, full);
-  LLVMValueRef r = gen_call(g, full, b ? (wide ? "ddd" : "fff") : (wide ? "dd" : "ff"), args);
-  if (fresh) {
-    LLVMValueRef fn = LLVMGetNamedFunction(g->m, full);
-    gen_attribute(g, fn, (unsigned)LLVMAttributeFunctionIndex, "willreturn", 0);
-    gen_attribute(g, fn, (unsigned)LLVMAttributeFunctionIndex, TETC_LLVM_MAJOR >= 16 ? "memory" : "readnone", 0);
+  LLVMValueRef call = gen_call(g, full, b ? (wide ? "ddd" : "fff") : (wide ? "dd" : "ff"), args);
+  static const char *const facts[] = {"nobuiltin", "willreturn", TETC_LLVM_MAJOR >= 16 ? "memory" : "readnone"};
+  for (int i = 0; i < 3; i++) {
+    LLVMAttributeRef at = LLVMCreateEnumAttribute(g->c, LLVMGetEnumAttributeKindForName(facts[i], strlen(facts[i])), 0);
+    LLVMAddCallSiteAttribute(call, (LLVMAttributeIndex)LLVMAttributeFunctionIndex, at);
   }
-  return r;
+  return call;
 }
 
 static LLVMValueRef real_intrinsic(Gen *g, const char *name, LLVMTypeRef t, LLVMValueRef a) {

@@ -36,17 +36,28 @@ void gen_loop(Gen *g, LLVMValueRef from, LLVMValueRef to, const char *hint, Loop
   gen_at(g, after);
 }
 
+typedef struct Loop {
+  const Stmt *s;
+  LLVMValueRef base; // what to add to the counter; NULL: nothing
+} Loop;
+
+// The bounds of a loop's variable, if they are known and do not wrap.
+static bool loop_bounds(Gen *g, const Stmt *s, int64_t *lo, int64_t *hi) {
+  int64_t least, most;
+  return expr_bounds(&g->ranges, s->min, lo, hi) && expr_bounds(&g->ranges, s->extent, &least, &most) && most >= 1 &&
+         *hi < INT64_MAX - most && add_ok(*hi, most - 1, hi);
+}
+
 // Binds the loop's variable and its range around its body.
 static void for_body(Gen *g, void *self, LLVMValueRef i) {
-  const Stmt *s = self;
+  const Loop *l = self;
+  const Stmt *s = l->s;
   Place *p = place_of(&g->places, s->var), saved = *p;
-  int64_t min, extent, lo, hi, ignored;
-  p->value = i;
+  int64_t min, extent, lo, hi;
+  p->value = l->base ? LLVMBuildAdd(g->b, l->base, i, "") : i;
   p->extent = expr_is_int(s->min, &min) && expr_is_int(s->extent, &extent) ? extent : 0;
   p->min = p->extent ? min : 0;
-  bool known = expr_bounds(&g->ranges, s->min, &lo, &hi) && expr_bounds(&g->ranges, s->extent, &ignored, &extent) &&
-               add_ok(hi, extent - 1, &hi);
-  if (!known) lo = INT64_MIN, hi = INT64_MAX;
+  if (!loop_bounds(g, s, &lo, &hi)) lo = INT64_MIN, hi = INT64_MAX;
   ranges_push(g->cx, &g->ranges, s->var, lo, hi);
   gen_stmt(g, s->body);
   ranges_pop(&g->ranges);
@@ -81,11 +92,15 @@ static const char *loop_hint(const Stmt *s) {
   return NULL;
 }
 
+// Counts from the loop's min, or, where that could wrap, from 0.
 static void gen_serial_for(Gen *g, const Stmt *s) {
-  int64_t extent;
+  int64_t extent, lo, hi;
   bool known = expr_is_int(s->extent, &extent);
   if (known && extent <= 0) return;
-  LLVMValueRef from = gen_expr(g, s->min), to = LLVMBuildAdd(g->b, from, gen_expr(g, s->extent), "");
+  Loop l = {.s = s};
+  LLVMValueRef from = gen_expr(g, s->min), to = gen_expr(g, s->extent);
+  if (loop_bounds(g, s, &lo, &hi)) to = LLVMBuildAdd(g->b, from, to, "");
+  else l.base = from, from = gen_i64(g, 0);
   LLVMBasicBlockRef skip = NULL;
   if (!known) {
     LLVMBasicBlockRef enter = gen_block(g, "enter");
@@ -93,7 +108,7 @@ static void gen_serial_for(Gen *g, const Stmt *s) {
     LLVMBuildCondBr(g->b, LLVMBuildICmp(g->b, LLVMIntSLT, from, to, ""), enter, skip);
     gen_at(g, enter);
   }
-  gen_loop(g, from, to, loop_hint(s), for_body, (void *)(uintptr_t)s);
+  gen_loop(g, from, to, loop_hint(s), for_body, &l);
   if (!skip) return;
   LLVMBuildBr(g->b, skip);
   gen_at(g, skip);
@@ -109,7 +124,9 @@ static bool note_intrin(void *self, const Stmt *s) {
 // VTA calls belong to one thread, and a region inside a region would run on one thread anyway.
 bool gen_is_outlined(Gen *g, const Stmt *s) {
   bool intrin = false;
+  int64_t lo, hi;
   if (s->kind != STMT_FOR || s->for_kind != FOR_PARALLEL || !g->parallel || g->frame->outlined) return false;
+  if (!loop_bounds(g, s, &lo, &hi)) return false;
   stmt_visit(s->body, note_intrin, NULL, &intrin);
   return !intrin;
 }
@@ -191,7 +208,8 @@ static void gen_thread_function(Gen *g, const Stmt *s, LLVMValueRef fn, Captures
   // Memory is taken after the test, but freed on every way out: frame_release looks at what was taken.
   gen_at(g, work);
   FrameMemory *fm = frame_allocate(g, s->body);
-  gen_loop(g, from, to, NULL, for_body, (void *)(uintptr_t)s);
+  Loop l = {.s = s};
+  gen_loop(g, from, to, NULL, for_body, &l);
   LLVMBuildBr(g->b, frame.cleanup);
   gen_at(g, frame.cleanup);
   frame_release(g, fm);

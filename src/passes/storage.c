@@ -243,14 +243,18 @@ static bool writes_twice(Storage *s, const Stmt *nest, const Expr *tile) {
   return false;
 }
 
-// A mov that stays: the target is cleared, then the source added. All at once where every tile is written once.
-static const Stmt *mov_as_add(Storage *s, const Stmt *nest) {
+// A mov that stays: the target is cleared, then the source added; all at once where every tile is written once. Within
+// one buffer source and target may be the same tile: there max(min(d, s), s) is s, whatever d is.
+static const Stmt *mov_as_two(Storage *s, const Stmt *nest) {
   const Stmt *mov = tile_nest_leaf(nest);
-  const Stmt *clear = tile_call(s->pc, VTA_RESET, 1, mov->args, mov), *add = tile_call(s->pc, VTA_ADD, 2, mov->args, mov);
-  if (mov->args[0]->buffer == mov->args[1]->buffer || writes_twice(s, nest, mov->args[0]->args[0]))
-    return tile_nest_with(s->cx, nest, stmt_seq2(s->cx, clear, add));
+  bool inside = mov->args[0]->buffer == mov->args[1]->buffer;
+  const Stmt *first = inside ? tile_call(s->pc, VTA_MIN, 2, mov->args, mov) : tile_call(s->pc, VTA_RESET, 1, mov->args, mov);
+  const Stmt *second = tile_call(s->pc, inside ? VTA_MAX : VTA_ADD, 2, mov->args, mov);
+  if (inside || writes_twice(s, nest, mov->args[0]->args[0]))
+    return tile_nest_with(s->cx, nest, stmt_seq2(s->cx, first, second));
   TirSubst none = {0};
-  return stmt_seq2(s->cx, tile_nest_with(s->cx, nest, clear), tile_copy(s->cx, tile_nest_with(s->cx, nest, add), &none));
+  return stmt_seq2(s->cx, tile_nest_with(s->cx, nest, first),
+                   tile_copy(s->cx, tile_nest_with(s->cx, nest, second), &none));
 }
 
 // Removed movs go, others become instructions. The walk is that of `walk`, so movs are met in their order.
@@ -262,7 +266,7 @@ static const Stmt *rewrite_movs(void *self, const Stmt *st) {
   bool removed = s->movs.data[s->next_mov++].removed;
   if (removed) s->pc->stats.movs_removed++;
   else s->pc->stats.movs_kept++;
-  return removed ? stmt_nop(s->cx) : mov_as_add(s, st);
+  return removed ? stmt_nop(s->cx) : mov_as_two(s, st);
 }
 
 // ---- places -------------------------------------------------------------------------------------------------------------

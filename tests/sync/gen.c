@@ -182,6 +182,28 @@ static const Stmt *gen_compute(Gen *g) {
   return s;
 }
 
+// A mov of any shape between accumulators: repeated, reversed, of a few tiles, within one buffer.
+static const Stmt *gen_mov(Gen *g) {
+  Ctx *cx = g->cx;
+  const Buffer *dst = pick_known(g, &g->vta->acc, true), *src = pick_known(g, &g->vta->acc, false);
+  if (!dst) return stmt_nop(cx);
+  const Var *v[2];
+  int64_t extent[2];
+  for (int i = 0; i < 2; i++) {
+    v[i] = tir_var(cx, fresh_name(g, "k"), (Loc){0});
+    push_var(g, v[i], extent[i] = 1 + pick(g, 4));
+  }
+  const Expr *from = index_in(g, buffer_tiles(src), 1);
+  if (pick(g, 2)) from = expr_binary(cx, OP_SUB, expr_index(cx, buffer_tiles(src) - 1), from);
+  const Expr *args[2] = {expr_ref(cx, dst, index_in(g, buffer_tiles(dst), 1)), expr_ref(cx, src, from)};
+  const Stmt *s = call(g, VTA_MOV, 2, args);
+  for (int i = 2; i-- > 0;) {
+    pop_var(g);
+    s = stmt_for(cx, v[i], expr_index(cx, 0), expr_index(cx, extent[i]), FOR_SERIAL, s);
+  }
+  return s;
+}
+
 // A chain: c2 = mov c1, then something, as the ALU's matcher makes it.
 static const Stmt *gen_chain(Gen *g) {
   Ctx *cx = g->cx;
@@ -283,7 +305,7 @@ static const Stmt *gen_stmt(Gen *g) {
     b = pick_known(g, pick(g, 2) ? &g->vta->inp : pick(g, 2) ? &g->vta->wgt : &g->vta->acc, true);
     return b ? gen_load(g, b, false) : stmt_nop(g->cx);
   }
-  if (r < 17) return gen_compute(g);
+  if (r < 17) return pick(g, 8) ? gen_compute(g) : gen_mov(g);
   if (r < 21) return gen_store(g);
   if (r < 22 && g->budget > 0) return gen_chain(g);
   return gen_cpu(g);

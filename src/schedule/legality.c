@@ -88,9 +88,7 @@ void stage_legalize_epilogue(Applier *ap, Stage *st, Loc why, bool asked) {
   act->mark = MARK_ALU;
   act->intrin = tir_intrin(ap->opt->target, "vta.alu");
   const TeExpr *copy = te_access(cx->arena, t, axis_exprs(cx, st->tensor), e->loc);
-  TeExpr *cast = NEW(cx->arena, TeExpr);
-  *cast = (TeExpr){.kind = TE_CAST, .type = st->tensor->type, .loc = st->body->loc, .a = copy};
-  st->body = st->tensor->type == copy->type ? copy : cast;
+  st->body = te_cast(cx->arena, st->tensor->type, copy, st->body->loc);
   // It is computed where the copied tile is complete: at the loop around the copy.
   int at = st->mark_axis ? stage_leaf_index(st, st->mark_axis) : 0;
   if (at > 0) {

@@ -307,7 +307,8 @@ static void apply_cache_read(Call *c) {
   applier_bind(ap, name, s);
 }
 
-// A stage in a scope that computes what this one computed; this one becomes a copy of it.
+// A stage in a scope that computes what this one computed; this one becomes a copy of it. Where the value is a cast
+// from the scope's own type, the cast stays with the copy: `out = int8(x)` through vta.acc keeps int32 there.
 static void apply_cache_write(Call *c) {
   Applier *ap = c->ap;
   Ctx *cx = ap->cx;
@@ -325,11 +326,15 @@ static void apply_cache_write(Call *c) {
   t->reduce = s->reduce;
   t->nraxes = s->nrroot;
   t->raxes = s->tensor->raxes;
-  t->body = expr_replace_axes(cx, s->body, t->naxes, s->tensor->axes, axis_exprs(cx, t));
+  bool casts = scope != &scope_host && s->reduce == TE_NO_REDUCE && s->body->kind == TE_CAST && s->body->a->type == scope->type;
+  const TeExpr *value = casts ? s->body->a : s->body;
+  t->type = value->type;
+  t->body = expr_replace_axes(cx, value, t->naxes, s->tensor->axes, axis_exprs(cx, t));
   Stage *n = stage_new(cx, t);
   n->scope = scope;
   n->scope_loc = c->stmt->loc;
-  s->body = te_access(cx->arena, t, axis_exprs(cx, s->tensor), s->tensor->loc);
+  const TeExpr *copy = te_access(cx->arena, t, axis_exprs(cx, s->tensor), value->loc);
+  s->body = casts ? te_cast(cx->arena, s->tensor->type, copy, s->body->loc) : copy;
   s->reduce = TE_NO_REDUCE;
   s->nrroot = 0;
   size_t kept = 0;

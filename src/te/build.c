@@ -48,6 +48,7 @@ const TeExpr *te_binary(Arena *a, BinOp op, const TeExpr *x, const TeExpr *y, Lo
 }
 
 const TeExpr *te_cast(Arena *a, DType t, const TeExpr *x, Loc loc) {
+  if (x->type == t) return x;
   TeExpr *e = te_expr_new(a, TE_CAST, t, loc);
   e->a = x;
   return e;

@@ -375,7 +375,7 @@ static Typed infer_cast(StageCx *sx, const AstExpr *e, DType to) {
     diag_help(g, "write `%s != 0`", text_of(sx, ast_detail(e)->args[0]->loc));
     return POISON;
   }
-  return typed(v->type == to ? v : te_cast(arena(sx), to, v, e->loc));
+  return typed(te_cast(arena(sx), to, v, e->loc));
 }
 
 static Typed infer_math(StageCx *sx, const AstExpr *e, MathFn fn) {

@@ -217,7 +217,6 @@ void check_bounds(Checker *ck, const TeTensor *stage);
 TeExpr *te_expr_new(Arena *a, TeExprKind kind, DType t, Loc loc);
 const TeExpr *te_unary(Arena *a, UnOp op, const TeExpr *x, Loc loc);
 const TeExpr *te_binary(Arena *a, BinOp op, const TeExpr *x, const TeExpr *y, Loc loc);
-const TeExpr *te_cast(Arena *a, DType t, const TeExpr *x, Loc loc);
 const TeExpr *te_select(Arena *a, const TeExpr *c, const TeExpr *x, const TeExpr *y, Loc loc);
 const TeExpr *te_math(Arena *a, MathFn f, const TeExpr **args, Loc loc);
 

@@ -204,6 +204,7 @@ bool te_const_eval(Ctx *cx, const TeModule *m, const TeTarget *target, const Ast
 // build.c: nodes for rooms that rewrite stages (schedule: cache_read, cache_write, compute_inline).
 const TeExpr *te_const(Arena *a, DType t, Scalar v, Loc loc);
 const TeExpr *te_axis(Arena *a, const TeAxis *axis, Loc loc);
+const TeExpr *te_cast(Arena *a, DType t, const TeExpr *e, Loc loc); // e itself if it has that type
 const TeExpr *te_access(Arena *a, const TeTensor *t, const TeExpr **idx, Loc loc); // copies the index array
 // Rebuilds e bottom-up: `f` sees each rebuilt node and returns it or another. Unchanged trees keep their pointer.
 typedef const TeExpr *TeMapFn(void *self, const TeExpr *e);

@@ -116,7 +116,8 @@ void nest_split(const NestPlace *p, Nest *n, int k, int64_t inner) {
   loops[k] = loops[k + 1] = old;
   loops[k].var = tir_var(p->cx, old.var->name, old.var->loc);
   loops[k].extent = old.extent / inner;
-  loops[k + 1].var = tir_var(p->cx, old.var->name, old.var->loc);
+  const char *name = arena_printf(p->cx->arena, "%s_1", old.var->name ? old.var->name : "i");
+  loops[k + 1].var = tir_var(p->cx, name_of(p->cx->names, name), old.var->loc);
   loops[k + 1].extent = inner;
   n->loops = loops;
   n->nloops++;

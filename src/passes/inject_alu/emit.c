@@ -170,7 +170,7 @@ static int first_rank(const Alu *s, const Node *x, const AluReg *r) {
   bool whole = node_loops(s, x) == r->mask;
   if (x->old && r->is_dst) return 100; // it is there already
   if (x->kind == NODE_CONST) return 0;
-  if (x->kind == NODE_OP && s->state[x->id].reg) return 1; // shared, and needed again
+  if (x->kind == NODE_OP && s->state[x->id].uses > 1) return 1; // it stays in its own place, for others
   if (x->kind == NODE_OP && x->reads_dst && r->is_dst) return 60;
   if (x->kind == NODE_OP && whole) return 20 + (x->need > 30 ? 30 : x->need);
   if (coalesces(s, x, r)) return 15;

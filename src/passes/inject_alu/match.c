@@ -215,6 +215,11 @@ static const Node *node_neg(Alu *s, const Node *n, Loc loc) {
   return node_op(s, VTA_MUL, n, node_const(s, -1, loc), loc);
 }
 
+// max(x, -x): the negation keeps x whole, so that x is computed once.
+static const Node *node_abs(Alu *s, const Node *x, Loc loc) {
+  return node_op(s, VTA_MAX, x, node_op(s, VTA_MUL, x, node_const(s, -1, loc), loc), loc);
+}
+
 // ---- min, max and abs written as a choice ----------------------------------------------------------------------------
 
 // x < y ? p : q
@@ -250,7 +255,7 @@ static bool is_op(const Node *n, VtaOp op, const Node *a) { return n->kind == NO
 static const Node *choice_sign(Alu *s, const Node *x, const Node *negative, const Node *positive, Loc loc) {
   const Node *minus = node_neg(s, x, loc);
   int64_t k;
-  if (negative == minus && positive == x) return node_op(s, VTA_MAX, x, minus, loc);
+  if (negative == minus && positive == x) return node_abs(s, x, loc);
   if (negative == x && positive == minus) return node_op(s, VTA_MIN, x, minus, loc);
   if (positive == x && is_op(negative, VTA_SHR, x) && node_is_const(negative->b, &k) && k > 0)
     return node_op(s, VTA_MAX, x, negative, loc);
@@ -437,7 +442,7 @@ static const Node *match_math(Alu *s, const Expr *e, int depth) {
     return bad_type(s, e);
   }
   const Node *a = match(s, e->args[0], depth);
-  return a ? node_op(s, VTA_MAX, a, node_neg(s, a, e->loc), e->loc) : NULL;
+  return a ? node_abs(s, a, e->loc) : NULL;
 }
 
 static const Node *match_load(Alu *s, const Expr *e) {

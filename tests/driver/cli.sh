@@ -40,6 +40,9 @@ expect "explain" 0 out E0301
 run "$tetc" explain
 expect "explain lists" 0 out E0001 out E0902
 
+holds "every code has a page under its title" sh -c 'while read -r code title; do
+  [ "$("$1" explain "$code" | head -1)" = "## $code $title" ] || { echo "# $code"; exit 1; }; done <out' - "$tetc"
+
 # ---- wrong usage: 2
 run "$tetc"
 expect "no command" 2 err "a command is missing"

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The instruction listing: walks the host code of a FORM_CALLS function, makes its runtime calls on a device that only
 // records, and disassembles what arrived there. Only loops and conditions over loop variables matter; data does not.
+// The same walk on the functional simulator finds hazards, and names the statements at fault.
 #include "backend_vta/vta.h"
 #include "runtime/runtime.h"
 
@@ -28,6 +29,7 @@ typedef struct Walk {
   VTACommandHandle cmd;
   VEC(Binding) vars; // innermost last
   VEC(HostBuffer) buffers;
+  VEC(const Stmt *) origins; // of instructions: a mark is 1 + the index here
   void *zeros;         // handle of one tile of zeros
   const Stmt *kernel;  // while its body is walked
   int64_t calls;
@@ -37,13 +39,25 @@ typedef struct Walk {
 
 // Reports once; the walk then winds down.
 static void refuse(Walk *w, Loc at, const char *why) {
-  if (!w->failed) diag_report(w->cx->diags, E_RUN, at, "the instruction listing stops here: %s", why);
+  if (!w->failed) diag_report(w->cx->diags, E_RUN, at, "the instructions cannot be listed: %s", why);
   w->failed = true;
 }
 
+static const Stmt *origin(const Walk *w, uint32_t mark) {
+  return mark && mark <= w->origins.len ? w->origins.data[mark - 1] : NULL;
+}
+
+// What the runtime or the device found wrong, at the statements whose instructions it speaks of.
 static void note_runtime_error(Walk *w, Loc at) {
   const char *error = tetc_runtime_error(w->rt);
-  if (error) refuse(w, at, error);
+  uint32_t marks[2] = {0, 0};
+  if (!error || w->failed) return;
+  int n = tetc_runtime_fault(w->rt, marks);
+  const Stmt *first = n > 0 ? origin(w, marks[0]) : NULL, *second = n > 1 ? origin(w, marks[1]) : NULL;
+  Diag *d = diag_report(w->cx->diags, E_VERIFY, first ? first->loc : at, "the instruction stream is wrong: %s", error);
+  if (first && loc_known(first->why)) diag_also(d, first->why, "asked for here");
+  if (second) diag_also(d, second->loc, "the earlier access is made for this");
+  w->failed = true;
 }
 
 // ---- values --------------------------------------------------------------------------------------------------------
@@ -192,6 +206,10 @@ static int unit_arg(Walk *w, const Expr *e) { return (int)(arg(w, e) & 0xFF); }
 static void intrin_call(Walk *w, const Stmt *s) {
   if (++w->calls > MAX_CALLS) refuse(w, s->loc, "the stream is too long to list");
   if (w->failed) return;
+  if (!w->kernel) {
+    VEC_PUSH(w->cx->arena, w->origins, s);
+    tetc_runtime_mark(w->rt, (uint32_t)w->origins.len);
+  }
   switch ((VtaOp)s->intrin->id) {
   case VTA_LOAD_CALL: load_call(w, s); break;
   case VTA_ZERO_CALL: zero_call(w, s); break;
@@ -301,7 +319,15 @@ static void print_uops(Walk *w, const VtaInsn *i, Text *out) {
   }
 }
 
-static void print_insn(Walk *w, size_t number, VtaWord word, Text *out) {
+// Where in the source an instruction comes from: file and line.
+static void print_origin(Walk *w, uint32_t mark, Text *out) {
+  const Stmt *s = origin(w, mark);
+  if (!s || !loc_known(s->loc)) return;
+  const char *slash = strrchr(s->loc.src->path, '/');
+  text_add(out, "  ; %s:%u", slash ? slash + 1 : s->loc.src->path, s->loc.line);
+}
+
+static void print_insn(Walk *w, size_t number, VtaWord word, uint32_t mark, Text *out) {
   static const char *const unit_names[4] = {"", "load", "compute", "store"};
   VtaInsn i;
   char line[200];
@@ -310,6 +336,7 @@ static void print_insn(Walk *w, size_t number, VtaWord word, Text *out) {
   text_add(out, "%7zu  %-7s  %s", number, unit_names[vta_unit(&i)], line);
   bool moves = (i.opcode == OPC_LOAD || i.opcode == OPC_STORE) && i.x_size;
   if (moves && i.memory != MEM_UOP) print_place(w, &i, out);
+  print_origin(w, mark, out);
   text_add(out, "\n");
   if (moves && i.memory == MEM_UOP) print_uops(w, &i, out);
 }
@@ -317,10 +344,37 @@ static void print_insn(Walk *w, size_t number, VtaWord word, Text *out) {
 static void print_listing(Walk *w, const Func *f, Text *out) {
   size_t n = 0;
   const VtaWord *words = tetc_record_insns(tetc_runtime_device(w->rt), &n);
+  const uint32_t *marks = tetc_record_marks(tetc_runtime_device(w->rt));
   const TetcStats *s = tetc_runtime_stats(w->rt);
   text_add(out, "; %s: %zu instructions in %llu launch%s; `<` is the previous unit, `>` the next\n", f->name, n,
            (unsigned long long)s->launches, s->launches == 1 ? "" : "es");
-  for (size_t i = 0; i < n; i++) print_insn(w, i, words[i], out);
+  for (size_t i = 0; i < n; i++) print_insn(w, i, words[i], marks[i], out);
+}
+
+// Walks f on a device of its own (taken over; NULL: no memory). False when something was reported. The runtime stays in
+// w->rt for the caller to look at and to free.
+static bool walk_func(Walk *w, const Func *f, TetcDevice *device) {
+  w->rt = tetc_runtime_new(device);
+  if (!w->rt) {
+    diag_report(w->cx->diags, E_MEMORY, f->loc, "no memory for the instructions of `%s`", f->name);
+    return false;
+  }
+  TetcRuntime *before = tetc_runtime_select(w->rt);
+  w->cmd = VTATLSCommandHandle();
+  tetc_runtime_check(w->rt, true);
+  for (int i = 0; i < f->nparams; i++) host_buffer(w, f->params[i], f->loc);
+  walk_stmt(w, f->body);
+  tetc_runtime_mark(w->rt, 0);
+  if (!w->failed) VTASynchronize(w->cmd, UINT32_MAX);
+  note_runtime_error(w, f->loc);
+  tetc_runtime_select(before);
+  return !w->failed;
+}
+
+static void walk_end(Walk *w) {
+  for (size_t i = 0; i < w->buffers.len; i++) VTABufferFree(w->buffers.data[i].handle);
+  VTABufferFree(w->zeros);
+  tetc_runtime_free(w->rt);
 }
 
 // False when something was reported.
@@ -330,21 +384,16 @@ bool vta_listing(Ctx *cx, const Func *f, Text *out) {
     return true;
   }
   Walk w = {.cx = cx, .config = &vta_of(f->target)->config};
-  w.rt = tetc_runtime_new(tetc_record_new(w.config));
-  if (!w.rt) {
-    diag_report(cx->diags, E_MEMORY, f->loc, "no memory for the instruction listing of `%s`", f->name);
-    return false;
-  }
-  TetcRuntime *before = tetc_runtime_select(w.rt);
-  w.cmd = VTATLSCommandHandle();
-  for (int i = 0; i < f->nparams; i++) host_buffer(&w, f->params[i], f->loc);
-  walk_stmt(&w, f->body);
-  if (!w.failed) VTASynchronize(w.cmd, UINT32_MAX);
-  note_runtime_error(&w, f->loc);
-  if (!w.failed) print_listing(&w, f, out);
-  for (size_t i = 0; i < w.buffers.len; i++) VTABufferFree(w.buffers.data[i].handle);
-  VTABufferFree(w.zeros);
-  tetc_runtime_select(before);
-  tetc_runtime_free(w.rt);
-  return !w.failed;
+  bool ok = walk_func(&w, f, tetc_record_new(w.config));
+  if (ok) print_listing(&w, f, out);
+  walk_end(&w);
+  return ok;
+}
+
+bool vta_check_stream(Ctx *cx, const Func *f) {
+  if (!f->target) return true;
+  Walk w = {.cx = cx, .config = &vta_of(f->target)->config};
+  bool ok = walk_func(&w, f, tetc_fsim_new(w.config));
+  walk_end(&w);
+  return ok;
 }

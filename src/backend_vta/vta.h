@@ -70,6 +70,9 @@ bool vta_config_load(Ctx *cx, const Source *json, VtaConfig *out);
 
 // listing.c: runs the host code of a FORM_CALLS function on a recording device and prints the instruction stream.
 bool vta_listing(Ctx *cx, const Func *f, Text *out);
+// The same walk on the functional simulator with its hazard checker, all data zero: every access must be ordered, every
+// token taken, every index in range. False when one is not: reported (E_VERIFY), with the statements at fault.
+bool vta_check_stream(Ctx *cx, const Func *f);
 
 // machine.c: the meaning of every VTA intrinsic for the TIR interpreter, on architectural SRAM state.
 TirMachine *vta_machine_new(Ctx *cx, const VtaTarget *t);

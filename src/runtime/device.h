@@ -32,6 +32,15 @@ typedef struct TetcStats {
   uint64_t cycles;                            // 0 where the device has no notion of time
 } TetcStats;
 
+// ---- faults --------------------------------------------------------------------------------------------------------
+
+// What went wrong in a launch, in one line, and at which of its instructions (the later one first).
+typedef struct TetcFault {
+  char text[400];
+  int count; // of insns that are valid
+  size_t insns[2];
+} TetcFault;
+
 // ---- the interface -------------------------------------------------------------------------------------------------
 
 typedef struct TetcDevice TetcDevice;
@@ -40,8 +49,9 @@ struct TetcDevice {
   VtaConfig config;
   TetcDram *dram; // owned by the device
   void *self;
-  // Runs n instructions, the last of them FINISH, to the end. False: `error` says what went wrong, in one line.
-  bool (*launch)(void *self, const VtaWord *insns, size_t n, char *error, size_t error_size);
+  // Runs n instructions, the last of them FINISH, to the end. `marks` (NULL: none) has a number for each, whose meaning
+  // is the caller's: where it comes from. False: *fault says what went wrong.
+  bool (*launch)(void *self, const VtaWord *insns, const uint32_t *marks, size_t n, TetcFault *fault);
   void (*reset)(void *self);             // forgets tokens and a half-done stream; on-chip contents become undefined
   void (*check)(void *self, bool on);    // hazard checker; may be NULL
   const TetcStats *(*stats)(void *self); // since creation or the last clear
@@ -61,5 +71,6 @@ void *tetc_fsim_sram(TetcDevice *d, VtaMemory m);
 TetcDevice *tetc_record_new(const VtaConfig *config);
 // The instructions launched so far, valid until the next launch.
 const VtaWord *tetc_record_insns(const TetcDevice *d, size_t *n);
+const uint32_t *tetc_record_marks(const TetcDevice *d); // one for each
 
 #endif

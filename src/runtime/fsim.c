@@ -31,8 +31,7 @@ typedef struct Fsim {
   size_t last_push[CHANNELS]; // who gave the newest token
   const VtaWord *stream;      // during a launch
   size_t current;             // the instruction that runs
-  char *error;
-  size_t error_size;
+  TetcFault *fault;
 } Fsim;
 
 // ---- errors --------------------------------------------------------------------------------------------------------
@@ -56,12 +55,15 @@ static InsnText insn_text(const Fsim *f, size_t n) {
   return t;
 }
 
+// Notes what went wrong with the current instruction.
 __attribute__((format(printf, 2, 3)))
 static bool fail(Fsim *f, const char *fmt, ...) {
   va_list ap;
   va_start(ap, fmt);
-  vsnprintf(f->error, f->error_size, fmt, ap);
+  vsnprintf(f->fault->text, sizeof f->fault->text, fmt, ap);
   va_end(ap);
+  f->fault->insns[0] = f->current;
+  f->fault->count = 1;
   return false;
 }
 
@@ -70,9 +72,10 @@ static bool fail_hazard(Fsim *f, const HazardReport *r) {
   char place[64];
   if (r->memory == MEM_COUNT) snprintf(place, sizeof place, "DRAM byte 0x%llx", (unsigned long long)r->place);
   else snprintf(place, sizeof place, "%s[%llu]", memory_names[r->memory], (unsigned long long)r->place);
-  return fail(f, "hazard: %s %s %s, and no token orders it after %s, which %s it", insn_text(f, f->current).text,
-              r->second_writes ? "writes" : "reads", place, insn_text(f, first).text,
-              r->first_writes ? "writes" : "reads");
+  fail(f, "hazard: %s %s %s, and no token orders it after %s, which %s it", insn_text(f, f->current).text,
+       r->second_writes ? "writes" : "reads", place, insn_text(f, first).text, r->first_writes ? "writes" : "reads");
+  f->fault->insns[f->fault->count++] = first;
+  return false;
 }
 
 // ---- transfers -----------------------------------------------------------------------------------------------------
@@ -328,6 +331,7 @@ static bool fetch(Fsim *f, size_t n) {
   if (n > UINT32_MAX) return fail(f, "a launch of %zu instructions", n);
   for (size_t k = 0; k < n; k++) {
     VtaInsn i;
+    f->current = k;
     if (!vta_decode(&f->device.config, f->stream[k], &i)) return fail(f, "%s is not an instruction", insn_text(f, k).text);
     if ((i.opcode == OPC_FINISH) != (k + 1 == n))
       return fail(f, k + 1 == n ? "the stream ends without finish, in %s" : "the stream goes on after %s",
@@ -346,6 +350,7 @@ static bool fail_deadlock(Fsim *f) {
     VtaInsn i;
     unsigned pops, pushes;
     if (u->next == u->count) continue;
+    f->current = u->insns[u->next];
     vta_decode(&f->device.config, f->stream[u->insns[u->next]], &i);
     channels((VtaUnit)unit, &i, &pops, &pushes);
     for (int ch = 0; ch < CHANNELS; ch++)
@@ -365,9 +370,11 @@ static bool run_stream(Fsim *f) {
   for (int unit = UNIT_LOAD; unit <= UNIT_STORE; unit++)
     if (f->units[unit].next < f->units[unit].count) return fail_deadlock(f);
   for (int ch = 0; ch < CHANNELS; ch++)
-    if (f->tokens[ch])
+    if (f->tokens[ch]) {
+      f->current = f->last_push[ch];
       return fail(f, "%llu token%s from %s left over, the last one given by %s", (unsigned long long)f->tokens[ch],
                   f->tokens[ch] == 1 ? "" : "s", channel_names[ch], insn_text(f, f->last_push[ch]).text);
+    }
   return true;
 }
 
@@ -377,11 +384,12 @@ static void fsim_reset(void *self) {
   if (f->hazard) hazard_reset(f->hazard);
 }
 
-static bool fsim_launch(void *self, const VtaWord *insns, size_t n, char *error, size_t error_size) {
+static bool fsim_launch(void *self, const VtaWord *insns, const uint32_t *marks, size_t n, TetcFault *fault) {
   Fsim *f = self;
   f->stream = insns;
-  f->error = error;
-  f->error_size = error_size;
+  f->fault = fault;
+  f->current = 0;
+  (void)marks;
   if (n == 0) return true;
   if (f->hazard) hazard_begin(f->hazard);
   bool ok = fetch(f, n) && run_stream(f);

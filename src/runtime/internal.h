@@ -14,6 +14,8 @@ typedef enum Channel { CH_LOAD_COMPUTE, CH_COMPUTE_LOAD, CH_COMPUTE_STORE, CH_ST
 // The instruction stream under construction: one launch's worth.
 typedef struct Queue {
   VtaWord *words;
+  uint32_t *marks; // of each instruction
+  uint32_t mark;   // what new ones get
   size_t count, cap, limit;
   size_t last[4];          // 1 + index of the newest instruction of each unit; 0: none in this launch
   uint64_t pending[4];     // pop flags that the unit's next instruction will carry
@@ -68,6 +70,8 @@ struct TetcRuntime {
   bool is_default;
   int debug;
   char error[512];
+  int nfault; // marks of the instructions that the error speaks of
+  uint32_t fault[2];
   int failures; // errors so far
   Queue queue;
   UopCache cache;

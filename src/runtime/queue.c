@@ -34,15 +34,18 @@ static bool append(TetcRuntime *rt, const VtaInsn *i, uint64_t pops) {
   if (q->count == q->cap) {
     size_t cap = q->cap ? 2 * q->cap : 1024;
     VtaWord *words = realloc(q->words, cap * sizeof *words);
-    if (!words) {
+    if (words) q->words = words;
+    uint32_t *marks = words ? realloc(q->marks, cap * sizeof *marks) : NULL;
+    if (!marks) {
       runtime_fail(rt, "no memory for %zu instructions", cap);
       return false;
     }
-    q->words = words;
+    q->marks = marks;
     q->cap = cap;
   }
   VtaWord w = vta_encode(&rt->config, i);
   w.lo |= pops;
+  q->marks[q->count] = q->mark;
   q->words[q->count++] = w;
   q->last[vta_unit(i)] = q->count;
   return true;
@@ -139,10 +142,13 @@ bool queue_launch(TetcRuntime *rt, bool keep_tokens) {
   if (q->count == 0 && !q->pending[UNIT_LOAD] && !q->pending[UNIT_COMPUTE] && !q->pending[UNIT_STORE]) return true;
   if (keep_tokens && !tokens_take(rt, carried)) return false;
   if (!finish(rt)) return false;
-  char error[400];
-  error[0] = 0;
-  if (!rt->device->launch(rt->device->self, q->words, q->count, error, sizeof error)) {
-    runtime_fail(rt, "%s", error[0] ? error : "the device failed");
+  TetcFault fault = {.count = 0};
+  if (!rt->device->launch(rt->device->self, q->words, q->marks, q->count, &fault)) {
+    if (!rt->error[0]) {
+      rt->nfault = fault.count;
+      for (int i = 0; i < fault.count; i++) rt->fault[i] = q->marks[fault.insns[i]];
+    }
+    runtime_fail(rt, "%s", fault.text[0] ? fault.text : "the device failed");
     return false;
   }
   queue_clear(q);

@@ -9,23 +9,27 @@
 typedef struct Recorder {
   TetcDevice device;
   VtaWord *words;
+  uint32_t *marks;
   size_t count, cap;
   TetcStats stats;
 } Recorder;
 
-static bool record_launch(void *self, const VtaWord *insns, size_t n, char *error, size_t error_size) {
+static bool record_launch(void *self, const VtaWord *insns, const uint32_t *marks, size_t n, TetcFault *fault) {
   Recorder *r = self;
   if (r->cap - r->count < n) {
     size_t cap = 2 * r->cap + n;
     VtaWord *words = realloc(r->words, cap * sizeof *words);
-    if (!words) {
-      snprintf(error, error_size, "no memory for %zu instructions", cap);
+    if (words) r->words = words;
+    uint32_t *all = words ? realloc(r->marks, cap * sizeof *all) : NULL;
+    if (!all) {
+      snprintf(fault->text, sizeof fault->text, "no memory for %zu instructions", cap);
       return false;
     }
-    r->words = words;
+    r->marks = all;
     r->cap = cap;
   }
   memcpy(r->words + r->count, insns, n * sizeof *insns);
+  for (size_t i = 0; i < n; i++) r->marks[r->count + i] = marks ? marks[i] : 0;
   r->count += n;
   r->stats.launches++;
   r->stats.instructions += n;
@@ -42,6 +46,7 @@ static void record_free(void *self) {
   Recorder *r = self;
   tetc_dram_free(r->device.dram);
   free(r->words);
+  free(r->marks);
   free(r);
 }
 
@@ -61,3 +66,5 @@ const VtaWord *tetc_record_insns(const TetcDevice *d, size_t *n) {
   *n = r->count;
   return r->words;
 }
+
+const uint32_t *tetc_record_marks(const TetcDevice *d) { return ((const Recorder *)d->self)->marks; }

@@ -41,6 +41,7 @@ void tetc_runtime_free(TetcRuntime *rt) {
   uop_cache_free(rt);
   free(rt->kernel.words);
   free(rt->queue.words);
+  free(rt->queue.marks);
   rt->device->free(rt->device->self);
   free(rt);
 }
@@ -94,6 +95,10 @@ void runtime_fail(TetcRuntime *rt, const char *fmt, ...) {
     vsnprintf(rt->error, sizeof rt->error, fmt, ap);
     va_end(ap);
     if (rt->is_default) fprintf(stderr, "vta: %s\n", rt->error);
+    if (rt->nfault == 0) {
+      rt->fault[0] = rt->queue.mark; // not found by the device: the call at hand
+      rt->nfault = 1;
+    }
     rt->failures++;
   }
   discard(rt);
@@ -106,8 +111,21 @@ int tetc_runtime_failures(VTACommandHandle cmd) {
   return rt ? rt->failures : 0;
 }
 
-void tetc_runtime_reset(TetcRuntime *rt) {
+void tetc_runtime_mark(TetcRuntime *rt, uint32_t mark) { rt->queue.mark = mark; }
+
+int tetc_runtime_fault(const TetcRuntime *rt, uint32_t marks[2]) {
+  for (int i = 0; i < rt->nfault; i++) marks[i] = rt->fault[i];
+  return rt->error[0] ? rt->nfault : 0;
+}
+
+// What an error leaves behind, besides what `discard` takes away.
+static void forgive(TetcRuntime *rt) {
   rt->error[0] = 0;
+  rt->nfault = 0;
+}
+
+void tetc_runtime_reset(TetcRuntime *rt) {
+  forgive(rt);
   discard(rt);
 }
 
@@ -344,5 +362,5 @@ void VTASynchronize(VTACommandHandle cmd, uint32_t wait_cycles) {
   TetcRuntime *rt = usable(cmd);
   if (rt) queue_launch(rt, false);
   rt = cmd;
-  if (rt && rt->is_default) rt->error[0] = 0; // it was printed; the next kernel starts afresh
+  if (rt && rt->is_default) forgive(rt); // it was printed; the next kernel starts afresh
 }

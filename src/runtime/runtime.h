@@ -86,6 +86,11 @@ const char *tetc_runtime_error(const TetcRuntime *rt);
 int tetc_runtime_failures(VTACommandHandle cmd);
 void tetc_runtime_reset(TetcRuntime *rt);
 
+// Instructions queued from now on carry `mark`, a number of the caller's that says where they come from; an error tells
+// the marks of the instructions it speaks of, the later one first (how many: 0 to 2).
+void tetc_runtime_mark(TetcRuntime *rt, uint32_t mark);
+int tetc_runtime_fault(const TetcRuntime *rt, uint32_t marks[2]);
+
 void tetc_runtime_check(TetcRuntime *rt, bool on); // the hazard checker, where the device has one
 const TetcStats *tetc_runtime_stats(const TetcRuntime *rt);
 void tetc_runtime_clear_stats(TetcRuntime *rt);

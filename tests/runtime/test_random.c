@@ -255,10 +255,10 @@ static void run_config(const VtaConfig *c, int streams) {
     Bench *b = malloc(sizeof *b);
     bench_open(b, c);
     for (int n = 0; tetc_fsim_use(b->device, level) && n < streams; n++) {
-      char error[400] = "";
+      TetcFault fault = {.count = 0};
       random_stream(b);
       for (size_t k = 0; k < b->n; k++) model_run(&b->model, &b->insns[k]);
-      if (!b->device->launch(b->device->self, b->words, b->n, error, sizeof error)) fail_msg("%s", error);
+      if (!b->device->launch(b->device->self, b->words, NULL, b->n, &fault)) fail_msg("%s", fault.text);
       compare(b);
     }
     bench_close(b);
@@ -329,10 +329,10 @@ static void missing_tokens(void **state) {
       b->words[i] = vta_encode(&c, &b->insns[i]);
       model_run(&b->model, &b->insns[i]);
     }
-    char error[400] = "";
-    if (b->device->launch(b->device->self, b->words, b->n, error, sizeof error)) compare(b);
-    else if (strstr(error, "hazard: ")) caught++;
-    else fail_msg("%s", error);
+    TetcFault fault = {.count = 0};
+    if (b->device->launch(b->device->self, b->words, NULL, b->n, &fault)) compare(b);
+    else if (strstr(fault.text, "hazard: ")) caught++;
+    else fail_msg("%s", fault.text);
     bench_close(b);
     free(b);
   }
@@ -348,7 +348,7 @@ static void any_bits(void **state) {
   int ran = 0;
   for (int n = 0; n < 20000; n++) {
     size_t count = below(6);
-    char error[400] = "";
+    TetcFault fault = {.count = 0};
     for (size_t k = 0; k < count; k++) {
       VtaInsn i;
       VtaWord w = {(uint64_t)below(1 << 28) << 36 ^ (uint64_t)below(1 << 28) << 12 ^ below(1 << 28), 0};
@@ -368,8 +368,10 @@ static void any_bits(void **state) {
       b->words[k] = w;
     }
     b->words[count] = vta_encode(&c, &(VtaInsn){.opcode = OPC_FINISH});
-    bool done = b->device->launch(b->device->self, b->words, count + 1, error, sizeof error);
-    assert_int_equal(done, error[0] == 0);
+    bool done = b->device->launch(b->device->self, b->words, NULL, count + 1, &fault);
+    assert_int_equal(done, fault.text[0] == 0);
+    assert_int_equal(done, fault.count == 0);
+    for (int k = 0; k < fault.count; k++) assert_true(fault.insns[k] <= count);
     ran += done && count;
   }
   assert_true(ran > 200);

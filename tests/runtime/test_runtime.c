@@ -543,6 +543,19 @@ static void hazards(void **state) {
   VTALoadBuffer2D(cmd, o, 0, 1, 1, 1, 0, 0, 0, 0, 0, MEM_INP);
   VTASynchronize(cmd, 0);
   ok();
+  // both instructions are told by their marks
+  tetc_runtime_mark(rt, 17);
+  push(alu_imm(ALU_ADD, 1, 3));
+  tetc_runtime_mark(rt, 18);
+  VTAStoreBuffer2D(cmd, 3, MEM_OUT, o, 0, 1, 1, 1);
+  tetc_runtime_mark(rt, 19);
+  VTASynchronize(cmd, 0);
+  uint32_t marks[2] = {0, 0};
+  assert_int_equal(tetc_runtime_fault(rt, marks), 2);
+  assert_int_equal(marks[0], 18);
+  assert_int_equal(marks[1], 17);
+  assert_error("hazard");
+  assert_int_equal(tetc_runtime_fault(rt, marks), 0);
   // different tiles need no order
   VTALoadBuffer2D(cmd, a, 0, 1, 1, 1, 0, 0, 0, 0, 7, MEM_INP);
   push(gemm);
@@ -649,13 +662,13 @@ static void stream_form(void **state) {
 static void raw(const VtaInsn *insns, size_t n, VtaWord extra, const char *words) {
   VtaConfig c = vta_config_default();
   VtaWord w[8];
-  char error[400] = "";
+  TetcFault fault = {.count = 0};
   TetcDevice *d = tetc_runtime_device(rt);
   for (size_t k = 0; k < n; k++) w[k] = vta_encode(&c, &insns[k]);
   if (extra.lo) w[n++] = extra;
-  bool done = d->launch(d->self, w, n, error, sizeof error);
+  bool done = d->launch(d->self, w, NULL, n, &fault);
   assert_int_equal(done, words == NULL);
-  if (words && !strstr(error, words)) fail_msg("expected `%s`, got `%s`", words, error);
+  if (words && !strstr(fault.text, words)) fail_msg("expected `%s`, got `%s`", words, fault.text);
 }
 
 static void raw_streams(void **state) {

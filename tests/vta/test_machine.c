@@ -8,6 +8,7 @@
 
 #include "backend_vta/vta.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 static Ctx cx;
@@ -224,6 +225,34 @@ static void listing(void **state) {
   assert_string_equal(out.data, expected);
 }
 
+// A stream without its tokens is found out, at its statements.
+static void stream_check(void **state) {
+  (void)state;
+  Func *f = sample();
+  assert_true(vta_check_stream(&cx, f));
+  static const char text[] = "load\nadd\nstore\n";
+  const Source *src = source_new(cx.arena, "k.te", text, sizeof text - 1);
+  const Stmt *loop = f->body->children[0], *seq = loop->body, *kept[8];
+  Loc lines[8], none = {0};
+  for (uint32_t i = 0; i < 8; i++) lines[i] = (Loc){src, i == 2 ? 2 : i == 5 ? 3 : 1, 1, i == 2 ? 2 : i == 5 ? 3 : 1, 4};
+  int n = 0;
+  for (int i = 0; i < 8; i++)
+    if (i != 3 && i != 4) kept[n++] = stmt_placed(&cx, seq->children[i], lines[i], none); // neither push nor pop
+  f->body = stmt_seq2(&cx, stmt_seq(&cx, n, kept), f->body->children[1]);
+  TirSubst subst = {.nvars = 1, .vars = (const Var *[]){loop->var}, .values = (const Expr *[]){expr_index(&cx, 1)}};
+  f->body = stmt_subst(&cx, f->body, &subst);
+  assert_false(vta_check_stream(&cx, f));
+  char *out = NULL;
+  size_t size = 0;
+  FILE *file = open_memstream(&out, &size);
+  diags_print(cx.diags, file, DIAG_TEXT, false, 0);
+  fclose(file);
+  assert_non_null(strstr(out, "`store.out sram=4 dram=513 y=1 x=1 stride=1 push<` reads acc[4]"));
+  assert_non_null(strstr(out, "k.te:3:1"));
+  assert_non_null(strstr(out, "the earlier access is made for this"));
+  free(out);
+}
+
 // A function that cannot be listed says why, and nothing is left selected.
 static void listing_refused(void **state) {
   (void)state;
@@ -240,7 +269,7 @@ static void listing_refused(void **state) {
 
 int main(void) {
 #define TEST(t) cmocka_unit_test_setup_teardown(t, setup, teardown)
-  const struct CMUnitTest tests[] = {TEST(load_and_store), TEST(arithmetic), TEST(tokens), TEST(kernel), TEST(listing),
+  const struct CMUnitTest tests[] = {TEST(load_and_store), TEST(arithmetic), TEST(tokens), TEST(kernel), TEST(listing), TEST(stream_check),
     TEST(listing_refused)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,27 +1,92 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Runs every ```te block of the pages given as a program: run_docs.py TETC PAGE.md... prints TAP, a case a block. A block
-whose first line is `// refused: E0301` must be refused with that code instead."""
+"""Runs what the pages show: run_docs.py [--bless] TETC PAGE.md... prints TAP, a case a block.
+
+```te       a complete program; `tetc run - --check` must accept it. With a first line `// refused: E0301` it must be
+            refused with that code. `<!-- file: NAME -->` on the line before puts it in the page's folder as NAME.
+```console  lines `$ tetc ...` are run in that folder, samples/ being there too; what follows is the exact output (standard
+            output, then standard error). A line `...` stands for any lines. --bless writes the outputs anew, keeping
+            blocks that have a `...`.
+"""
+import os
 import re
+import shutil
 import subprocess
 import sys
+import tempfile
+
+BLOCK = re.compile(r"(?:^<!-- file: (\S+) -->\n)?^```(te|console)\n(.*?)^```", re.M | re.S)
+
+
+def run_program(tetc, text, folder):
+    refused = re.match(r"// refused: (E\d+)", text)
+    p = subprocess.run([tetc, "run", "-", "--check"], input=text, text=True, capture_output=True, timeout=120, cwd=folder)
+    ok = f"error[{refused[1]}]" in p.stderr and p.returncode == 1 if refused else p.returncode == 0
+    return ok, p.stderr + p.stdout
+
+
+def matches(shown, got):
+    """Whether lines agree, `...` standing for any lines."""
+    pattern = "".join(r"(?:.*\n)*?" if line == "..." else re.escape(line) + r"\n" for line in shown)
+    return re.fullmatch(pattern, "".join(line + "\n" for line in got)) is not None
+
+
+def run_console(tetc, text, folder):
+    """Runs each command; returns (all agree, the block as it should be)."""
+    out, ok, lines = [], True, text.split("\n")[:-1]
+    i = 0
+    while i < len(lines):
+        command = lines[i]
+        assert command.startswith("$ "), f"not a command: {command}"
+        j = i + 1
+        while j < len(lines) and not lines[j].startswith("$ "):
+            j += 1
+        p = subprocess.run(["sh", "-c", command[2:].replace("tetc", '"$TETC"', 1)], text=True, capture_output=True, timeout=120,
+                           cwd=folder, env=dict(os.environ, TETC=tetc, NO_COLOR="1"))
+        got = (p.stdout + p.stderr).rstrip("\n").split("\n") if p.stdout + p.stderr else []
+        shown = lines[i + 1:j]
+        good = matches(shown, got)
+        ok = ok and good
+        out += [command] + (shown if good else got)
+        i = j
+    return ok, "".join(line + "\n" for line in out)
 
 
 def main():
-    tetc, pages = sys.argv[1], sys.argv[2:]
+    args = sys.argv[1:]
+    bless = args[0] == "--bless"
+    tetc, pages = os.path.abspath(args[bless]), args[bless + 1:]
+    samples = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "samples")
     count = failed = 0
     for page in pages:
         text = open(page, encoding="utf-8").read()
-        for m in re.finditer(r"^```te\n(.*?)^```", text, re.M | re.S):
-            count += 1
-            line = text.count("\n", 0, m.start()) + 1
-            refused = re.match(r"// refused: (E\d+)", m[1])
-            p = subprocess.run([tetc, "run", "-", "--check"], input=m[1], text=True, capture_output=True, timeout=120)
-            ok = f"error[{refused[1]}]" in p.stderr and p.returncode == 1 if refused else p.returncode == 0
-            print(("ok" if ok else "not ok") + f" {count} - {page.rsplit('/', 1)[-1]}:{line}")
-            if not ok:
-                failed += 1
-                print("# " + (p.stderr + p.stdout).replace("\n", "\n# "))
+        with tempfile.TemporaryDirectory() as folder:
+            shutil.copytree(samples, os.path.join(folder, "samples"))
+
+            def block(m):
+                nonlocal count, failed
+                count += 1
+                line = text.count("\n", 0, m.start()) + 1
+                new = m[0]
+                if m[1]:
+                    with open(os.path.join(folder, m[1]), "w", encoding="utf-8") as f:
+                        f.write(m[3])
+                if m[2] == "te":
+                    ok, seen = run_program(tetc, m[3], folder)
+                else:
+                    ok, seen = run_console(tetc, m[3], folder)
+                    if bless and not ok:
+                        new, ok = m[0].replace(m[3], seen), True
+                print(("ok" if ok else "not ok") + f" {count} - {os.path.basename(page)}:{line}")
+                if not ok:
+                    failed += 1
+                    print("# " + seen.replace("\n", "\n# "))
+                return new
+
+            blessed = BLOCK.sub(block, text)
+        if bless and blessed != text:
+            with open(page, "w", encoding="utf-8") as f:
+                f.write(blessed)
     print(f"1..{count}")
     return 1 if failed or not count else 0
 

@@ -118,6 +118,22 @@ static void note_live(PassCtx *pc, Diag *g, const Scope *scope, Region **live, i
   diag_note(g, "%s", t.data);
 }
 
+// What would make it fit: smaller tiles of the largest stage, fewer threads.
+static void help_fit(Diag *g, const Scope *scope, const Region *top, int threads, int64_t need) {
+  int64_t room = scope->depth - (need - top->tiles * threads);
+  if (need <= scope->depth) {
+    diag_note(g, "together they would fit, but not in pieces of these sizes");
+  } else if (need < INT64_MAX && room >= threads) {
+    diag_help(g, "compute `%s` in smaller tiles: beside the others there is room for %lld%s; smaller factors in the "
+                 "splits of the stage that it is computed at, or compute_at a loop further in", stage_of(top),
+              (long long)(room / threads), threads > 1 ? " in each thread" : "");
+  } else {
+    diag_help(g, "compute `%s` and the others in smaller tiles: smaller factors in the splits of the stage that they are "
+                 "computed at, or compute_at a loop further in", stage_of(top));
+  }
+  if (threads > 1) diag_help(g, "or use fewer virtual threads: each has its own copy (%d now)", threads);
+}
+
 void sram_report(PassCtx *pc, const Scope *scope, const Region *regions, int n) {
   int64_t need, at = peak_time(regions, n, &need);
   Region **live = NEW_ARRAY(pc->cx->arena, Region *, n + 1);
@@ -132,10 +148,7 @@ void sram_report(PassCtx *pc, const Scope *scope, const Region *regions, int n) 
   Diag *g = diag_report(pc->cx->diags, E_SRAM, top->buffer->loc, "%s overflows: %s needed, it holds %s", scope->name,
                         size_text(pc, scope, need), size_text(pc, scope, scope->depth));
   diag_here(g, "`%s` takes the most of it", stage_of(top));
-  if (loc_known(top->why)) diag_also(g, top->why, "it is placed there here");
+  if (loc_known(top->why)) diag_also(g, top->why, "what fills it is asked for here");
   note_live(pc, g, scope, live, nlive);
-  if (need <= scope->depth) diag_note(g, "together they would fit, but not in pieces of these sizes");
-  diag_help(g, "compute `%s` in smaller tiles: a smaller factor in the splits of the stage that it is computed at, or "
-               "compute_at a loop further in", stage_of(top));
-  if (threads > 1) diag_help(g, "or use fewer virtual threads: each has its own copy (%d now)", threads);
+  help_fit(g, scope, top, threads, need);
 }

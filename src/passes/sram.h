@@ -8,7 +8,7 @@
 // One region of an on-chip memory, for one or several buffers that share it.
 typedef struct Region {
   const Buffer *buffer; // the first of them, for messages
-  Loc why;              // the schedule statement that asked for it
+  Loc why;              // the schedule statement that has it filled
   int64_t tiles;
   int64_t first, last; // the time during which it holds something, inclusive
   int64_t base;        // the result

@@ -22,7 +22,7 @@
 
 typedef struct Life {
   const Buffer *buffer;
-  Loc why;
+  Loc why;             // of the first statement that fills it
   int depth;           // loops around its allocation
   int64_t first, last; // -1: never used
   int64_t tiles;
@@ -124,6 +124,8 @@ static void walk_moment(Storage *s, const Stmt *st) {
   s->now++;
   stmt_visit(st, visit_leaf, visit_expr, s);
   const Stmt *leaf = tile_nest_leaf(st);
+  int written = leaf && leaf->args[0]->kind == EXPR_REF ? life_of(s, leaf->args[0]->buffer) : -1;
+  if (written >= 0 && !loc_known(s->lives.data[written].why)) s->lives.data[written].why = leaf->why;
   if (leaf && is_vta(leaf->intrin, VTA_MOV)) {
     Mov m = {.nest = st, .at = s->now};
     VEC_PUSH(s->cx->arena, s->movs, m);
@@ -156,7 +158,7 @@ static void walk(Storage *s, const Stmt *st) {
     return;
   case STMT_ALLOC:
     if (tile_is_on_chip(st->buffer)) {
-      Life l = {.buffer = st->buffer, .why = st->why, .depth = (int)s->stack.len, .first = -1, .last = -1,
+      Life l = {.buffer = st->buffer, .depth = (int)s->stack.len, .first = -1, .last = -1,
         .tiles = buffer_tiles(st->buffer), .parent = (int)s->lives.len};
       add_life(s, &l);
     }

@@ -78,7 +78,9 @@ struct TetcRuntime {
   UopKernel kernel;
 };
 
-// runtime.c. Notes the first error and throws away everything queued.
+// runtime.c
+TetcRuntime *runtime_current(void); // the thread's; NULL only when memory is out
+// Notes the first error and throws away everything queued.
 void runtime_fail(TetcRuntime *rt, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 // queue.c. All return false after runtime_fail.

@@ -55,7 +55,7 @@ TetcRuntime *tetc_runtime_select(TetcRuntime *rt) {
 TetcDevice *tetc_runtime_device(TetcRuntime *rt) { return rt->device; }
 
 // The thread's runtime; makes the default one. NULL only when memory is out.
-static TetcRuntime *current(void) {
+TetcRuntime *runtime_current(void) {
   if (selected) return selected;
   if (own_default) return own_default;
   VtaConfig c = vta_config_default();
@@ -69,8 +69,6 @@ static TetcRuntime *current(void) {
   pthread_setspecific(default_key, own_default); // freed with its thread
   return own_default;
 }
-
-VTACommandHandle VTATLSCommandHandle(void) { return current(); }
 
 void VTARuntimeShutdown(void) {
   if (!own_default) return;
@@ -124,6 +122,13 @@ static void forgive(TetcRuntime *rt) {
   rt->nfault = 0;
 }
 
+// Host code asks for the handle when a kernel starts: what failed before it is over, where nobody else can say so.
+VTACommandHandle VTATLSCommandHandle(void) {
+  TetcRuntime *rt = runtime_current();
+  if (rt && rt->is_default) forgive(rt);
+  return rt;
+}
+
 void tetc_runtime_reset(TetcRuntime *rt) {
   forgive(rt);
   discard(rt);
@@ -165,7 +170,7 @@ static Buffer *buffer_of(const void *handle) {
 }
 
 void *VTABufferAlloc(size_t size) {
-  TetcRuntime *rt = usable(current());
+  TetcRuntime *rt = usable(runtime_current());
   if (!rt) return NULL;
   Buffer *b = calloc(1, sizeof *b);
   if (b) b->host = tetc_dram_alloc(rt->device->dram, size, &b->phys);
@@ -206,7 +211,7 @@ static uint8_t *copy_end(TetcRuntime *rt, const void *p, size_t offset, size_t s
 }
 
 void VTABufferCopy(const void *from, size_t from_offset, void *to, size_t to_offset, size_t size, int kind_mask) {
-  TetcRuntime *rt = usable(current());
+  TetcRuntime *rt = usable(runtime_current());
   if (!rt || size == 0) return;
   uint8_t *src = copy_end(rt, from, from_offset, size, kind_mask & VTA_MEMCPY_D2H);
   uint8_t *dst = src ? copy_end(rt, to, to_offset, size, kind_mask & VTA_MEMCPY_H2D) : NULL;
@@ -337,13 +342,13 @@ void VTAStoreBuffer2D(VTACommandHandle cmd, uint32_t src_sram_index, uint32_t sr
 
 int VTAPushGEMMOp(void **uop_handle, int (*finit)(void *), void *signature, int nbytes) {
   (void)uop_handle, (void)nbytes;
-  TetcRuntime *rt = usable(current());
+  TetcRuntime *rt = usable(runtime_current());
   return rt ? kernel_push(rt, 0, finit, signature) : -1;
 }
 
 int VTAPushALUOp(void **uop_handle, int (*finit)(void *), void *signature, int nbytes) {
   (void)uop_handle, (void)nbytes;
-  TetcRuntime *rt = usable(current());
+  TetcRuntime *rt = usable(runtime_current());
   return rt ? kernel_push(rt, 1, finit, signature) : -1;
 }
 

@@ -79,7 +79,8 @@ TetcDevice *tetc_runtime_device(TetcRuntime *rt);
 
 // The first error since the last reset; NULL if there is none. After an error every call of upstream's interface does
 // nothing, until tetc_runtime_reset. An error has already emptied the queue and reset the device: nothing of the
-// failed kernel is left. (The default runtime prints its errors to stderr and resets itself in VTASynchronize.)
+// failed kernel is left. (The default runtime prints its errors to stderr and is reset by VTASynchronize, and by
+// VTATLSCommandHandle, with which a kernel starts.)
 const char *tetc_runtime_error(const TetcRuntime *rt);
 // How many errors there have been since cmd's runtime was made. Generated code compares the count before and after, by a
 // weak reference: upstream's runtime has no such function.

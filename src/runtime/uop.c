@@ -15,7 +15,7 @@ enum { CHUNK_UOPS = 1 << 14, DRAM_UOPS = 1 << 23 }; // 64 KiB a chunk, 32 MiB in
 
 // The kernel being recorded by this thread's runtime; NULL with an error noted when there is none.
 static UopKernel *recording(TetcRuntime **rt) {
-  *rt = VTATLSCommandHandle();
+  *rt = runtime_current();
   if (!*rt || (*rt)->error[0]) return NULL;
   if ((*rt)->kernel.recording) return &(*rt)->kernel;
   runtime_fail(*rt, "a micro-op is pushed outside of a kernel");

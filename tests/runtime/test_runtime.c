@@ -737,6 +737,22 @@ static void threads(void **state) {
   assert_ptr_equal(VTATLSCommandHandle(), rt);
   tetc_runtime_select(NULL);
   assert_ptr_not_equal(VTATLSCommandHandle(), rt);
+  // the default runtime: a kernel that fails half-way (and tells so on stderr) leaves the next one alone
+  FILE *saved = stderr;
+  stderr = fopen("/dev/null", "w");
+  for (int n = 0; n < 2; n++) {
+    TetcRuntime *own = VTATLSCommandHandle();
+    int failures = tetc_runtime_failures(own);
+    assert_null(VTABufferAlloc((size_t)1 << 40));
+    assert_null(VTABufferAlloc(8));
+    assert_int_equal(tetc_runtime_failures(own), failures + 1);
+  }
+  fclose(stderr);
+  stderr = saved;
+  VTACommandHandle own = VTATLSCommandHandle();
+  void *b = VTABufferAlloc(8);
+  assert_non_null(VTABufferCPUPtr(own, b));
+  VTABufferFree(b);
   VTARuntimeShutdown();
   VTARuntimeShutdown();
   tetc_runtime_select(rt);

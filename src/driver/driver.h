@@ -41,6 +41,8 @@ typedef struct Options {
   const char *output, *target, *cpu, *features, *schedule, *kernel, *vta_config;
   const char *dump_tir, *dump_dir; // dump_tir: NULL not asked for, "" all phases, else "P,Q"
   const char *stop_after, *from, *to;
+  const char *passes, *print_before, *print_after, *at;
+  bool print_locations, interpret;
   bool print_changed, time_passes, verify_each, remarks, legalize, check, stats;
   VEC(TeDefine) defines, knobs;
   VEC(const char *) include_dirs;
@@ -80,6 +82,8 @@ int command_compile(Driver *d); // compile.c
 int command_run(Driver *d);     // run.c
 int command_check(Driver *d);   // check.c
 int command_explain(Driver *d); // explain.c
+int command_opt(Driver *d);     // opt.c
+int command_verify(Driver *d);  // verify.c
 
 // ---- the compiler as a function: session.c -----------------------------------------------------------------------
 
@@ -89,6 +93,8 @@ typedef struct Session {
   VtaTarget *vta;
   const TeModule *module;
   VEC(const TeKernel *) kernels; // what is to be compiled
+  void (*observe)(void *self, const char *phase, const Func *f); // sees `lower` and every pass's result; may be NULL
+  void *observer;
 } Session;
 
 // One kernel on its way.
@@ -100,6 +106,8 @@ typedef struct Unit {
   PassStats stats;
 } Unit;
 
+// The hardware that the options name, or the default. False after a report.
+bool session_config(Driver *d, VtaConfig *config);
 // Reads and checks the file; picks the kernels. False after reported errors.
 bool session_load(Session *s, Driver *d, const char *path);
 // Takes one kernel through schedule, lower and all passes, with the dumps and checks that the options ask for.
@@ -133,6 +141,11 @@ void dump_clock(Dump *u, const char *phase, double seconds); // negative: since 
 void dump_times(const Dump *u);
 double now_seconds(void);
 void text_diff(Arena *a, const char *before, const char *after, Text *out); // diff.c: changed lines with context
+
+// ---- executing TIR: interpret.c -----------------------------------------------------------------------------------------
+
+// Executes f on its parameters, VTA intrinsics included. *error: what went wrong, from an arena.
+bool interpret_func(Ctx *cx, const VtaTarget *vta, const Func *f, void **params, const char **error);
 
 // ---- files: output.c -------------------------------------------------------------------------------------------------
 

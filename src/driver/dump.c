@@ -96,7 +96,8 @@ void dump_phase(Dump *u, int number, const char *phase, const char *suffix, cons
 void dump_func(Dump *u, int number, const char *phase, const Func *f) {
   if (!dump_wanted(u, phase)) return;
   Text t = {.arena = u->s->d->cx.arena};
-  tir_print(f, NULL, &t);
+  TirPrintOptions opt = {.locations = u->s->d->opt.print_locations};
+  tir_print(f, &opt, &t);
   dump_phase(u, number, phase, "tir", t.data);
 }
 

@@ -85,6 +85,22 @@ static Array *array_named(Run *r, const char *name) {
   bug("the function has a parameter `%s` that the kernel has not", name);
 }
 
+// The parameters' memory, in the function's order.
+static void bind_params(Run *r) {
+  const Func *f = r->unit.func;
+  r->params = NEW_ARRAY(r->d->cx.arena, void *, f->nparams);
+  for (int i = 0; i < f->nparams; i++) r->params[i] = array_named(r, f->params[i]->name)->data;
+}
+
+// --interpret: executes the TIR of the phase as it is.
+static bool interpret(Run *r) {
+  const char *why;
+  bind_params(r);
+  if (interpret_func(&r->d->cx, r->s.vta, r->unit.func, r->params, &why)) return true;
+  diag_report(r->d->cx.diags, E_RUN, r->unit.kernel->name_loc, "kernel `%s` failed: %s", r->unit.kernel->name, why);
+  return false;
+}
+
 // Compiles into this process.
 static bool compile_now(Run *r) {
   Driver *d = r->d;
@@ -96,8 +112,7 @@ static bool compile_now(Run *r) {
     return false;
   }
   LlvmOptions opt = {.cpu = d->opt.cpu, .features = d->opt.features, .opt_level = (int)d->opt.opt_level};
-  r->params = NEW_ARRAY(d->cx.arena, void *, f->nparams);
-  for (int i = 0; i < f->nparams; i++) r->params[i] = array_named(r, f->params[i]->name)->data;
+  bind_params(r);
   return r->backend->jit_compile(&d->cx, f, &opt, (int)(sizeof symbols / sizeof *symbols), symbols, &r->handle, &r->entry);
 }
 
@@ -170,7 +185,9 @@ static bool write_outputs(Run *r) {
 // Everything after the compiler: arrays, code, device, results.
 static int run_kernel(Run *r) {
   Driver *d = r->d;
-  bool ok = make_arrays(r) && compile_now(r) && open_runtime(r) && execute(r);
+  bool ok = make_arrays(r);
+  if (d->opt.interpret) ok = ok && interpret(r);
+  else ok = ok && compile_now(r) && open_runtime(r) && execute(r);
   if (!ok) return driver_status(d);
   if (d->opt.stats && r->runtime) {
     Text t = {.arena = d->cx.arena};
@@ -204,6 +221,10 @@ int command_run(Driver *d) {
   int status = check_pairs(d, k, "--input", TE_INPUT, d->opt.inputs.data, d->opt.inputs.len);
   if (!status) status = check_pairs(d, k, "--output", TE_OUTPUT, d->opt.outputs.data, d->opt.outputs.len);
   if (status) return status;
+  if (d->opt.at && !d->opt.interpret) return usage_error(d, "--at needs --interpret");
+  if (d->opt.at && pass_find(d->opt.at) < 0 && strcmp(d->opt.at, "lower"))
+    return usage_error(d, "`--at %s`: there is no such phase of TIR; --list-passes lists them", d->opt.at);
+  d->opt.stop_after = d->opt.at;
   if (!session_lower(&r.s, k, &r.unit)) return driver_status(d);
   status = run_kernel(&r);
   run_free(&r);

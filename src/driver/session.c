@@ -5,7 +5,7 @@
 #include <string.h>
 
 // The hardware configuration that the options name, or the default one.
-static bool load_config(Driver *d, VtaConfig *config) {
+bool session_config(Driver *d, VtaConfig *config) {
   *config = vta_config_default();
   if (!d->opt.vta_config) return true;
   const char *error;
@@ -45,7 +45,7 @@ bool session_load(Session *s, Driver *d, const char *path) {
   *s = (Session){.d = d};
   VtaConfig config;
   const char *error;
-  if (!load_config(d, &config)) return false;
+  if (!session_config(d, &config)) return false;
   s->vta = vta_target_new(&d->cx, &config);
   const Source *src = source_read(d->cx.arena, path, &error);
   if (!src) {
@@ -72,6 +72,7 @@ static void after_pass(void *self, int number, const Pass *p, const Func *before
   (void)number;
   (void)before;
   dump_func(u, PHASE_FIRST_PASS + (int)(p - pass_table), p->name, after);
+  if (u->s->observe) u->s->observe(u->s->observer, p->name, after);
   dump_clock(u, p->name, seconds);
 }
 
@@ -113,6 +114,7 @@ static Func *make_func(Dump *u, Unit *unit, PassCtx *pc) {
   dump_clock(u, "lower", -1);
   if (!f) return NULL;
   dump_func(u, PHASE_LOWER, "lower", f);
+  if (u->s->observe) u->s->observe(u->s->observer, "lower", f);
   unit->stopped = stops_at(d, "lower");
   if (unit->stopped) return f;
   int stop = d->opt.stop_after ? pass_find(d->opt.stop_after) : -1;

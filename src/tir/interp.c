@@ -67,6 +67,7 @@ typedef struct Interp {
   PtrMap vars, buffers; // to a register; to an index of data
   VEC(void *) data;
   VEC(void *) owned; // from malloc
+  PtrMap memories;   // Scope to an index of data: where placed buffers (base >= 0) lie, over each other if so placed
   size_t owned_bytes;
   VEC(Ins) code;
   VEC(const Stmt *) where; // the statement of each instruction
@@ -330,20 +331,53 @@ static void compile_if(Interp *in, const Stmt *s) {
   in->code.data[skip].x = (int64_t)in->code.len;
 }
 
-// Memory of a local buffer; one block a buffer, whatever loops it is allocated in.
-static void compile_alloc(Interp *in, const Stmt *s) {
-  const Buffer *b = s->buffer;
+// elems of type t; NULL (and the error set) if there is no room.
+static void *new_memory(Interp *in, const char *what, int64_t elems, DType t) {
   int64_t bytes;
-  bool fits = mul_ok(buffer_elems(b), dtype_bytes(b->type), &bytes) && (size_t)bytes <= memory_limit - in->owned_bytes;
+  bool fits = mul_ok(elems, dtype_bytes(t), &bytes) && (size_t)bytes <= memory_limit - in->owned_bytes;
   void *data = fits ? malloc((size_t)bytes) : NULL;
   if (!data) {
-    fail(in, arena_printf(in->cx->arena, "`%s` needs more memory than there is", b->name));
-    return;
+    fail(in, arena_printf(in->cx->arena, "`%s` needs more memory than there is", what));
+    return NULL;
   }
   in->owned_bytes += (size_t)bytes;
   VEC_PUSH(in->cx->arena, in->owned, data);
+  memset(data, 0xa5, (size_t)bytes);
+  return data;
+}
+
+// Where a placed buffer is in its memory.
+static void *placed(Interp *in, const Buffer *b) {
+  const Scope *s = b->scope;
+  int64_t i, tiles = buffer_tiles(b);
+  if (b->base > s->depth - tiles || dtype_bytes(b->type) != dtype_bytes(s->type)) {
+    fail(in, arena_printf(in->cx->arena, "`%s` does not fit %s at tile %" PRId64, b->name, s->name, b->base));
+    return NULL;
+  }
+  if (!ptrmap_get(&in->memories, s, &i)) {
+    void *data = new_memory(in, s->name, s->depth * s->tile, s->type);
+    if (!data) return NULL;
+    i = (int64_t)in->data.len;
+    ptrmap_put(in->cx->arena, &in->memories, s, i);
+    VEC_PUSH(in->cx->arena, in->data, data);
+  }
+  return (char *)in->data.data[i] + b->base * s->tile * dtype_bytes(s->type);
+}
+
+// Memory of a local buffer; one block a buffer, whatever loops it is allocated in. A placed buffer may lie over a
+// live one on purpose, so that its start is not filled.
+static void compile_alloc(Interp *in, const Stmt *s) {
+  const Buffer *b = s->buffer;
+  bool fixed = b->base >= 0 && b->scope->depth;
+  void *data = fixed ? placed(in, b) : new_memory(in, b->name, buffer_elems(b), b->type);
+  int64_t bytes = buffer_elems(b) * dtype_bytes(b->type);
+  if (!data) return;
   ptrmap_put(in->cx->arena, &in->buffers, b, (int64_t)in->data.len);
   VEC_PUSH(in->cx->arena, in->data, data);
+  if (fixed) {
+    compile_stmt(in, s->body);
+    return;
+  }
   Ins *i = emit(in, ALLOC, 0, 0, 0);
   i->x = bytes;
   i->type = b->type == DT_BOOL; // a pattern that is a bool

@@ -1,0 +1,18 @@
+// SPDX-License-Identifier: Apache-2.0
+// Execution of TIR by the interpreter, with the target's machine.
+#include "driver/driver.h"
+
+bool interpret_func(Ctx *cx, const VtaTarget *vta, const Func *f, void **params, const char **error) {
+  // A phase's machine and code are thrown away with their arena: a check of ten phases needs the memory of one.
+  Ctx own = {.arena = arena_new(), .names = cx->names, .diags = cx->diags};
+  const char *why = NULL;
+  if (!own.arena) {
+    *error = "there is no memory";
+    return false;
+  }
+  TirMachine *machine = f->target ? vta_machine_new(&own, vta) : NULL;
+  bool ok = tir_interpret(&own, f, params, machine, &why);
+  if (!ok) *error = arena_printf(cx->arena, "%s", why);
+  arena_free(own.arena);
+  return ok;
+}

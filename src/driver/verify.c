@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: Apache-2.0
+// tetc verify: executes every phase on the same inputs, and compares the outputs with the reference evaluator's. The
+// first pass whose output differs is named.
+#include "driver/driver.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+typedef struct Verify {
+  Driver *d;
+  Session *s;
+  const TeKernel *kernel;
+  Array *inputs, *wanted, *got; // one a tensor of the kernel, data NULL where it is of another role
+  const char *last_good;        // phase
+  bool failed, broken;          // some phase differs; some could not be executed at all
+} Verify;
+
+static const char *input_text(const Options *o, const char *name) {
+  for (size_t i = 0; i < o->inputs.len; i++)
+    if (!strcmp(o->inputs.data[i].name, name)) return o->inputs.data[i].text;
+  return NULL;
+}
+
+// Inputs, and what the unscheduled kernel makes of them.
+static bool make_arrays(Verify *v) {
+  Ctx *cx = &v->d->cx;
+  const TeKernel *k = v->kernel;
+  void **data = NEW_ARRAY(cx->arena, void *, k->ntensors);
+  v->inputs = NEW_ARRAY(cx->arena, Array, k->ntensors);
+  v->wanted = NEW_ARRAY(cx->arena, Array, k->ntensors);
+  v->got = NEW_ARRAY(cx->arena, Array, k->ntensors);
+  for (int i = 0; i < k->ntensors; i++) {
+    const TeTensor *t = k->tensors[i];
+    Array *a = t->role == TE_INPUT ? &v->inputs[i] : &v->wanted[i];
+    if (!array_alloc(cx, a, t)) return false;
+    if (t->role == TE_OUTPUT && !array_alloc(cx, &v->got[i], t)) return false;
+    data[i] = a->data;
+    if (t->role != TE_INPUT) continue;
+    const char *what = input_text(&v->d->opt, t->name);
+    if (!what) array_random(a, (uint64_t)v->d->opt.seed);
+    else if (!array_fill(cx, a, what)) return false;
+  }
+  return te_eval(cx, k, &(TeArrays){data});
+}
+
+static void free_arrays(Verify *v) {
+  for (int i = 0; v->got && i < v->kernel->ntensors; i++) {
+    array_free(&v->inputs[i]);
+    array_free(&v->wanted[i]);
+    array_free(&v->got[i]);
+  }
+}
+
+static int64_t array_bytes(const Array *a) { return a->elems * dtype_bytes(a->type); }
+
+// The memory of f's parameters; outputs hold a pattern, so that an element never written shows.
+static void **bind_params(Verify *v, const Func *f) {
+  void **params = NEW_ARRAY(v->d->cx.arena, void *, f->nparams);
+  for (int p = 0; p < f->nparams; p++)
+    for (int i = 0; i < v->kernel->ntensors; i++) {
+      Array *a = v->kernel->tensors[i]->role == TE_INPUT ? &v->inputs[i] : &v->got[i];
+      if (!a->data || strcmp(a->name, f->params[p]->name)) continue;
+      if (a == &v->got[i]) memset(a->data, a->type == DT_BOOL ? 1 : 0xa5, (size_t)array_bytes(a));
+      params[p] = a->data;
+    }
+  for (int p = 0; p < f->nparams; p++)
+    if (!params[p]) bug("the function has a parameter `%s` that the kernel has not", f->params[p]->name);
+  return params;
+}
+
+// Says that a phase failed, and which pass is to blame.
+static void blame(Verify *v, const char *phase, const char *what) {
+  Diag *g = diag_report(v->d->cx.diags, E_VERIFY, v->kernel->name_loc, "`%s` is wrong after %s", v->kernel->name, phase);
+  diag_note(g, "%s", what);
+  if (v->last_good) diag_note(g, "after %s it was right", v->last_good);
+  v->failed = true;
+}
+
+// Called with the function after each phase.
+static void observe(void *self, const char *phase, const Func *f) {
+  Verify *v = self;
+  Ctx *cx = &v->d->cx;
+  const char *error = NULL;
+  if (v->failed) return;
+  double start = now_seconds();
+  if (!tir_verify(cx, f, FORM_TILES, &error)) {
+    blame(v, phase, error);
+    return;
+  }
+  if (!interpret_func(cx, v->s->vta, f, bind_params(v, f), &error)) {
+    blame(v, phase, error);
+    return;
+  }
+  Text t = {.arena = cx->arena};
+  bool same = true;
+  for (int i = 0; i < v->kernel->ntensors; i++)
+    if (v->got[i].data) same &= array_compare(&v->got[i], &v->wanted[i], &t);
+  if (!same) {
+    blame(v, phase, t.data);
+    return;
+  }
+  v->last_good = phase;
+  printf("%-12s agrees", phase);
+  if (v->d->opt.verbose) printf("  %.0f ms", (now_seconds() - start) * 1e3);
+  printf("\n");
+}
+
+static bool verify_kernel(Session *s, const TeKernel *k) {
+  Verify v = {.d = s->d, .s = s, .kernel = k};
+  Unit unit;
+  bool ok = make_arrays(&v);
+  if (s->kernels.len > 1) printf("kernel %s\n", k->name);
+  if (ok) {
+    s->observe = observe;
+    s->observer = &v;
+    ok = session_lower(s, k, &unit) && !v.failed;
+  }
+  free_arrays(&v);
+  return ok;
+}
+
+// Names in --input that are no input of any kernel.
+static int check_inputs(Session *s) {
+  const Options *o = &s->d->opt;
+  for (size_t n = 0; n < o->inputs.len; n++) {
+    bool found = false;
+    for (size_t i = 0; i < s->kernels.len; i++)
+      for (int t = 0; t < s->kernels.data[i]->ntensors; t++) {
+        const TeTensor *x = s->kernels.data[i]->tensors[t];
+        found |= x->role == TE_INPUT && !strcmp(x->name, o->inputs.data[n].name);
+      }
+    if (!found) return usage_error(s->d, "`--input %s=...`: there is no input of that name", o->inputs.data[n].name);
+  }
+  return 0;
+}
+
+int command_verify(Driver *d) {
+  Session s;
+  if (!session_load(&s, d, d->opt.files.data[0])) return driver_status(d);
+  int status = check_inputs(&s);
+  if (status) return status;
+  for (size_t i = 0; i < s.kernels.len; i++) verify_kernel(&s, s.kernels.data[i]);
+  return driver_status(d);
+}

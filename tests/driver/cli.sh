@@ -163,6 +163,20 @@ holds "it compiles" sh -c '[ -s b.o ] && [ -s b.h ]'
 run "$tetc" compile two.te -o two.o
 expect "two kernels in one object" 0
 holds "both are in the header" sh -c 'grep -q "one" two.h && grep -q "two" two.h'
+cat >main.c <<'END'
+#include <stdio.h>
+#include "k.h"
+int main(void) {
+  int32_t a[6] = {0, 1, 2, 3, 4, 5}, b[6];
+  int status = k(a, b);
+  for (int i = 0; i < 6; i++) printf("%d ", (int)b[i]);
+  return status;
+}
+END
+run sh -c '"$1" compile k.te && ${CC:-cc} -Wall -Werror main.c k.o -lm -o main && ./main' - "$tetc"
+expect "the object is a plain C function" 0 out "1 3 5 7 9 11"
+run sh -c '"$1" compile k.te --emit=shared && ${CC:-cc} main.c ./k.so -o main && ./main' - "$tetc"
+expect "--emit=shared" 0 out "1 3 5 7 9 11"
 for e in asm llvm tir header vta; do
   run "$tetc" compile "$samples/vector_add.te" --emit=$e
   expect "--emit=$e to standard output" 0 out vector_add

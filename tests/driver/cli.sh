@@ -146,6 +146,21 @@ awk 'BEGIN { print "kernel k { input s0[i: 8] : int32;"; for (i = 1; i < 3000; i
 run "$tetc" check long.te --memory-limit=1
 expect "memory limit" 1 err E0404
 
+for open in '(' '-' '!' 'abs(' 'a + ' 'true ? a : '; do
+  awk -v o="$open" 'BEGIN { printf "kernel k { input a[i: 4] : int32; output b = "; for (i = 0; i < 1000000; i++) printf "%s", o; print "a; }" }' >deep.te
+  run "$tetc" check deep.te
+  expect "a million times \`$open\`" 1 err "error[E00"
+done
+echo 'import "b.te"; const A = 1;' >a.te
+echo 'import "a.te"; const B = 1;' >b.te
+run "$tetc" check a.te
+expect "imports in a circle" 1 err "E0109" err "imports itself"
+run "$tetc" check /dev/null
+expect "nothing" 1 err E0111
+tr -d '\000' <"$tetc" | head -c 100000 >noise.te
+run "$tetc" check noise.te
+expect "noise" 1 err "error[E0"
+
 # ---- products: 0
 run "$tetc" compile k.te
 expect "compile" 0
@@ -228,6 +243,20 @@ assert struct.unpack("<6i", d[128:]) == (1, 3, 5, 7, 9, 11)'
 run "$tetc" run k.te --input a=b.npy --output b=-
 holds "to standard output" python3 -c 'import struct
 assert struct.unpack("<6i", open("out", "rb").read()[128:]) == (3, 7, 11, 15, 19, 23)'
+printf 'kernel k { input a[i: 2, j: 3] : int32; output b = a; }' >k23.te
+run "$tetc" run k23.te --input a=b.npy
+expect "a tensor of the wrong shape" 1 err "E0602" err "its shape is int32[6]" err 'int32[2, 3] for `a`'
+printf 'kernel k { input a[i: 6] : float32; output b = a; }' >kf.te
+run "$tetc" run kf.te --input a=b.npy
+expect "a tensor of the wrong type" 1 err "it holds int32, but" err "float32"
+head -c 140 b.npy >short.npy
+run "$tetc" run k.te --input a=short.npy --output b=never.npy
+expect "a tensor cut short" 1 err "cut short: 12 of 24 bytes"
+run "$tetc" run k.te --input a=k.te
+expect "no tensor at all" 1 err "it is no .npy file"
+holds "nothing was written" test ! -e never.npy
+run "$tetc" run k.te --output b=/dev/full
+expect "a full disk" 3 err "No space left"
 run "$tetc" run k.te --input a=const:-3
 expect "constants" 0 out "from -5 to -5"
 run "$tetc" run k.te --input a=const:x

@@ -85,6 +85,17 @@ static bool same_place(const Gemm *g, const Expr *load) {
   return affine_equal(&a, &b);
 }
 
+// Whether an operand moves with the columns of the output tile, as weights do.
+static bool looks_like_weight(const Gemm *g, const Expr *load) {
+  Affine acc = nest_linear(&g->p, g->n, g->n->store->buffer, g->n->index);
+  Affine own = nest_linear(&g->p, g->n, load->buffer, load->args);
+  for (int k = 0; k < g->n->nloops; k++) {
+    int64_t a = affine_coef(&acc, g->n->loops[k].var);
+    if (a > 0 && a < g->p.vta->acc.cols && affine_coef(&own, g->n->loops[k].var)) return true;
+  }
+  return false;
+}
+
 // One factor's memory decides which operand it is.
 static void place_operand(Gemm *g, const Expr *load) {
   const VtaTarget *v = g->p.vta;
@@ -95,8 +106,8 @@ static void place_operand(Gemm *g, const Expr *load) {
                        buffer_stage(b), b->scope->name);
     diag_here(d, "expected an element of vta.inp or vta.wgt");
     if (b->scope == &scope_host)
-      diag_help(d, "bring it on chip: `%s_buf = %s.cache_read(vta.inp);  %s_buf.dma_copy();` (vta.wgt for weights)",
-                buffer_stage(b), buffer_stage(b), buffer_stage(b));
+      diag_help(d, "bring it on chip: `%s_buf = %s.cache_read(%s);  %s_buf.dma_copy();`", buffer_stage(b),
+                buffer_stage(b), looks_like_weight(g, load) ? "vta.wgt" : "vta.inp", buffer_stage(b));
     return;
   }
   if (b->type != DT_I8)
@@ -109,6 +120,12 @@ static void place_operand(Gemm *g, const Expr *load) {
     return;
   }
   *slot = load;
+}
+
+static bool finds_product(void *self, const Expr *e) {
+  bool *found = self;
+  *found |= e->kind == EXPR_BINARY && e->binop == OP_MUL && e->type != DT_I64;
+  return e->kind != EXPR_LOAD;
 }
 
 // acc + product, in either order. False with a report if the value is something else.
@@ -130,7 +147,10 @@ static bool match_value(Gemm *g) {
       if (g->failed) return false;
       Diag *d = MISMATCH(g, E_GEMM_OPERAND, rest->loc, "`%s` is accumulated, but vta.gemm accumulates a product",
                          expr_text(g->p.cx, rest));
-      diag_help(d, "a sum without a product runs on the ALU: `%s.alu();`", buffer_stage(g->n->store->buffer));
+      bool product = false;
+      expr_visit(rest, finds_product, &product);
+      if (product) diag_help(d, "sum up the products alone, and do the rest in a stage of its own after the sum, with `.alu()`");
+      else diag_help(d, "a sum without products runs on the ALU: `%s.alu();`", buffer_stage(g->n->store->buffer));
       return false;
     }
   }

@@ -173,9 +173,12 @@ static bool refuse_target(Alu *s) {
     Diag *g = alu_refuse(s, E_ALU_ACCESS, s->n->store->loc, "`%s` is computed on the ALU, but lives in %s memory",
                          buffer_stage(b), b->scope->name);
     diag_note(g, "the ALU writes vta.acc only");
-    diag_help(g, "`%s.set_scope(vta.acc);`%s", buffer_stage(b),
-              b->role == BUF_OUTPUT ? arena_printf(s->p.cx->arena, " on a stage before it, and `%s.dma_copy();`",
-                                                   buffer_stage(b)) : "");
+    const char *name = buffer_stage(b);
+    if (b->role == BUF_OUTPUT)
+      diag_help(g, "give the arithmetic a stage of its own, `t`, and store that: `output %s = int8(t);` with "
+                   "`t.set_scope(vta.acc);  t.alu();  %s.dma_copy();`", name, name);
+    else
+      diag_help(g, "`%s.set_scope(vta.acc);`", name);
     return false;
   }
   if (b->type == DT_I32) return true;

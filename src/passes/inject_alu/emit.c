@@ -246,13 +246,15 @@ static int64_t mask_tiles(const Alu *s, uint64_t mask) {
 }
 
 // A reduction of one instruction, dst = dst op e: NULL, or e. e is a load, a constant, or can be computed ahead for
-// all points at once (in at most a quarter of the memory).
+// all points at once: if there is room, and in at most a quarter of the memory.
 static const Node *simple_reduction(const Alu *s, const Node *root) {
   if (root->kind != NODE_OP || s->alias) return NULL;
   const Node *e = root->a->old ? root->b : root->b->old && op_commutes(root->op) ? root->a : NULL;
   if (!e || e->reads_dst) return NULL;
   if (e->kind != NODE_OP) return e;
-  return mask_tiles(s, e->mask) <= s->p.vta->acc.depth / 4 ? e : NULL;
+  int64_t tiles = mask_tiles(s, e->mask), total;
+  if (tiles > s->p.vta->acc.depth / 4 || !mul_ok(tiles, e->need + 1, &total)) return NULL;
+  return total <= s->room ? e : NULL;
 }
 
 // Reduction loops around the destination's own: the accumulator of one operation is not that of the next.

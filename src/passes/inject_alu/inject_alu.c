@@ -16,6 +16,8 @@ typedef struct Inject {
   const VtaTarget *vta;
   AluFacts facts;
   Ranges ranges;
+  int64_t taken;   // tiles of the buffers in vta.acc that are in scope
+  int64_t threads; // virtual threads, each with buffers of its own
   bool failed;
 } Inject;
 
@@ -124,6 +126,7 @@ static void refuse_nest(Alu *s, const char *why, const Stmt *at) {
 
 static const Stmt *lower_nest(Inject *in, const Stmt *region, const Stmt *nest) {
   Alu s = {.p = {in->pc->cx, in->vta, region, "inject_alu", &in->ranges}, .facts = &in->facts};
+  s.room = in->vta->acc.depth / in->threads - in->taken;
   const char *why;
   const Stmt *at;
   s.n = nest_of(&s.p, nest, &why, &at);
@@ -178,14 +181,20 @@ static const Stmt *walk(void *self, const Stmt *s) {
   int64_t lo, hi, extent;
   if (s->kind == STMT_INTRIN && is_vta(s->intrin, VTA_ALU)) return walk_region(in, s);
   bool loop = s->kind == STMT_FOR && expr_is_int(s->extent, &extent) && expr_bounds(&in->ranges, s->min, &lo, &hi);
+  int64_t taken = in->taken, threads = in->threads;
+  if (s->kind == STMT_ALLOC && s->buffer->scope == &in->vta->acc) in->taken += buffer_tiles(s->buffer);
+  if (loop && s->for_kind == FOR_VTHREAD && extent < 1000) in->threads *= extent;
   if (loop) ranges_push(in->pc->cx, &in->ranges, s->var, lo, hi + extent - 1);
   s = stmt_rebuild(in->pc->cx, s, walk, NULL, in);
   if (loop) ranges_pop(&in->ranges);
+  in->taken = taken;
+  in->threads = threads;
   return s;
 }
 
 Func *pass_inject_alu(PassCtx *pc, const Func *f) {
-  Inject in = {.pc = pc, .vta = pc->vta ? pc->vta : vta_of(f->target), .facts.arena = pc->cx->arena};
+  Inject in = {.pc = pc, .threads = 1, .vta = pc->vta ? pc->vta : vta_of(f->target),
+               .facts.arena = pc->cx->arena};
   if (!in.vta) return func_with_body(pc->cx, f, f->body);
   stmt_visit(f->body, count_refs, count_load, &in.facts);
   Func *out = func_with_body(pc->cx, f, walk(&in, f->body));

@@ -70,6 +70,7 @@ typedef struct Alu {
   NestPlace p;
   Nest *n;
   AluFacts *facts;
+  int64_t room;       // tiles of vta.acc that no buffer in scope takes
   Affine linear;      // of the store, in elements
   AluPlace dst;       // without lanes
   uint64_t lanes;     // the loops inside a tile

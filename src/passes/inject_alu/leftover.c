@@ -69,7 +69,9 @@ static bool leftover_expr(void *self, const Expr *e) {
   if (s && s->kind == STMT_STORE && is_copy(s->value) && e->buffer->scope == &l->vta->acc)
     diag_help(g, "let the accelerator store it: `%s.dma_copy();`", reader);
   else
-    diag_help(g, "compute on the ALU what can be, store that (`stage.dma_copy();`), and read the stored stage here");
+    diag_help(g, "let the accelerator store `%s` first, in a stage of its own with `.dma_copy()`, and read that; what the "
+                 "ALU can compute of `%s` may go into a stage before, with `.set_scope(vta.acc)` and `.alu()`",
+              buffer_stage(e->buffer), reader);
   return true;
 }
 

@@ -5,7 +5,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { FLOOD_LIMIT = 100 }; // errors, and warnings, that are kept; the rest is only counted
+enum {
+  FLOOD_LIMIT = 100,      // errors, and warnings, that are kept; the rest is only counted
+  LONGEST_HEADLINE = 1000 // bytes
+};
 
 static const struct {
   const char *number, *title;
@@ -80,8 +83,10 @@ Diag *diag_report(Diags *d, DiagCode code, Loc at, const char *fmt, ...) {
   g->at = at;
   va_list ap;
   va_start(ap, fmt);
-  g->headline = arena_vprintf(d->arena, fmt, ap);
+  char *headline = arena_vprintf(d->arena, fmt, ap);
   va_end(ap);
+  if (strlen(headline) > LONGEST_HEADLINE) strcpy(headline + LONGEST_HEADLINE - 3, "..."); // names have no limit
+  g->headline = headline;
   if (is_known(d, g)) return g;
   if (g->severity == SEV_ERROR) d->errors++;
   if (g->severity != SEV_REMARK && d->kept[g->severity] >= FLOOD_LIMIT) {

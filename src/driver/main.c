@@ -36,11 +36,10 @@ static int terminal_width(void) {
   return w.ws_col;
 }
 
-// Text that the user asked for; a full disk is a file error.
+// Text that the user asked for; main sees whether it could be written.
 static int print_product(const Text *t) {
-  if (fwrite(t->data, 1, t->len, stdout) == t->len && !fflush(stdout)) return EXIT_DONE;
-  fputs("tetc: error: cannot write to standard output\n", stderr);
-  return EXIT_FILES;
+  fwrite(t->data, 1, t->len, stdout);
+  return EXIT_DONE;
 }
 
 // The phases and passes, as --dump-tir and --stop-after name them.
@@ -158,6 +157,10 @@ int main(int argc, char **argv) {
   arena_on_exhaustion(d.cx.arena, NULL, 0);
   if (status != EXIT_USAGE)
     diags_print(d.cx.diags, stderr, (DiagFormat)d.opt.diagnostics, want_color(&d.opt), terminal_width());
-  if (fflush(stdout) && status == EXIT_DONE) status = EXIT_FILES;
+  bool lost = fflush(stdout) || ferror(stdout);
+  if (lost && status == EXIT_DONE) {
+    fputs("tetc: error: cannot write to standard output\n", stderr);
+    status = EXIT_FILES;
+  }
   return status;
 }

@@ -141,6 +141,7 @@ static bool execute(Run *r) {
   Diag *g = diag_report(r->d->cx.diags, E_RUN, r->unit.kernel->name_loc, "kernel `%s` failed: %s", r->unit.kernel->name,
                         why ? why : status == 1 ? "out of memory" : "the accelerator failed");
   diag_note(g, "its outputs are undefined, and not written");
+  if (why) vta_check_stream(&r->d->cx, r->unit.func); // the same stream again, for the places in the source
   return false;
 }
 

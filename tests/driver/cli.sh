@@ -234,6 +234,8 @@ fi
 # ---- run
 run "$tetc" run k.te --check
 expect "run" 0 out "check: b: 6 elements agree"
+run sh -c '"$1" run k.te --check >/dev/full' - "$tetc"
+expect "a full disk under standard output" 3 err "cannot write to standard output"
 run "$tetc" run k.te --input a=iota --output b=b.npy
 expect "output to a file" 0
 holds "its contents" python3 -c 'import struct

@@ -4,12 +4,16 @@
 // access become facts `form >= 0`, which narrow the atoms while that side of the condition is walked.
 #include "te/internal.h"
 
+#include <math.h>
 #include <string.h>
 
-// Values are kept within these bounds; beyond them a value is unknown ("may be anything"), never wrapped.
-#define FAR ((__int128)1 << 62)
-
 typedef __int128 Wide;
+
+// Intervals are exact: those of 64-bit types are not cut. Products are cut at HUGE_VALUE, far beyond every type, so that
+// sums of thousands of them still fit; what is cut never fits a type and is given up.
+#define HUGE_VALUE ((Wide)1 << 100)
+// Data of 64-bit types: an interval that reaches here says nothing to a reader.
+#define FAR ((Wide)1 << 62)
 
 typedef struct Range {
   Wide lo, hi; // lo > hi: no value is possible
@@ -29,8 +33,10 @@ typedef struct Form {
 } Form;
 
 typedef struct Atom {
-  const TeAxis *axis;  // or
-  const TeExpr *expr;  // an opaque expression
+  const TeAxis *axis; // or
+  const TeExpr *expr; // an opaque expression
+  Range cached;       // valid while the facts are those of `stamp`
+  int stamp;
 } Atom;
 
 typedef struct Fact { // form >= 0, or, for a single atom, lo <= atom <= hi
@@ -44,8 +50,17 @@ typedef struct Bounds {
   const TeTensor *stage;
   VEC(Atom) atoms;
   VEC(Fact) facts;
-  int work; // steps left for comparing expressions; when spent, equal ones are taken for different
+  int stamp, stamps; // names the current set of facts; how many names are used
+  bool dead;         // the facts contradict each other: nothing gets here
+  int work;          // steps left in this stage; when spent, nothing more is known, so that time stays bounded
 } Bounds;
+
+// What to go back to when a condition's facts end.
+typedef struct Mark {
+  size_t facts;
+  int stamp;
+  bool dead;
+} Mark;
 
 static Form form_of(Bounds *b, const TeExpr *e);
 static Range range_of_form(Bounds *b, Form f);
@@ -54,9 +69,8 @@ static void assume(Bounds *b, const TeExpr *cond, bool holds);
 
 static Arena *arena(Bounds *b) { return b->ck->cx->arena; }
 
-static Wide clip(Wide v) { return v > FAR ? FAR : v < -FAR ? -FAR : v; }
-static Range range(Wide lo, Wide hi) { return (Range){clip(lo), clip(hi)}; }
-static Range anything(void) { return (Range){-FAR, FAR}; }
+static Range range(Wide lo, Wide hi) { return (Range){lo, hi}; }
+static Range anything(void) { return (Range){-HUGE_VALUE, HUGE_VALUE}; }
 static bool is_far(Range r) { return r.lo <= -FAR || r.hi >= FAR; }
 static bool is_empty(Range r) { return r.lo > r.hi; }
 static Wide least(Wide a, Wide b) { return a < b ? a : b; }
@@ -67,14 +81,26 @@ static Range join(Range a, Range b) {
   if (is_empty(b)) return a;
   return (Range){least(a.lo, b.lo), most(a.hi, b.hi)};
 }
+static Wide product(Wide a, Wide b) {
+  Wide v;
+  if (__builtin_mul_overflow(a, b, &v)) return (a < 0) != (b < 0) ? -HUGE_VALUE : HUGE_VALUE;
+  return v > HUGE_VALUE ? HUGE_VALUE : v < -HUGE_VALUE ? -HUGE_VALUE : v;
+}
 static Wide wide_floor_div(Wide a, Wide b) { return a / b - (a % b != 0 && (a % b < 0) != (b < 0)); }
 
 // All values that an integer or bool type has.
 static Range type_range(DType t) {
   if (t == DT_BOOL) return range(0, 1);
-  if (!dtype_is_int(t) || dtype_bits(t) == 64) return anything();
+  if (!dtype_is_int(t)) return anything();
   int bits = dtype_bits(t);
   return dtype_is_signed(t) ? range(-((Wide)1 << (bits - 1)), ((Wide)1 << (bits - 1)) - 1) : range(0, ((Wide)1 << bits) - 1);
+}
+
+static Mark mark(const Bounds *b) { return (Mark){b->facts.len, b->stamp, b->dead}; }
+static void back_to(Bounds *b, Mark m) {
+  b->facts.len = m.facts;
+  b->stamp = m.stamp;
+  b->dead = m.dead;
 }
 
 // ---- equal expressions -------------------------------------------------------------------------------------------
@@ -108,7 +134,7 @@ static int atom_of(Bounds *b, const TeAxis *axis, const TeExpr *expr) {
     const Atom *a = &b->atoms.data[i];
     if (axis ? a->axis == axis : a->expr && same(b, a->expr, expr)) return (int)i;
   }
-  Atom a = {axis, expr};
+  Atom a = {.axis = axis, .expr = expr, .stamp = -1};
   VEC_PUSH(arena(b), b->atoms, a);
   return (int)b->atoms.len - 1;
 }
@@ -146,7 +172,7 @@ static Form form_add(Bounds *b, Form x, Form y, int64_t k) {
 
 // A form only if the type's arithmetic cannot wrap; else the whole expression is an atom.
 static Form fitting(Bounds *b, Form f, const TeExpr *e) {
-  if (f.ok && dtype_bits(e->type) < 64) {
+  if (f.ok) {
     Range r = range_of_form(b, f), t = type_range(e->type);
     if (r.lo < t.lo || r.hi > t.hi) f.ok = false;
   }
@@ -172,21 +198,14 @@ static Form form_of_binary(Bounds *b, const TeExpr *e) {
 static Form form_of_cast(Bounds *b, const TeExpr *e) {
   DType from = e->a->type;
   if (!dtype_is_int(e->type) || !(dtype_is_int(from) || from == DT_BOOL)) return form_atom(b, atom_of(b, NULL, e));
-  // An int64 to int64-wide unsigned cast keeps non-negative values only.
-  Form f = form_of(b, e->a);
-  if (dtype_bits(e->type) == 64) {
-    Range r = range_of_form(b, f);
-    bool keeps = (dtype_bits(from) < 64 && (dtype_is_signed(e->type) || !dtype_is_signed(from))) || (r.lo >= 0 && !is_far(r)) ||
-                 e->type == from;
-    return keeps ? f : form_atom(b, atom_of(b, NULL, e));
-  }
-  return fitting(b, f, e);
+  return fitting(b, form_of(b, e->a), e);
 }
 
 static Form form_of(Bounds *b, const TeExpr *e) {
   switch (e->kind) {
   case TE_CONST:
-    return dtype_is_float(e->type) ? form_atom(b, atom_of(b, NULL, e)) : form_const(e->value.i);
+    if (dtype_is_float(e->type) || (e->type == DT_U64 && e->value.i < 0)) return form_atom(b, atom_of(b, NULL, e));
+    return form_const(e->value.i);
   case TE_AXIS: return form_atom(b, atom_of(b, e->axis, NULL));
   case TE_UNARY:
     if (e->unop == UN_NEG && dtype_is_int(e->type)) return fitting(b, form_add(b, form_const(0), form_of(b, e->a), -1), e);
@@ -213,14 +232,12 @@ static Range range_div(Range x, Range y) {
     Wide p = wide_floor_div(x.lo, divisors[i]), q = wide_floor_div(x.hi, divisors[i]);
     r = join(r, range(least(p, q), most(p, q)));
   }
-  // Large divisors bring any x to 0 or -1.
-  if (is_far(y)) r = join(r, range(x.lo < 0 || y.lo < 0 ? -1 : 0, 0));
   return r;
 }
 
 static Range range_mod(Range x, Range y) {
   if (is_empty(x) || is_empty(y)) return x;
-  if (y.lo == y.hi && y.lo > 0 && !is_far(x) && wide_floor_div(x.lo, y.lo) == wide_floor_div(x.hi, y.lo)) {
+  if (y.lo == y.hi && y.lo > 0 && wide_floor_div(x.lo, y.lo) == wide_floor_div(x.hi, y.lo)) {
     Wide base = wide_floor_div(x.lo, y.lo) * y.lo;
     return range(x.lo - base, x.hi - base);
   }
@@ -231,8 +248,7 @@ static Range range_mod(Range x, Range y) {
 
 static Range range_mul(Range x, Range y) {
   if (is_empty(x) || is_empty(y)) return x;
-  if (is_far(x) || is_far(y)) return anything();
-  Wide p[4] = {x.lo * y.lo, x.lo * y.hi, x.hi * y.lo, x.hi * y.hi};
+  Wide p[4] = {product(x.lo, y.lo), product(x.lo, y.hi), product(x.hi, y.lo), product(x.hi, y.hi)};
   return range(least(least(p[0], p[1]), least(p[2], p[3])), most(most(p[0], p[1]), most(p[2], p[3])));
 }
 
@@ -245,13 +261,13 @@ static Range range_bits(const TeExpr *e, Range x, Range y) {
     return anything();
   case OP_OR:
   case OP_XOR: {
-    if (x.lo < 0 || y.lo < 0 || is_far(x) || is_far(y)) return anything();
+    if (x.lo < 0 || y.lo < 0) return anything();
     Wide top = 1;
     while (top <= x.hi || top <= y.hi) top *= 2;
     return range(0, top - 1);
   }
   case OP_SHR:
-    if (y.lo != y.hi || y.lo < 0 || y.lo >= dtype_bits(e->type) || is_far(x)) return x.lo >= 0 ? range(0, x.hi) : anything();
+    if (y.lo != y.hi || y.lo < 0 || y.lo >= dtype_bits(e->type)) return x.lo >= 0 ? range(0, x.hi) : anything();
     return range(wide_floor_div(x.lo, (Wide)1 << (int)y.lo), wide_floor_div(x.hi, (Wide)1 << (int)y.lo));
   default: return anything();
   }
@@ -260,6 +276,7 @@ static Range range_bits(const TeExpr *e, Range x, Range y) {
 static Range range_of_binary(Bounds *b, const TeExpr *e) {
   if (!dtype_is_int(e->type)) return type_range(e->type);
   Range x = range_of(b, e->a), y = range_of(b, e->b);
+  if (is_empty(x) || is_empty(y)) return (Range){1, 0};
   switch (e->binop) {
   case OP_DIV: return range_div(x, y);
   case OP_MOD: return range_mod(x, y);
@@ -271,47 +288,119 @@ static Range range_of_binary(Bounds *b, const TeExpr *e) {
 }
 
 static Range range_of_select(Bounds *b, const TeExpr *e) {
-  size_t mark = b->facts.len;
+  Mark m = mark(b);
   assume(b, e->a, true);
-  Range x = range_of(b, e->b);
-  b->facts.len = mark;
+  Range x = b->dead ? (Range){1, 0} : range_of(b, e->b);
+  back_to(b, m);
   assume(b, e->a, false);
-  Range y = range_of(b, e->c);
-  b->facts.len = mark;
+  Range y = b->dead ? (Range){1, 0} : range_of(b, e->c);
+  back_to(b, m);
   return join(x, y);
 }
+
+// ---- floats, as far as indices are made of them --------------------------------------------------------------------
+
+// Values that are not NaN lie in lo..hi.
+typedef struct FloatRange {
+  double lo, hi;
+} FloatRange;
+
+static FloatRange float_range(Bounds *b, const TeExpr *e);
+
+static FloatRange float_range_of_math(Bounds *b, const TeExpr *e) {
+  FloatRange x = float_range(b, e->args[0]);
+  Scalar none = {0};
+  switch (e->fn) {
+  case FN_ROUND:
+  case FN_FLOOR:
+  case FN_CEIL:
+  case FN_TRUNC: // these never fall when their argument rises
+    return (FloatRange){scalar_math(e->fn, e->type, (Scalar){.f = x.lo}, none).f, scalar_math(e->fn, e->type, (Scalar){.f = x.hi}, none).f};
+  case FN_ABS: return (FloatRange){0, fmax(fabs(x.lo), fabs(x.hi))};
+  case FN_SIGMOID: return (FloatRange){0, 1};
+  default: return (FloatRange){-INFINITY, INFINITY};
+  }
+}
+
+static FloatRange float_range(Bounds *b, const TeExpr *e) {
+  FloatRange all = {-INFINITY, INFINITY};
+  if (--b->work < 0) return all;
+  if (!dtype_is_float(e->type)) {
+    Range r = range_of(b, e);
+    if (is_empty(r)) return (FloatRange){INFINITY, -INFINITY};
+    return (FloatRange){(double)r.lo, (double)r.hi};
+  }
+  switch (e->kind) {
+  case TE_CONST: return isnan(e->value.f) ? (FloatRange){INFINITY, -INFINITY} : (FloatRange){e->value.f, e->value.f};
+  case TE_CAST: {
+    FloatRange x = float_range(b, e->a);
+    return (FloatRange){round_float(e->type, x.lo), round_float(e->type, x.hi)};
+  }
+  case TE_BINARY: {
+    if (e->binop != OP_MIN && e->binop != OP_MAX) return all;
+    // `b < a ? b : a` gives a where one of them is NaN; only the left one's NaN stays, and either may come out then.
+    FloatRange x = float_range(b, e->a), y = float_range(b, e->b);
+    bool least_of = e->binop == OP_MIN, tame = e->b->kind == TE_CONST && !isnan(e->b->value.f);
+    if (!tame) return (FloatRange){fmin(x.lo, y.lo), fmax(x.hi, y.hi)};
+    return least_of ? (FloatRange){fmin(x.lo, y.lo), fmin(x.hi, y.hi)} : (FloatRange){fmax(x.lo, y.lo), fmax(x.hi, y.hi)};
+  }
+  case TE_SELECT: {
+    FloatRange x = float_range(b, e->b), y = float_range(b, e->c);
+    return (FloatRange){fmin(x.lo, y.lo), fmax(x.hi, y.hi)};
+  }
+  case TE_MATH: return float_range_of_math(b, e);
+  case TE_AXIS:
+  case TE_ACCESS:
+  case TE_UNARY: break;
+  }
+  return all;
+}
+
+// Of a cast from float to an integer type: NaN gives 0, the ends of the type are never passed.
+static Range range_of_float_cast(Bounds *b, const TeExpr *e) {
+  FloatRange f = float_range(b, e->a);
+  if (f.lo > f.hi) return range(0, 0);
+  Scalar lo = scalar_cast(e->type, e->a->type, (Scalar){.f = f.lo}), hi = scalar_cast(e->type, e->a->type, (Scalar){.f = f.hi});
+  if (e->type == DT_U64) return type_range(e->type);
+  return join(range(lo.i, hi.i), range(0, 0));
+}
+
+// ---- intervals of atoms and forms ------------------------------------------------------------------------------------
 
 // The interval of an opaque expression, from its parts alone.
 static Range range_of_opaque(Bounds *b, const TeExpr *e) {
   Range all = type_range(e->type), r = all;
-  if (dtype_is_float(e->type)) return anything();
+  if (dtype_is_float(e->type) || --b->work < 0) return all;
   switch (e->kind) {
   case TE_BINARY: r = range_of_binary(b, e); break;
   case TE_SELECT: r = range_of_select(b, e); break;
+  case TE_CAST:
+    if (dtype_is_float(e->a->type)) r = range_of_float_cast(b, e);
+    break;
   case TE_MATH: {
     if (e->fn != FN_ABS) break;
     Range x = range_of(b, e->args[0]);
-    if (!is_far(x)) r = x.lo >= 0 ? x : range(x.hi < 0 ? -x.hi : 0, most(-x.lo, x.hi));
+    r = x.lo >= 0 ? x : range(x.hi < 0 ? -x.hi : 0, most(-x.lo, x.hi));
     break;
   }
-  case TE_CONST:
+  case TE_CONST: r = range((Wide)(uint64_t)e->value.i, (Wide)(uint64_t)e->value.i); break; // only a large uint64
   case TE_AXIS:
   case TE_ACCESS:
-  case TE_UNARY:
-  case TE_CAST: break;
+  case TE_UNARY: break;
   }
-  // Results beyond the type wrap: then anything of the type is possible. Beyond 62 bits nothing is known.
+  // Results beyond the type wrap: then anything of the type is possible.
   if (is_empty(r)) return r;
-  if (r.lo < all.lo || r.hi > all.hi) r = all;
-  if (e->type == DT_U64 && is_far(r)) r = anything();
-  return r;
+  return r.lo < all.lo || r.hi > all.hi ? all : r;
 }
 
 static Range range_of_atom(Bounds *b, int i) {
-  const Atom *a = &b->atoms.data[i];
-  Range r = a->axis ? range(0, a->axis->extent - 1) : range_of_opaque(b, a->expr);
+  if (b->atoms.data[i].stamp == b->stamp) return b->atoms.data[i].cached;
+  const TeAxis *axis = b->atoms.data[i].axis;
+  Range r = axis ? range(0, axis->extent - 1) : range_of_opaque(b, b->atoms.data[i].expr);
   for (size_t k = 0; k < b->facts.len; k++)
     if (b->facts.data[k].atom == i) r = meet(r, b->facts.data[k].range);
+  b->atoms.data[i].cached = r; // the vector may have grown
+  b->atoms.data[i].stamp = b->stamp;
   return r;
 }
 
@@ -329,11 +418,9 @@ static Range range_of_form(Bounds *b, Form f) {
   for (int i = 0; i < f.n; i++) {
     Range r = range_of_atom(b, f.terms[i].atom);
     if (is_empty(r)) return (Range){1, 0};
-    if (is_far(r)) return anything();
     Wide k = f.terms[i].coef;
-    lo += k > 0 ? k * r.lo : k * r.hi;
-    hi += k > 0 ? k * r.hi : k * r.lo;
-    if (lo < -FAR || hi > FAR) return anything();
+    lo += product(k, k > 0 ? r.lo : r.hi);
+    hi += product(k, k > 0 ? r.hi : r.lo);
   }
   for (size_t i = 0; i < b->facts.len; i++) {
     const Fact *fact = &b->facts.data[i];
@@ -352,48 +439,74 @@ static Range range_of(Bounds *b, const TeExpr *e) {
 
 // ---- facts -------------------------------------------------------------------------------------------------------
 
-// From form >= 0 follows for each atom a bound that the ranges of the others leave.
-static void add_fact(Bounds *b, Form f) {
-  if (!f.ok) return;
-  // Where the form may leave 62 bits the comparison may have wrapped, and says nothing; an atom without known range is
-  // harmless when it stands alone.
-  Wide hi = f.c;
-  bool known = true;
-  for (int i = 0; i < f.n; i++) {
-    Range r = range_of_atom(b, f.terms[i].atom);
-    if (is_far(r)) known = false;
-    if (is_empty(r)) return;
-    hi += (Wide)f.terms[i].coef * (f.terms[i].coef > 0 ? r.hi : r.lo);
-    if (hi > FAR || hi < -FAR) known = false;
-    if (!known) break;
-  }
-  if (!known && (f.n != 1 || (f.terms[0].coef != 1 && f.terms[0].coef != -1))) return;
-  for (int i = 0; i < f.n; i++) {
-    Wide k = f.terms[i].coef, rest = f.c;
-    if (f.n > 1) {
-      Range r = range_of_atom(b, f.terms[i].atom);
-      rest = hi - (k > 0 ? k * r.hi : k * r.lo);
-    }
-    // k * atom >= -rest
-    Fact fact = {.atom = f.terms[i].atom, .range = anything()};
-    if (k > 0) fact.range.lo = -wide_floor_div(rest, k);
-    else fact.range.hi = wide_floor_div(rest, -k);
-    VEC_PUSH(arena(b), b->facts, fact);
-  }
-  if (f.n < 2) {
-    Fact never = {.atom = -1, .form = f};
-    if (f.n == 0 && f.c < 0) { // the condition cannot hold: every atom is without a value
-      never.atom = 0;
-      never.range = (Range){1, 0};
-      for (size_t i = 0; i < b->atoms.len; i++) {
-        never.atom = (int)i;
-        VEC_PUSH(arena(b), b->facts, never);
-      }
-    }
+static void add_fact(Bounds *b, Form f);
+
+// form >= lo and form <= hi, as far as these say anything.
+static void add_limits(Bounds *b, Form f, Wide lo, Wide hi) {
+  if (lo > -FAR && lo < FAR) add_fact(b, form_add(b, f, form_const((int64_t)lo), -1));
+  if (hi > -FAR && hi < FAR) add_fact(b, form_add(b, form_const((int64_t)hi), f, -1));
+}
+
+// What the interval of a quotient, remainder, minimum or maximum says of its operands.
+static void deduce(Bounds *b, const TeExpr *e, Range r) {
+  if (!e || e->kind != TE_BINARY || --b->work < 0) return;
+  const TeExpr *c = e->b->kind == TE_CONST && e->b->value.i > 0 && e->b->value.i < INT32_MAX ? e->b : NULL;
+  switch (e->binop) {
+  case OP_MIN:
+    add_limits(b, form_of(b, e->a), r.lo, HUGE_VALUE);
+    add_limits(b, form_of(b, e->b), r.lo, HUGE_VALUE);
+    return;
+  case OP_MAX:
+    add_limits(b, form_of(b, e->a), -HUGE_VALUE, r.hi);
+    add_limits(b, form_of(b, e->b), -HUGE_VALUE, r.hi);
+    return;
+  case OP_DIV:
+    if (c) add_limits(b, form_of(b, e->a), product(r.lo, c->value.i), product(r.hi, c->value.i) + c->value.i - 1);
+    return;
+  case OP_MOD:
+    if (c && r.lo > 0 && range_of(b, e->a).lo >= 0) add_limits(b, form_of(b, e->a), r.lo, HUGE_VALUE);
+    return;
+  default:
     return;
   }
-  Fact whole = {.atom = -1, .form = f};
-  VEC_PUSH(arena(b), b->facts, whole);
+}
+
+static void push_fact(Bounds *b, Fact fact) {
+  VEC_PUSH(arena(b), b->facts, fact);
+  b->stamp = ++b->stamps;
+  if (fact.atom < 0) return;
+  Range r = range_of_atom(b, fact.atom);
+  if (is_empty(r)) b->dead = true;
+  else deduce(b, b->atoms.data[fact.atom].expr, r);
+}
+
+// Takes form >= 0 for true; from it follows for each atom a bound that the ranges of the others leave.
+static void add_fact(Bounds *b, Form f) {
+  if (!f.ok || b->dead) return;
+  if (f.n == 0) {
+    if (f.c < 0) b->dead = true;
+    return;
+  }
+  Wide hi = f.c;
+  bool cut = false;
+  for (int i = 0; i < f.n; i++) {
+    Range r = range_of_atom(b, f.terms[i].atom);
+    Wide reach = product(f.terms[i].coef, f.terms[i].coef > 0 ? r.hi : r.lo);
+    if (is_empty(r) || reach >= HUGE_VALUE || reach <= -HUGE_VALUE) cut = true;
+    hi += reach;
+  }
+  if (cut) return;
+  if (f.n > 1) push_fact(b, (Fact){.atom = -1, .form = f});
+  for (int i = 0; i < f.n && !b->dead; i++) {
+    Wide k = f.terms[i].coef;
+    Range r = range_of_atom(b, f.terms[i].atom);
+    // What the others reach at most; an atom narrowed meanwhile only makes it an overestimate.
+    Wide rest = hi - k * (k > 0 ? r.hi : r.lo);
+    Fact fact = {.atom = f.terms[i].atom, .range = anything()};
+    if (k > 0) fact.range.lo = -wide_floor_div(rest, k); // k * atom >= -rest
+    else fact.range.hi = wide_floor_div(rest, -k);
+    if (fact.range.lo > r.lo || fact.range.hi < r.hi) push_fact(b, fact);
+  }
 }
 
 static BinOp negated(BinOp op) {
@@ -453,16 +566,6 @@ static void assume(Bounds *b, const TeExpr *cond, bool holds) {
 
 // ---- the walk ----------------------------------------------------------------------------------------------------
 
-// Whether no point of the domain gets here.
-static bool is_dead(Bounds *b) {
-  for (size_t i = 0; i < b->atoms.len; i++) {
-    bool named = false;
-    for (size_t k = 0; k < b->facts.len && !named; k++) named = b->facts.data[k].atom == (int)i;
-    if (named && is_empty(range_of_atom(b, (int)i))) return true;
-  }
-  return false;
-}
-
 static const char *wide_text(Ctx *cx, Wide v) {
   return arena_printf(cx->arena, "%lld", (long long)v);
 }
@@ -495,7 +598,8 @@ static void walk(Bounds *b, const TeExpr *e);
 
 static void walk_access(Bounds *b, const TeExpr *e) {
   for (int i = 0; i < e->nargs; i++) walk(b, e->args[i]);
-  if (b->facts.len && is_dead(b)) return;
+  if (b->dead) return;
+  if (b->facts.len == 0) b->atoms.len = 0; // nothing is known of any of them
   for (int i = 0; i < e->nargs; i++) {
     Range r = range_of(b, e->args[i]);
     if (!is_empty(r) && (r.lo < 0 || r.hi >= e->tensor->axes[i]->extent)) report_index(b, e, i, r);
@@ -504,10 +608,10 @@ static void walk_access(Bounds *b, const TeExpr *e) {
 
 // Walks e while cond is taken to hold or not.
 static void walk_under(Bounds *b, const TeExpr *cond, bool holds, const TeExpr *e) {
-  size_t mark = b->facts.len;
+  Mark m = mark(b);
   assume(b, cond, holds);
-  walk(b, e);
-  b->facts.len = mark;
+  if (!b->dead) walk(b, e);
+  back_to(b, m);
 }
 
 static void walk(Bounds *b, const TeExpr *e) {
@@ -539,6 +643,6 @@ static void walk(Bounds *b, const TeExpr *e) {
 }
 
 void check_bounds(Checker *ck, const TeTensor *stage) {
-  Bounds b = {.ck = ck, .stage = stage, .work = 1 << 20};
+  Bounds b = {.ck = ck, .stage = stage, .work = 1 << 23};
   walk(&b, stage->body);
 }

@@ -363,7 +363,7 @@ static const Stmt *lower_nest(Tensorize *t, const Stmt *region, const Stmt *s) {
   g.a = nest_linear(&g.p, g.n, g.n->store->buffer, g.n->index);
   bool reset = expr_is_int(g.n->value, &zero);
   if (reset && zero != 0)
-    MISMATCH(&g, E_GEMM_OPERAND, g.n->value->loc, "`%s` starts at %lld, but a vta.gemm sum starts at 0",
+    MISMATCH(&g, E_GEMM_OPERAND, g.n->value->loc, "`%s` is not a sum of products: it starts at %lld, but a sum at 0",
              buffer_stage(g.n->store->buffer), (long long)zero);
   if (g.failed || (!reset && !match_value(&g))) return NULL;
   if (!reset) {

@@ -257,7 +257,7 @@ static void test_refusals(void **state) {
       {BOTH_INP, "both operands, `inp` and `inp`, are in vta.inp"},
       {NARROW, "the product is computed in int8, but vta.gemm multiplies in int32"},
       {NO_PRODUCT, "is accumulated, but vta.gemm accumulates a product"},
-      {NOT_ZERO, "`acc` starts at 5, but a vta.gemm sum starts at 0"},
+      {NOT_ZERO, "`acc` is not a sum of products: it starts at 5, but a sum at 0"},
       {REVERSED, "`inp` is read in steps of -1 along `r`, but vta.gemm steps by 1 there"},
       {MISALIGNED, "`inp` starts 2 elements into a tile of 4"},
   };

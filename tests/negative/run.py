@@ -67,7 +67,10 @@ def matches(want, message):
         return False
     if line != want[1] or (line is not None and os.path.realpath(path) != os.path.realpath(want[0])):
         return False
-    return want[4] in message['rendered'] or want[4] in message['message']
+    # Source lines that the message quotes hold the comment itself: they do not count.
+    quoted = re.compile(r'^ *\d+ \|')
+    text = '\n'.join(line for line in message['rendered'].split('\n') if not quoted.match(line))
+    return want[4] in text or want[4] in message['message']
 
 
 def check(tetc, path):

@@ -137,11 +137,14 @@ bool alu_match_load(Alu *s, const Expr *e, Node *out) {
     return false;
   }
   Affine a = nest_linear(&s->p, s->n, b, e->args);
-  for (int k = 0; k < s->n->nloops; k++) {
-    int64_t is = affine_coef(&a, s->n->loops[k].var), want = affine_coef(&s->linear, s->n->loops[k].var);
-    bool lane = s->lanes >> k & 1;
-    if (lane && is != want) return refuse_lanes(s, e, &s->n->loops[k], is, want);
-    if (!lane && is % s->p.vta->acc.tile && want == 0) return refuse_lanes(s, e, &s->n->loops[k], is, 0);
+  // A loop across lanes says more of the trouble than the lanes that it makes others miss.
+  for (int pass = 0; pass < 2; pass++) {
+    for (int k = 0; k < s->n->nloops; k++) {
+      int64_t is = affine_coef(&a, s->n->loops[k].var), want = affine_coef(&s->linear, s->n->loops[k].var);
+      bool lane = s->lanes >> k & 1;
+      if (!pass && !lane && is % s->p.vta->acc.tile && want == 0) return refuse_lanes(s, e, &s->n->loops[k], is, 0);
+      if (pass && lane && is != want) return refuse_lanes(s, e, &s->n->loops[k], is, want);
+    }
   }
   const char *why = misaligned(s, &a);
   if (why) {

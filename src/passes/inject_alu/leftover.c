@@ -7,6 +7,7 @@ typedef struct Leftover {
   PassCtx *pc;
   const VtaTarget *vta;
   const Stmt *store; // the statement whose expressions are visited
+  bool inits;        // look at stores of constants; before that, at all others, which say more of a stage
   bool found;
 } Leftover;
 
@@ -81,9 +82,9 @@ static bool leftover_stmt(void *self, const Stmt *s) {
                                  is_vta(s->intrin, VTA_DMA_COPY)))
     return false; // a region: refused already, or not lowered yet
   l->store = s;
-  if (s->kind == STMT_STORE && s->buffer->scope != &scope_host) {
+  if (s->kind == STMT_STORE && s->buffer->scope != &scope_host && (s->value->kind == EXPR_INT) == l->inits) {
     l->found = true;
-    refuse_stage(l, s);
+    refuse_stage(l, s); // one message a stage: its init and its sum have the same place
   }
   return true;
 }
@@ -91,5 +92,7 @@ static bool leftover_stmt(void *self, const Stmt *s) {
 bool alu_check_leftovers(PassCtx *pc, const VtaTarget *vta, const Func *f) {
   Leftover l = {.pc = pc, .vta = vta};
   stmt_visit(f->body, leftover_stmt, leftover_expr, &l);
+  l.inits = true;
+  stmt_visit(f->body, leftover_stmt, NULL, &l);
   return !l.found;
 }

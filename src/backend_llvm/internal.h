@@ -50,6 +50,7 @@ typedef struct Gen {
   const char *cpu, *features; // of the target, for function attributes
   bool native_half;           // float16 conversions are instructions
   bool parallel;              // an OpenMP runtime may be called
+  bool apart;                 // each root nest is a function of its own
   bool failures;              // the runtime's count of failures may be asked for
   int opt_level;
   LLVMContextRef c;
@@ -114,6 +115,7 @@ void gen_stmt(Gen *g, const Stmt *s);
 typedef void LoopBody(Gen *g, void *self, LLVMValueRef i);
 void gen_loop(Gen *g, LLVMValueRef from, LLVMValueRef to, const char *hint, LoopBody *body, void *self);
 bool gen_is_outlined(Gen *g, const Stmt *s); // a parallel loop that becomes a function of its own
+bool gen_many_nests(const Stmt *s);          // so many nests that they are compiled apart
 
 // frame.c: memory of a function
 typedef struct FrameMemory FrameMemory;
@@ -135,6 +137,8 @@ void machine_targets(Text *out);
 
 // module.c: emits and verifies kernels; a name other than NULL replaces the function's own
 bool module_build(Gen *g, const Func *const *funcs, int nfuncs, const char *name);
+// Runs run(self); a fatal error of LLVM is reported, and false returned, instead of ending the process.
+bool module_guarded(Ctx *cx, bool (*run)(void *self), void *self);
 const LlvmBackend *tetc_llvm_backend(void); // the module's one exported symbol
 
 // symbols.c: what generated code may call in the host's libraries

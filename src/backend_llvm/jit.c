@@ -133,27 +133,44 @@ static LLVMMemoryBufferRef make_object(Ctx *cx, const Func *f, const LlvmOptions
   return object;
 }
 
-bool jit_compile(Ctx *cx, const Func *f, const LlvmOptions *opt, int nsymbols, const LlvmSymbol *symbols,
-                 void **handle, LlvmEntry **entry) {
+typedef struct Compilation {
+  Ctx *cx;
+  const Func *f;
+  const LlvmOptions *opt;
+  Symbols caller;
+  void **handle;
+  LlvmEntry **entry;
+} Compilation;
+
+static bool compile_now(void *self) {
+  const Compilation *c = self;
+  Ctx *cx = c->cx;
   Machine mc;
   LlvmSymbol omp[OMP_COUNT];
-  LlvmOptions host = *opt;
+  LlvmOptions host = *c->opt;
   host.triple = NULL;
-  bool parallel = find_openmp(f, omp), ok = false;
-  Symbols sets[] = {{host_symbol_count, host_symbols}, {nsymbols, symbols}, {OMP_COUNT, omp}};
+  bool parallel = find_openmp(c->f, omp), ok = false;
+  Symbols sets[] = {{host_symbol_count, host_symbols}, c->caller, {OMP_COUNT, omp}};
   LLVMMemoryBufferRef object = NULL;
   LLVMOrcLLJITRef jit = NULL;
   if (machine_open(cx, &host, true, &mc))
-    object = make_object(cx, f, opt, &mc, parallel, has_symbol(&sets[1], "tetc_runtime_failures"));
+    object = make_object(cx, c->f, &host, &mc, parallel, has_symbol(&c->caller, "tetc_runtime_failures"));
   if (object) {
-    if (jit_error(cx, f, LLVMOrcCreateLLJIT(&jit, NULL))) {
-      ok = link_object(cx, f, jit, object, sets, parallel ? 3 : 2, entry);
-    } else LLVMDisposeMemoryBuffer(object);
+    if (jit_error(cx, c->f, LLVMOrcCreateLLJIT(&jit, NULL)))
+      ok = link_object(cx, c->f, jit, object, sets, parallel ? 3 : 2, c->entry);
+    else LLVMDisposeMemoryBuffer(object);
   }
   machine_close(&mc);
   if (!ok && jit) jit_free(jit), jit = NULL;
-  *handle = jit;
+  *c->handle = jit;
   return ok;
+}
+
+bool jit_compile(Ctx *cx, const Func *f, const LlvmOptions *opt, int nsymbols, const LlvmSymbol *symbols,
+                 void **handle, LlvmEntry **entry) {
+  Compilation c = {cx, f, opt, {nsymbols, symbols}, handle, entry};
+  *handle = NULL;
+  return module_guarded(cx, compile_now, &c);
 }
 
 void jit_free(void *handle) {

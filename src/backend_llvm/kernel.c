@@ -180,6 +180,7 @@ bool gen_kernel(Gen *g, const Func *f, const char *name) {
   Frame frame = {.fn = fn};
   g->frame = &frame;
   stmt_visit(f->body, note_store, no_expr, &uses);
+  g->apart = gen_many_nests(f->body);
   if (!uses.stores) gen_plain(g, fn);
   gen_body(g, f, uses.vta);
   gen_packed(g, f, fn);

@@ -5,6 +5,7 @@
 #include <llvm-c/Error.h>
 #include <llvm-c/Transforms/PassBuilder.h>
 #include <string.h>
+#include <unistd.h>
 
 // The architectures that this LLVM was built with and we start on demand: only the one asked for costs time.
 typedef struct Arch {
@@ -95,6 +96,37 @@ static const char *baseline(const char *triple) {
   return !strncmp(triple, "arm", 3) && strstr(triple, "eabihf") ? "+v7,+vfp3d16" : "";
 }
 
+// LLVM has no question for "is this a processor?"; it complains on stderr, and may abort later. So what it writes while the
+// machine is made is caught, and is the answer. Only asked about names that the user gave.
+static LLVMTargetMachineRef create_watched(LLVMTargetRef target, const Machine *m, int level, Text *complaint) {
+  FILE *log = tmpfile();
+  int saved = log ? dup(STDERR_FILENO) : -1;
+  fflush(stderr);
+  if (saved >= 0) dup2(fileno(log), STDERR_FILENO);
+  LLVMTargetMachineRef tm = LLVMCreateTargetMachine(target, m->triple, m->cpu, m->features, codegen_level(level),
+                                                    LLVMRelocPIC, LLVMCodeModelDefault);
+  if (saved >= 0) {
+    char buf[512];
+    dup2(saved, STDERR_FILENO);
+    close(saved);
+    rewind(log);
+    size_t n = fread(buf, 1, sizeof buf - 1, log);
+    buf[n] = 0;
+    text_add(complaint, "%.*s", (int)strcspn(buf, "\n"), buf);
+  }
+  if (log) fclose(log);
+  return tm;
+}
+
+static bool report_processor(Ctx *cx, const Machine *m, const Text *complaint) {
+  bool feature = strstr(complaint->data, "feature") != NULL;
+  Diag *d = diag_report(cx->diags, E_TARGET_TRIPLE, (Loc){0}, "the target `%s` has no %s `%s`", m->triple,
+                        feature ? "such feature in" : "processor", feature ? m->features : m->cpu);
+  diag_note(d, "LLVM says: %s", complaint->data);
+  diag_help(d, "%s", feature ? "write features as +name or -name, with commas between" : "`-mcpu=native` is this machine's");
+  return false;
+}
+
 bool machine_open(Ctx *cx, const LlvmOptions *opt, bool jit, Machine *out) {
   *out = (Machine){0};
   char *host = LLVMGetDefaultTargetTriple(), *why = NULL;
@@ -113,8 +145,13 @@ bool machine_open(Ctx *cx, const LlvmOptions *opt, bool jit, Machine *out) {
   text_add(&features, "%s%s%s", own, *own && opt->features ? "," : "", opt->features ? opt->features : "");
   LLVMDisposeMessage(own);
   out->features = LLVMCreateMessage(features.data);
-  out->tm = LLVMCreateTargetMachine(target, out->triple, out->cpu, out->features, codegen_level(opt->opt_level),
-                                    LLVMRelocPIC, jit ? LLVMCodeModelJITDefault : LLVMCodeModelDefault);
+  Text complaint = {.arena = cx->arena};
+  if ((opt->cpu && !native) || opt->features)
+    out->tm = create_watched(target, out, opt->opt_level, &complaint);
+  else
+    out->tm = LLVMCreateTargetMachine(target, out->triple, out->cpu, out->features, codegen_level(opt->opt_level),
+                                      LLVMRelocPIC, LLVMCodeModelDefault);
+  if (complaint.len) return report_processor(cx, out, &complaint);
   if (!out->tm) return report_target(cx, out->triple, NULL);
   out->layout = LLVMCreateTargetDataLayout(out->tm);
   return true;

@@ -3,6 +3,9 @@
 #include "backend_llvm/internal.h"
 
 #include <llvm-c/Analysis.h>
+#include <llvm-c/ErrorHandling.h>
+#include <setjmp.h>
+#include <stdio.h>
 #include <string.h>
 
 // LLVM's own complaints (unknown features, and so on) become messages of ours instead of text on stderr.
@@ -65,23 +68,66 @@ static bool write_module(Gen *g, const Machine *mc, LlvmKind kind, Text *out) {
   return !g->failed;
 }
 
-static bool emit(Ctx *cx, const Func *const *funcs, int nfuncs, const LlvmOptions *opt, LlvmKind kind, Text *out) {
+// Where LLVM's fatal errors return to on this thread, and what they said. LLVM gives its handler no pointer of ours.
+static _Thread_local struct {
+  jmp_buf *out;
+  char why[400];
+} fatal;
+
+// LLVM would end the process after this.
+static void on_fatal(const char *why) {
+  if (!fatal.out) return;
+  snprintf(fatal.why, sizeof fatal.why, "%s", why);
+  longjmp(*fatal.out, 1);
+}
+
+bool module_guarded(Ctx *cx, bool (*run)(void *self), void *self) {
+  jmp_buf out, *outer = fatal.out;
+  volatile bool ok = false;
+  LLVMInstallFatalErrorHandler(on_fatal);
+  fatal.out = &out;
+  if (!setjmp(out)) ok = run(self);
+  else // what LLVM held is lost: it is in no state to be freed
+    diag_note(diag_report(cx->diags, E_BACKEND, (Loc){0}, "LLVM cannot make code for this target"), "%s", fatal.why);
+  fatal.out = outer;
+  LLVMResetFatalErrorHandler();
+  return ok;
+}
+
+typedef struct Emission {
+  Ctx *cx;
+  const Func *const *funcs;
+  int nfuncs;
+  const LlvmOptions *opt;
+  LlvmKind kind;
+  Text *out;
+} Emission;
+
+static bool emit_now(void *self) {
+  const Emission *e = self;
+  Ctx *cx = e->cx;
+  const LlvmOptions *opt = e->opt;
   Machine mc;
   Gen g;
-  for (int i = 0; i < nfuncs; i++)
-    if (!name_is_free(cx, funcs[i], funcs, nfuncs)) return false;
   bool ok = machine_open(cx, opt, false, &mc);
   if (ok) {
     gen_open(&g, cx, &mc);
-    if (kind != LLVM_TEXT) LLVMContextSetDiscardValueNames(g.c, true);
+    if (e->kind != LLVM_TEXT) LLVMContextSetDiscardValueNames(g.c, true);
     g.parallel = g.failures = true;
     g.opt_level = opt->opt_level;
-    ok = module_build(&g, funcs, nfuncs, NULL) && machine_optimize(cx, &mc, g.m, opt->opt_level) &&
-         write_module(&g, &mc, kind, out);
+    ok = module_build(&g, e->funcs, e->nfuncs, NULL) && machine_optimize(cx, &mc, g.m, opt->opt_level) &&
+         write_module(&g, &mc, e->kind, e->out);
     gen_close(&g);
   }
   machine_close(&mc);
   return ok;
+}
+
+static bool emit(Ctx *cx, const Func *const *funcs, int nfuncs, const LlvmOptions *opt, LlvmKind kind, Text *out) {
+  for (int i = 0; i < nfuncs; i++)
+    if (!name_is_free(cx, funcs[i], funcs, nfuncs)) return false;
+  Emission e = {cx, funcs, nfuncs, opt, kind, out};
+  return module_guarded(cx, emit_now, &e);
 }
 
 static const LlvmBackend table = {

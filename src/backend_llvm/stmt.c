@@ -243,6 +243,65 @@ static void gen_parallel_for(Gen *g, const Stmt *s) {
   gen_at(g, on);
 }
 
+// ---- many nests ------------------------------------------------------------------------------------------------------
+
+enum { NESTS_TOGETHER = 8 };
+
+static int root_nests(const Stmt *s) {
+  int n = 0;
+  while (s->kind == STMT_ALLOC) s = s->body;
+  if (s->kind == STMT_FOR) return 1;
+  for (int i = 0; s->kind == STMT_SEQ && i < s->nchildren; i++) n += root_nests(s->children[i]);
+  return n;
+}
+
+// LLVM takes time quadratic in the length of a function (unrolled loops make one block of many nests), so that a kernel of
+// many stages has its nests compiled one by one.
+bool gen_many_nests(const Stmt *s) { return root_nests(s) > NESTS_TOGETHER; }
+
+// A nest of the CPU's at the root of a kernel of many: nothing in it needs the kernel's own frame.
+static bool is_apart(Gen *g, const Stmt *s) {
+  bool intrin = false;
+  if (!g->apart || g->ranges.len || g->frame->outlined) return false;
+  stmt_visit(s, note_intrin, NULL, &intrin);
+  return !intrin;
+}
+
+// void NAME.nestN(buffers...)
+static void gen_nest_apart(Gen *g, const Stmt *s) {
+  Captures c = {.g = g, .seen = {.arena = g->cx->arena}};
+  stmt_visit(s, capture_stmt, capture_expr, &c);
+  unsigned n = (unsigned)c.places.len;
+  LLVMTypeRef *types = NEW_ARRAY(g->cx->arena, LLVMTypeRef, n + 1);
+  LLVMValueRef *args = NEW_ARRAY(g->cx->arena, LLVMValueRef, n + 1);
+  for (unsigned i = 0; i < n; i++) {
+    args[i] = c.places.data[i]->value;
+    types[i] = LLVMTypeOf(args[i]);
+  }
+  const char *name = arena_printf(g->cx->arena, "%s.nest%d", g->name, g->serial++);
+  LLVMTypeRef type = LLVMFunctionType(g->none, types, n, false);
+  LLVMValueRef fn = gen_function(g, name, type, false);
+  gen_attribute(g, fn, (unsigned)LLVMAttributeFunctionIndex, "noinline", 0);
+  for (unsigned i = 0; i < n; i++) {
+    gen_attribute(g, fn, i + 1, "noalias", 0);
+    c.places.data[i]->value = LLVMGetParam(fn, i);
+  }
+  LLVMBasicBlockRef here = LLVMGetInsertBlock(g->b);
+  Frame frame = {.fn = fn}, *outer = g->frame;
+  g->frame = &frame;
+  frame.allocas = gen_block(g, "entry");
+  LLVMBasicBlockRef start = gen_block(g, "start");
+  gen_at(g, start);
+  gen_serial_for(g, s);
+  LLVMBuildRetVoid(g->b);
+  gen_at(g, frame.allocas);
+  LLVMBuildBr(g->b, start);
+  for (unsigned i = 0; i < n; i++) c.places.data[i]->value = args[i];
+  g->frame = outer;
+  gen_at(g, here);
+  LLVMBuildCall2(g->b, type, fn, args, n, "");
+}
+
 // ---- the rest --------------------------------------------------------------------------------------------------------
 
 static void gen_if(Gen *g, const Stmt *s) {
@@ -274,6 +333,7 @@ static void gen_node(Gen *g, const Stmt *s) {
   switch (s->kind) {
   case STMT_FOR:
     if (gen_is_outlined(g, s)) gen_parallel_for(g, s);
+    else if (is_apart(g, s)) gen_nest_apart(g, s);
     else gen_serial_for(g, s);
     return;
   case STMT_STORE: gen_store_value(g, s->buffer, s->args, gen_expr(g, s->value)); return;

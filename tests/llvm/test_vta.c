@@ -300,7 +300,12 @@ static void test_refusals(void **state) {
   refused("int", &host, E_SYMBOL);
   refused("expf", &host, E_SYMBOL);
   refused("VTASynchronize", &host, E_SYMBOL);
+  LlvmOptions cpu = {.cpu = "z80", .opt_level = 1}, feature = {.features = "+warp", .opt_level = 1};
+  LlvmOptions old = {.triple = "x86_64-linux-gnu", .cpu = "pentium", .opt_level = 1}; // LLVM would abort
   refused("kernel", &unknown, E_TARGET_TRIPLE);
+  refused("kernel", &cpu, E_TARGET_TRIPLE);
+  refused("kernel", &feature, E_TARGET_TRIPLE);
+  refused("kernel", &old, E_BACKEND);
 }
 
 static void test_header(void **state) {

@@ -46,6 +46,7 @@ static Wide wide_floor_div(Wide a, Wide b) {
 }
 
 static Interval div_interval(DType t, Interval a, Interval b) {
+  if (b.lo == 0 && b.hi == 0) return (Interval){0, 0};
   if (b.lo <= 0 && b.hi >= 0) { // may be by zero, or by +-1
     Wide m = wide_max(wide_max(a.hi, -(Wide)a.lo), 0);
     return clip(t, a.lo >= 0 && b.lo >= 0 ? 0 : -m, m);

@@ -161,11 +161,12 @@ static void put_float(Printer *p, DType t, double v) {
   } else if (!isfinite(v)) {
     snprintf(buf, sizeof buf, "%s_%s", isnan(v) ? "nan" : "inf", suffix(t));
   } else {
-    for (int digits = 6; digits <= 17; digits++) {
+    bool whole = v < 1e15 && v == floor(v);
+    if (whole) snprintf(buf, sizeof buf, "%.1f", v);
+    for (int digits = 1; !whole && digits <= 17; digits++) {
       snprintf(buf, sizeof buf, "%.*g", digits, v);
       if (round_float(t, strtod(buf, NULL)) == v) break;
     }
-    if (!strpbrk(buf, ".e")) strcat(buf, ".0");
     strcat(buf, suffix(t));
   }
   put(p, buf);

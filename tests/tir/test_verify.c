@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "helper.h"
+
+// Texts that can be read, and what the verifier says of them: NULL is good.
+static const struct {
+  TirForm form;
+  const char *body, *message;
+} texts[] = {
+  {FORM_LOOPS, "for i in 0..8 { a[i] = i; }", NULL},
+  {FORM_LOOPS, "for i in 0..9 { a[i] = i; }", NULL}, // may be wrong, but not always
+  {FORM_LOOPS, "for i in 8..9 { a[i] = i; }", "index 0 of `a` is in 8..8, but the dimension has 8 elements, in `a[i] = i;` (t.tir:1:55)"},
+  {FORM_LOOPS, "for i in 0..8 { a[i] = a[i - 8]; }", "index 0 of `a` is in -8..-1"},
+  {FORM_LOOPS, "for i in 0..8 { a[i] = i > 100 ? a[i + 8] : 0; }", NULL}, // guarded
+  {FORM_LOOPS, "for i in 0..8 { if (i > 100) { a[i + 8] = 0; } }", NULL},
+  {FORM_LOOPS, "for i in 0..8 { a[i] = true || a[i + 8] > 0 ? 1 : 0; }", NULL},
+  {FORM_LOOPS, "for i in 0..a[0] { a[8] = 0; }", NULL}, // may never run
+  {FORM_LOOPS, "for i in 0..0 { a[0] = 0; }", "loop `i` has extent 0"},
+  {FORM_LOOPS, "for i in 4..+-1 { a[0] = 0; }", "loop `i` has extent -1"},
+  {FORM_LOOPS, "alloc b: int32[2, 16] @t.acc; b[0, 0] = 1i32;", NULL},
+  {FORM_LOOPS, "alloc b: int32[2, 15] @t.acc; b[0, 0] = 1i32;", "`b` has 30 elements, which is not whole tiles of 16"},
+  {FORM_LOOPS, "alloc b: int8[2, 16] @t.acc; b[0, 0] = 1i8;", "`b` is int8, but t.acc holds int32"},
+  {FORM_TILES, "alloc b: int32[2, 16] @t.acc base=62; b[0, 0] = 1i32;", NULL},
+  {FORM_TILES, "alloc b: int32[2, 16] @t.acc base=63; b[0, 0] = 1i32;", "`b` at tile 63 does not fit the 64 tiles of t.acc"},
+  {FORM_CALLS, "alloc b: int32[2, 16] @t.acc; b[0, 0] = 1i32;", "`b` is allocated in t.acc in form calls"},
+  {FORM_LOOPS, "t.region() { a[0] = 1; }", NULL},
+  {FORM_LOOPS, "t.op();", "`t.op` is used in form loops"},
+  {FORM_TILES, "t.op(&a[3], 1);", NULL},
+  {FORM_CALLS, "t.op(&a[3], 1);", NULL},
+  {FORM_LOOPS, "t.region(&a[0]) { }", "a tile of `a` is referred to in form loops"},
+  {FORM_TILES, "a[0] = &a[0];", "a reference to `a` is not an intrinsic's argument"},
+  {FORM_TILES, "t.op(1.0f32);", "argument 0 of `t.op` is a float"},
+  {FORM_TILES, "alloc b: int32[2, 16] @t.acc; for i in 2..4 { t.op(&b[i]); }", "tile 2..3 of `b`, which has 2"},
+  {FORM_TILES, "alloc b: int32[2, 16] @t.acc; for i in 1..4 { t.op(&b[i]); }", NULL},
+};
+
+static void texts_are_judged(void **state) {
+  (void)state;
+  for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+    Ctx cx = gen_ctx();
+    Func *f = read_text(&cx, arena_printf(cx.arena, "func f(a: int64[8] output) target t { %s }", texts[i].body));
+    assert_non_null(f);
+    const char *message = NULL;
+    bool good = tir_verify(&cx, f, texts[i].form, &message);
+    if (good != !texts[i].message || (message && !strstr(message, texts[i].message)))
+      printf("# %s\n# %s\n", texts[i].body, message ? message : "accepted");
+    assert_int_equal(good, !texts[i].message);
+    if (!good) assert_non_null(strstr(message, texts[i].message));
+    arena_free(cx.arena);
+  }
+}
+
+// What no text can say: trees that a broken pass could make.
+static void broken_trees(void **state) {
+  (void)state;
+  Ctx cx = gen_ctx();
+  int64_t n = 8;
+  const Buffer *a = tir_buffer(&cx, name_of(cx.names, "a"), DT_I64, &scope_host, BUF_OUTPUT, 1, &n, (Loc){0});
+  Buffer *b = (Buffer *)tir_buffer(&cx, name_of(cx.names, "b"), DT_I32, &scope_host, BUF_LOCAL, 1, &n, (Loc){0});
+  const Var *v = tir_var(&cx, name_of(cx.names, "i"), (Loc){0});
+  const Expr *zero = expr_index(&cx, 0), *one32 = expr_int(&cx, DT_I32, 1), *iv = expr_var(&cx, v);
+  const Stmt *good = stmt_store(&cx, a, &zero, zero), *use_b = stmt_store(&cx, b, &zero, one32);
+  const Stmt *loop = stmt_for(&cx, v, zero, expr_index(&cx, 2), FOR_SERIAL, good);
+  Expr *huge = (Expr *)expr_int(&cx, DT_I8, 1);
+  huge->value.i = 1000;
+  const Intrin other = {.name = "u.op", .max_args = -1};
+  struct {
+    const Stmt *body;
+    const char *message;
+  } cases[] = {
+    {good, NULL},
+    {loop, NULL},
+    {stmt_seq2(&cx, loop, loop), NULL}, // one after the other is fine
+    {stmt_store(&cx, a, &iv, zero), "variable `i` is not in scope"},
+    {stmt_seq2(&cx, loop, stmt_store(&cx, a, &iv, zero)), "variable `i` is not in scope"},
+    {stmt_for(&cx, v, zero, expr_index(&cx, 2), FOR_SERIAL, loop), "variable `i` is bound twice"},
+    {use_b, "buffer `b` is not in scope"},
+    {stmt_alloc(&cx, b, stmt_alloc(&cx, b, use_b)), "`b` is allocated twice"},
+    {stmt_seq2(&cx, stmt_alloc(&cx, b, use_b), stmt_alloc(&cx, b, use_b)), "`b` is allocated twice"},
+    {stmt_alloc(&cx, a, good), "parameter `a` is allocated"},
+    {stmt_store(&cx, a, &zero, one32), "int32 is stored into `a` of int64"},
+    {stmt_store(&cx, a, &one32, zero), "index 0 of `a` is int32, not int64"},
+    {stmt_store(&cx, a, &zero, expr_raw_cast(&cx, DT_I64, huge, (Loc){0})), "1000 is no int8"},
+    {stmt_store(&cx, a, &zero, expr_raw_binary(&cx, OP_ADD, zero, one32, (Loc){0})), "`+` of int64 and int32"},
+    {stmt_store(&cx, a, &zero, expr_raw_select(&cx, zero, zero, zero, (Loc){0})), "the condition of `?:` is int64"},
+    {stmt_intrin(&cx, &other, 0, NULL, NULL), "`u.op` is not an intrinsic of the target"},
+  };
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    Func f = {.name = "f", .nparams = 1, .params = &a, .body = cases[i].body, .target = &gen_target};
+    const char *message = NULL;
+    bool ok = tir_verify(&cx, &f, FORM_TILES, &message);
+    if (ok != !cases[i].message || (message && !strstr(message, cases[i].message))) printf("# %zu: %s\n", i, message ? message : "accepted");
+    assert_int_equal(ok, !cases[i].message);
+    if (!ok) assert_non_null(strstr(message, cases[i].message));
+  }
+  arena_free(cx.arena);
+}
+
+// Simplifying keeps a good function good.
+static void simplified_functions_are_good(void **state) {
+  (void)state;
+  for (uint64_t seed = 0; seed < 2000; seed++) {
+    Ctx cx = gen_ctx();
+    Gen g;
+    gen_init(&g, cx, seed);
+    Func *f = gen_func(&g, false);
+    const char *message = NULL;
+    assert_true(tir_verify(&cx, f, FORM_LOOPS, &message));
+    if (!tir_verify(&cx, func_with_body(&cx, f, stmt_simplify(&cx, f->body)), FORM_LOOPS, &message)) {
+      printf("# seed %llu: %s\n", (unsigned long long)seed, message);
+      fail();
+    }
+    arena_free(cx.arena);
+  }
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {cmocka_unit_test(texts_are_judged), cmocka_unit_test(broken_trees),
+                                     cmocka_unit_test(simplified_functions_are_good)};
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}

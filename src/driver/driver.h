@@ -10,6 +10,9 @@
 // Exit statuses, the same for every sub-command.
 enum { EXIT_DONE, EXIT_INPUT, EXIT_USAGE, EXIT_FILES, EXIT_OURS };
 
+// stack.c: calls f(arg) on a stack that deep programs do not exhaust; returns its result.
+int stack_run(int (*f)(void *), void *arg);
+
 // ---- options: options.c, options.def ---------------------------------------------------------------------------
 
 // The sub-commands, as bits of the sets in options.def. A new one: a bit, an entry in main.c's table, a file.

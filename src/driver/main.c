@@ -143,16 +143,21 @@ static int report_exhaustion(Driver *d) {
   return EXIT_INPUT;
 }
 
-// Reads as the architecture does: a command line, a command, its messages.
-int main(int argc, char **argv) {
+typedef struct Arguments {
+  int argc;
+  char **argv;
+} Arguments;
+
+// A command line, a command, its messages.
+static int tetc(void *arguments) {
   static Driver d; // static: its contents are defined after a longjmp
-  signal(SIGPIPE, SIG_IGN); // a closed pipe is a write error like others
+  Arguments *a = arguments;
   if (!driver_init(&d)) bug("no memory at all");
   int status;
   if (setjmp(d.exhausted)) status = report_exhaustion(&d);
   else {
     arena_on_exhaustion(d.cx.arena, &d.exhausted, (size_t)d.opt.memory << 20);
-    status = dispatch(&d, argc, argv);
+    status = dispatch(&d, a->argc, a->argv);
   }
   arena_on_exhaustion(d.cx.arena, NULL, 0);
   if (status != EXIT_USAGE)
@@ -163,4 +168,10 @@ int main(int argc, char **argv) {
     status = EXIT_FILES;
   }
   return status;
+}
+
+int main(int argc, char **argv) {
+  Arguments a = {argc, argv};
+  signal(SIGPIPE, SIG_IGN); // a closed pipe is a write error like others
+  return stack_run(tetc, &a);
 }

@@ -146,6 +146,10 @@ awk 'BEGIN { print "kernel k { input s0[i: 8] : int32;"; for (i = 1; i < 3000; i
 run "$tetc" check long.te --memory-limit=1
 expect "memory limit" 1 err E0404
 
+awk 'BEGIN { print "kernel k { input s0[i: 4] : int32;"; for (i = 1; i < 30000; i++) printf "compute s%d = s%d + 1;\n", i, i - 1
+  print "output o = s29999; }" }' >stages.te
+run "$tetc" check stages.te
+expect "thirty thousand stages" 0
 for open in '(' '-' '!' 'abs(' 'a + ' 'true ? a : '; do
   awk -v o="$open" 'BEGIN { printf "kernel k { input a[i: 4] : int32; output b = "; for (i = 0; i < 1000000; i++) printf "%s", o; print "a; }" }' >deep.te
   run "$tetc" check deep.te

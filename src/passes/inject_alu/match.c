@@ -318,6 +318,9 @@ static const Node *match_select(Alu *s, const Expr *e, int depth) {
   }
   bool compares = cond->kind == EXPR_BINARY && cond->binop >= OP_LT && cond->binop <= OP_NE;
   const char *help = "a choice that is a minimum or maximum of what it compares can run there: `x > 0 ? x : 0`";
+  if (compares && cond->a->type == DT_I64)
+    return lacks(s, e, "a choice by position", "a copy can choose by position: a stage `cond ? src : 0` with `.dma_copy()` "
+                                               "puts zeros around what it loads");
   if (!compares || cond->a->type != DT_I32) return lacks(s, e, "a choice", help);
   const Node *x = match(s, cond->a, depth), *y = match(s, cond->b, depth);
   const Node *a = match(s, p, depth), *b = match(s, q, depth), *n = NULL;

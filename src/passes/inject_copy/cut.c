@@ -7,7 +7,7 @@
 
 #define PAD_MAX 15     // of a pad field
 #define SIZE_MAX_16 65535 // of a size or stride field
-#define PEEL_MAX 4 // loops divided at the ends of their padding
+#define DIVISIONS_MAX 100 // of a nest at the ends of its padding, that are tried
 
 // Loops of the nest, innermost first, that run as one.
 typedef struct Chain {
@@ -311,10 +311,17 @@ static void search_x(Cut *u, const Chain *x) {
   }
 }
 
+// The best plan for n as a whole. What the search needs on the way is given back.
 static Plan search(CopyCx *c, const Nest *n, int64_t zero_cost) {
-  Cut u = {.c = c, .cx = c->cx, .n = n, .zero_cost = zero_cost};
+  Ctx scratch = *c->cx;
+  CopyCx inner = *c;
   Chain none = {.extent = 1};
+  scratch.arena = arena_new();
+  if (!scratch.arena) scratch.arena = c->cx->arena;
+  inner.cx = &scratch;
+  Cut u = {.c = &inner, .cx = &scratch, .n = n, .zero_cost = zero_cost};
   search_x(&u, &none);
+  if (scratch.arena != c->cx->arena) arena_free(scratch.arena);
   return u.best; // with no chains at all there is always a plan
 }
 
@@ -417,6 +424,20 @@ static const Expr *row_condition(const Cut *u, const Plan *p, const Row *r) {
   return simple(u, expr_binary(u->cx, OP_GE, affine_expr(u->cx, &sum), expr_index(u->cx, -constant)));
 }
 
+// Whether the bounds of one kind on loop i, a host loop, become the ends of the loop itself.
+static bool loop_takes_range(const Cut *u, const Plan *p, int i, int64_t *lo, int64_t *hi) {
+  if (!p->zero_first || chain_has(&p->x, i) || chain_has(&p->y, i)) return false;
+  return nest_range(u->n, i, false, lo, hi) && *lo < *hi;
+}
+
+// Whether the ends of a host loop take care of a row.
+static bool loop_takes_row(const Cut *u, const Plan *p, const Row *r) {
+  int64_t lo, hi;
+  for (int i = 0; i < u->n->nloops; i++)
+    if (!r->guard && r->coef[i] && loop_takes_range(u, p, i, &lo, &hi)) return true;
+  return false;
+}
+
 // The conditions of one kind that bound no chain, as a list.
 static ExprVec host_conditions(const Cut *u, const Plan *p, bool guard) {
   ExprVec out = {0};
@@ -424,7 +445,7 @@ static ExprVec host_conditions(const Cut *u, const Plan *p, bool guard) {
     if (u->n->conds.data[k].guard == guard) VEC_PUSH(u->cx->arena, out, u->n->conds.data[k].expr);
   for (size_t k = 0; k < u->n->rows.len; k++) {
     const Row *r = &u->n->rows.data[k];
-    const Expr *e = r->guard == guard ? row_condition(u, p, r) : NULL;
+    const Expr *e = r->guard == guard && !loop_takes_row(u, p, r) ? row_condition(u, p, r) : NULL;
     if (e) VEC_PUSH(u->cx->arena, out, e);
   }
   return out;
@@ -439,7 +460,6 @@ static int deepest_loop(const Cut *u, const Expr *e) {
 
 // Wraps s in the host loops and the conditions, each condition as far out as its variables allow.
 static const Stmt *wrap_loops(const Cut *u, const Plan *p, const ExprVec *conds, const Stmt *s) {
-  const Expr *zero = expr_index(u->cx, 0);
   for (int i = u->n->nloops - 1; i >= -1; i--) {
     const Expr *here = NULL;
     for (size_t k = 0; k < conds->len; k++)
@@ -447,7 +467,9 @@ static const Stmt *wrap_loops(const Cut *u, const Plan *p, const ExprVec *conds,
     if (here) s = stmt_if(u->cx, here, s, NULL);
     if (i < 0 || chain_has(&p->x, i) || chain_has(&p->y, i)) continue;
     const Loop *l = &u->n->loops[i];
-    s = stmt_for(u->cx, l->var, zero, expr_index(u->cx, l->extent), FOR_SERIAL, s);
+    int64_t lo = 0, hi = l->extent;
+    if (!loop_takes_range(u, p, i, &lo, &hi)) lo = 0, hi = l->extent;
+    s = stmt_for(u->cx, l->var, expr_index(u->cx, lo), expr_index(u->cx, hi - lo), FOR_SERIAL, s);
   }
   return s;
 }
@@ -483,7 +505,7 @@ struct Cutting {
   Cutting *parts[3];
 };
 
-static Cutting *best_cutting(CopyCx *c, const Nest *n, int depth);
+static Cutting *best_cutting(CopyCx *c, const Nest *n, int from);
 
 static Cutting *cutting_of_parts(CopyCx *c, int nparts, Cutting *const *parts) {
   Cutting *k = NEW(c->cx->arena, Cutting);
@@ -502,7 +524,7 @@ static Cutting *zero_cutting(CopyCx *c, const Nest *n) {
 }
 
 // Loop i in three parts: zeros, what is read, zeros.
-static Cutting *peel(CopyCx *c, const Nest *n, int i, int64_t lo, int64_t hi, int depth) {
+static Cutting *peel(CopyCx *c, const Nest *n, int i, int64_t lo, int64_t hi) {
   Cutting *parts[3];
   int nparts = 0;
   if (lo > 0) {
@@ -511,19 +533,12 @@ static Cutting *peel(CopyCx *c, const Nest *n, int i, int64_t lo, int64_t hi, in
   }
   Nest inside = nest_part(c, n, i, lo, hi);
   nest_settle(c, &inside);
-  parts[nparts++] = best_cutting(c, &inside, depth - 1);
+  parts[nparts++] = best_cutting(c, &inside, i);
   if (hi < n->loops[i].extent) {
     Nest after = nest_part(c, n, i, hi, n->loops[i].extent);
     parts[nparts++] = zero_cutting(c, &after);
   }
   return cutting_of_parts(c, nparts, parts);
-}
-
-// Zeros everywhere, then the iterations of loop i in which something is read.
-static Cutting *zeros_then_part(CopyCx *c, const Nest *n, Cutting *zeros, int i, int64_t lo, int64_t hi, int depth) {
-  Nest inside = nest_part(c, n, i, lo, hi);
-  nest_settle(c, &inside);
-  return cutting_of_parts(c, 2, (Cutting *[]){zeros, best_cutting(c, &inside, depth - 1)});
 }
 
 // Zeros everywhere, then what is read, with bounds in place of all padding.
@@ -551,16 +566,16 @@ static Cutting *cutting_by_plan(CopyCx *c, const Nest *n, Cutting *zeros) {
 // The first of equal ones stays: the simpler code.
 static Cutting *cheaper(Cutting *a, Cutting *b) { return b->cost < a->cost ? b : a; }
 
-// The best way found to cut n; up to `depth` loops are divided where their padding begins and ends.
-static Cutting *best_cutting(CopyCx *c, const Nest *n, int depth) {
+// The best way found to cut n. The loops from `from` on may be divided where their padding begins and ends.
+static Cutting *best_cutting(CopyCx *c, const Nest *n, int from) {
   Cutting *best = cutting_by_plan(c, n, NULL);
   if (n->kind != COPY_LOAD || n->ordered || best->cost <= 1 || !pads_anything(n)) return best;
   Cutting *zeros = zero_cutting(c, n);
-  for (int i = 0; i < n->nloops && depth > 0; i++) {
+  for (int i = from; i < n->nloops; i++) {
     int64_t lo, hi;
-    if (!nest_range(n, i, false, &lo, &hi) || lo >= hi) continue;
-    best = cheaper(best, peel(c, n, i, lo, hi, depth));
-    best = cheaper(best, zeros_then_part(c, n, zeros, i, lo, hi, depth));
+    if (!nest_range(n, i, false, &lo, &hi) || lo >= hi || c->divisions <= 0) continue;
+    c->divisions--;
+    best = cheaper(best, peel(c, n, i, lo, hi));
   }
   best = cheaper(best, zeros_then_rest(c, n, zeros));
   return cheaper(best, cutting_by_plan(c, n, zeros));
@@ -577,7 +592,8 @@ static const Stmt *emit_cutting(CopyCx *c, const Cutting *k) {
 }
 
 const Stmt *nest_cut(CopyCx *c, const Nest *n) {
-  const Stmt *s = emit_cutting(c, best_cutting(c, n, PEEL_MAX));
+  c->divisions = DIVISIONS_MAX;
+  const Stmt *s = emit_cutting(c, best_cutting(c, n, 0));
   for (int i = n->nouter; i > 0; i--) {
     const Loop *l = &n->outer[i - 1];
     s = stmt_for(c->cx, l->var, expr_index(c->cx, 0), expr_index(c->cx, l->extent), FOR_SERIAL, s);

@@ -93,6 +93,7 @@ typedef struct CopyCx {
   Ranges ranges;        // of the loops around
   VarVec around;        // their variables
   const Stmt *region;   // the vta.dma_copy statement at hand
+  int divisions;        // how many more times the nest at hand may be divided in the search
   bool failed;
 } CopyCx;
 

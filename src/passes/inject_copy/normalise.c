@@ -285,7 +285,7 @@ static bool split_under(Draft *d, const Expr *atom) {
     affine_part(d->c->cx, &rest, k, &quotient, &small);
     if (!affine_bounds(d->c, &small, &lo, &hi) || lo < 0 || hi >= coef) continue;
     int64_t q = k / coef, shift = floor_mod(step, q);
-    if (d->loops.data[at].extent + shift <= q) continue; // nothing to split: the division is decided
+    if (d->loops.data[at].extent <= q) continue; // too short to be worth it: it stays a host loop
     split_loop(d, at, q, shift);
     return true;
   }

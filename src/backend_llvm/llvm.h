@@ -46,7 +46,7 @@ typedef struct LlvmBackend {
 
 // load.c: finds and loads the back end once (later calls are cheap). NULL with *error (valid until the next call)
 // when there is none. Looked for in $TETC_LLVM_BACKEND, beside the running binary, in the build tree's
-// src/backend_llvm beside it, in ../lib/tetc beside it, and in the directory it was installed to.
+// src/backend_llvm, in LIBDIR/tetc of the tree that the binary was installed in, and where it was configured to go.
 const LlvmBackend *llvm_backend_load(const char **error);
 
 // header.c: the C header that declares the kernels. Needs no LLVM. The include guard is made of guard_hint, a file name.

@@ -42,7 +42,7 @@ static void *open_at(const char *dir, const char *rest, bool *exists) {
 
 // Also from test programs in the build tree, two or three directories beside it.
 static void *open_module(bool *exists) {
-  static const char *const places[] = {MODULE, "src/backend_llvm/" MODULE, "../lib/tetc/" MODULE,
+  static const char *const places[] = {MODULE, "src/backend_llvm/" MODULE, TETC_LIBDIR_FROM_BIN "/" MODULE,
     "../src/backend_llvm/" MODULE, "../../src/backend_llvm/" MODULE, "../backend_llvm/" MODULE};
   char dir[PATH_MAX];
   const char *named = getenv("TETC_LLVM_BACKEND");

@@ -44,7 +44,7 @@ typedef struct Options {
   const char *output, *target, *cpu, *features, *schedule, *kernel, *vta_config;
   const char *dump_tir, *dump_dir; // dump_tir: NULL not asked for, "" all phases, else "P,Q"
   const char *stop_after, *from, *to;
-  const char *passes, *print_before, *print_after, *at;
+  const char *passes, *print_before, *print_after, *at, *plant_fault;
   bool print_locations, interpret;
   bool print_changed, time_passes, verify_each, remarks, legalize, check, stats;
   VEC(TeDefine) defines, knobs;
@@ -190,6 +190,10 @@ void array_random(Array *a, uint64_t seed);
 void array_summary(const Array *a, Text *out); // type, smallest, largest, a hash of the contents
 // Compares; appends one line that says how much agrees, and where the first difference is. True if all does.
 bool array_compare(const Array *got, const Array *want, Text *out);
+
+// run.c: compiles a kernel that is lowered to the end, and runs it on the device. One array a tensor of the kernel, data
+// NULL where it is no parameter. False after a report.
+bool run_compiled(Session *s, const Unit *u, Array *arrays);
 
 // ---- devices: device.c -------------------------------------------------------------------------------------------------
 

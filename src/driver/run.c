@@ -213,6 +213,14 @@ static void run_free(Run *r) {
   }
 }
 
+bool run_compiled(Session *s, const Unit *u, Array *arrays) {
+  Run r = {.d = s->d, .s = *s, .unit = *u, .arrays = arrays};
+  bool ok = compile_now(&r) && open_runtime(&r) && execute(&r);
+  r.arrays = NULL; // the caller's
+  run_free(&r);
+  return ok;
+}
+
 int command_run(Driver *d) {
   Run r = {.d = d};
   if (!session_load(&r.s, d, d->opt.files.data[0])) return driver_status(d);

@@ -12,7 +12,7 @@ typedef struct Verify {
   const TeKernel *kernel;
   Array *inputs, *wanted, *got; // one a tensor of the kernel, data NULL where it is of another role
   const char *last_good;        // phase
-  bool failed, broken;          // some phase differs; some could not be executed at all
+  bool failed;
 } Verify;
 
 static const char *input_text(const Options *o, const char *name) {
@@ -76,6 +76,47 @@ static void blame(Verify *v, const char *phase, const char *what) {
   v->failed = true;
 }
 
+// ---- planting a fault -----------------------------------------------------------------------------------------------
+
+// Takes the first statement out that moves or computes something.
+typedef struct Fault {
+  TirMap map;
+  bool done;
+} Fault;
+
+static const Stmt *drop_first(TirMap *m, const Stmt *s) {
+  Fault *fault = m->self;
+  bool works = s->kind == STMT_STORE || (s->kind == STMT_INTRIN && !s->intrin->has_body && s->nargs >= 3);
+  if (fault->done || !works) return s;
+  fault->done = true;
+  return stmt_nop(m->cx);
+}
+
+static const Func *with_fault(Ctx *cx, const Func *f) {
+  Fault fault = {.map = {.cx = cx, .stmt = drop_first}};
+  fault.map.self = &fault;
+  return func_with_body(cx, f, stmt_map(&fault.map, f->body));
+}
+
+// ---- phases ---------------------------------------------------------------------------------------------------------
+
+// Compares what was computed; false after a report.
+static bool compare(Verify *v, const char *phase, double start) {
+  Text t = {.arena = v->d->cx.arena};
+  bool same = true;
+  for (int i = 0; i < v->kernel->ntensors; i++)
+    if (v->got[i].data) same &= array_compare(&v->got[i], &v->wanted[i], &t);
+  if (!same) {
+    blame(v, phase, t.data);
+    return false;
+  }
+  v->last_good = phase;
+  printf("%-12s agrees", phase);
+  if (v->d->opt.verbose) printf("  %.0f ms", (now_seconds() - start) * 1e3);
+  printf("\n");
+  return true;
+}
+
 // Called with the function after each phase.
 static void observe(void *self, const char *phase, const Func *f) {
   Verify *v = self;
@@ -83,6 +124,8 @@ static void observe(void *self, const char *phase, const Func *f) {
   const char *error = NULL;
   if (v->failed) return;
   double start = now_seconds();
+  const char *fault = v->d->opt.plant_fault;
+  if (fault && !strcmp(fault, phase)) f = with_fault(cx, f);
   if (!tir_verify(cx, f, FORM_TILES, &error)) {
     blame(v, phase, error);
     return;
@@ -91,18 +134,19 @@ static void observe(void *self, const char *phase, const Func *f) {
     blame(v, phase, error);
     return;
   }
-  Text t = {.arena = cx->arena};
-  bool same = true;
-  for (int i = 0; i < v->kernel->ntensors; i++)
-    if (v->got[i].data) same &= array_compare(&v->got[i], &v->wanted[i], &t);
-  if (!same) {
-    blame(v, phase, t.data);
-    return;
+  compare(v, phase, start);
+}
+
+// After the last phase: as it would really run.
+static bool run_it(Verify *v, const Unit *u) {
+  const TeKernel *k = v->kernel;
+  Array *arrays = NEW_ARRAY(v->d->cx.arena, Array, k->ntensors);
+  double start = now_seconds();
+  for (int i = 0; i < k->ntensors; i++) {
+    arrays[i] = k->tensors[i]->role == TE_INPUT ? v->inputs[i] : v->got[i];
+    if (v->got[i].data) memset(v->got[i].data, 0, (size_t)array_bytes(&v->got[i]));
   }
-  v->last_good = phase;
-  printf("%-12s agrees", phase);
-  if (v->d->opt.verbose) printf("  %.0f ms", (now_seconds() - start) * 1e3);
-  printf("\n");
+  return run_compiled(v->s, u, arrays) && compare(v, u->func->target ? "llvm, vta" : "llvm", start);
 }
 
 static bool verify_kernel(Session *s, const TeKernel *k) {
@@ -113,7 +157,7 @@ static bool verify_kernel(Session *s, const TeKernel *k) {
   if (ok) {
     s->observe = observe;
     s->observer = &v;
-    ok = session_lower(s, k, &unit) && !v.failed;
+    ok = session_lower(s, k, &unit) && !v.failed && run_it(&v, &unit);
   }
   free_arrays(&v);
   return ok;
@@ -138,6 +182,9 @@ int command_verify(Driver *d) {
   Session s;
   if (!session_load(&s, d, d->opt.files.data[0])) return driver_status(d);
   int status = check_inputs(&s);
+  const char *fault = d->opt.plant_fault;
+  if (fault && pass_find(fault) < 0 && strcmp(fault, "lower"))
+    return usage_error(d, "`--plant-fault %s`: there is no such phase of TIR; --list-passes lists them", fault);
   if (status) return status;
   for (size_t i = 0; i < s.kernels.len; i++) verify_kernel(&s, s.kernels.data[i]);
   return driver_status(d);

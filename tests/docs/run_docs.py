@@ -4,6 +4,7 @@
 
 ```te       a complete program; `tetc run - --check` must accept it. With a first line `// refused: E0301` it must be
             refused with that code. `<!-- file: NAME -->` on the line before puts it in the page's folder as NAME.
+```tir      a complete function; `tetc opt -` must print it exactly as it stands.
 ```console  lines `$ tetc ...` are run in that folder, samples/ being there too; what follows is the exact output (standard
             output, then standard error). A line `...` stands for any lines. --bless writes the outputs anew, keeping
             blocks that have a `...`.
@@ -15,7 +16,7 @@ import subprocess
 import sys
 import tempfile
 
-BLOCK = re.compile(r"(?:^<!-- file: (\S+) -->\n)?^```(te|console)\n(.*?)^```", re.M | re.S)
+BLOCK = re.compile(r"(?:^<!-- file: (\S+) -->\n)?^```(te|tir|console)\n(.*?)^```", re.M | re.S)
 
 
 def run_program(tetc, text, folder):
@@ -23,6 +24,11 @@ def run_program(tetc, text, folder):
     p = subprocess.run([tetc, "run", "-", "--check"], input=text, text=True, capture_output=True, timeout=120, cwd=folder)
     ok = f"error[{refused[1]}]" in p.stderr and p.returncode == 1 if refused else p.returncode == 0
     return ok, p.stderr + p.stdout
+
+
+def run_tir(tetc, text, folder):
+    p = subprocess.run([tetc, "opt", "-"], input=text, text=True, capture_output=True, timeout=120, cwd=folder)
+    return p.returncode == 0 and p.stdout == text, p.stderr + p.stdout
 
 
 def matches(shown, got):
@@ -73,6 +79,8 @@ def main():
                         f.write(m[3])
                 if m[2] == "te":
                     ok, seen = run_program(tetc, m[3], folder)
+                elif m[2] == "tir":
+                    ok, seen = run_tir(tetc, m[3], folder)
                 else:
                     ok, seen = run_console(tetc, m[3], folder)
                     if bless and not ok:

@@ -594,6 +594,33 @@ static void report_index(Bounds *b, const TeExpr *access, int i, Range r) {
   else diag_help(g, "guard it: `%s < %lld ? ... : 0`, or write `min(%s, %lld)`", text, last + 1, text, last);
 }
 
+// The form with x % c, if it has one, written as x - c * (x / c): then x - x % c and x / c * c + x % c are seen through.
+static Form without_remainder(Bounds *b, Form f) {
+  for (int i = 0; i < f.n; i++) {
+    const TeExpr *e = b->atoms.data[f.terms[i].atom].expr;
+    if (!e || e->kind != TE_BINARY || e->binop != OP_MOD || e->type != DT_I64) continue;
+    if (e->b->kind != TE_CONST || e->b->value.i <= 0) continue;
+    int64_t k = f.terms[i].coef, ck;
+    if (!mul_ok(k, e->b->value.i, &ck) || ck == INT64_MIN) continue;
+    Form quotient = form_of(b, te_binary(arena(b), OP_DIV, e->a, e->b, e->loc));
+    f = form_add(b, f, form_atom(b, f.terms[i].atom), -k);
+    return form_add(b, form_add(b, f, form_of(b, e->a), k), quotient, -ck);
+  }
+  return (Form){0};
+}
+
+// The values an index takes, as closely as can be told.
+static Range range_of_index(Bounds *b, const TeExpr *e, int64_t extent) {
+  Form f = form_of(b, e);
+  Range r = range_of_form(b, f);
+  for (int tries = 0; tries < 4 && (r.lo < 0 || r.hi >= extent); tries++) {
+    f = without_remainder(b, f);
+    if (!f.ok) break;
+    r = meet(r, range_of_form(b, f));
+  }
+  return r;
+}
+
 static void walk(Bounds *b, const TeExpr *e);
 
 static void walk_access(Bounds *b, const TeExpr *e) {
@@ -601,7 +628,7 @@ static void walk_access(Bounds *b, const TeExpr *e) {
   if (b->dead) return;
   if (b->facts.len == 0) b->atoms.len = 0; // nothing is known of any of them
   for (int i = 0; i < e->nargs; i++) {
-    Range r = range_of(b, e->args[i]);
+    Range r = range_of_index(b, e->args[i], e->tensor->axes[i]->extent);
     if (!is_empty(r) && (r.lo < 0 || r.hi >= e->tensor->axes[i]->extent)) report_index(b, e, i, r);
   }
 }

@@ -174,7 +174,7 @@ static ConstFound eval_slot(Checker *ck, ConstSlot *slot, Loc at, int64_t *value
       diag_report(d, E_TOO_DEEP, slot->item->name_loc, "the constants that `%s` needs are nested too deeply", slot->name);
       slot->state = SLOT_POISON;
     } else {
-      bool ok = const_eval(&ck->scope, slot->item->value, &slot->value);
+      bool ok = diags_errors(d) < TE_MAX_ERRORS && const_eval(&ck->scope, slot->item->value, &slot->value);
       slot->state = ok ? SLOT_DONE : SLOT_POISON;
     }
     ck->const_depth--;

@@ -146,6 +146,7 @@ static const TeAxis *find_axis(const StageCx *sx, Name name) {
 // Says that a name means nothing here, and what it may have meant.
 static Typed unknown_name(StageCx *sx, Name name, Loc loc, const char *what) {
   Diags *d = ctx(sx)->diags;
+  if (diags_errors(d) >= TE_MAX_ERRORS) return POISON;
   if (name == sx->stage->name) {
     Diag *g = diag_report(d, E_CYCLE, loc, "`%s` is computed from itself", name);
     diag_note(g, "a stage reads the tensors declared before it");

@@ -226,6 +226,7 @@ void parser_bad_character(TeParser *p, Loc loc, const char *text) {
   Diags *d = p->cx->diags;
   unsigned char c = (unsigned char)text[0];
   p->bad = loc;
+  if (diags_errors(d) >= TE_MAX_ERRORS) return;
   if (c == '/') {
     Loc start = loc;
     start.end_line = start.line;
@@ -295,6 +296,10 @@ static Loc before(const Source *src, Loc loc) {
 
 void parser_syntax(TeParser *p, Loc loc, const char *got, int nexpected, const char *const *expected) {
   if (p->stop) return;
+  if (diags_errors(p->cx->diags) >= TE_MAX_ERRORS) {
+    p->stop = true;
+    return;
+  }
   if (loc_known(p->bad) && loc.line <= p->bad.end_line + 1) return;
   bool end = strcmp(got, "end of file") == 0;
   const char *found = end || !*got ? "the end of the file" : arena_printf(p->cx->arena, "`%s`", te_snippet(p->cx, loc));

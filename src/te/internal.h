@@ -11,6 +11,8 @@
 #define TE_MAX_FOR_DEPTH 32
 #define TE_MAX_IMPORT_DEPTH 64
 #define TE_MAX_AXES 32
+// After so many errors a run stops looking for more: nobody reads them, and suggestions for names cost time.
+#define TE_MAX_ERRORS 300
 
 // ---- syntax ------------------------------------------------------------------------------------------------------
 

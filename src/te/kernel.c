@@ -301,11 +301,11 @@ const TeKernel *check_kernel(Checker *ck, const AstItem *item) {
   KernelCx kx = {.ck = ck, .item = item, .names = name_table_new(ck->cx->arena), .visible = name_table_new(ck->cx->arena),
                  .ok = true};
   bool output = false;
-  for (int i = 0; i < item->ndecls; i++) {
+  for (int i = 0; i < item->ndecls && diags_errors(ck->cx->diags) < TE_MAX_ERRORS; i++) {
     check_decl(&kx, k, &item->decls[i]);
     output |= item->decls[i].role == TE_OUTPUT;
   }
-  if (!output && !item->broken && !ck->broken) {
+  if (!output && diags_errors(ck->cx->diags) < TE_MAX_ERRORS && !item->broken && !ck->broken) {
     Diag *g = diag_report(ck->cx->diags, E_NO_KERNEL, item->name_loc, "the kernel `%s` has no output", item->name);
     diag_help(g, "declare one: `output NAME[axis: extent, ...] : type = expression;`");
     return NULL;

@@ -91,7 +91,7 @@ static bool try_kernel(const char *text) {
 static void accepted_kernels_stay_inside(void **state) {
   (void)state;
   int accepted = 0;
-  for (int round = 0; round < 20000; round++) {
+  for (int round = 0; round < 8000; round++) {
     Arena *a = arena_new();
     Text t = {.arena = a};
     text_add(&t, "%s", inputs);
@@ -105,7 +105,7 @@ static void accepted_kernels_stay_inside(void **state) {
     accepted += try_kernel(t.data);
     arena_free(a);
   }
-  assert_true(accepted > 3000);
+  assert_true(accepted > 1200);
 }
 
 // Guards compare the index itself with the ends of its axis, however it is written.
@@ -138,6 +138,8 @@ static void guarded_accesses_are_accepted(void **state) {
       "x % 3 == 1 && a[x - 1] > 0 ? a[x - 1] : 0",
       "y * 2 + x >= 4 && y * 2 + x <= 15 ? a[x + y * 2 - 4] : 0",
       "int32(x) < 5 ? a[x + 7] : 0",
+      "a[x - x % 4 + 3]",
+      "a[x / 5 * 5 + x % 5] + a[(x * 12 + y) / 24 * 2 + (x * 12 + y) % 2]",
       "x / 2 < 3 ? a[x + 6] : a[x]",
       "min(x, y) >= 2 ? a[x - 2] + a[y - 2] : 0",
       "max(x + 1, y) < 12 && y > 0 ? a[x + 1] + a[y - 1] : 0",

@@ -265,8 +265,25 @@ static void long_input_ends_soon(void **state) {
   load_seconds("\"", "x", 1000000, "\n");
   load_seconds("", "@", 20000, "");
   load_seconds("kernel ", "a", 1000000, " { }");
+  load_seconds("kernel k { input a[x: 4] : int32; ", "compute ab[x: 4] : int32 = a[y] + zz;\n", 20000, "output o = a; }");
   load_seconds("kernel k { output o[x: 1] : int32 = 1; } schedule k { ", "o.unroll(x, 1, 2); ", 50000, "}");
   load_seconds("kernel k { output o[x: 1] : int32 = min(", "1, ", 300000, "1); }");
+}
+
+// Errors in great number: the first of them are told.
+static void floods_of_errors_end(void **state) {
+  (void)state;
+  Arena *a = arena_new();
+  Text t = {.arena = a};
+  for (int i = 0; i < 20000; i++) text_add(&t, "const A%d = B%d;\n", i, i);
+  text_add(&t, "kernel k { output o[x: 1] : int32 = foo(");
+  for (int i = 0; i < 20000; i++) text_add(&t, "C%d, ", i);
+  text_add(&t, "1); }");
+  Loaded l = load_text(t.data);
+  assert_null(l.m);
+  assert_in_range(diags_errors(l.cx.diags), 100, 1000);
+  unload(&l);
+  arena_free(a);
 }
 
 static void odd_texts_are_refused_in_peace(void **state) {
@@ -300,6 +317,6 @@ int main(void) {
       cmocka_unit_test(literals_take_the_type_of_what_they_meet), cmocka_unit_test(params_are_overridden_by_definitions),
       cmocka_unit_test(imports_are_found_once_and_cycles_refused), cmocka_unit_test(depth_is_bounded),
       cmocka_unit_test(trees_up_to_the_bound_check_and_run), cmocka_unit_test(long_input_ends_soon),
-      cmocka_unit_test(odd_texts_are_refused_in_peace), cmocka_unit_test(errors_do_not_cascade)};
+      cmocka_unit_test(floods_of_errors_end), cmocka_unit_test(odd_texts_are_refused_in_peace), cmocka_unit_test(errors_do_not_cascade)};
   return cmocka_run_group_tests_name("te_check", tests, NULL, NULL);
 }

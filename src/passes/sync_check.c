@@ -6,7 +6,8 @@
 #include "passes/sync.h"
 
 #define WALK_MAX 4000    // nests executed; above that, loops are sampled: two first turns and the last
-#define SAMPLE_MAX 60000 // above that with sampled loops, only the first and the last turn
+#define SAMPLE_MAX 20000 // above that with sampled loops, only the first and the last turn; what comes after so many
+                         // nests is not looked at
 
 typedef int64_t Clock[UNIT_STORE + 1];
 
@@ -34,7 +35,8 @@ typedef struct Walk {
   Queue queues[CHANNEL_COUNT];
   Records memory[3]; // by Scope.id
   size_t sweep_at[3];
-  int turns; // most turns of a loop that are walked
+  int turns;      // most turns of a loop that are walked
+  int64_t nests;  // walked so far
   const char *why;
 } Walk;
 
@@ -54,13 +56,23 @@ static void sweep(Walk *w, int scope) {
   w->sweep_at[scope] = kept * 2 + 32;
 }
 
+// Checks an access against the earlier ones and remembers it, in place of those of its unit that it stands for: whoever
+// meets them later meets it too, and knows of them when it knows of it.
 static bool check_access(Walk *w, const Record *now, int scope) {
   Records *r = &w->memory[scope];
+  size_t kept = 0;
   for (size_t i = 0; i < r->len; i++) {
-    const Record *old = &r->data[i];
-    if (old->unit == now->unit || !(old->write || now->write) || old->lo > now->hi || now->lo > old->hi) continue;
-    if (w->clock[now->unit][old->unit] < old->seq) return false;
+    Record old = r->data[i];
+    if (old.unit == now->unit) {
+      bool covered = now->lo <= old.lo && old.hi <= now->hi && (now->write || !old.write);
+      if (!covered) r->data[kept++] = old;
+      continue;
+    }
+    bool conflict = (old.write || now->write) && old.lo <= now->hi && now->lo <= old.hi;
+    if (conflict && w->clock[now->unit][old.unit] < old.seq) return false;
+    r->data[kept++] = old;
   }
+  r->len = kept;
   if (r->len >= w->sweep_at[scope]) sweep(w, scope);
   VEC_PUSH(w->cx->arena, *r, *now);
   return true;
@@ -80,6 +92,7 @@ static bool walk_nest(Walk *w, const Stmt *s, const Stmt *leaf) {
   for (; s != leaf; s = s->body)
     if (s->kind == STMT_FOR) tile_push_loop(w->cx, &w->ranges, s);
   VtaUnit unit = (VtaUnit)tile_unit(leaf);
+  w->nests++;
   w->clock[unit][unit]++;
   TileAccess acc[TILE_ACCESS_MAX];
   int n = tile_accesses(&w->ranges, leaf, acc);
@@ -142,7 +155,7 @@ static bool walk_loop(Walk *w, const Stmt *s) {
     ranges_push(w->cx, &w->ranges, s->var, lo + i, lo + i);
     bool ok = walk(w, s->body);
     ranges_pop(&w->ranges);
-    if (!ok) return false;
+    if (!ok || w->nests > SAMPLE_MAX * 2) return ok;
   }
   return true;
 }
@@ -156,6 +169,7 @@ static bool walk_if(Walk *w, const Stmt *s) {
 }
 
 static bool walk(Walk *w, const Stmt *s) {
+  if (w->nests > SAMPLE_MAX * 2) return true;
   const Stmt *leaf = tile_nest_leaf(s);
   if (leaf) return walk_nest(w, s, leaf);
   switch (s->kind) {
@@ -201,7 +215,7 @@ bool sync_is_ordered(PassCtx *pc, const Stmt *s, const char **why) {
   cx.arena = scratch;
   Walk w = {.cx = &cx, .turns = 1 << 20};
   if (walk_length(s, w.turns) > WALK_MAX) w.turns = walk_length(s, 3) > SAMPLE_MAX ? 2 : 3;
-  bool ok = walk(&w, s) && walk_sync(&w);
+  bool ok = walk(&w, s) && (w.nests > SAMPLE_MAX * 2 || walk_sync(&w));
   if (why) *why = ok ? NULL : w.why;
   arena_free(scratch);
   return ok;

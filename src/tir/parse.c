@@ -529,7 +529,7 @@ Buffer *parse_buffer(TirParser *p, Name name, DType t, Name scope_name, int64_t 
   Buffer *b = (Buffer *)tir_buffer(p->cx, name, t, scope ? scope : &scope_host, BUF_LOCAL, good ? (int)p->dims.len : 1,
                                    good ? p->dims.data : one, loc);
   b->base = base;
-  b->stage = stage;
+  b->stage = stage ? stage : name; // what is printed without `of` is of the stage of that name
   parse_bind(p, name, NULL, b);
   return b;
 }

@@ -1,0 +1,100 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+# opt.sh TETC SAMPLES: tetc opt, tetc verify and tetc run --interpret.
+set -u
+tetc=$1
+samples=$2
+. "$(dirname "$0")/../driver/tap.sh"
+cd "$tmp" || exit 1
+conv="-D H=8 -D W=8 -D CI=32 -D CO=32 -K th=4 -K tw=8"
+
+# ---- every dump is a text that is read and printed the same, and passes go on from it
+for k in vector_add gemm conv2d_relu conv_block_nchw; do
+  for o in "" --print-locations; do
+    run "$tetc" compile "$samples/$k.te" $o --dump-tir --dump-dir "d$o" -o k.o
+    expect "dumps of $k $o" 0
+    for f in "d$o"/*.tir; do
+      run "$tetc" opt $o "$f"
+      expect "opt $o keeps $k $(basename "$f")" 0
+      holds "byte by byte" cmp out "$f"
+    done
+  done
+  run "$tetc" opt --from lower --to intrin --verify-each d/02-lower.tir
+  expect "$k: from lower to intrin" 0
+  holds "the same as compile makes" cmp out d/10-intrin.tir
+  run "$tetc" opt --from inject_copy --to storage d/04-inject_copy.tir
+  holds "$k: from inject_copy to storage" cmp out d/07-storage.tir
+  run "$tetc" opt -p uop,intrin d/08-sync.tir
+  holds "$k: -p uop,intrin" cmp out d/10-intrin.tir
+done
+
+# ---- what opt shows
+run "$tetc" opt --from lower --to inject_alu --print-before tensorize --print-after inject_copy,inject_alu d/02-lower.tir -o x.tir
+expect "printed around passes" 0 out "// ---- before tensorize" out "// ---- after inject_copy" out "// ---- after inject_alu" out '!after tensorize'
+run "$tetc" opt --from lower --print-changed --time-passes --stats d/02-lower.tir -o x.tir
+expect "changes, times, statistics" 0 out "// ---- tensorize" out "+" err "storage" err "transfers" err "vta.acc: "
+run "$tetc" opt -p simplify - </dev/null
+expect "nothing to read" 1 err E0001
+cat >s.tir <<'END'
+func f(
+  a: int64[8] output
+) {
+  for i in 0..8 {
+    if (i * 2 < 16) {
+      a[i * 8 / 8] = i;
+    }
+  }
+}
+END
+run "$tetc" opt -p simplify s.tir
+expect "simplify" 0 out "a[i] = i;" out "!if"
+
+# ---- wrong usage and wrong text
+run "$tetc" opt s.tir -p simplfy
+expect "misspelt pass" 2 err 'did you mean `simplify`?'
+run "$tetc" opt s.tir --to nothing
+expect "unknown phase" 2 err "there is no such pass"
+run "$tetc" opt s.tir --from storage --to tensorize
+expect "phases the wrong way" 2 err 'phase `tensorize` comes before `storage`'
+run "$tetc" opt s.tir -p uop --to storage
+expect "-p with --to" 2 err "contradict"
+run "$tetc" opt nothing.tir
+expect "no such file" 3 err "nothing.tir"
+echo 'func f(a: int64[8] output) { a[9] = 1; }' >w.tir
+run "$tetc" opt w.tir
+expect "text that does not hold together" 1 err E0116 err 'index 0 of `a` is in 9..9'
+echo 'func f(a: int64[8] output) { a[0] = b[1]; a = 1; a[0] = 1i8; }' >w.tir
+run "$tetc" opt w.tir
+expect "several errors at once" 1 err E0101 err E0001 err E0103 err w.tir:1:37
+echo 'func f(a: int8[8] output) { a[0] = 1i8 @nowhere.te:70:9; a[0] = 1 @nowhere.te:71:9; }' >w.tir
+run "$tetc" opt w.tir
+expect "places of files that are not there" 1 err E0103
+run "$tetc" opt s.tir -o /nonexistent/x.tir
+expect "output that cannot be written" 3 err "/nonexistent/x.tir"
+
+# ---- every phase executed
+run "$tetc" verify $conv "$samples/conv2d_relu.te"
+expect "verify" 0 out "lower        agrees" out "intrin       agrees" out "llvm, vta    agrees"
+for p in lower tensorize inject_copy inject_alu vthread storage sync uop intrin; do
+  run "$tetc" verify $conv "$samples/conv2d_relu.te" --plant-fault $p
+  expect "a fault in $p is noticed" 4 err "\`conv2d_relu\` is wrong after $p" err E0902
+  run "$tetc" run $conv "$samples/conv2d_relu.te" --interpret --at $p --check
+  expect "run --interpret --at $p" 0 out "agree"
+done
+run "$tetc" verify "$samples/vector_add.te" --plant-fault nothing
+expect "a fault nowhere" 2 err "there is no such phase"
+run "$tetc" run "$samples/vector_add.te" --at lower
+expect "--at without --interpret" 2 err "--at needs --interpret"
+run "$tetc" run "$samples/vector_add.te" --interpret --at nothing
+expect "--at nothing" 2 err "there is no such phase"
+cat >two.te <<'END'
+kernel one { input a[i: 4] : int8; output b = a + a; }
+kernel two { input a[i: 4] : float32; output b = a * 0.5; }
+END
+run "$tetc" verify two.te
+expect "verify two kernels" 0 out "kernel one" out "kernel two"
+run "$tetc" verify two.te --input c=zero
+expect "verify: unknown input" 2 err "no input of that name"
+run "$tetc" verify two.te --kernel two --input a=const:3
+expect "verify one of two" 0 out '!kernel' out "lower        agrees"
+finish

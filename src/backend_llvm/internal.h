@@ -23,7 +23,7 @@ typedef struct Place {
   LLVMValueRef handle; // Buffer that VTA touches: what VTABufferAlloc gave
   LLVMValueRef slot;   // the same, in memory, for the clean-up
   LLVMValueRef tbaa;   // Buffer: the access tag; buffers never overlap, so each is an alias class of its own
-  int64_t min, extent; // Var of a loop with constant bounds; extent 0: not known
+  int64_t min, count;  // Var: it is in min .. min + count - 1; count 0: not known
   bool by_vta, by_cpu, allocated;
 } Place;
 

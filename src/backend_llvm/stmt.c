@@ -53,11 +53,12 @@ static void for_body(Gen *g, void *self, LLVMValueRef i) {
   const Loop *l = self;
   const Stmt *s = l->s;
   Place *p = place_of(&g->places, s->var), saved = *p;
-  int64_t min, extent, lo, hi;
+  int64_t lo, hi;
   p->value = l->base ? LLVMBuildAdd(g->b, l->base, i, "") : i;
-  p->extent = expr_is_int(s->min, &min) && expr_is_int(s->extent, &extent) ? extent : 0;
-  p->min = p->extent ? min : 0;
+  p->count = 0;
   if (!loop_bounds(g, s, &lo, &hi)) lo = INT64_MIN, hi = INT64_MAX;
+  else if (!__builtin_sub_overflow(hi, lo, &p->count) && add_ok(p->count, 1, &p->count)) p->min = lo;
+  else p->count = 0;
   ranges_push(g->cx, &g->ranges, s->var, lo, hi);
   gen_stmt(g, s->body);
   ranges_pop(&g->ranges);

@@ -152,7 +152,7 @@ static bool find_signature(Gen *g, const Stmt *s, Signature *sig) {
   }
   for (size_t i = 0; i < sig->vars.len; i++) {
     Place *p = sig->vars.data[i];
-    if (p->extent > 0 && mul_ok(all, p->extent, &all) && all <= INT32_MAX) continue;
+    if (p->count > 0 && mul_ok(all, p->count, &all) && all <= INT32_MAX) continue;
     if (!g->failed) {
       Diag *d = diag_report(g->cx->diags, E_UOPS, s->loc, "a micro-op kernel depends on too many loop values");
       diag_note(d, "the loops around it that its addresses depend on must have fewer than 2^31 combinations");
@@ -170,7 +170,7 @@ static LLVMValueRef encode_signature(Gen *g, const Signature *sig) {
   LLVMValueRef v = gen_i64(g, 0), slot = gen_alloca(g, g->i32, 4, "signature");
   for (size_t i = 0; i < sig->vars.len; i++) {
     const Place *p = sig->vars.data[i];
-    v = LLVMBuildMul(g->b, v, gen_i64(g, p->extent), "");
+    v = LLVMBuildMul(g->b, v, gen_i64(g, p->count), "");
     v = LLVMBuildAdd(g->b, v, LLVMBuildSub(g->b, p->value, gen_i64(g, p->min), ""), "");
   }
   LLVMBuildStore(g->b, LLVMBuildTrunc(g->b, v, g->i32, ""), slot);
@@ -182,7 +182,7 @@ static void decode_signature(Gen *g, const Signature *sig, LLVMValueRef at) {
   LLVMValueRef v = LLVMBuildZExt(g->b, LLVMBuildLoad2(g->b, g->i32, at, ""), g->i64, "");
   for (size_t i = sig->vars.len; i-- > 0;) {
     Place *p = sig->vars.data[i];
-    LLVMValueRef n = gen_i64(g, p->extent);
+    LLVMValueRef n = gen_i64(g, p->count);
     p->value = LLVMBuildAdd(g->b, LLVMBuildURem(g->b, v, n, ""), gen_i64(g, p->min), "");
     v = LLVMBuildUDiv(g->b, v, n, "");
   }

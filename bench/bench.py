@@ -3,6 +3,7 @@
 """bench.py BUILD_DIR: how long whole processes take (medians), how cost grows, how fast the simulator is."""
 import os
 import re
+import resource
 import statistics
 import subprocess
 import sys
@@ -15,22 +16,28 @@ conv = 'samples/conv2d_relu.te'
 
 
 def once(args):
+    """Wall time and processor time (of all its threads) of one process, in seconds."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
     start = time.perf_counter()
     p = subprocess.run(args, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
-    return time.perf_counter() - start, p
+    wall = time.perf_counter() - start
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return wall, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime, p
 
 
 def process(name, args, limit=None, runs=15):
-    """Median and least wall time of a whole process, in ms."""
-    times = []
+    """Median and least wall time of a whole process, and the median of its processor time, in ms."""
+    times, work = [], []
     for _ in range(runs):
-        seconds, p = once(args)
+        seconds, cpu, p = once(args)
         if p.returncode:
             print('%-46s FAILED: %s' % (name, p.stderr.decode('utf-8', 'replace').strip()[:200]))
             return None
         times.append(seconds * 1e3)
+        work.append(cpu * 1e3)
     median = statistics.median(times)
-    print('%-46s %8.1f ms median %8.1f ms least%s' % (name, median, min(times), '   (at most %d)' % limit if limit else ''))
+    goal = '   (at most %d)' % limit if limit else ''
+    print('%-46s %7.1f ms median %7.1f least %7.1f processor%s' % (name, median, min(times), statistics.median(work), goal))
     return median
 
 

@@ -6,8 +6,8 @@
 //       vta.kernel(...) { vta.uop(c[i], a[i], w[0]) }         vta.kernel(...) { vta.uop(i + 64, i + 128, 0) }
 //     }
 //
-// Requires: FORM_TILES after `storage` (every on-chip buffer has a base) and `uop` (no tile arithmetic outside kernels).
-// Ensures: FORM_CALLS.
+// Requires: FORM_TILES after `storage` (every on-chip buffer has a base) and `uop` (no tile arithmetic outside
+// kernels). Ensures: FORM_CALLS.
 #include "passes/tiles.h"
 
 static VtaMemory memory_of(const Buffer *chip, const Buffer *host) {

@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-// Allocation of on-chip space over time. Fresh space comes first: two regions in different places can be filled and
-// used at once, so reuse costs overlap between load, compute and store. Space is reused when it runs out: first-fit in
-// order of time, then by size (the better packing), whichever fits first.
+// Allocation of on-chip space over time. Fresh space comes first: two regions in different places can be filled
+// and used at once, so reuse costs overlap between load, compute and store. Space is reused when it runs out:
+// first-fit in order of time, then by size (the better packing), whichever fits first.
 #include <stdlib.h>
 
 #include "passes/sram.h"
 
-static bool overlap_in_time(const Region *a, const Region *b) { return a->first <= b->last && b->first <= a->last; }
+static bool overlap_in_time(const Region *a, const Region *b) {
+  return a->first <= b->last && b->first <= a->last;
+}
 
 static int by_base(const void *x, const void *y) {
   const Region *a = *(Region *const *)x, *b = *(Region *const *)y;
@@ -25,8 +27,8 @@ static int by_size(const void *x, const void *y) {
   return by_time(x, y);
 }
 
-// The lowest place for r that none of the n placed regions live at the same time covers; -1 if there is none. `live`
-// has room for n.
+// The lowest place for r that none of the n placed regions live at the same time covers; -1 if there is none.
+// `live` has room for n.
 static int64_t first_fit(const Region *r, Region **placed, int n, Region **live, int64_t depth) {
   int nlive = 0;
   for (int i = 0; i < n; i++)
@@ -64,7 +66,7 @@ int64_t sram_place(Ctx *cx, const Scope *scope, Region *regions, int n) {
   return place_in_order(cx, order, n, scope->depth, false);
 }
 
-// ---- the report -----------------------------------------------------------------------------------------------------
+// ---- the report ------------------------------------------------------------------------------------------------
 
 static int64_t saturating_add(int64_t a, int64_t b) {
   int64_t r;
@@ -89,7 +91,8 @@ static Name stage_of(const Region *r) { return r->buffer->stage ? r->buffer->sta
 // `196 tiles (12.2 KiB)`
 static const char *size_text(PassCtx *pc, const Scope *scope, int64_t tiles) {
   double bytes = (double)tiles * (double)scope->tile * dtype_bytes(scope->type);
-  return arena_printf(pc->cx->arena, "%lld tile%s (%.4g KiB)", (long long)tiles, tiles == 1 ? "" : "s", bytes / 1024);
+  return arena_printf(pc->cx->arena, "%lld tile%s (%.4g KiB)", (long long)tiles, tiles == 1 ? "" : "s",
+                      bytes / 1024);
 }
 
 // One line a stage, the largest first; copies of it (virtual threads) are counted.
@@ -124,12 +127,12 @@ static void help_fit(Diag *g, const Scope *scope, const Region *top, int threads
   if (need <= scope->depth) {
     diag_note(g, "together they would fit, but not in pieces of these sizes");
   } else if (need < INT64_MAX && room >= threads) {
-    diag_help(g, "compute `%s` in smaller tiles: beside the others there is room for %lld%s; smaller factors in the "
-                 "splits of the stage that it is computed at, or compute_at a loop further in", stage_of(top),
+    diag_help(g, "compute `%s` in smaller tiles: beside the others there is room for %lld%s; smaller factors in "
+                 "the splits of the stage that it is computed at, or compute_at a loop further in", stage_of(top),
               (long long)(room / threads), threads > 1 ? " in each thread" : "");
   } else {
-    diag_help(g, "compute `%s` and the others in smaller tiles: smaller factors in the splits of the stage that they are "
-                 "computed at, or compute_at a loop further in", stage_of(top));
+    diag_help(g, "compute `%s` and the others in smaller tiles: smaller factors in the splits of the stage that "
+                 "they are computed at, or compute_at a loop further in", stage_of(top));
   }
   if (threads > 1) diag_help(g, "or use fewer virtual threads: each has its own copy (%d now)", threads);
 }
@@ -145,8 +148,8 @@ void sram_report(PassCtx *pc, const Scope *scope, const Region *regions, int n) 
   qsort(live, (size_t)nlive, sizeof *live, by_size);
   const Region *top = live[0];
   for (int i = 0; i < nlive; i++) threads += stage_of(live[i]) == stage_of(top) && live[i]->tiles == top->tiles;
-  Diag *g = diag_report(pc->cx->diags, E_SRAM, top->buffer->loc, "%s overflows: %s needed, it holds %s", scope->name,
-                        size_text(pc, scope, need), size_text(pc, scope, scope->depth));
+  Diag *g = diag_report(pc->cx->diags, E_SRAM, top->buffer->loc, "%s overflows: %s needed, it holds %s",
+                        scope->name, size_text(pc, scope, need), size_text(pc, scope, scope->depth));
   diag_here(g, "`%s` takes the most of it", stage_of(top));
   if (loc_known(top->why)) diag_also(g, top->why, "what fills it is asked for here");
   note_live(pc, g, scope, live, nlive);

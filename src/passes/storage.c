@@ -10,9 +10,9 @@
 // Requires: FORM_TILES, no virtual threads. Ensures: no vta.mov; every on-chip buffer has a base, and is allocated
 // around the whole body (a map of the memories, to be read at the top of a dump).
 //
-// Time is the number of a nest of loops around one intrinsic, in program order. A buffer lives from its first to its
-// last use; if it is used inside a loop that does not contain its allocation, throughout that loop.
-// A mov whose source dies there and whose target is born there, tile for tile, needs no instruction if both are in the
+// Time is the number of a nest of loops around one intrinsic, in program order. A buffer lives from its first to
+// its last use; if it is used inside a loop that does not contain its allocation, throughout that loop. A mov
+// whose source dies there and whose target is born there, tile for tile, needs no instruction if both are in the
 // same place; any other becomes a reset and an add.
 #include <stdlib.h>
 #include <string.h>
@@ -79,7 +79,7 @@ static void add_life(Storage *s, const Life *l) {
   for (size_t i = 0; i < s->lives.len; i++) s->slots[life_slot(s, s->lives.data[i].buffer)] = (int)i + 1;
 }
 
-// ---- when is what in use ----------------------------------------------------------------------------------------------
+// ---- when is what in use ---------------------------------------------------------------------------------------
 
 static void note_use(Storage *s, const Buffer *b) {
   int i = life_of(s, b);
@@ -96,8 +96,8 @@ static void note_use(Storage *s, const Buffer *b) {
 // An access by the CPU: nothing computes this stage on the accelerator.
 static void refuse_cpu_access(Storage *s, const Buffer *b, Loc at, Loc why) {
   Diag *g = diag_report(s->cx->diags, E_UNPLACED, loc_known(b->loc) ? b->loc : at,
-                        "`%s` is in %s, but the CPU would have to compute or read it", b->stage ? b->stage : b->name,
-                        b->scope->name);
+                        "`%s` is in %s, but the CPU would have to compute or read it",
+                        b->stage ? b->stage : b->name, b->scope->name);
   if (loc_known(why)) diag_also(g, why, "asked for here");
   diag_note(g, "only DMA transfers, vta.gemm and the ALU reach on-chip memory");
   diag_help(g, "mark the stage with dma_copy(), alu() or tensorize(), or leave it in host memory");
@@ -178,7 +178,7 @@ static void extend_over_loops(Storage *s) {
   }
 }
 
-// ---- movs ---------------------------------------------------------------------------------------------------------------
+// ---- movs ------------------------------------------------------------------------------------------------------
 
 static int root(Storage *s, int i) {
   while (s->lives.data[i].parent != i) {
@@ -221,8 +221,8 @@ static int by_stride(const void *x, const void *y) {
   return a->stride < b->stride ? -1 : a->stride > b->stride;
 }
 
-// Whether the nest writes one tile several times, or it cannot be told: then the order of its steps matters. It does
-// not if, in order of stride, each step is longer than all below it reach together.
+// Whether the nest writes one tile several times, or it cannot be told: then the order of its steps matters. It
+// does not if, in order of stride, each step is longer than all below it reach together.
 static bool writes_twice(Storage *s, const Stmt *nest, const Expr *tile) {
   Affine a = affine_of(s->cx, tile, NULL);
   VEC(Step) steps = {0};
@@ -240,17 +240,18 @@ static bool writes_twice(Storage *s, const Stmt *nest, const Expr *tile) {
   for (size_t i = 0; i < steps.len; i++) {
     if (steps.data[i].extent == 1) continue;
     if (steps.data[i].stride <= reach) return true;
-    if (!mul_ok(steps.data[i].stride, steps.data[i].extent - 1, &more) || !add_ok(reach, more, &reach)) return true;
+    if (!mul_ok(steps.data[i].stride, steps.data[i].extent - 1, &more)) return true;
+    if (!add_ok(reach, more, &reach)) return true;
   }
   return false;
 }
 
-// A mov that stays: the target is cleared, then the source added; all at once where every tile is written once. Within
-// one buffer source and target may be the same tile: there max(min(d, s), s) is s, whatever d is.
+// A mov that stays: the target is cleared, then the source added; all at once where every tile is written once.
+// Within one buffer source and target may be the same tile: there max(min(d, s), s) is s, whatever d is.
 static const Stmt *mov_as_two(Storage *s, const Stmt *nest) {
   const Stmt *mov = tile_nest_leaf(nest);
   bool inside = mov->args[0]->buffer == mov->args[1]->buffer;
-  const Stmt *first = inside ? tile_call(s->pc, VTA_MIN, 2, mov->args, mov) : tile_call(s->pc, VTA_RESET, 1, mov->args, mov);
+  const Stmt *first = tile_call(s->pc, inside ? VTA_MIN : VTA_RESET, inside ? 2 : 1, mov->args, mov);
   const Stmt *second = tile_call(s->pc, inside ? VTA_MAX : VTA_ADD, 2, mov->args, mov);
   if (inside || writes_twice(s, nest, mov->args[0]->args[0]))
     return tile_nest_with(s->cx, nest, stmt_seq2(s->cx, first, second));
@@ -271,7 +272,7 @@ static const Stmt *rewrite_movs(void *self, const Stmt *st) {
   return removed ? stmt_nop(s->cx) : mov_as_two(s, st);
 }
 
-// ---- places -------------------------------------------------------------------------------------------------------------
+// ---- places ----------------------------------------------------------------------------------------------------
 
 // Gives the regions of one memory their bases, one a buffer.
 static bool place_scope(Storage *s, const Scope *scope, int64_t *bases) {
@@ -280,7 +281,8 @@ static bool place_scope(Storage *s, const Scope *scope, int64_t *bases) {
   for (size_t i = 0; i < s->lives.len; i++) {
     const Life *l = &s->lives.data[i];
     if (l->buffer->scope != scope || l->first < 0 || root(s, (int)i) != (int)i) continue;
-    Region r = {.buffer = l->buffer, .why = l->why, .tiles = l->tiles, .first = l->first, .last = l->last, .base = -1};
+    Region r = {.buffer = l->buffer, .why = l->why, .tiles = l->tiles, .first = l->first, .last = l->last,
+      .base = -1};
     region_of[i] = (int)regions.len;
     VEC_PUSH(s->cx->arena, regions, r);
   }
@@ -324,7 +326,8 @@ static const Stmt *drop_allocs(void *self, const Stmt *st) {
 // The body with placed buffers, all allocated around it in the order of their first allocation.
 static const Stmt *with_places(Storage *s, const Stmt *body, const int64_t *bases) {
   size_t n = s->lives.len;
-  const Buffer **from = NEW_ARRAY(s->cx->arena, const Buffer *, n + 1), **to = NEW_ARRAY(s->cx->arena, const Buffer *, n + 1);
+  const Buffer **from = NEW_ARRAY(s->cx->arena, const Buffer *, n + 1);
+  const Buffer **to = NEW_ARRAY(s->cx->arena, const Buffer *, n + 1);
   for (size_t i = 0; i < n; i++) {
     Buffer *placed = arena_copy(s->cx->arena, s->lives.data[i].buffer, sizeof *placed);
     placed->base = bases[i];

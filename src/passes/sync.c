@@ -14,12 +14,14 @@
 //                                            vta.store(y[0], c[0], ..)
 //                                            vta.sync()
 //
-// Requires: FORM_TILES after `storage` (places decide what conflicts). Ensures: whatever order the three units choose
-// within their tokens, the result is that of the program order; every channel is empty at every sync and at the end.
-// The placement (sync_tokens.c) is checked (sync_check.c), and there is a simpler one behind it each time.
+// Requires: FORM_TILES after `storage` (places decide what conflicts). Ensures: whatever order the three units
+// choose within their tokens, the result is that of the program order; every channel is empty at every sync and at
+// the end. The placement (sync_tokens.c) is checked (sync_check.c), and there is a simpler one behind it each
+// time.
 #include "passes/sync.h"
 
-// Every instruction nest of load and store between full hand-shakes with compute: no overlap, nothing to get wrong.
+// Every instruction nest of load and store between full hand-shakes with compute: no overlap, nothing to get
+// wrong.
 static const Stmt *serial_tokens(void *self, const Stmt *s) {
   PassCtx *pc = self;
   const Stmt *leaf = tile_nest_leaf(s);

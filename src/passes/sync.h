@@ -6,7 +6,13 @@
 #include "passes/tiles.h"
 
 // The token queues between the units.
-typedef enum Channel { LOAD_TO_COMPUTE, COMPUTE_TO_LOAD, COMPUTE_TO_STORE, STORE_TO_COMPUTE, CHANNEL_COUNT } Channel;
+typedef enum Channel {
+  LOAD_TO_COMPUTE,
+  COMPUTE_TO_LOAD,
+  COMPUTE_TO_STORE,
+  STORE_TO_COMPUTE,
+  CHANNEL_COUNT
+} Channel;
 static const VtaUnit channel_from[CHANNEL_COUNT] = {UNIT_LOAD, UNIT_COMPUTE, UNIT_COMPUTE, UNIT_STORE};
 static const VtaUnit channel_to[CHANNEL_COUNT] = {UNIT_COMPUTE, UNIT_LOAD, UNIT_STORE, UNIT_COMPUTE};
 

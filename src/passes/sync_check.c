@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// Checks tokens by following the instructions in program order, with a vector clock a unit: how many instructions of
-// each other unit are known to be done. A push sends the clock along, a pop takes it over. An access is ordered if the
-// clock covers every earlier conflicting access. Since the walk itself is a valid order, a channel that is empty at a
-// pop would mean a deadlock, and is refused.
+// Checks tokens by following the instructions in program order, with a vector clock a unit: how many instructions
+// of each other unit are known to be done. A push sends the clock along, a pop takes it over. An access is ordered
+// if the clock covers every earlier conflicting access. Since the walk itself is a valid order, a channel that is
+// empty at a pop would mean a deadlock, and is refused.
 #include "passes/sync.h"
 
 #define WALK_MAX 4000    // nests executed; above that, loops are sampled: two first turns and the last
-#define SAMPLE_MAX 20000 // above that with sampled loops, only the first and the last turn; what comes after so many
-                         // nests is not looked at
+#define SAMPLE_MAX 20000 // above that with sampled loops, only the first and the last turn; twice that is the end
 
 typedef int64_t Clock[UNIT_STORE + 1];
 
@@ -56,8 +55,8 @@ static void sweep(Walk *w, int scope) {
   w->sweep_at[scope] = kept * 2 + 32;
 }
 
-// Checks an access against the earlier ones and remembers it, in place of those of its unit that it stands for: whoever
-// meets them later meets it too, and knows of them when it knows of it.
+// Checks an access against the earlier ones and remembers it, in place of those of its unit that it stands for:
+// whoever meets them later meets it too, and knows of them when it knows of it.
 static bool check_access(Walk *w, const Record *now, int scope) {
   Records *r = &w->memory[scope];
   size_t kept = 0;

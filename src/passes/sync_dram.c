@@ -4,7 +4,8 @@
 //   the CPU may write what a later transfer reads, without more ado;
 //   what queued stores write must not be read by anyone, or written by the CPU, before a sync;
 //   what queued loads read must not be written by anyone before a sync.
-// The load and store units meet in DRAM too (a tensor staged there): tokens order on-chip accesses only, so it is a sync.
+// The load and store units meet in DRAM too (a tensor staged there): tokens order on-chip accesses only, so it is
+// a sync.
 #include "passes/sync.h"
 
 enum { CPU_READ = 1, CPU_WRITE = 2, VTA_READ = 4, VTA_WRITE = 8 };
@@ -111,7 +112,7 @@ static const Stmt *place_loop(Dram *d, const Stmt *s) {
   d->flushed |= flushed;
   queue_more(&d->queued, &after);
   if (body == s->body) return s;
-  return stmt_placed(cx, stmt_for(cx, s->var, s->min, s->extent, s->for_kind, body), s->loc, s->why);
+  return tile_around(cx, s, body);
 }
 
 static const Stmt *place_if(Dram *d, const Stmt *s) {
@@ -124,7 +125,7 @@ static const Stmt *place_if(Dram *d, const Stmt *s) {
   queue_more(&d->queued, &after);
   queue_more(&d->queued, &other_after);
   if (body == s->body && other == s->else_body) return s;
-  return stmt_placed(cx, stmt_if(cx, s->cond, body, other), s->loc, s->why);
+  return tile_if(cx, s, body, other);
 }
 
 // A host buffer is gone at the end of its allocation: nothing may still be queued on it.
@@ -134,7 +135,7 @@ static const Stmt *place_alloc(Dram *d, const Stmt *s) {
   HostUses gone = {.arena = cx->arena};
   add_use(&gone, s->buffer, CPU_WRITE);
   if (must_wait(&d->queued, &gone)) body = stmt_seq2(cx, body, place_sync(d, s));
-  return body == s->body ? s : stmt_placed(cx, stmt_alloc(cx, s->buffer, body), s->loc, s->why);
+  return body == s->body ? s : tile_around(cx, s, body);
 }
 
 static const Stmt *place_seq(Dram *d, const Stmt *s) {

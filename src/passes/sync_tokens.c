@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 // Dependence tokens between load, compute and store.
 //
-// The statement tree is walked bottom-up. A sequence has items; each item has a summary of its on-chip accesses. On each
-// of the four channels (from unit A to unit B), an access of A in item i and a conflicting one of B in a later item j
-// need an arc (i, j): a push right after item i, a pop right before item j. An arc (i', j') with i <= i' < j' <= j does
-// it too; what is left after dropping covered arcs is ordered the same way by source and by target, so the k-th pop
-// meets the k-th push: queues without payload are enough.
+// The statement tree is walked bottom-up. A sequence has items; each item has a summary of its on-chip accesses.
+// On each of the four channels (from unit A to unit B), an access of A in item i and a conflicting one of B in a
+// later item j need an arc (i, j): a push right after item i, a pop right before item j. An arc (i', j') with i <=
+// i' < j' <= j does it too; what is left after dropping covered arcs is ordered the same way by source and by
+// target, so the k-th pop meets the k-th push: queues without payload are enough.
 //
-// In a loop, A in item i may also conflict with B in item j of the next turn: a *carried* arc. It is covered by any arc
-// inside a turn that starts at i or later, or ends at j or earlier. So what is left encloses all arcs of the turn, first
-// pops first and last pushes last: with as many tokens pushed before the loop as there are carried arcs, pops and pushes
-// again meet in order, and as many are popped after the loop.
+// In a loop, A in item i may also conflict with B in item j of the next turn: a *carried* arc. It is covered by
+// any arc inside a turn that starts at i or later, or ends at j or earlier. So what is left encloses all arcs of
+// the turn, first pops first and last pushes last: with as many tokens pushed before the loop as there are carried
+// arcs, pops and pushes again meet in order, and as many are popped after the loop.
 //
 //     push(c, l)                              one carried arc, (gemm -> load)
 //     for k in 0..4 {
@@ -19,11 +19,12 @@
 //     }
 //     pop(c, l)
 //
-// A loop with carried arcs stays *open*: its first pushes and last pops are put only where they must be, as far outside
-// as possible. While it is open, the tokens of its last turn are those of the first turn of its next execution, and loads
-// of the next tile overlap the end of this one. Each access then has a *rank*: of the s tokens that leave the loop, a
-// source access is followed by those from rank r on; a target access is preceded by the first r that enter. Source and
-// target are ordered by the tokens in flight if the source's rank is at most the target's.
+// A loop with carried arcs stays *open*: its first pushes and last pops are put only where they must be, as far
+// outside as possible. While it is open, the tokens of its last turn are those of the first turn of its next
+// execution, and loads of the next tile overlap the end of this one. Each access then has a *rank*: of the s
+// tokens that leave the loop, a source access is followed by those from rank r on; a target access is preceded by
+// the first r that enter. Source and target are ordered by the tokens in flight if the source's rank is at most
+// the target's.
 #include "passes/sync.h"
 
 #define ACCESSES_MAX 48 // summaries longer than this are made coarser
@@ -36,7 +37,7 @@ typedef struct Access {
   Affine outer;           // the part of the first tile's index that varies with loops around; its constant is 0
   int64_t lo, hi;         // the tiles, from there: inclusive
   int64_t end_lo, end_hi; // the buffer's first and last tile: no access leaves it
-  unsigned ordered; // bit c: as a source (a target) on channel c, it is ordered with everything after (before) its item
+  unsigned ordered; // bit c: as a source (target) on channel c, ordered with everything after (before) its item
   int rank[CHANNEL_COUNT]; // in an open item
 } Access;
 
@@ -74,7 +75,7 @@ const Stmt *token_stmt(PassCtx *pc, VtaOp op, Channel c, const Stmt *like) {
   return tile_call(pc, op, 2, args, like);
 }
 
-// ---- accesses -------------------------------------------------------------------------------------------------------
+// ---- accesses --------------------------------------------------------------------------------------------------
 
 static int64_t clamp64(__int128 v) {
   return v < INT64_MIN / 2 ? INT64_MIN / 2 : v > INT64_MAX / 2 ? INT64_MAX / 2 : (int64_t)v;
@@ -185,12 +186,14 @@ static void summary_add(Tokens *t, Item *it, Access a) {
   item_add(t, it, &a);
 }
 
-// ---- what needs an arc ----------------------------------------------------------------------------------------------
+// ---- what needs an arc -----------------------------------------------------------------------------------------
 
-// Whether tokens in flight order a source access with a target access, by their ranks; `shift` tokens are in flight.
+// Whether tokens in flight order a source access with a target access, by their ranks; `shift` tokens are in
+// flight.
 typedef bool Ordered(int shift, int source, int target);
 
-// Whether a source access of a and a target access of b conflict, and nothing orders them yet. ordered may be NULL.
+// Whether a source access of a and a target access of b conflict, and nothing orders them yet. ordered may be
+// NULL.
 static bool needs_arc(Tokens *t, int c, const Item *a, const Item *b, Ordered *ordered, int shift) {
   if (!(a->units >> channel_from[c] & 1) || !(b->units >> channel_to[c] & 1)) return false;
   for (size_t i = 0; i < a->acc.len; i++) {
@@ -207,8 +210,8 @@ static bool needs_arc(Tokens *t, int c, const Item *a, const Item *b, Ordered *o
 
 // The tokens that leave one open item are those that enter the next.
 static bool ordered_next(int shift, int source, int target) { return (void)shift, source <= target; }
-// Somebody in between (or the end of a closed turn) waits for all tokens of the source, and all of the target are sent
-// after it.
+// Somebody in between (or the end of a closed turn) waits for all tokens of the source, and all of the target are
+// sent after it.
 static bool ordered_far(int shift, int source, int target) { return source <= shift || target >= 1; }
 
 // Drops arcs that a covers, then adds it.
@@ -231,7 +234,7 @@ static int end_before_blocker(const Body *b, int c, int from, int to) {
 
 static void find_arcs(Tokens *t, Body *b, int c) {
   Arcs *arcs = &b->arcs[c];
-  int *source = NEW_ARRAY(t->cx->arena, int, b->n + 1), nsources = 0; // items so far with accesses of the source unit
+  int *source = NEW_ARRAY(t->cx->arena, int, b->n + 1), nsources = 0; // items so far with work of the source unit
   int cover = 0; // arcs from before the last item that certainly has tokens of its own are covered by those
   for (int j = 0; j < b->n; j++) {
     const Item *item = &b->items[j];
@@ -248,8 +251,8 @@ static void find_arcs(Tokens *t, Body *b, int c) {
   }
 }
 
-// What a channel's tokens order inside a body: sources in items before `from` with everything after the body, targets in
-// items after `to` with everything before it.
+// What a channel's tokens order inside a body: sources in items before `from` with everything after the body,
+// targets in items after `to` with everything before it.
 static Arc ordered_inside(const Body *b, int c) {
   Arc r = {0, b->n - 1};
   if (b->chain[c]) return r; // what conflicts goes by rank there
@@ -289,7 +292,7 @@ static void find_carried(Tokens *t, Body *b, int c) {
   for (size_t k = found.len; k-- > 0;) VEC_PUSH(t->cx->arena, b->carried[c], found.data[k]);
 }
 
-// ---- open items -------------------------------------------------------------------------------------------------------
+// ---- open items ------------------------------------------------------------------------------------------------
 
 static const Stmt *repeat(Tokens *t, VtaOp op, Channel c, int n, const Stmt *like) {
   const Stmt **s = NEW_ARRAY(t->cx->arena, const Stmt *, n + 1);
@@ -316,7 +319,8 @@ static void item_close_all(Tokens *t, Item *it) {
   for (int c = 0; c < CHANNEL_COUNT; c++) item_close(t, it, (Channel)c);
 }
 
-// Whether the open items of a body can hand their tokens on from one to the next, and nothing else wants the channel.
+// Whether the open items of a body can hand their tokens on from one to the next, and nothing else wants the
+// channel.
 static bool chain_holds(Tokens *t, const Body *b, int c, int s) {
   for (int i = 0; i < b->n; i++)
     if (b->items[i].open[c] ? b->items[i].open[c] != s : (b->items[i].uses >> c & 1)) return false;
@@ -344,7 +348,7 @@ static void settle_open(Tokens *t, Body *b, Channel c) {
   for (int i = 0; i < b->n; i++) item_close(t, &b->items[i], c);
 }
 
-// ---- a body's summary ---------------------------------------------------------------------------------------------------
+// ---- a body's summary ------------------------------------------------------------------------------------------
 
 // The first and last item that is open on c.
 static Arc open_ends(const Body *b, int c) {
@@ -427,7 +431,7 @@ static Item body_summary(Tokens *t, const Body *b, const Stmt *stmt) {
   return out;
 }
 
-// ---- writing it down ------------------------------------------------------------------------------------------------------
+// ---- writing it down -------------------------------------------------------------------------------------------
 
 typedef VEC(const Stmt *) Stmts;
 
@@ -459,7 +463,7 @@ static const Stmt *body_stmt(Tokens *t, const Body *b) {
   return stmt_seq(t->cx, (int)out.len, out.data);
 }
 
-// ---- statements -----------------------------------------------------------------------------------------------------------
+// ---- statements ------------------------------------------------------------------------------------------------
 
 static Item item_of(Tokens *t, const Stmt *s);
 
@@ -525,8 +529,7 @@ static Item loop_item(Tokens *t, const Stmt *s) {
   for (int c = 0; c < CHANNEL_COUNT && (!fixed || extent > 1); c++)
     if (!b.chain[c]) find_carried(t, &b, c);
   const Stmt *body = body_stmt(t, &b);
-  const Stmt *loop = stmt_placed(t->cx, stmt_for(t->cx, s->var, s->min, s->extent, s->for_kind, body), s->loc, s->why);
-  Item out = body_summary(t, &b, loop);
+  Item out = body_summary(t, &b, tile_around(t->cx, s, body));
   if (!t->keep_open || !fixed) item_close_all(t, &out);
   if (!fixed) out.covers = 0; // perhaps no turn at all: nothing is certainly executed
   return out;
@@ -543,7 +546,7 @@ static Item closed_item(Tokens *t, const Stmt *s) {
 static Item if_item(Tokens *t, const Stmt *s) {
   Item yes = closed_item(t, s->body), no = {0}, out = {0};
   if (s->else_body) no = closed_item(t, s->else_body);
-  out.stmt = stmt_placed(t->cx, stmt_if(t->cx, s->cond, yes.stmt, s->else_body ? no.stmt : NULL), s->loc, s->why);
+  out.stmt = tile_if(t->cx, s, yes.stmt, s->else_body ? no.stmt : NULL);
   out.uses = yes.uses | no.uses;
   out.covers = yes.covers & no.covers;
   for (size_t i = 0; i < yes.acc.len; i++) summary_add(t, &out, yes.acc.data[i]);
@@ -557,10 +560,7 @@ static Item alloc_item(Tokens *t, const Stmt *s) {
   for (; s->kind == STMT_ALLOC; s = s->body) VEC_PUSH(t->cx->arena, allocs, s);
   Body b = body_of(t, s);
   const Stmt *body = body_stmt(t, &b);
-  for (size_t i = allocs.len; i-- > 0;) {
-    const Stmt *a = allocs.data[i];
-    body = stmt_placed(t->cx, stmt_alloc(t->cx, a->buffer, body), a->loc, a->why);
-  }
+  for (size_t i = allocs.len; i-- > 0;) body = tile_around(t->cx, allocs.data[i], body);
   return body_summary(t, &b, body);
 }
 

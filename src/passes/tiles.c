@@ -47,7 +47,8 @@ static int64_t most(const Ranges *r, const Expr *e) {
   return hi < 0 ? 0 : hi;
 }
 
-// Tiles that a transfer touches: (y_pad0 + y_size + y_pad1) * (x_pad0 + x_size + x_pad1). args: y_size, x_size, ...
+// Tiles that a transfer touches: (y_pad0 + y_size + y_pad1) * (x_pad0 + x_size + x_pad1). args: y_size, x_size,
+// ...
 static int64_t rectangle(const Ranges *r, const Expr **args, bool padded) {
   int64_t y = most(r, args[0]), x = most(r, args[1]), n;
   if (padded) {
@@ -108,12 +109,23 @@ const Stmt *tile_nest_with(Ctx *cx, const Stmt *s, const Stmt *leaf) {
   return stmt_rebuild(cx, s, nest_child, NULL, pair);
 }
 
+const Stmt *tile_if(Ctx *cx, const Stmt *s, const Stmt *then, const Stmt *otherwise) {
+  return stmt_placed(cx, stmt_if(cx, s->cond, then, otherwise), s->loc, s->why);
+}
+
+const Stmt *tile_around(Ctx *cx, const Stmt *s, const Stmt *body) {
+  if (s->kind == STMT_IF) return tile_if(cx, s, body, NULL);
+  const Stmt *out = s->kind == STMT_ALLOC ? stmt_alloc(cx, s->buffer, body)
+                                          : stmt_for(cx, s->var, s->min, s->extent, s->for_kind, body);
+  return stmt_placed(cx, out, s->loc, s->why);
+}
+
 static bool add_units(void *self, const Stmt *s) {
   unsigned *units = self;
   if (s->kind == STMT_STORE) *units |= 1;
   int unit = tile_unit(s);
   if (unit) *units |= 1u << unit;
-  if (s->kind == STMT_INTRIN && is_vta(s->intrin, VTA_SYNC)) *units |= 1u << UNIT_LOAD | 1u << UNIT_COMPUTE | 1u << UNIT_STORE;
+  if (s->kind == STMT_INTRIN && is_vta(s->intrin, VTA_SYNC)) *units |= ~1u & ((2u << UNIT_STORE) - 1);
   return true;
 }
 
@@ -131,7 +143,7 @@ void tile_push_loop(Ctx *cx, Ranges *r, const Stmt *s) {
   ranges_push(cx, r, s->var, lo, hi < lo ? lo : hi);
 }
 
-// ---- copies ---------------------------------------------------------------------------------------------------------
+// ---- copies ----------------------------------------------------------------------------------------------------
 
 // The binders of a statement, in pre-order, and what replaces them.
 typedef struct Copy {
@@ -188,8 +200,8 @@ const Stmt *tile_copy(Ctx *cx, const Stmt *s, const TirSubst *t) {
     VEC_PUSH(cx->arena, c.from, t->from[i]);
     VEC_PUSH(cx->arena, c.to, t->to[i]);
   }
-  TirSubst all = {.nvars = (int)c.vars.len, .vars = c.vars.data, .values = c.values.data, .nbuffers = (int)c.from.len,
-    .from = c.from.data, .to = c.to.data};
+  TirSubst all = {.nvars = (int)c.vars.len, .vars = c.vars.data, .values = c.values.data,
+    .nbuffers = (int)c.from.len, .from = c.from.data, .to = c.to.data};
   bool binds = c.next_var || c.next_buffer;
   c.next_var = c.next_buffer = 0;
   // First the binders: a substitution may decide an `if`, and binders would go missing.

@@ -30,6 +30,9 @@ const Buffer *tile_host_write(const Stmt *s);
 const Stmt *tile_nest_leaf(const Stmt *s);
 // The nest s with its leaf replaced. Loops keep their variables.
 const Stmt *tile_nest_with(Ctx *cx, const Stmt *s, const Stmt *leaf);
+// s, a loop, an `if` without else or an allocation, around another body; and an `if` around other branches.
+const Stmt *tile_around(Ctx *cx, const Stmt *s, const Stmt *body);
+const Stmt *tile_if(Ctx *cx, const Stmt *s, const Stmt *then, const Stmt *otherwise);
 // A bit a unit (1 << VtaUnit) that works in s; bit 0 for stores by the CPU. A sync concerns all.
 unsigned tile_units(const Stmt *s);
 // Which loop bounds hold inside s, a For: pushes its variable's range. The caller pops.

@@ -1,20 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
 // Pass uop: a nest of loops around one compute operation becomes as few instructions as possible.
 //
-//     for dy in 0..3 for dx in 0..3                       vta.kernel(1, 0, 3, 0, 58, 3, 3, 0, 1, 1) {
-//       for y in 0..14 for x in 0..56               =>      for i in 0..784 {  // y and x merged where strides allow
-//         vta.gemm(c[y*56+x],                                 vta.uop(c[i], a[...], w[0])
-//                  a[(y+dy)*58+x+dx], w[dy*3+dx])         } }
+//     for dy in 0..3 for dx in 0..3                       vta.kernel(1, 0, 3, 0, 58, 3, 56, 1, 1, 0) {
+//       for y in 0..14 for x in 0..56               =>      for dx in 0..3 for y in 0..14
+//         vta.gemm(c[y * 56 + x], ..)                         vta.uop(c[y * 56], a[dx + y * 58], w[dx])
+//                                                       }
 //
-// An instruction repeats a list of micro-ops in two hardware loops, which add a constant to each of the three indices a
-// turn. So of the nest's loops two become hardware loops, some are unrolled into micro-ops, and the rest stay loops of
-// the host, an instruction a turn. Chosen are the ways with the fewest instructions, then without writing the same tile
-// in three successive steps (upstream's pipeline has no interlock there), then with the fewest micro-ops.
+// An instruction repeats a list of micro-ops in two hardware loops, which add a constant to each of the three
+// indices a turn. So of the nest's loops two become hardware loops, some are unrolled into micro-ops, and the rest
+// stay loops of the host, an instruction a turn. Chosen are the ways with the fewest instructions, then without
+// writing the same tile in three successive steps (upstream's pipeline has no interlock there), then with the
+// fewest micro-ops.
 //
-// Requires: FORM_TILES after `storage`. Ensures: every compute operation is inside a vta.kernel; tokens stay in place.
-// Reordering the loops is legal: GEMM, min, max, add and mul into the same tile commute (arithmetic wraps), and all steps
-// of a shift by an immediate are the same. Otherwise (a register shift that hits a tile twice, or an operand in the
-// region that is written) loops keep their order and only the innermost are folded.
+// Requires: FORM_TILES after `storage`. Ensures: every compute operation is inside a vta.kernel; tokens stay in
+// place. Reordering the loops is legal: GEMM, min, max, add and mul into the same tile commute (arithmetic wraps),
+// and all steps of a shift by an immediate are the same. Otherwise (a register shift that hits a tile twice, or an
+// operand in the region that is written) loops keep their order and only the innermost are folded.
 #include <string.h>
 
 #include "passes/tiles.h"
@@ -53,7 +54,7 @@ typedef struct Choice {
   int64_t in_extent, out_extent;
 } Choice;
 
-// ---- the operation ----------------------------------------------------------------------------------------------------
+// ---- the operation ---------------------------------------------------------------------------------------------
 
 static int alu_opcode(const Intrin *op) {
   switch ((VtaOp)op->id) {
@@ -76,7 +77,8 @@ static bool set_immediate(Kernel *k, const Expr *e) {
   if (expr_is_int(e, &k->imm) && k->imm >= INT16_MIN && k->imm <= INT16_MAX) return true;
   Diag *g = diag_report(k->cx->diags, E_FIELD, k->leaf->loc, "an operand of %s does not fit the instruction",
                         k->leaf->intrin->name);
-  if (e->kind == EXPR_INT) diag_note(g, "it is %lld; an immediate has 16 bits, -32768 to 32767", (long long)k->imm);
+  long long imm = (long long)k->imm;
+  if (e->kind == EXPR_INT) diag_note(g, "it is %lld; an immediate has 16 bits, -32768 to 32767", imm);
   else diag_note(g, "an immediate must be a constant");
   if (loc_known(k->leaf->why)) diag_also(g, k->leaf->why, "asked for here");
   return false;
@@ -114,7 +116,7 @@ static bool order_matters(const Kernel *k) {
   return k->buffer[DST]->base != k->buffer[SRC]->base || !affine_equal(&k->base[DST], &k->base[SRC]);
 }
 
-// ---- the loops ----------------------------------------------------------------------------------------------------------
+// ---- the loops -------------------------------------------------------------------------------------------------
 
 // Takes loop s into the kernel: its variable leaves the indices. False: it cannot be folded.
 static bool fold_loop(Kernel *k, const Stmt *s) {
@@ -193,7 +195,7 @@ static void tidy_loops(Kernel *k) {
   for (int i = 0; i < k->n; i++) cut_long(k, i);
 }
 
-// ---- which loop becomes what ----------------------------------------------------------------------------------------------
+// ---- which loop becomes what -----------------------------------------------------------------------------------
 
 // Whether a loop's steps and turns can be encoded.
 static bool fits_hardware(const Kernel *k, const Fold *f) {
@@ -214,7 +216,8 @@ static int unrolled_order(const Kernel *k, unsigned uops, int order[LOOPS_MAX]) 
   return n;
 }
 
-// Whether a micro-op of the list writes the tile of one of the two before it: upstream's runtime refuses such a kernel.
+// Whether a micro-op of the list writes the tile of one of the two before it: upstream's runtime refuses such a
+// kernel.
 static bool list_repeats(const Kernel *k, unsigned uops) {
   int order[LOOPS_MAX], n = unrolled_order(k, uops, order);
   int64_t turn[LOOPS_MAX] = {0}, before[2] = {INT64_MIN, INT64_MIN};
@@ -270,7 +273,8 @@ static void try_choice(const Kernel *k, Choice c, int64_t limit, Choice *best) {
   if (better(&c, best) && (c.nuops == 1 || !list_repeats(k, c.uops))) *best = c;
 }
 
-// Tries to unroll all subsets of the loops that are not hardware loops; with many loops, only the whole and single ones.
+// Tries to unroll all subsets of the loops that are not hardware loops; with many loops, only the whole and single
+// ones.
 static void try_unrolling(const Kernel *k, Choice c, int64_t limit, Choice *best) {
   unsigned taken = (c.out < 0 ? 0 : 1u << c.out) | (c.in < 0 ? 0 : 1u << c.in), all = (1u << k->n) - 1;
   if (k->n <= 7) {
@@ -299,7 +303,7 @@ static Choice choose(const Kernel *k) {
   return best;
 }
 
-// ---- writing it down ------------------------------------------------------------------------------------------------------
+// ---- writing it down -------------------------------------------------------------------------------------------
 
 // Loop i of the kernel around body, over a new variable that enters the indices.
 static const Var *loop_var(Kernel *k, int i) {
@@ -311,7 +315,8 @@ static const Var *loop_var(Kernel *k, int i) {
 }
 
 static const Stmt *wrap(Kernel *k, const Var *v, int i, const Stmt *body) {
-  const Stmt *s = stmt_for(k->cx, v, expr_index(k->cx, 0), expr_index(k->cx, k->loops[i].extent), FOR_SERIAL, body);
+  const Expr *zero = expr_index(k->cx, 0), *extent = expr_index(k->cx, k->loops[i].extent);
+  const Stmt *s = stmt_for(k->cx, v, zero, extent, FOR_SERIAL, body);
   return stmt_placed(k->cx, s, k->leaf->loc, k->leaf->why);
 }
 
@@ -375,11 +380,7 @@ static const Stmt *fold_nest(UopPass *u, const Stmt *nest, const Stmt *leaf) {
   tidy_loops(&k);
   Choice c = choose(&k);
   const Stmt *s = write_kernel(&k, &c);
-  while (left-- > 0) {
-    const Stmt *o = chain.data[left];
-    s = o->kind == STMT_IF ? stmt_if(cx, o->cond, s, NULL) : stmt_for(cx, o->var, o->min, o->extent, o->for_kind, s);
-    s = stmt_placed(cx, s, o->loc, o->why);
-  }
+  while (left-- > 0) s = tile_around(cx, chain.data[left], s);
   return s;
 }
 

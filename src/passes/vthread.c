@@ -15,11 +15,11 @@
 //     }
 //
 // Requires: FORM_TILES. Ensures: no FOR_VTHREAD is left.
-// Why this is legal: only a data-parallel axis of a stage can be bound (schedule refuses others), so no thread reads
-// or writes an element that another one writes, once each has its own copy of what is allocated inside the loop.
-// Statements of one thread keep their order; only statements of different threads change places.
-// Statements that keep the same unit busy form a group, and a group is copied whole: `load a, load w` of thread 0, then
-// those of thread 1. With thread 0 complete first, its compute can start while thread 1 still loads.
+// Why this is legal: only a data-parallel axis of a stage can be bound (schedule refuses others), so no thread
+// reads or writes an element that another one writes, once each has its own copy of what is allocated inside the
+// loop. Statements of one thread keep their order; only statements of different threads change places. Statements
+// that keep the same unit busy form a group, and a group is copied whole: `load a, load w` of thread 0, then those
+// of thread 1. With thread 0 complete first, its compute can start while thread 1 still loads.
 #include "passes/tiles.h"
 
 // More threads, or more statements after copying, than this, and the loop stays a serial one (with a warning).
@@ -113,11 +113,10 @@ static const Stmt *weave(Weave *w, const Stmt *s) {
   case STMT_ALLOC: return weave_seq(w, s);
   case STMT_FOR:
     if (expr_uses_var(s->min, w->var) || expr_uses_var(s->extent, w->var)) return copies(w, s);
-    return stmt_placed(w->cx, stmt_for(w->cx, s->var, s->min, s->extent, s->for_kind, weave(w, s->body)), s->loc, s->why);
+    return tile_around(w->cx, s, weave(w, s->body));
   case STMT_IF:
     if (expr_uses_var(s->cond, w->var)) return copies(w, s);
-    return stmt_placed(w->cx, stmt_if(w->cx, s->cond, weave(w, s->body), s->else_body ? weave(w, s->else_body) : NULL),
-                       s->loc, s->why);
+    return tile_if(w->cx, s, weave(w, s->body), s->else_body ? weave(w, s->else_body) : NULL);
   case STMT_STORE:
   case STMT_INTRIN: return copies(w, s);
   }

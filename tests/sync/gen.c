@@ -331,8 +331,8 @@ Func *gen_program(Ctx *cx, const VtaTarget *vta, uint64_t seed) {
   f->params[0] = g.in;
   f->params[1] = g.out;
   f->target = &vta->tir;
-  const Buffer *first[3] = {new_buffer(&g, "a", &vta->inp, BUF_LOCAL, 4), new_buffer(&g, "w", &vta->wgt, BUF_LOCAL, 3),
-    new_buffer(&g, "c", &vta->acc, BUF_LOCAL, 6)};
+  const Buffer *first[3] = {new_buffer(&g, "a", &vta->inp, BUF_LOCAL, 4),
+    new_buffer(&g, "w", &vta->wgt, BUF_LOCAL, 3), new_buffer(&g, "c", &vta->acc, BUF_LOCAL, 6)};
   const Stmt *parts[6];
   for (int i = 0; i < 3; i++) {
     parts[i] = gen_init(&g, first[i]);

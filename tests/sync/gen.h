@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Random tile programs: loops, virtual threads, conditions, transfers, compute nests, staging through DRAM, CPU code.
+// Random tile programs: loops, virtual threads, conditions, transfers, compute nests, staging through DRAM, CPU
+// code.
 #ifndef TETC_TEST_GEN_H
 #define TETC_TEST_GEN_H
 

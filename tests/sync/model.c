@@ -57,7 +57,7 @@ static void fail(Model *m, const char *why) {
   if (!m->r.error) m->r.error = why;
 }
 
-// ---- memory ---------------------------------------------------------------------------------------------------------
+// ---- memory ----------------------------------------------------------------------------------------------------
 
 static Cells *cells_of(Model *m, const Buffer *b) {
   for (size_t i = 0; i < m->cells.len; i++)
@@ -94,7 +94,7 @@ static int64_t *chip_cell(Model *m, const Expr *ref, int64_t plus) {
   return b->base < 0 ? cell(m, cells_of(m, b), i) : cell(m, &m->sram[b->scope->id], b->base + i);
 }
 
-// ---- the units --------------------------------------------------------------------------------------------------------
+// ---- the units -------------------------------------------------------------------------------------------------
 
 static int64_t alu(int op, int64_t x, int64_t y) {
   switch (op) {
@@ -174,7 +174,7 @@ static void enqueue(Model *m, int unit, const Ins *s) {
   for (uint64_t n = model_random(&m->seed) % 3; n > 0; n--) step_any(m);
 }
 
-// ---- instructions -----------------------------------------------------------------------------------------------------
+// ---- instructions ----------------------------------------------------------------------------------------------
 
 static void add_step(Model *m, Ins *s, int64_t *d, const int64_t *a, const int64_t *b) {
   Step t = {.d = d, .a = a, .b = b};
@@ -261,7 +261,7 @@ static void collect_uops(Uops *u, const Stmt *s) {
 static void check_uops(Model *m, const Uops *u) {
   for (size_t i = 0; i < u->list.len; i++)
     for (size_t j = 1; j <= 2 && j <= i; j++)
-      if (u->list.data[i].dst == u->list.data[i - j].dst) fail(m, "a micro-op repeats the target of one before it");
+      if (u->list.data[i].dst == u->list.data[i - j].dst) fail(m, "a micro-op repeats the target of one before");
   if ((int64_t)u->list.len > m->r.most_uops) m->r.most_uops = (int64_t)u->list.len;
 }
 
@@ -346,7 +346,7 @@ static void intrinsic(Model *m, const Stmt *s) {
   }
 }
 
-// ---- the host ---------------------------------------------------------------------------------------------------------
+// ---- the host --------------------------------------------------------------------------------------------------
 
 // Contents of a new buffer are anything.
 static void poison(Model *m, const Buffer *b) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// An executable model of a host that queues work and three units that run it, in any order their tokens allow. A tile is
-// one number; that is enough to see an access that came too early or too late.
+// An executable model of a host that queues work and three units that run it, in any order their tokens allow. A
+// tile is one number; that is enough to see an access that came too early or too late.
 #ifndef TETC_TEST_MODEL_H
 #define TETC_TEST_MODEL_H
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Golden cases of single passes: `// pass, pass ...` on the first line, TIR, a line `====`, and what must come out (TIR,
-// or the messages). `test_cases --bless FILE...` writes what comes out.
+// Golden cases of single passes: `// pass, pass ...` on the first line, TIR, a line `====`, and what must come out
+// (TIR, or the messages). `test_cases --bless FILE...` writes what comes out.
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>

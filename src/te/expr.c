@@ -214,6 +214,22 @@ static Typed infer_name(StageCx *sx, const AstExpr *e) {
 
 // ---- operators ---------------------------------------------------------------------------------------------------
 
+// Whether e is made of axes and constants alone.
+static bool is_of_axes(const TeExpr *e) {
+  if (e->type != DT_I64) return false;
+  switch (e->kind) {
+  case TE_AXIS: return true;
+  case TE_CONST: return true;
+  case TE_UNARY: return is_of_axes(e->a);
+  case TE_BINARY: return is_of_axes(e->a) && is_of_axes(e->b);
+  case TE_ACCESS:
+  case TE_CAST:
+  case TE_SELECT:
+  case TE_MATH: return false;
+  }
+  return false;
+}
+
 // Brings two operands to one type; false after an error.
 static bool agree(StageCx *sx, Loc loc, const char *what, Typed *x, Typed *y) {
   if (!x->e || !y->e) return false;
@@ -230,6 +246,12 @@ static bool agree(StageCx *sx, Loc loc, const char *what, Typed *x, Typed *y) {
     diag_help(g, "compare the number: `%s != 0`", text_of(sx, (a == DT_BOOL ? y : x)->e->loc));
     return false;
   }
+  bool left_axes = is_of_axes(x->e), right_axes = is_of_axes(y->e);
+  if (left_axes != right_axes) {
+    diag_note(g, "axes are int64");
+    diag_help(g, "write the cast `%s(%s)`", dtype_name(left_axes ? b : a), text_of(sx, (left_axes ? x : y)->e->loc));
+    return false;
+  }
   bool cast_left = dtype_is_float(b) != dtype_is_float(a) ? dtype_is_float(b) : dtype_bits(a) < dtype_bits(b);
   const TeExpr *from = cast_left ? x->e : y->e;
   DType to = cast_left ? b : a;
@@ -242,6 +264,7 @@ static bool agree(StageCx *sx, Loc loc, const char *what, Typed *x, Typed *y) {
 static Typed unfit(StageCx *sx, Loc loc, const char *what, const char *needs, DType t) {
   Diag *g = diag_report(ctx(sx)->diags, E_TYPE, loc, "`%s` needs %s, not %s", what, needs, dtype_name(t));
   if (dtype_is_float(t) && strstr(needs, "integer")) diag_help(g, "write a cast such as `int32(...)`");
+  if (t == DT_BOOL && strstr(needs, "number")) diag_help(g, "make it a number: `... ? 1 : 0`");
   if (strstr(needs, "bool")) diag_help(g, "compare with zero: `... != 0`");
   if (strstr(needs, "floating")) diag_help(g, "write the cast `float32(...)`");
   return POISON;
@@ -290,12 +313,12 @@ static Typed infer_logic(StageCx *sx, const AstExpr *e, Typed x, Typed y) {
 
 // The operators that have agreeing operands.
 static Typed binary(StageCx *sx, Loc loc, BinOp op, const char *what, Typed x, Typed y) {
+  bool equality = op == OP_EQ || op == OP_NE;
+  if (!equality && x.e && y.e && (x.e->type == DT_BOOL || y.e->type == DT_BOOL)) return unfit(sx, loc, what, "numbers", DT_BOOL);
   if (!agree(sx, loc, what, &x, &y)) return POISON;
   bool lits = x.lit != TYPED;
   bool floats = lits ? x.lit == LIT_FLOAT || y.lit == LIT_FLOAT : dtype_is_float(x.e->type);
   DType t = lits ? (floats ? DT_F32 : DT_I32) : x.e->type;
-  bool equality = op == OP_EQ || op == OP_NE;
-  if (t == DT_BOOL && !equality) return unfit(sx, loc, what, "numbers", t);
   if (floats && (is_bits(op) || op == OP_MOD)) return unfit(sx, loc, what, "integer operands", t);
   if (lits && lit_const(x) && lit_const(y))
     return floats ? fold_floats(sx, loc, op, lit_number(x), lit_number(y)) : fold_ints(sx, loc, op, x.e->value.i, y.e->value.i);
@@ -426,6 +449,13 @@ static Typed infer_call(StageCx *sx, const AstExpr *e) {
   Diag *g = diag_report(ctx(sx)->diags, E_UNKNOWN_NAME, d->name_loc, "unknown function `%s`", d->name);
   if (strcmp(d->name, "sum") == 0 || strcmp(d->name, "prod") == 0) {
     diag_help(g, "the reduction is written `%s[axis: extent](...)`", d->name);
+    return POISON;
+  }
+  static const char *const elsewhere[][2] = {{"relu", "max(x, 0)"}, {"select", "c ? a : b"}, {"where", "c ? a : b"},
+                                             {"if", "c ? a : b"}, {"cast", "int32(x)"}, {"mod", "x % y"}, {"sqr", "x * x"}};
+  for (size_t i = 0; i < sizeof elsewhere / sizeof *elsewhere; i++) {
+    if (strcmp(d->name, elsewhere[i][0])) continue;
+    diag_help(g, "write `%s`", elsewhere[i][1]);
     return POISON;
   }
   Nearest n = {.wanted = d->name};

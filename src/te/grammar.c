@@ -294,6 +294,24 @@ static Loc before(const Source *src, Loc loc) {
   return (Loc){.src = src, .line = line, .col = col, .end_line = line, .end_col = col};
 }
 
+// The remedy for slips that other languages teach; NULL when none is known.
+static const char *slip_help(TeParser *p, Loc loc, const char *got, int n, const char *const *expected) {
+  size_t at = p->src->line_start[loc.line - 1] + loc.col - 1;
+  while (at > 0 && p->src->text[at - 1] == ' ') at--;
+  char last = at ? p->src->text[at - 1] : 0;
+  bool operators = has(n, expected, "`+`") && !has(n, expected, "number");
+  if (strcmp(got, "`[`") == 0 && last == ']' && operators) return "all indices stand in one pair of brackets: `t[x, y]`";
+  if (strcmp(got, "`=`") == 0 && operators) return "equality is written `==`";
+  if (strcmp(got, "`=`") == 0 && n == 1 && has(n, expected, "`:`")) return "the type follows the axes: `t[x: 4] : int32 = ...`";
+  if (n == 1 && has(n, expected, "`:`") && strcmp(got, "name") == 0) return "the type follows the axes after a `:`";
+  if (n == 1 && has(n, expected, "`:`") && (strcmp(got, "`]`") == 0 || strcmp(got, "`,`") == 0))
+    return "an axis is declared with its extent: `x: 8`";
+  if (n == 1 && has(n, expected, "name") && strcmp(got, "integer") == 0) return "an axis is declared with its name: `x: 8`";
+  if (last == '+' && strcmp(got, "`+`") == 0) return "there is no `++`";
+  if (last == '*' && strcmp(got, "`*`") == 0) return "powers are written `pow(x, y)`";
+  return NULL;
+}
+
 void parser_syntax(TeParser *p, Loc loc, const char *got, int nexpected, const char *const *expected) {
   if (p->stop) return;
   if (diags_errors(p->cx->diags) >= TE_MAX_ERRORS) {
@@ -317,4 +335,6 @@ void parser_syntax(TeParser *p, Loc loc, const char *got, int nexpected, const c
                  : diag_report(p->cx->diags, E_SYNTAX, loc, "%s cannot stand here", found);
   if (got[0] == '`' && got[1] >= 'a' && got[1] <= 'z' && has(nexpected, expected, "name"))
     diag_note(g, "%s is a word of the language and cannot be a name", found);
+  const char *help = slip_help(p, loc, got, nexpected, expected);
+  if (help) diag_help(g, "%s", help);
 }

@@ -21,7 +21,6 @@ static VtaMemory memory_of(const Buffer *chip, const Buffer *host) {
 // The place of a tile reference in its memory.
 static const Expr *place(Ctx *cx, const Expr *ref) {
   if (ref->kind != EXPR_REF || !tile_is_on_chip(ref->buffer)) return ref;
-  if (ref->buffer->base < 0) bug("buffer %s has no place on chip", ref->buffer->name);
   return expr_binary(cx, OP_ADD, ref->args[0], expr_index(cx, ref->buffer->base));
 }
 
@@ -65,6 +64,7 @@ static const Stmt *to_calls(TirMap *m, const Stmt *s) {
 }
 
 Func *pass_intrin(PassCtx *pc, const Func *f) {
+  if (!tiles_check(pc, f, true)) return NULL;
   TirMap m = {.cx = pc->cx, .stmt = to_calls, .self = pc};
   const Stmt *body = pc->vta ? stmt_map(&m, f->body) : f->body;
   return func_with_body(pc->cx, f, stmt_simplify(pc->cx, body));

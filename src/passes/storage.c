@@ -345,6 +345,7 @@ static const Stmt *with_places(Storage *s, const Stmt *body, const int64_t *base
 
 Func *pass_storage(PassCtx *pc, const Func *f) {
   if (!pc->vta) return func_with_body(pc->cx, f, f->body);
+  if (!tiles_check(pc, f, false)) return NULL;
   Storage s = {.pc = pc, .cx = pc->cx};
   walk(&s, f->body);
   if (s.failed) return NULL;

@@ -143,6 +143,91 @@ void tile_push_loop(Ctx *cx, Ranges *r, const Stmt *s) {
   ranges_push(cx, r, s->var, lo, hi < lo ? lo : hi);
 }
 
+// ---- operands -------------------------------------------------------------------------------------------------------
+
+// What each operand is: C a tile on chip, A of acc, N of inp, W of wgt, H of a host buffer, I an integer, S a tile
+// of acc or an integer, U a unit's number, X a tile on chip or an integer.
+static const char *operands_of(VtaOp op) {
+  switch (op) {
+  case VTA_LOAD: return "CHIIIIIII";
+  case VTA_ZERO: return "CI";
+  case VTA_STORE: return "HAIII";
+  case VTA_RESET: return "A";
+  case VTA_GEMM: return "ANW";
+  case VTA_MOV: return "AA";
+  case VTA_MIN:
+  case VTA_MAX:
+  case VTA_ADD:
+  case VTA_SHR:
+  case VTA_MUL: return "AS";
+  case VTA_PUSH:
+  case VTA_POP: return "UU";
+  case VTA_KERNEL: return "IIIIIIIIII";
+  case VTA_UOP: return "XXX";
+  case VTA_LOAD_CALL: return "HIIIIIIIII";
+  case VTA_ZERO_CALL: return "III";
+  case VTA_STORE_CALL: return "HIIIII";
+  case VTA_DMA_COPY:
+  case VTA_ALU:
+  case VTA_TENSORIZE:
+  case VTA_SYNC:
+  case VTA_OP_COUNT: break;
+  }
+  return "";
+}
+
+// What is wrong with an operand; NULL if nothing is.
+static const char *operand_problem(char want, const Expr *e) {
+  bool ref = e->kind == EXPR_REF, chip = ref && tile_is_on_chip(e->buffer);
+  int scope = chip ? e->buffer->scope->id : -1;
+  int64_t v;
+  switch (want) {
+  case 'C': return chip ? NULL : "a tile of an on-chip buffer";
+  case 'A': return scope == 2 ? NULL : "a tile of vta.acc";
+  case 'N': return scope == 0 ? NULL : "a tile of vta.inp";
+  case 'W': return scope == 1 ? NULL : "a tile of vta.wgt";
+  case 'H': return ref && !chip ? NULL : "a tile of a host buffer";
+  case 'S': return scope == 2 || !ref ? NULL : "a tile of vta.acc or an integer";
+  case 'X': return chip || !ref ? NULL : "a tile on chip or an integer";
+  case 'U': return expr_is_int(e, &v) && v >= UNIT_LOAD && v <= UNIT_STORE ? NULL : "1, 2 or 3 (load, compute, store)";
+  default: return ref ? "an integer" : NULL;
+  }
+}
+
+typedef struct Check {
+  PassCtx *pc;
+  bool placed, ok;
+} Check;
+
+static void check_place(Check *c, const Stmt *s, const Buffer *b) {
+  if (!c->placed || !tile_is_on_chip(b) || b->base >= 0) return;
+  Diag *g = diag_report(c->pc->cx->diags, E_UNPLACED, loc_known(b->loc) ? b->loc : s->loc, "`%s` has no place in %s",
+                        b->name, b->scope->name);
+  diag_help(g, "run the pass `storage` first");
+  c->ok = false;
+}
+
+static bool check_stmt(void *self, const Stmt *s) {
+  Check *c = self;
+  if (s->kind != STMT_INTRIN) return true;
+  const char *want = operands_of((VtaOp)s->intrin->id), *problem;
+  for (int i = 0; i < s->nargs; i++) {
+    if (!want[i]) break;
+    if (s->args[i]->kind == EXPR_REF) check_place(c, s, s->args[i]->buffer);
+    if (!(problem = operand_problem(want[i], s->args[i]))) continue;
+    diag_report(c->pc->cx->diags, E_TYPE, loc_known(s->args[i]->loc) ? s->args[i]->loc : s->loc,
+                "operand %d of %s must be %s", i + 1, s->intrin->name, problem);
+    c->ok = false;
+  }
+  return true;
+}
+
+bool tiles_check(PassCtx *pc, const Func *f, bool placed) {
+  Check c = {.pc = pc, .placed = placed, .ok = true};
+  stmt_visit(f->body, check_stmt, NULL, &c);
+  return c.ok;
+}
+
 // ---- copies ----------------------------------------------------------------------------------------------------
 
 // The binders of a statement, in pre-order, and what replaces them.

@@ -282,7 +282,7 @@ static void search_y(Cut *u, const Chain *x, const Chain *y) {
     const Loop *l = &n->loops[i];
     Chain longer = *y;
     int64_t chip;
-    if (chain_has(x, i) || chain_has(y, i)) continue;
+    if (l->stuck || chain_has(x, i) || chain_has(y, i)) continue;
     if (!mul_ok(x->extent, y->extent, &chip) || l->chip != chip) continue;
     if (y->n && !l->once && l->dram != mul_sat(y->dram, y->extent)) continue;
     if (!y->n && (l->dram < 0 || l->dram > SIZE_MAX_16)) continue;
@@ -301,7 +301,7 @@ static void search_x(Cut *u, const Chain *x) {
   for (int i = 0; i < n->nloops; i++) {
     const Loop *l = &n->loops[i];
     Chain longer = *x;
-    if (chain_has(x, i) || l->chip != x->extent) continue;
+    if (l->stuck || chain_has(x, i) || l->chip != x->extent) continue;
     if (n->kind != COPY_ZERO && !l->once && l->dram != x->extent) continue;
     if (!mul_ok(x->extent, l->extent, &longer.extent) || longer.extent > SIZE_MAX_16) continue;
     if (l->once) longer.shift += l->at * x->extent;

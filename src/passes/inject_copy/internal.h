@@ -50,6 +50,7 @@ typedef struct Loop {
   int64_t extent, chip, dram;
   bool once;
   int64_t at;
+  bool stuck; // stays a host loop where it is; its steps are 0 here, its variable stands in the bases and bounds
 } Loop;
 
 // A bound: rest + sum of coef[i] * loop i >= 0. A guard says what is written at all; the others, where the source is
@@ -76,7 +77,7 @@ typedef struct Nest {
   int64_t tile;        // elements
   bool ordered;        // two iterations may write the same place: their order must stay
   bool empty;          // a guard never holds
-  int nouter;          // loops that stay host loops whatever happens, outermost first
+  int nouter;          // loops that stay host loops around all others, outermost first
   Loop *outer;
   int nloops;          // the others, outermost first
   Loop loops[COPY_MAX_LOOPS + 1];

@@ -369,13 +369,16 @@ static bool refuse_data(Draft *d) {
 }
 
 // Whether different iterations of the loops write different elements, as far as sorting by stride shows.
-static bool writes_once(const Draft *d, const Affine *to) {
+static bool writes_once(const Draft *d) {
+  const Affine *to = d->nest->kind == COPY_STORE ? &d->dram : &d->chip;
   int n = 0;
   int64_t reach = 0;
   Loop *by = NEW_ARRAY(d->c->cx->arena, Loop, d->loops.len + 1);
   for (size_t i = 0; i < d->loops.len; i++) {
     Loop l = d->loops.data[i];
     int64_t step = affine_coef(to, l.var);
+    for (int k = 0; k < to->nterms; k++)
+      if (to->terms[k].atom->kind != EXPR_VAR && expr_uses_var(to->terms[k].atom, l.var)) return false;
     l.chip = step < 0 ? -step : step;
     int at = n++;
     for (; at > 0 && by[at - 1].chip > l.chip; at--) by[at] = by[at - 1];
@@ -388,12 +391,31 @@ static bool writes_once(const Draft *d, const Affine *to) {
   return true;
 }
 
-// Parts the loops: those that stay on the host, and those with numbers.
-static void draft_finish(Draft *d) {
-  Ctx *cx = d->c->cx;
+// Parts the loops: those that stay on the host around the others, and those with numbers. Where the order matters,
+// the former stay in their places among the latter.
+static void draft_part(Draft *d, const bool *stuck) {
   Nest *n = d->nest;
-  bool *stuck = NEW_ARRAY(cx->arena, bool, d->loops.len + 1);
-  const Affine *to = n->kind == COPY_STORE ? &d->dram : &d->chip;
+  size_t inside = 0;
+  for (size_t i = 0; i < d->loops.len; i++) inside += n->ordered || !stuck[i];
+  n->outer = NEW_ARRAY(d->c->cx->arena, Loop, d->loops.len + 1);
+  for (size_t i = 0; i < d->loops.len; i++) {
+    Loop l = d->loops.data[i];
+    bool outside = stuck[i] && !n->ordered;
+    if (!outside && inside > COPY_MAX_LOOPS) {
+      outside = true;
+      inside--;
+    }
+    l.stuck = stuck[i] || outside;
+    l.chip = l.stuck ? 0 : affine_coef(&d->chip, l.var);
+    l.dram = l.stuck ? 0 : affine_coef(&d->dram, l.var);
+    if (outside) n->outer[n->nouter++] = l;
+    else n->loops[n->nloops++] = l;
+  }
+}
+
+// Finds the loops that stay on the host, and parts them from the others.
+static void draft_finish(Draft *d) {
+  bool *stuck = NEW_ARRAY(d->c->cx->arena, bool, d->loops.len + 1);
   mark_atoms(d, &d->chip, stuck);
   mark_atoms(d, &d->dram, stuck);
   for (size_t i = 0; i < d->bounds.len; i++) mark_atoms(d, &d->bounds.data[i], stuck);
@@ -404,30 +426,7 @@ static void draft_finish(Draft *d) {
     for (int k = 0; k < 2; k++)
       stuck[i] |= !mul_ok(affine_coef(sides[k], d->loops.data[i].var), e, &reach) || reach > INDEX_MAX || reach < -INDEX_MAX;
   }
-  n->ordered = !writes_once(d, to);
-  for (size_t i = 0; i < d->loops.len; i++) {
-    bool in_target = false;
-    for (int k = 0; k < to->nterms; k++)
-      in_target |= to->terms[k].atom->kind != EXPR_VAR && expr_uses_var(to->terms[k].atom, d->loops.data[i].var);
-    n->ordered |= in_target;
-  }
-  size_t last = 0, free_loops = 0; // one past the last stuck loop
-  for (size_t i = 0; i < d->loops.len; i++)
-    if (stuck[i]) last = i + 1;
-  for (size_t i = n->ordered ? last : 0; i < d->loops.len; i++) free_loops += !stuck[i];
-  n->outer = NEW_ARRAY(cx->arena, Loop, d->loops.len + 1);
-  for (size_t i = 0; i < d->loops.len; i++) {
-    Loop l = d->loops.data[i];
-    l.chip = affine_coef(&d->chip, l.var);
-    l.dram = affine_coef(&d->dram, l.var);
-    bool host = stuck[i] || (n->ordered && i < last);
-    if (!host && free_loops > COPY_MAX_LOOPS) {
-      host = true;
-      free_loops--;
-    }
-    if (host) n->outer[n->nouter++] = l;
-    else n->loops[n->nloops++] = l;
-  }
+  draft_part(d, stuck);
 }
 
 // Moves the loops' terms out of the bounds and bases.
@@ -437,12 +436,14 @@ static void draft_numbers(Draft *d) {
   n->chip = d->chip;
   n->dram = d->dram;
   for (int i = 0; i < n->nloops; i++) {
+    if (n->loops[i].stuck) continue;
     n->chip = affine_without(cx, &n->chip, n->loops[i].var);
     n->dram = affine_without(cx, &n->dram, n->loops[i].var);
   }
   for (size_t k = 0; k < d->bounds.len; k++) {
     Row r = {.guard = d->bound_guard.data[k], .rest = d->bounds.data[k]};
     for (int i = 0; i < n->nloops; i++) {
+      if (n->loops[i].stuck) continue;
       r.coef[i] = affine_coef(&r.rest, n->loops[i].var);
       r.rest = affine_without(cx, &r.rest, n->loops[i].var);
     }
@@ -525,7 +526,7 @@ static void nest_split_loop(CopyCx *c, Nest *n, int at, int64_t inner) {
 // Whether one step of loop `out` is `in` run to its end, in every respect.
 static bool loops_chain(const Nest *n, int out, int in) {
   int64_t e = n->loops[in].extent, all;
-  if (n->loops[out].once || n->loops[in].once || n->loops[out].chip != n->loops[in].chip * e) return false;
+  if (n->loops[out].stuck || n->loops[in].stuck || n->loops[out].once || n->loops[in].once || n->loops[out].chip != n->loops[in].chip * e) return false;
   if (n->kind != COPY_ZERO && n->loops[out].dram != n->loops[in].dram * e) return false;
   for (size_t k = 0; k < n->rows.len; k++)
     if (n->rows.data[k].coef[out] != n->rows.data[k].coef[in] * e) return false;
@@ -550,6 +551,7 @@ static void nest_merge(CopyCx *c, Nest *n) {
 static void nest_turn(CopyCx *c, Nest *n) {
   for (int i = n->nloops - 1; i >= 0; i--) {
     Loop *l = &n->loops[i];
+    if (l->stuck) continue;
     bool idle = l->extent == 1 || (l->chip == 0 && (l->dram == 0 || n->kind == COPY_ZERO));
     for (size_t k = 0; k < n->rows.len; k++) idle &= l->extent == 1 || n->rows.data[k].coef[i] == 0;
     if (idle) {
@@ -682,8 +684,10 @@ static bool nest_lanes(CopyCx *c, Nest *n, bool *lane) {
   while (done < n->tile) {
     int i = find_lane(n, lane, done);
     if (i < 0) {
-      for (int k = 0; k < n->nouter; k++)
-        if (n->outer[k].chip == done) return explain_lane_index(c, n, &n->outer[k]), false;
+      for (int k = 0; k < n->nouter + n->nloops; k++) {
+        const Loop *l = k < n->nouter ? &n->outer[k] : &n->loops[k - n->nouter];
+        if (l->stuck && affine_coef(&n->chip, l->var) == done) return explain_lane_index(c, n, l), false;
+      }
       return explain_part_of_tile(c, n, done), false;
     }
     Loop *l = &n->loops[i];
@@ -765,11 +769,6 @@ static bool nest_tiles(CopyCx *c, Nest *n) {
     l->chip /= n->tile;
     l->dram /= n->tile;
   }
-  for (int i = 0; i < n->nouter; i++) {
-    Loop *l = &n->outer[i];
-    if (l->chip % n->tile) explain_misaligned(c, n, l, n->chip_buffer, l->chip), fine = false;
-    else if (l->dram % n->tile) explain_misaligned(c, n, l, n->dram_buffer, l->dram), fine = false;
-  }
   n->chip = affine_scale(c->cx, &n->chip, 1); // a copy to divide
   n->dram = affine_scale(c->cx, &n->dram, 1);
   if (!fine) return false;
@@ -810,7 +809,9 @@ bool nest_normalise(CopyCx *c, const CopyStore *s, const CopyValue *v, Nest *out
   if (!draft_loops(&d, &out->empty)) return false;
   if (out->empty) return true;
   draft_read(&d);
+  bool once = writes_once(&d); // split loops may have iterations that only a guard keeps from overlapping
   for (int tries = 0; tries < COPY_MAX_LOOPS && draft_split(&d); tries++) draft_read(&d);
+  out->ordered = !once && !writes_once(&d);
   if (refuse_data(&d)) return false;
   draft_finish(&d);
   draft_numbers(&d);

@@ -121,7 +121,7 @@ static void new_dims(Gen *g, bool pads) {
   int d = g->ndims;
   int64_t e = pick(g, 1, g->points > 60 ? 2 : 6), f = pick(g, 1, 3);
   const Expr *v, *w, *both;
-  switch (pick(g, 0, 7)) {
+  switch (pick(g, 0, 10)) {
   case 0: // tile of an outer loop
   case 1:
     v = new_loop(g, e);
@@ -163,6 +163,32 @@ static void new_dims(Gen *g, bool pads) {
     v = new_loop(g, e * f);
     w = expr_binary(g->cx, OP_MOD, v, num(g, f));
     v = expr_binary(g->cx, OP_DIV, v, num(g, f));
+    set_dim(g, d, v, v, pads);
+    set_dim(g, d + 1, w, w, pads);
+    g->ndims += 2;
+    return;
+  case 7: // repeated, from somewhere between; now and then with zeros between
+    v = new_loop(g, e);
+    w = add(g, v, num(g, pick(g, 0, 3)));
+    f = pick(g, 2, 3);
+    if (pads && chance(g, 50))
+      VEC_PUSH(g->cx->arena, g->pads,
+               expr_binary(g->cx, OP_EQ, expr_binary(g->cx, OP_MOD, w, num(g, f)), num(g, pick(g, 0, f - 1))));
+    set_dim(g, d, v, expr_binary(g->cx, OP_DIV, w, num(g, f)), pads);
+    g->ndims++;
+    return;
+  case 8: // written several times: the last one stays
+    v = new_loop(g, e);
+    set_dim(g, d, chance(g, 50) ? num(g, 0) : expr_binary(g->cx, OP_DIV, v, num(g, 2)), v, pads);
+    g->ndims++;
+    return;
+  case 9: // a condition on two loops, of one kind or another
+    v = new_loop(g, e);
+    w = new_loop(g, f);
+    both = expr_binary(g->cx, (BinOp[]){OP_LE, OP_NE, OP_EQ}[pick(g, 0, 2)], v, add(g, w, num(g, pick(g, -1, 1))));
+    if (chance(g, 30)) both = expr_binary(g->cx, OP_LOR, both, expr_binary(g->cx, OP_LT, v, num(g, 1)));
+    if (pads && chance(g, 60)) VEC_PUSH(g->cx->arena, g->pads, both);
+    else VEC_PUSH(g->cx->arena, g->guards, both);
     set_dim(g, d, v, v, pads);
     set_dim(g, d + 1, w, w, pads);
     g->ndims += 2;

@@ -810,8 +810,11 @@ bool nest_normalise(CopyCx *c, const CopyStore *s, const CopyValue *v, Nest *out
   if (out->empty) return true;
   draft_read(&d);
   bool once = writes_once(&d); // split loops may have iterations that only a guard keeps from overlapping
-  for (int tries = 0; tries < COPY_MAX_LOOPS && draft_split(&d); tries++) draft_read(&d);
-  out->ordered = !once && !writes_once(&d);
+  for (int tries = 0; tries < COPY_MAX_LOOPS && draft_split(&d); tries++) {
+    draft_read(&d);
+    once |= writes_once(&d);
+  }
+  out->ordered = !once;
   if (refuse_data(&d)) return false;
   draft_finish(&d);
   draft_numbers(&d);

@@ -70,6 +70,14 @@ Names *names_new(Arena *a);
 Name name_of(Names *n, const char *text);
 Name name_of_bytes(Names *n, const char *text, size_t len);
 
+// Collects candidates and tells in `best` the one nearest to `wanted`; NULL: none is near. suggest.c
+typedef struct Nearest {
+  const char *wanted;
+  const char *best;
+  int distance;
+} Nearest;
+void nearest_try(Nearest *n, const char *candidate);
+
 // ---- source places: source.c -----------------------------------------------------------------------------------
 
 // One input file, whole, with its line starts. `path` is as the user wrote it.

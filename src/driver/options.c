@@ -54,36 +54,11 @@ bool parse_int64(const char *text, int64_t *out) {
   return true;
 }
 
-// Edits between two short words (insert, delete, replace).
-static size_t edit_distance(const char *a, const char *b) {
-  enum { MOST = 40 };
-  size_t n = strlen(a), m = strlen(b), row[MOST + 1];
-  if (n > MOST || m > MOST) return MOST;
-  for (size_t j = 0; j <= m; j++) row[j] = j;
-  for (size_t i = 1; i <= n; i++) {
-    size_t diagonal = row[0];
-    row[0] = i;
-    for (size_t j = 1; j <= m; j++) {
-      size_t change = diagonal + (a[i - 1] != b[j - 1]), least = row[j] < row[j - 1] ? row[j] + 1 : row[j - 1] + 1;
-      diagonal = row[j];
-      row[j] = change < least ? change : least;
-    }
-  }
-  return row[m];
-}
-
-// The name with the fewest edits, if at most a third of its letters (and two at least) differ.
+// The name nearest to one that was mistyped; NULL: none is near.
 const char *nearest_name(const char *name, const char *const *names, size_t n) {
-  const char *best = NULL;
-  size_t least = strlen(name) / 3 < 2 ? 2 : strlen(name) / 3;
-  for (size_t i = 0; i < n; i++) {
-    size_t distance = edit_distance(name, names[i]);
-    if (distance > least || (best && distance == least)) continue;
-    if (distance >= strlen(names[i])) continue;
-    best = names[i];
-    least = distance;
-  }
-  return best;
+  Nearest near = {.wanted = name};
+  for (size_t i = 0; i < n; i++) nearest_try(&near, names[i]);
+  return near.best;
 }
 
 // The option that `word` starts with, and its value in the same word (NULL: none). Short options and -O take the rest

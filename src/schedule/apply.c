@@ -32,43 +32,18 @@ Name fresh_stage_name(Applier *ap, const char *base) {
 
 static void apply_statements(Applier *ap, int n, const SchedStmt *const *stmts);
 
-// Edit distance of two names, at most `most`.
-static int distance(const char *a, const char *b) {
-  int row[64];
-  size_t n = strlen(b), m = strlen(a);
-  if (n >= 63 || m >= 63) return 99;
-  for (size_t j = 0; j <= n; j++) row[j] = (int)j;
-  for (size_t i = 1; i <= m; i++) {
-    int diagonal = row[0];
-    row[0] = (int)i;
-    for (size_t j = 1; j <= n; j++) {
-      int best = diagonal + (a[i - 1] != b[j - 1]);
-      diagonal = row[j];
-      if (row[j] + 1 < best) best = row[j] + 1;
-      if (row[j - 1] + 1 < best) best = row[j - 1] + 1;
-      row[j] = best;
-    }
-  }
-  return row[n];
-}
-
 static const Primitive *find_primitive(Ctx *cx, SchedName method) {
-  const Primitive *near = NULL;
-  int best = 4;
+  Nearest near = {.wanted = method.name};
   for (int i = 0; i < primitive_count; i++) {
-    const Primitive *p = &primitive_table[i];
-    int d = distance(method.name, p->name);
-    if (d == 0) return p;
-    if (d < best) {
-      best = d;
-      near = p;
-    }
+    if (strcmp(method.name, primitive_table[i].name) == 0) return &primitive_table[i];
+    nearest_try(&near, primitive_table[i].name);
   }
   Diag *g = diag_report(cx->diags, E_NO_PRIMITIVE, method.loc, "there is no schedule primitive `%s`", method.name);
-  if (near) {
-    diag_help(g, "did you mean `%s`?", near->usage);
-    return NULL;
-  }
+  for (int i = 0; i < primitive_count; i++)
+    if (near.best && strcmp(near.best, primitive_table[i].name) == 0) {
+      diag_help(g, "did you mean `%s`?", primitive_table[i].usage);
+      return NULL;
+    }
   Text t = {.arena = cx->arena};
   for (int i = 0; i < primitive_count; i++) text_add(&t, "%s%s", i ? ", " : "", primitive_table[i].name);
   diag_note(g, "the primitives are: %s", t.data);

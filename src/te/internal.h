@@ -134,13 +134,6 @@ int te_parse_run(TeParser *p);
 
 // The source text of a span on one line, cut to a readable length; never NULL.
 const char *te_snippet(Ctx *cx, Loc loc);
-// Collects candidates and tells the one nearest to `wanted`.
-typedef struct Nearest {
-  const char *wanted;
-  const char *best;
-  int distance;
-} Nearest;
-void nearest_try(Nearest *n, const char *candidate);
 
 // ---- constants: consts.c -----------------------------------------------------------------------------------------
 

@@ -16,6 +16,14 @@ void parser_too_deep(TeParser *p, Loc loc, const char *what) {
   diag_help(g, "give parts of it stages of their own");
 }
 
+// What te_print may write for a name or literal, `t[x]` or `int32(-3)`, counts as one level too: so what was read can be
+// printed and read again.
+static bool is_leaf(const AstExpr *e) {
+  bool literal = e->kind == AST_OTHER && (ast_detail(e)->kind == AD_FLOAT || ast_detail(e)->kind == AD_BIG);
+  bool negative = e->kind == AST_UNARY && e->unop == UN_NEG && e->depth == 1;
+  return e->kind == AST_NAME || e->kind == AST_INT || literal || negative;
+}
+
 static int depth_of(const AstExpr *e) { return e ? e->depth : 0; }
 
 // A node with up to three operands; checks the depth.
@@ -77,6 +85,7 @@ const AstExpr *ast_string(TeParser *p, Loc loc, Name text) {
 const AstExpr *ast_unary(TeParser *p, Loc loc, UnOp op, const AstExpr *a) {
   AstExpr *e = node(p, AST_UNARY, loc, a, NULL, NULL);
   e->unop = op;
+  if (op == UN_NEG && is_leaf(a)) e->depth = 1; // as the literal that it becomes
   return e;
 }
 
@@ -93,7 +102,7 @@ const AstExpr *ast_select(TeParser *p, Loc loc, const AstExpr *a, const AstExpr 
 // Sets the depth of a node whose operands stand in an array.
 static void deepen(TeParser *p, AstExpr *e, int n, const AstExpr **items) {
   for (int i = 0; i < n; i++)
-    if (items[i]->depth >= e->depth) e->depth = items[i]->depth + 1;
+    if (items[i]->depth >= e->depth && !is_leaf(items[i])) e->depth = items[i]->depth + 1;
   if (e->depth > TE_MAX_DEPTH) parser_too_deep(p, e->loc, "the expression");
 }
 
@@ -114,6 +123,7 @@ const AstExpr *ast_named(TeParser *p, Loc loc, AstDetailKind kind, SchedName nam
   }
   AstExpr *e = detail_node(p, loc, detail);
   deepen(p, e, detail.nargs, detail.args);
+  if (strcmp(name.name, "clamp") == 0) e->depth++; // a max in a min
   return e;
 }
 

@@ -224,9 +224,10 @@ static void depth_is_bounded(void **state) {
 
 static void trees_up_to_the_bound_check_and_run(void **state) {
   (void)state;
-  static const char *const middles[] = {"a[x] + ", "-", "a[x] > 0 ? 1 : ", "min(1, ", "abs(", "a[x] == 1 && true ? 2 : "};
+  static const char *const middles[] = {"a[x] + ", "-", "a[x] > 0 ? 1 : ", "min(1, ", "abs(", "a[x] == 1 && true ? 2 : ",
+                                        "1 + clamp(-3, 1, "};
   for (size_t i = 0; i < sizeof middles / sizeof *middles; i++) {
-    int n = 1900;
+    int n = strstr(middles[i], "clamp") ? 1320 : 3980;
     bool call = strchr(middles[i], '(') != NULL;
     char *tail = repeated("a[x]", call ? ")" : "", n, "; }");
     char *text = repeated(KERNEL, middles[i], n, tail);
@@ -237,6 +238,9 @@ static void trees_up_to_the_bound_check_and_run(void **state) {
     free_arrays(l.m->kernels[0], &arrays);
     Text out = {.arena = l.cx.arena};
     te_print(l.m, &out);
+    Loaded again = load_text(out.data);
+    assert_non_null(again.m);
+    unload(&again);
     unload(&l);
     free(text);
     free(tail);

@@ -11,7 +11,7 @@
 #include "gen.h"
 #include "passes/sync.h"
 
-#define PROGRAMS 1500
+#define PROGRAMS 1000
 
 typedef struct Totals {
   int64_t programs, refused, unordered, tokens, syncs, instructions, steps;
@@ -52,7 +52,7 @@ static const char *run_one(uint64_t seed, bool show, Totals *sum) {
     if (now && show) print_func(&cx, "after a pass", now);
     if (!now || i != 2) continue;
     if (!sync_is_ordered(&pc, now->body, &why)) snprintf(error, sizeof error, "unordered: %s", why);
-    if (pc.stats.fallbacks && sum->unordered++ < 5) print_message("seed %d fell back\n", (int)seed);
+    if (pc.stats.fallbacks && sum->unordered++ < 5) print_message("# seed %d fell back\n", (int)seed);
   }
   sum->programs++;
   sum->refused += !now;
@@ -80,7 +80,7 @@ static void test_random_programs(void **state) {
     const char *error = run_one(seed, false, &t);
     if (error) fail_msg("seed %d: %s", (int)seed, error);
   }
-  print_message("%d programs (%d do not fit, %d fell back): %d instructions, %d steps, %d tokens, %d syncs\n",
+  print_message("# %d programs (%d do not fit, %d fell back): %d instructions, %d steps, %d tokens, %d syncs\n",
                 (int)t.programs, (int)t.refused, (int)t.unordered, (int)t.instructions, (int)t.steps,
                 (int)t.tokens, (int)t.syncs);
   assert_true(t.refused < t.programs / 4);

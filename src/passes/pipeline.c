@@ -38,17 +38,27 @@ static bool verify_after(PassCtx *pc, const Pass *p, const Func *f) {
   return false;
 }
 
+// Passes that match regions leave what they refuse as it is: those after them still tell what they find, so that one
+// run tells all causes.
+static bool matches_regions(const Pass *p) {
+  return p->run == pass_tensorize || p->run == pass_inject_copy || p->run == pass_inject_alu;
+}
+
 Func *pipeline_run(PassCtx *pc, const Func *f, int first, int last, const PipelineHooks *hooks) {
   const Func *now = f;
+  bool refused = false;
   for (int i = first < 0 ? 0 : first; i <= last && i < pass_count; i++) {
     const Pass *p = &pass_table[i];
+    if (refused && !matches_regions(p)) return NULL;
     double start = seconds_now();
     const Func *next = p->run(pc, now);
     double seconds = seconds_now() - start;
-    if (!next) return NULL;
+    refused |= !next;
+    if (!next && !matches_regions(p)) return NULL;
+    if (!next) continue;
     if (hooks && hooks->after) hooks->after(hooks->self, i, p, now, next, seconds);
     if (hooks && hooks->verify && !verify_after(pc, p, next)) return NULL;
     now = next;
   }
-  return func_with_body(pc->cx, now, now->body);
+  return refused ? NULL : func_with_body(pc->cx, now, now->body);
 }

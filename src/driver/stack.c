@@ -33,8 +33,10 @@ static void on_fault(int number, siginfo_t *info, void *context) {
   signal(number, SIG_DFL);
 }
 
-// The handler needs a stack of its own.
+// The handler needs a stack of its own. Where there is one already, sanitizers handle faults themselves.
 static void catch_overflow(void) {
+  stack_t old;
+  if (sigaltstack(NULL, &old) || !(old.ss_flags & SS_DISABLE)) return;
   stack_t own = {.ss_size = 1 << 16, .ss_sp = malloc(1 << 16)};
   struct sigaction action = {.sa_sigaction = on_fault, .sa_flags = SA_SIGINFO | SA_ONSTACK};
   if (!own.ss_sp || sigaltstack(&own, NULL)) return;

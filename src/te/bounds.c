@@ -9,8 +9,8 @@
 
 typedef __int128 Wide;
 
-// Intervals are exact: those of 64-bit types are not cut. Products are cut at HUGE_VALUE, far beyond every type, so that
-// sums of thousands of them still fit; what is cut never fits a type and is given up.
+// Intervals are exact: those of 64-bit types are not cut. Products are cut at HUGE_VALUE, far beyond every type,
+// so that sums of thousands of them still fit; what is cut never fits a type and is given up.
 #define HUGE_VALUE ((Wide)1 << 100)
 // Data of 64-bit types: an interval that reaches here says nothing to a reader.
 #define FAR ((Wide)1 << 62)
@@ -93,7 +93,8 @@ static Range type_range(DType t) {
   if (t == DT_BOOL) return range(0, 1);
   if (!dtype_is_int(t)) return anything();
   int bits = dtype_bits(t);
-  return dtype_is_signed(t) ? range(-((Wide)1 << (bits - 1)), ((Wide)1 << (bits - 1)) - 1) : range(0, ((Wide)1 << bits) - 1);
+  return dtype_is_signed(t) ? range(-((Wide)1 << (bits - 1)), ((Wide)1 << (bits - 1)) - 1)
+                            : range(0, ((Wide)1 << bits) - 1);
 }
 
 static Mark mark(const Bounds *b) { return (Mark){b->facts.len, b->stamp, b->dead}; }
@@ -103,7 +104,7 @@ static void back_to(Bounds *b, Mark m) {
   b->dead = m.dead;
 }
 
-// ---- equal expressions -------------------------------------------------------------------------------------------
+// ---- equal expressions -----------------------------------------------------------------------------------------
 
 static bool same(Bounds *b, const TeExpr *x, const TeExpr *y);
 
@@ -139,7 +140,7 @@ static int atom_of(Bounds *b, const TeAxis *axis, const TeExpr *expr) {
   return (int)b->atoms.len - 1;
 }
 
-// ---- linear forms ------------------------------------------------------------------------------------------------
+// ---- linear forms ----------------------------------------------------------------------------------------------
 
 static Form form_const(int64_t c) { return (Form){.c = c, .ok = true}; }
 
@@ -208,7 +209,8 @@ static Form form_of(Bounds *b, const TeExpr *e) {
     return form_const(e->value.i);
   case TE_AXIS: return form_atom(b, atom_of(b, e->axis, NULL));
   case TE_UNARY:
-    if (e->unop == UN_NEG && dtype_is_int(e->type)) return fitting(b, form_add(b, form_const(0), form_of(b, e->a), -1), e);
+    if (e->unop == UN_NEG && dtype_is_int(e->type))
+      return fitting(b, form_add(b, form_const(0), form_of(b, e->a), -1), e);
     break;
   case TE_BINARY:
     if (dtype_is_int(e->type)) return form_of_binary(b, e);
@@ -221,7 +223,7 @@ static Form form_of(Bounds *b, const TeExpr *e) {
   return form_atom(b, atom_of(b, NULL, e));
 }
 
-// ---- intervals ---------------------------------------------------------------------------------------------------
+// ---- intervals -------------------------------------------------------------------------------------------------
 
 static Range range_div(Range x, Range y) {
   if (is_empty(x) || is_empty(y)) return x;
@@ -298,7 +300,7 @@ static Range range_of_select(Bounds *b, const TeExpr *e) {
   return join(x, y);
 }
 
-// ---- floats, as far as indices are made of them --------------------------------------------------------------------
+// ---- floats, as far as indices are made of them ----------------------------------------------------------------
 
 // Values that are not NaN lie in lo..hi.
 typedef struct FloatRange {
@@ -315,7 +317,8 @@ static FloatRange float_range_of_math(Bounds *b, const TeExpr *e) {
   case FN_FLOOR:
   case FN_CEIL:
   case FN_TRUNC: // these never fall when their argument rises
-    return (FloatRange){scalar_math(e->fn, e->type, (Scalar){.f = x.lo}, none).f, scalar_math(e->fn, e->type, (Scalar){.f = x.hi}, none).f};
+    return (FloatRange){scalar_math(e->fn, e->type, (Scalar){.f = x.lo}, none).f,
+                        scalar_math(e->fn, e->type, (Scalar){.f = x.hi}, none).f};
   case FN_ABS: return (FloatRange){0, fmax(fabs(x.lo), fabs(x.hi))};
   case FN_SIGMOID: return (FloatRange){0, 1};
   default: return (FloatRange){-INFINITY, INFINITY};
@@ -331,18 +334,21 @@ static FloatRange float_range(Bounds *b, const TeExpr *e) {
     return (FloatRange){(double)r.lo, (double)r.hi};
   }
   switch (e->kind) {
-  case TE_CONST: return isnan(e->value.f) ? (FloatRange){INFINITY, -INFINITY} : (FloatRange){e->value.f, e->value.f};
+  case TE_CONST:
+    return isnan(e->value.f) ? (FloatRange){INFINITY, -INFINITY} : (FloatRange){e->value.f, e->value.f};
   case TE_CAST: {
     FloatRange x = float_range(b, e->a);
     return (FloatRange){round_float(e->type, x.lo), round_float(e->type, x.hi)};
   }
   case TE_BINARY: {
     if (e->binop != OP_MIN && e->binop != OP_MAX) return all;
-    // `b < a ? b : a` gives a where one of them is NaN; only the left one's NaN stays, and either may come out then.
+    // `b < a ? b : a` gives a where one of them is NaN; only the left one's NaN stays, and either may come out
+    // then.
     FloatRange x = float_range(b, e->a), y = float_range(b, e->b);
     bool least_of = e->binop == OP_MIN, tame = e->b->kind == TE_CONST && !isnan(e->b->value.f);
     if (!tame) return (FloatRange){fmin(x.lo, y.lo), fmax(x.hi, y.hi)};
-    return least_of ? (FloatRange){fmin(x.lo, y.lo), fmin(x.hi, y.hi)} : (FloatRange){fmax(x.lo, y.lo), fmax(x.hi, y.hi)};
+    return least_of ? (FloatRange){fmin(x.lo, y.lo), fmin(x.hi, y.hi)}
+                    : (FloatRange){fmax(x.lo, y.lo), fmax(x.hi, y.hi)};
   }
   case TE_SELECT: {
     FloatRange x = float_range(b, e->b), y = float_range(b, e->c);
@@ -360,12 +366,13 @@ static FloatRange float_range(Bounds *b, const TeExpr *e) {
 static Range range_of_float_cast(Bounds *b, const TeExpr *e) {
   FloatRange f = float_range(b, e->a);
   if (f.lo > f.hi) return range(0, 0);
-  Scalar lo = scalar_cast(e->type, e->a->type, (Scalar){.f = f.lo}), hi = scalar_cast(e->type, e->a->type, (Scalar){.f = f.hi});
+  Scalar lo = scalar_cast(e->type, e->a->type, (Scalar){.f = f.lo}),
+         hi = scalar_cast(e->type, e->a->type, (Scalar){.f = f.hi});
   if (e->type == DT_U64) return type_range(e->type);
   return join(range(lo.i, hi.i), range(0, 0));
 }
 
-// ---- intervals of atoms and forms ------------------------------------------------------------------------------------
+// ---- intervals of atoms and forms ------------------------------------------------------------------------------
 
 // The interval of an opaque expression, from its parts alone.
 static Range range_of_opaque(Bounds *b, const TeExpr *e) {
@@ -437,7 +444,7 @@ static Range range_of(Bounds *b, const TeExpr *e) {
   return range_of_form(b, form_of(b, e));
 }
 
-// ---- facts -------------------------------------------------------------------------------------------------------
+// ---- facts -----------------------------------------------------------------------------------------------------
 
 static void add_fact(Bounds *b, Form f);
 
@@ -466,8 +473,7 @@ static void deduce(Bounds *b, const TeExpr *e, Range r) {
   case OP_MOD:
     if (c && r.lo > 0 && range_of(b, e->a).lo >= 0) add_limits(b, form_of(b, e->a), r.lo, HUGE_VALUE);
     return;
-  default:
-    return;
+  default: return;
   }
 }
 
@@ -564,11 +570,9 @@ static void assume(Bounds *b, const TeExpr *cond, bool holds) {
   assume_compare(b, holds ? cond->binop : negated(cond->binop), cond->a, cond->b);
 }
 
-// ---- the walk ----------------------------------------------------------------------------------------------------
+// ---- the walk --------------------------------------------------------------------------------------------------
 
-static const char *wide_text(Ctx *cx, Wide v) {
-  return arena_printf(cx->arena, "%lld", (long long)v);
-}
+static const char *wide_text(Ctx *cx, Wide v) { return arena_printf(cx->arena, "%lld", (long long)v); }
 
 static void report_index(Bounds *b, const TeExpr *access, int i, Range r) {
   Ctx *cx = b->ck->cx;
@@ -584,17 +588,22 @@ static void report_index(Bounds *b, const TeExpr *access, int i, Range r) {
     g = diag_report(cx->diags, E_BOUNDS, index->loc, "index %s..%s of axis `%s` of `%s`, which has extent %lld",
                     wide_text(cx, r.lo), wide_text(cx, r.hi), axis->name, t->name, (long long)axis->extent);
   else
-    g = diag_report(cx->diags, E_BOUNDS, index->loc, "the index `%s` is not known to stay in axis `%s` of `%s`", text, axis->name,
-                    t->name);
+    g = diag_report(cx->diags, E_BOUNDS, index->loc, "the index `%s` is not known to stay in axis `%s` of `%s`",
+                    text, axis->name, t->name);
   diag_also(g, axis->loc, "the axis is declared here");
-  if (is_far(r)) diag_note(g, "every access must be safe whatever the tensors hold; valid indices are 0..%lld", (long long)axis->extent - 1);
+  if (is_far(r))
+    diag_note(g, "every access must be safe whatever the tensors hold; valid indices are 0..%lld",
+              (long long)axis->extent - 1);
   long long last = (long long)axis->extent - 1;
-  if (r.lo < 0 && r.hi > last) diag_help(g, "guard it: `%s >= 0 && %s < %lld ? ... : 0`, or write `clamp(%s, 0, %lld)`", text, text, last + 1, text, last);
+  if (r.lo < 0 && r.hi > last)
+    diag_help(g, "guard it: `%s >= 0 && %s < %lld ? ... : 0`, or write `clamp(%s, 0, %lld)`", text, text, last + 1,
+              text, last);
   else if (r.lo < 0) diag_help(g, "guard it: `%s >= 0 ? ... : 0`, or write `max(%s, 0)`", text, text);
   else diag_help(g, "guard it: `%s < %lld ? ... : 0`, or write `min(%s, %lld)`", text, last + 1, text, last);
 }
 
-// The form with x % c, if it has one, written as x - c * (x / c): then x - x % c and x / c * c + x % c are seen through.
+// The form with x % c, if it has one, written as x - c * (x / c): then x - x % c and x / c * c + x % c are seen
+// through.
 static Form without_remainder(Bounds *b, Form f) {
   for (int i = 0; i < f.n; i++) {
     const TeExpr *e = b->atoms.data[f.terms[i].atom].expr;
@@ -644,15 +653,10 @@ static void walk_under(Bounds *b, const TeExpr *cond, bool holds, const TeExpr *
 static void walk(Bounds *b, const TeExpr *e) {
   switch (e->kind) {
   case TE_CONST:
-  case TE_AXIS:
-    return;
-  case TE_ACCESS:
-    walk_access(b, e);
-    return;
+  case TE_AXIS: return;
+  case TE_ACCESS: walk_access(b, e); return;
   case TE_UNARY:
-  case TE_CAST:
-    walk(b, e->a);
-    return;
+  case TE_CAST: walk(b, e->a); return;
   case TE_BINARY:
     walk(b, e->a);
     if (e->binop == OP_LAND || e->binop == OP_LOR) walk_under(b, e->a, e->binop == OP_LAND, e->b);

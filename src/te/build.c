@@ -99,12 +99,9 @@ const TeExpr *te_map(Arena *a, const TeExpr *e, TeMapFn *f, void *self) {
   const TeExpr *out = e;
   switch (e->kind) {
   case TE_CONST:
-  case TE_AXIS:
-    break;
+  case TE_AXIS: break;
   case TE_UNARY:
-  case TE_CAST:
-    out = with_operands(a, e, te_map(a, e->a, f, self), e->b, e->c);
-    break;
+  case TE_CAST: out = with_operands(a, e, te_map(a, e->a, f, self), e->b, e->c); break;
   case TE_BINARY: {
     const TeExpr *x = te_map(a, e->a, f, self);
     out = with_operands(a, e, x, te_map(a, e->b, f, self), e->c);
@@ -116,9 +113,7 @@ const TeExpr *te_map(Arena *a, const TeExpr *e, TeMapFn *f, void *self) {
     break;
   }
   case TE_ACCESS:
-  case TE_MATH:
-    out = with_args(a, e, f, self);
-    break;
+  case TE_MATH: out = with_args(a, e, f, self); break;
   }
   return f(self, out);
 }

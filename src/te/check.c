@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-// ---- names to small integers ---------------------------------------------------------------------------------------
+// ---- names to small integers -----------------------------------------------------------------------------------
 
 typedef struct NameSlot {
   Name name;
@@ -53,7 +53,7 @@ void name_table_put(NameTable *t, Name name, int value) {
   t->slots[i] = (NameSlot){name, value};
 }
 
-// ---- files -----------------------------------------------------------------------------------------------------------
+// ---- files -----------------------------------------------------------------------------------------------------
 
 typedef struct OpenFile OpenFile;
 struct OpenFile {
@@ -77,7 +77,8 @@ static const char *canonical(Ctx *cx, const char *path) {
 static const Source *find_import(Checker *ck, const char *from, const char *path, const char **error) {
   Arena *a = ck->cx->arena;
   const char *slash = strrchr(from, '/');
-  const char *first = path[0] == '/' || !slash ? path : arena_printf(a, "%.*s/%s", (int)(slash - from), from, path);
+  const char *first =
+      path[0] == '/' || !slash ? path : arena_printf(a, "%.*s/%s", (int)(slash - from), from, path);
   const Source *src = source_read(a, first, error);
   for (int i = 0; !src && path[0] != '/' && i < ck->opt->ninclude_dirs; i++) {
     const char *ignored;
@@ -100,7 +101,8 @@ static void load_import(Loader *l, const AstItem *item, const OpenFile *self, in
   if (!src) {
     Diag *g = diag_report(ck->cx->diags, E_IMPORT, item->name_loc, "cannot read `%s`", item->name);
     diag_note(g, "%s", error);
-    if (ck->opt->ninclude_dirs == 0) diag_help(g, "imports are looked up beside this file, and in the directories of `-I`");
+    if (ck->opt->ninclude_dirs == 0)
+      diag_help(g, "imports are looked up beside this file, and in the directories of `-I`");
     ck->broken = true;
     return;
   }
@@ -133,7 +135,7 @@ static void load_file(Loader *l, const Source *src, const OpenFile *by, int dept
   VEC_PUSH(ck->cx->arena, ck->files, file);
 }
 
-// ---- the target ------------------------------------------------------------------------------------------------------
+// ---- the target ------------------------------------------------------------------------------------------------
 
 static void choose_target(Checker *ck, const AstItem *item) {
   const TeTarget *found = NULL;
@@ -156,7 +158,7 @@ static void choose_target(Checker *ck, const AstItem *item) {
   ck->target = found;
 }
 
-// ---- params and consts -------------------------------------------------------------------------------------------------
+// ---- params and consts -----------------------------------------------------------------------------------------
 
 static ConstFound find_const(void *self, Name name, Loc at, int64_t *value);
 
@@ -171,7 +173,8 @@ static ConstFound eval_slot(Checker *ck, ConstSlot *slot, Loc at, int64_t *value
   if (slot->state == SLOT_NEW) {
     slot->state = SLOT_BUSY;
     if (++ck->const_depth > 500) {
-      diag_report(d, E_TOO_DEEP, slot->item->name_loc, "the constants that `%s` needs are nested too deeply", slot->name);
+      diag_report(d, E_TOO_DEEP, slot->item->name_loc, "the constants that `%s` needs are nested too deeply",
+                  slot->name);
       slot->state = SLOT_POISON;
     } else {
       bool ok = diags_errors(d) < TE_MAX_ERRORS && const_eval(&ck->scope, slot->item->value, &slot->value);
@@ -222,8 +225,8 @@ static void apply_defines(Checker *ck) {
       continue;
     }
     if (!slot && ck->broken) continue;
-    Diag *g = diag_report(ck->cx->diags, E_PARAM, slot ? slot->item->loc : (Loc){0}, "-D %s=%lld names no param", def->name,
-                          (long long)def->value);
+    Diag *g = diag_report(ck->cx->diags, E_PARAM, slot ? slot->item->loc : (Loc){0}, "-D %s=%lld names no param",
+                          def->name, (long long)def->value);
     if (slot) {
       diag_note(g, "`%s` is a const; -D sets params", def->name);
       diag_help(g, "write `param %s = ...;`", def->name);
@@ -241,7 +244,7 @@ static void apply_defines(Checker *ck) {
   }
 }
 
-// ---- kernels and schedules -------------------------------------------------------------------------------------------
+// ---- kernels and schedules -------------------------------------------------------------------------------------
 
 typedef struct ModuleParts {
   VEC(const TeKernel *) kernels;
@@ -264,7 +267,8 @@ static void add_kernel(Checker *ck, ModuleParts *m, NameTable *names, const AstI
 static void add_schedule(Checker *ck, ModuleParts *m, const NameTable *kernels, const AstItem *item) {
   const TeSchedule *s = item->schedule;
   if (name_table_find(kernels, s->kernel) < 0 && !ck->broken) {
-    Diag *g = diag_report(ck->cx->diags, E_NO_KERNEL, item->name_loc, "there is no kernel `%s` to schedule", s->kernel);
+    Diag *g =
+        diag_report(ck->cx->diags, E_NO_KERNEL, item->name_loc, "there is no kernel `%s` to schedule", s->kernel);
     Nearest n = {.wanted = s->kernel};
     for (size_t i = 0; i < m->kernel_items.len; i++) nearest_try(&n, m->kernel_items.data[i]->name);
     if (n.best) diag_fix(g, item->name_loc, n.best, "a similar name exists");
@@ -280,7 +284,8 @@ static void add_schedule(Checker *ck, ModuleParts *m, const NameTable *kernels, 
 }
 
 // Calls f on every item of one of two kinds, in file order.
-static void each_item(Checker *ck, AstItemKind one, AstItemKind other, void (*f)(Checker *ck, const AstItem *item)) {
+static void each_item(Checker *ck, AstItemKind one, AstItemKind other,
+                      void (*f)(Checker *ck, const AstItem *item)) {
   for (size_t i = 0; i < ck->files.len; i++) {
     const AstFile *file = ck->files.data[i];
     for (size_t k = 0; k < file->items.len; k++) {
@@ -312,8 +317,13 @@ const TeModule *te_load(Ctx *cx, const Source *src, const TeOptions *opt) {
   load_file(&loader, src, NULL, 0);
   each_item(&ck, ITEM_TARGET, ITEM_TARGET, choose_target);
   each_item(&ck, ITEM_PARAM, ITEM_CONST, declare_const);
-  ck.scope = (ConstScope){.cx = cx, .target = ck.target, .self = &ck, .find = find_const, .candidates = const_candidates,
-                          .quiet_unknown = ck.broken, .overflow = E_LITERAL,
+  ck.scope = (ConstScope){.cx = cx,
+                          .target = ck.target,
+                          .self = &ck,
+                          .find = find_const,
+                          .candidates = const_candidates,
+                          .quiet_unknown = ck.broken,
+                          .overflow = E_LITERAL,
                           .hint_target = ck.opt->ntargets ? ck.opt->targets[0].name : NULL};
   apply_defines(&ck);
   TeModule *m = NEW(cx->arena, TeModule);

@@ -17,7 +17,8 @@ static bool target_const(const TeTarget *t, Name name, int64_t *value) {
 void report_unknown_name(ConstScope *s, Name name, Loc at, const char *what) {
   if (s->quiet_unknown) return;
   if (strchr(name, '.') && !s->target) {
-    Diag *g = diag_report(s->cx->diags, E_TARGET, at, "`%s` is a name of a target, and this file chooses none", name);
+    Diag *g =
+        diag_report(s->cx->diags, E_TARGET, at, "`%s` is a name of a target, and this file chooses none", name);
     const char *target = arena_printf(s->cx->arena, "%.*s", (int)(strchr(name, '.') - name), name);
     diag_help(g, "write `target %s;` at the top of the file", s->hint_target ? s->hint_target : target);
     return;
@@ -30,13 +31,15 @@ void report_unknown_name(ConstScope *s, Name name, Loc at, const char *what) {
 }
 
 static bool not_const(ConstScope *s, const AstExpr *e, const char *why) {
-  Diag *g = diag_report(s->cx->diags, E_NOT_CONST, e->loc, "`%s` is not a constant integer", te_snippet(s->cx, e->loc));
+  Diag *g =
+      diag_report(s->cx->diags, E_NOT_CONST, e->loc, "`%s` is not a constant integer", te_snippet(s->cx, e->loc));
   diag_note(g, "%s", why);
   return false;
 }
 
 static bool overflow(ConstScope *s, const AstExpr *e) {
-  diag_report(s->cx->diags, s->overflow, e->loc, "the value of `%s` does not fit 64 bits", te_snippet(s->cx, e->loc));
+  diag_report(s->cx->diags, s->overflow, e->loc, "the value of `%s` does not fit 64 bits",
+              te_snippet(s->cx, e->loc));
   return false;
 }
 
@@ -58,16 +61,10 @@ static bool eval_unary(ConstScope *s, const AstExpr *e, int64_t *value) {
   int64_t a;
   if (!const_eval(s, e->a, &a)) return false;
   switch (e->unop) {
-  case UN_NEG:
-    return __builtin_sub_overflow(0, a, value) ? overflow(s, e) : true;
-  case UN_NOT:
-    *value = !a;
-    return true;
-  case UN_BITNOT:
-    *value = ~a;
-    return true;
-  case UN_COUNT:
-    break;
+  case UN_NEG: return __builtin_sub_overflow(0, a, value) ? overflow(s, e) : true;
+  case UN_NOT: *value = !a; return true;
+  case UN_BITNOT: *value = ~a; return true;
+  case UN_COUNT: break;
   }
   return false;
 }
@@ -122,8 +119,8 @@ static bool eval_call(ConstScope *s, const AstExpr *e, int64_t *value) {
   int wanted = least || most ? 2 : strcmp(d->name, "clamp") == 0 ? 3 : strcmp(d->name, "abs") == 0 ? 1 : 0;
   if (wanted == 0) return not_const(s, e, "of the functions, only min, max, clamp and abs are constant");
   if (wanted != d->nargs) {
-    diag_report(s->cx->diags, E_TYPE, e->loc, "`%s` takes %d argument%s, not %d", d->name, wanted, wanted > 1 ? "s" : "",
-                d->nargs);
+    diag_report(s->cx->diags, E_TYPE, e->loc, "`%s` takes %d argument%s, not %d", d->name, wanted,
+                wanted > 1 ? "s" : "", d->nargs);
     return false;
   }
   for (int i = 0; i < wanted; i++)
@@ -171,7 +168,7 @@ bool const_eval(ConstScope *s, const AstExpr *e, int64_t *value) {
   return false;
 }
 
-// ---- the door for other rooms --------------------------------------------------------------------------------------
+// ---- the door for other rooms ----------------------------------------------------------------------------------
 
 typedef struct ModuleLookup {
   const TeModule *m;
@@ -196,10 +193,14 @@ static void module_candidates(void *self, Nearest *n) {
   for (int i = 0; l->m && i < l->m->nconsts; i++) nearest_try(n, l->m->consts[i].name);
 }
 
-bool te_const_eval(Ctx *cx, const TeModule *m, const TeTarget *target, const AstExpr *e, TeLookup *more, void *self,
-                   int64_t *value) {
+bool te_const_eval(Ctx *cx, const TeModule *m, const TeTarget *target, const AstExpr *e, TeLookup *more,
+                   void *self, int64_t *value) {
   ModuleLookup l = {m, more, self};
-  ConstScope s = {.cx = cx, .target = target, .self = &l, .find = module_find, .candidates = module_candidates,
+  ConstScope s = {.cx = cx,
+                  .target = target,
+                  .self = &l,
+                  .find = module_find,
+                  .candidates = module_candidates,
                   .overflow = E_LITERAL};
   return const_eval(&s, e, value);
 }

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// The reference evaluator. Stage by stage, in declaration order; each stage's expression becomes a list of operations
-// that run over blocks of up to BLOCK elements of the stage at once. A reduction visits its points in row-major order
-// and keeps one accumulator an element, so the order of every sum is that of the definition.
+// The reference evaluator. Stage by stage, in declaration order; each stage's expression becomes a list of
+// operations that run over blocks of up to BLOCK elements of the stage at once. A reduction visits its points in
+// row-major order and keeps one accumulator an element, so the order of every sum is that of the definition.
 //
-// Both sides of a `?:` run for all elements of a block, since no operation traps; only accesses that could leave their
-// tensor are masked, and skipped when no element of the block needs them.
+// Both sides of a `?:` run for all elements of a block, since no operation traps; only accesses that could leave
+// their tensor are masked, and skipped when no element of the block needs them.
 #include "te/internal.h"
 #include "te/lanes.h"
 
@@ -17,13 +17,13 @@ typedef enum OpKind {
   OPK_BINARY, // d = a binop b
   OPK_UNARY,
   OPK_MATH,
-  OPK_CAST,   // from `from` to `type`
-  OPK_SELECT, // d = a ? b : c
-  OPK_LOAD,   // affine and safe for the whole domain: from `load`
-  OPK_GATHER, // d = access[indices], checked, where mask
-  OPK_MASK,   // d = (mask or all) && a
+  OPK_CAST,     // from `from` to `type`
+  OPK_SELECT,   // d = a ? b : c
+  OPK_LOAD,     // affine and safe for the whole domain: from `load`
+  OPK_GATHER,   // d = access[indices], checked, where mask
+  OPK_MASK,     // d = (mask or all) && a
   OPK_MASK_NOT, // d = (mask or all) && !a
-  OPK_SKIP,   // to `target` when no lane of mask is set
+  OPK_SKIP,     // to `target` when no lane of mask is set
   OPK_NOTHING
 } OpKind;
 
@@ -71,7 +71,7 @@ typedef struct Eval {
 static Arena *arena(Eval *v) { return v->cx->arena; }
 static Scalar *reg(Eval *v, int r) { return *v->regs.data[r]; }
 
-// ---- compiling -----------------------------------------------------------------------------------------------------
+// ---- compiling -------------------------------------------------------------------------------------------------
 
 static int new_reg(Eval *v, bool temp) {
   if (temp && v->free_regs.len) return v->free_regs.data[--v->free_regs.len];
@@ -102,20 +102,20 @@ static int axis_slot(const TeTensor *t, const TeAxis *axis) {
   return own == axis ? i : -1;
 }
 
-static const TeAxis *slot_axis(const TeTensor *t, int i) { return i < t->naxes ? t->axes[i] : t->raxes[i - t->naxes]; }
+static const TeAxis *slot_axis(const TeTensor *t, int i) {
+  return i < t->naxes ? t->axes[i] : t->raxes[i - t->naxes];
+}
 
 // Adds k * e to the form (base, coef); false when e is not affine in the axes.
 static bool affine(const TeTensor *t, const TeExpr *e, int64_t k, Load *form) {
   int64_t v;
   switch (e->kind) {
-  case TE_CONST:
-    return mul_ok(e->value.i, k, &v) && add_ok(form->base, v, &form->base);
+  case TE_CONST: return mul_ok(e->value.i, k, &v) && add_ok(form->base, v, &form->base);
   case TE_AXIS: {
     int i = axis_slot(t, e->axis);
     return i >= 0 && add_ok(form->coef[i], k, &form->coef[i]);
   }
-  case TE_UNARY:
-    return e->unop == UN_NEG && k != INT64_MIN && affine(t, e->a, -k, form);
+  case TE_UNARY: return e->unop == UN_NEG && k != INT64_MIN && affine(t, e->a, -k, form);
   case TE_BINARY:
     if (e->binop == OP_ADD) return affine(t, e->a, k, form) && affine(t, e->b, k, form);
     if (e->binop == OP_SUB) return k != INT64_MIN && affine(t, e->a, k, form) && affine(t, e->b, -k, form);
@@ -126,8 +126,7 @@ static bool affine(const TeTensor *t, const TeExpr *e, int64_t k, Load *form) {
   case TE_ACCESS:
   case TE_CAST:
   case TE_SELECT:
-  case TE_MATH:
-    return false;
+  case TE_MATH: return false;
   }
   return false;
 }
@@ -164,7 +163,8 @@ static int compile(Eval *v, const TeExpr *e, int mask);
 
 static int compile_const(Eval *v, const TeExpr *e) {
   for (size_t i = 0; i < v->consts.len && i < 64; i++)
-    if (v->consts.data[i]->type == e->type && v->consts.data[i]->value.i == e->value.i) return v->const_regs.data[i];
+    if (v->consts.data[i]->type == e->type && v->consts.data[i]->value.i == e->value.i)
+      return v->const_regs.data[i];
   int r = new_reg(v, false);
   VEC_PUSH(arena(v), v->consts, e);
   VEC_PUSH(arena(v), v->const_regs, r);
@@ -199,8 +199,8 @@ static int compile_access(Eval *v, const TeExpr *e, int mask) {
   return d;
 }
 
-// Compiles e for the lanes of mask where cond (or its negation) holds. Without a checked access inside there is nothing
-// to mask.
+// Compiles e for the lanes of mask where cond (or its negation) holds. Without a checked access inside there is
+// nothing to mask.
 static int compile_under(Eval *v, const TeExpr *e, int cond, bool holds, int mask) {
   int inner = new_reg(v, true), gathers = v->ngathers;
   size_t start = v->ops.len;
@@ -283,12 +283,13 @@ static int compile(Eval *v, const TeExpr *e, int mask) {
   return NO_REG;
 }
 
-// ---- running -------------------------------------------------------------------------------------------------------
+// ---- running ---------------------------------------------------------------------------------------------------
 
 static void report_gather(Eval *v, const TeExpr *e, int i, int64_t index) {
   const TeAxis *axis = e->tensor->axes[i];
-  Diag *g = diag_report(v->cx->diags, E_BOUNDS, e->args[i]->loc, "index %lld of axis `%s` of `%s`, which has extent %lld",
-                        (long long)index, axis->name, e->tensor->name, (long long)axis->extent);
+  Diag *g = diag_report(v->cx->diags, E_BOUNDS, e->args[i]->loc,
+                        "index %lld of axis `%s` of `%s`, which has extent %lld", (long long)index, axis->name,
+                        e->tensor->name, (long long)axis->extent);
   diag_note(g, "found while evaluating `%s`", v->stage->name);
   v->failed = true;
 }
@@ -354,7 +355,8 @@ static void run_ops(Eval *v) {
     case OPK_CAST: lanes_cast(op->type, op->from, reg(v, op->d), reg(v, op->a), n); break;
     case OPK_SELECT: run_select(v, op); break;
     case OPK_LOAD:
-      lanes_load(op->type, reg(v, op->d), v->arrays->data[op->load->tensor->index], op->load->off, op->load->step, n);
+      lanes_load(op->type, reg(v, op->d), v->arrays->data[op->load->tensor->index], op->load->off, op->load->step,
+                 n);
       break;
     case OPK_GATHER:
       run_gather(v, op);
@@ -425,7 +427,8 @@ static void enter_point(Eval *v, const int64_t *point) {
     v->loads.data[k]->step = step;
   }
   for (int i = 0; i < t->nraxes; i++)
-    if (v->axis_reg[t->naxes + i] != NO_REG) lanes_fill(reg(v, v->axis_reg[t->naxes + i]), (Scalar){.i = point[i]}, v->lanes);
+    if (v->axis_reg[t->naxes + i] != NO_REG)
+      lanes_fill(reg(v, v->axis_reg[t->naxes + i]), (Scalar){.i = point[i]}, v->lanes);
 }
 
 // Reduces the block over all points, first axis slowest.
@@ -460,7 +463,8 @@ static void eval_stage(Eval *v, const TeTensor *t) {
   int body = compile(v, t->body, NO_REG);
   Reg acc;
   int64_t total = te_tensor_elems(t);
-  for (size_t i = 0; i < v->consts.len; i++) lanes_fill(reg(v, v->const_regs.data[i]), v->consts.data[i]->value, BLOCK);
+  for (size_t i = 0; i < v->consts.len; i++)
+    lanes_fill(reg(v, v->const_regs.data[i]), v->consts.data[i]->value, BLOCK);
   for (int64_t first = 0; first < total && !v->failed; first += BLOCK) {
     v->lanes = total - first < BLOCK ? (int)(total - first) : BLOCK;
     enter_block(v, first);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Types of expressions. Literals (and params, consts, and what is computed from them alone) have no type of their own
-// until they meet an operand that has one; such expressions are built on int64 or float64 and rebuilt by `settle`.
+// Types of expressions. Literals (and params, consts, and what is computed from them alone) have no type of their
+// own until they meet an operand that has one; such expressions are built on int64 or float64 and rebuilt by
+// `settle`.
 #include "te/internal.h"
 
 #include <math.h>
@@ -28,7 +29,7 @@ const TeTensor *stage_tensor(const StageCx *sx, Name name, bool *poisoned) {
   return i >= 0 ? sx->kernel->tensors[i] : NULL;
 }
 
-// ---- literals settle into types ----------------------------------------------------------------------------------
+// ---- literals settle into types --------------------------------------------------------------------------------
 
 // Whether an integer fits a type.
 static bool int_fits(DType t, int64_t v) {
@@ -41,7 +42,8 @@ static const TeExpr *misfit(StageCx *sx, const TeExpr *e, DType t, const char *t
   if (dtype_is_int(t) && t != DT_U64) {
     int bits = dtype_bits(t) - (dtype_is_signed(t) ? 1 : 0);
     int64_t top = bits >= 63 ? INT64_MAX : ((int64_t)1 << bits) - 1;
-    diag_note(g, "%s holds %lld to %lld", dtype_name(t), dtype_is_signed(t) ? (long long)(-top - 1) : 0, (long long)top);
+    diag_note(g, "%s holds %lld to %lld", dtype_name(t), dtype_is_signed(t) ? (long long)(-top - 1) : 0,
+              (long long)top);
   }
   return NULL;
 }
@@ -64,11 +66,8 @@ static const TeExpr *settle(StageCx *sx, const TeExpr *e, DType t) {
   Arena *a = arena(sx);
   const TeExpr *x, *y;
   switch (e->kind) {
-  case TE_CONST:
-    return settle_const(sx, e, t);
-  case TE_UNARY:
-    x = settle(sx, e->a, t);
-    return x ? te_unary(a, e->unop, x, e->loc) : NULL;
+  case TE_CONST: return settle_const(sx, e, t);
+  case TE_UNARY: x = settle(sx, e->a, t); return x ? te_unary(a, e->unop, x, e->loc) : NULL;
   case TE_BINARY:
     x = settle(sx, e->a, t);
     y = settle(sx, e->b, t);
@@ -85,8 +84,7 @@ static const TeExpr *settle(StageCx *sx, const TeExpr *e, DType t) {
   }
   case TE_AXIS:
   case TE_ACCESS:
-  case TE_CAST:
-    break;
+  case TE_CAST: break;
   }
   return e;
 }
@@ -106,7 +104,8 @@ static const TeExpr *settle_default(StageCx *sx, Typed x) {
 static const TeExpr *settle_to(StageCx *sx, Typed x, DType t) {
   if (!x.e || x.lit == TYPED) return x.e;
   if (t == DT_BOOL) {
-    Diag *g = diag_report(ctx(sx)->diags, E_TYPE, x.e->loc, "`%s` is a number where a bool is needed", text_of(sx, x.e->loc));
+    Diag *g = diag_report(ctx(sx)->diags, E_TYPE, x.e->loc, "`%s` is a number where a bool is needed",
+                          text_of(sx, x.e->loc));
     diag_help(g, "write true, false or a comparison");
     return NULL;
   }
@@ -132,7 +131,7 @@ static Typed lit_float(StageCx *sx, double v, Loc loc) {
 static double lit_number(Typed x) { return x.lit == LIT_FLOAT ? x.e->value.f : (double)x.e->value.i; }
 static bool lit_const(Typed x) { return x.lit != TYPED && x.e->kind == TE_CONST; }
 
-// ---- names -------------------------------------------------------------------------------------------------------
+// ---- names -----------------------------------------------------------------------------------------------------
 
 static const TeAxis *find_axis(const StageCx *sx, Name name) {
   const TeTensor *t = sx->stage;
@@ -212,7 +211,7 @@ static Typed infer_name(StageCx *sx, const AstExpr *e) {
   return unknown_name(sx, e->name, e->loc, "name");
 }
 
-// ---- operators ---------------------------------------------------------------------------------------------------
+// ---- operators -------------------------------------------------------------------------------------------------
 
 // Whether e is made of axes and constants alone.
 static bool is_of_axes(const TeExpr *e) {
@@ -239,7 +238,8 @@ static bool agree(StageCx *sx, Loc loc, const char *what, Typed *x, Typed *y) {
   if (!x->e || !y->e) return false;
   DType a = x->e->type, b = y->e->type;
   if (a == b) return true;
-  Diag *g = diag_report(ctx(sx)->diags, E_TYPE, loc, "the operands of `%s` are %s and %s", what, dtype_name(a), dtype_name(b));
+  Diag *g = diag_report(ctx(sx)->diags, E_TYPE, loc, "the operands of `%s` are %s and %s", what, dtype_name(a),
+                        dtype_name(b));
   diag_also(g, x->e->loc, "this is %s", dtype_name(a));
   diag_also(g, y->e->loc, "this is %s", dtype_name(b));
   if (a == DT_BOOL || b == DT_BOOL) {
@@ -249,7 +249,8 @@ static bool agree(StageCx *sx, Loc loc, const char *what, Typed *x, Typed *y) {
   bool left_axes = is_of_axes(x->e), right_axes = is_of_axes(y->e);
   if (left_axes != right_axes) {
     diag_note(g, "axes are int64");
-    diag_help(g, "write the cast `%s(%s)`", dtype_name(left_axes ? b : a), text_of(sx, (left_axes ? x : y)->e->loc));
+    diag_help(g, "write the cast `%s(%s)`", dtype_name(left_axes ? b : a),
+              text_of(sx, (left_axes ? x : y)->e->loc));
     return false;
   }
   bool cast_left = dtype_is_float(b) != dtype_is_float(a) ? dtype_is_float(b) : dtype_bits(a) < dtype_bits(b);
@@ -257,7 +258,8 @@ static bool agree(StageCx *sx, Loc loc, const char *what, Typed *x, Typed *y) {
   DType to = cast_left ? b : a;
   diag_help(g, "write the cast `%s(%s)`", dtype_name(to), text_of(sx, from->loc));
   if (dtype_bits(a) != dtype_bits(b) || dtype_is_float(a) != dtype_is_float(b))
-    diag_help(g, "or, to lose precision: `%s(%s)`", dtype_name(cast_left ? a : b), text_of(sx, (cast_left ? y : x)->e->loc));
+    diag_help(g, "or, to lose precision: `%s(%s)`", dtype_name(cast_left ? a : b),
+              text_of(sx, (cast_left ? y : x)->e->loc));
   return false;
 }
 
@@ -270,7 +272,8 @@ static Typed unfit(StageCx *sx, Loc loc, const char *what, const char *needs, DT
   return POISON;
 }
 
-// Computes with two integer literals. Results beyond 64 bits are errors, division by zero gives 0 as it does at run time.
+// Computes with two integer literals. Results beyond 64 bits are errors, division by zero gives 0 as it does at
+// run time.
 static Typed fold_ints(StageCx *sx, Loc loc, BinOp op, int64_t a, int64_t b) {
   int64_t v = 0;
   bool fits = true;
@@ -288,9 +291,13 @@ static Typed fold_ints(StageCx *sx, Loc loc, BinOp op, int64_t a, int64_t b) {
   return lit_int(sx, v, loc);
 }
 
-static bool is_compare(BinOp op) { return op == OP_LT || op == OP_LE || op == OP_GT || op == OP_GE || op == OP_EQ || op == OP_NE; }
+static bool is_compare(BinOp op) {
+  return op == OP_LT || op == OP_LE || op == OP_GT || op == OP_GE || op == OP_EQ || op == OP_NE;
+}
 static bool is_logic(BinOp op) { return op == OP_LAND || op == OP_LOR; }
-static bool is_bits(BinOp op) { return op == OP_SHL || op == OP_SHR || op == OP_AND || op == OP_XOR || op == OP_OR; }
+static bool is_bits(BinOp op) {
+  return op == OP_SHL || op == OP_SHR || op == OP_AND || op == OP_XOR || op == OP_OR;
+}
 
 // Computes with two literals of which one is a float; false: not an operation on floats.
 static Typed fold_floats(StageCx *sx, Loc loc, BinOp op, double a, double b) {
@@ -314,14 +321,16 @@ static Typed infer_logic(StageCx *sx, const AstExpr *e, Typed x, Typed y) {
 // The operators that have agreeing operands.
 static Typed binary(StageCx *sx, Loc loc, BinOp op, const char *what, Typed x, Typed y) {
   bool equality = op == OP_EQ || op == OP_NE;
-  if (!equality && x.e && y.e && (x.e->type == DT_BOOL || y.e->type == DT_BOOL)) return unfit(sx, loc, what, "numbers", DT_BOOL);
+  if (!equality && x.e && y.e && (x.e->type == DT_BOOL || y.e->type == DT_BOOL))
+    return unfit(sx, loc, what, "numbers", DT_BOOL);
   if (!agree(sx, loc, what, &x, &y)) return POISON;
   bool lits = x.lit != TYPED;
   bool floats = lits ? x.lit == LIT_FLOAT || y.lit == LIT_FLOAT : dtype_is_float(x.e->type);
   DType t = lits ? (floats ? DT_F32 : DT_I32) : x.e->type;
   if (floats && (is_bits(op) || op == OP_MOD)) return unfit(sx, loc, what, "integer operands", t);
   if (lits && lit_const(x) && lit_const(y))
-    return floats ? fold_floats(sx, loc, op, lit_number(x), lit_number(y)) : fold_ints(sx, loc, op, x.e->value.i, y.e->value.i);
+    return floats ? fold_floats(sx, loc, op, lit_number(x), lit_number(y))
+                  : fold_ints(sx, loc, op, x.e->value.i, y.e->value.i);
   if (lits && is_compare(op)) {
     const TeExpr *a = settle(sx, x.e, t), *b = settle(sx, y.e, t);
     return a && b ? typed(te_binary(arena(sx), op, a, b, loc)) : POISON;
@@ -361,8 +370,8 @@ static Typed infer_select(StageCx *sx, const AstExpr *e) {
   Typed y = infer(sx, e->c);
   if (c.e && (c.lit != TYPED || c.e->type != DT_BOOL)) {
     DType is = c.lit == TYPED ? c.e->type : default_type(c.e, c.lit);
-    Diag *g = diag_report(ctx(sx)->diags, E_TYPE, e->a->loc, "the condition `%s` is %s, not bool", text_of(sx, e->a->loc),
-                          dtype_name(is));
+    Diag *g = diag_report(ctx(sx)->diags, E_TYPE, e->a->loc, "the condition `%s` is %s, not bool",
+                          text_of(sx, e->a->loc), dtype_name(is));
     diag_help(g, "write `%s != 0`", text_of(sx, e->a->loc));
     return POISON;
   }
@@ -371,7 +380,7 @@ static Typed infer_select(StageCx *sx, const AstExpr *e) {
   return (Typed){te_select(arena(sx), c.e, x.e, y.e, e->loc), lit};
 }
 
-// ---- calls -------------------------------------------------------------------------------------------------------
+// ---- calls -----------------------------------------------------------------------------------------------------
 
 static bool count_args(StageCx *sx, const AstExpr *e, int wanted) {
   const AstDetail *d = ast_detail(e);
@@ -437,7 +446,8 @@ static Typed infer_call(StageCx *sx, const AstExpr *e) {
   DType to;
   MathFn fn;
   if (dtype_of_name(d->name, &to)) return infer_cast(sx, e, to);
-  if (strcmp(d->name, "min") == 0 || strcmp(d->name, "max") == 0 || strcmp(d->name, "clamp") == 0) return infer_minmax(sx, e);
+  if (strcmp(d->name, "min") == 0 || strcmp(d->name, "max") == 0 || strcmp(d->name, "clamp") == 0)
+    return infer_minmax(sx, e);
   if (math_of_name(d->name, &fn)) return infer_math(sx, e, fn);
   for (int i = 0; i < d->nargs; i++) infer(sx, d->args[i]);
   bool poisoned = false;
@@ -451,8 +461,9 @@ static Typed infer_call(StageCx *sx, const AstExpr *e) {
     diag_help(g, "the reduction is written `%s[axis: extent](...)`", d->name);
     return POISON;
   }
-  static const char *const elsewhere[][2] = {{"relu", "max(x, 0)"}, {"select", "c ? a : b"}, {"where", "c ? a : b"},
-                                             {"if", "c ? a : b"}, {"cast", "int32(x)"}, {"mod", "x % y"}, {"sqr", "x * x"}};
+  static const char *const elsewhere[][2] = {
+      {"relu", "max(x, 0)"}, {"select", "c ? a : b"}, {"where", "c ? a : b"}, {"if", "c ? a : b"},
+      {"cast", "int32(x)"},  {"mod", "x % y"},        {"sqr", "x * x"}};
   for (size_t i = 0; i < sizeof elsewhere / sizeof *elsewhere; i++) {
     if (strcmp(d->name, elsewhere[i][0])) continue;
     diag_help(g, "write `%s`", elsewhere[i][1]);
@@ -467,7 +478,7 @@ static Typed infer_call(StageCx *sx, const AstExpr *e) {
   return POISON;
 }
 
-// ---- accesses ----------------------------------------------------------------------------------------------------
+// ---- accesses --------------------------------------------------------------------------------------------------
 
 // One index, as int64.
 static const TeExpr *infer_index(StageCx *sx, const AstExpr *e) {
@@ -476,9 +487,10 @@ static const TeExpr *infer_index(StageCx *sx, const AstExpr *e) {
   if (x.lit == LIT_INT) return settle(sx, x.e, DT_I64);
   if (x.lit == TYPED && x.e->type == DT_I64) return x.e;
   DType t = x.lit == LIT_FLOAT ? DT_F32 : x.e->type;
-  Diag *g = diag_report(ctx(sx)->diags, E_TYPE, e->loc, "the index `%s` is %s; indices are int64", text_of(sx, e->loc),
-                        dtype_name(t));
-  if (t != DT_BOOL) diag_fix(g, e->loc, arena_printf(arena(sx), "int64(%s)", text_of(sx, e->loc)), "write the cast");
+  Diag *g = diag_report(ctx(sx)->diags, E_TYPE, e->loc, "the index `%s` is %s; indices are int64",
+                        text_of(sx, e->loc), dtype_name(t));
+  if (t != DT_BOOL)
+    diag_fix(g, e->loc, arena_printf(arena(sx), "int64(%s)", text_of(sx, e->loc)), "write the cast");
   return NULL;
 }
 
@@ -499,7 +511,8 @@ static Typed infer_access(StageCx *sx, const AstExpr *e) {
   Diag *g = diag_report(ctx(sx)->diags, E_RANK, e->loc, "`%s` has %d %s, but %d %s given", t->name, t->naxes,
                         t->naxes == 1 ? "axis" : "axes", d->nargs, d->nargs == 1 ? "index is" : "indices are");
   Text names = {.arena = arena(sx)};
-  for (int i = 0; i < t->naxes; i++) text_add(&names, "%s%s: %lld", i ? ", " : "", t->axes[i]->name, (long long)t->axes[i]->extent);
+  for (int i = 0; i < t->naxes; i++)
+    text_add(&names, "%s%s: %lld", i ? ", " : "", t->axes[i]->name, (long long)t->axes[i]->extent);
   diag_also(g, t->name_loc, "`%s` is [%s]", t->name, names.data);
   return POISON;
 }
@@ -513,9 +526,11 @@ static Typed infer_other(StageCx *sx, const AstExpr *e) {
   case AD_CALL: return infer_call(sx, e);
   case AD_INDEX: return infer_access(sx, e);
   case AD_REDUCE: {
-    Diag *g = diag_report(ctx(sx)->diags, E_REDUCE, e->loc, "the reduction `%s[...]` stands inside an expression", d->name);
+    Diag *g = diag_report(ctx(sx)->diags, E_REDUCE, e->loc, "the reduction `%s[...]` stands inside an expression",
+                          d->name);
     diag_note(g, "a reduction is the whole expression of its stage");
-    diag_help(g, "give it a stage of its own, and read that: `compute total[...] : int32 = %s[...](...);`", d->name);
+    diag_help(g, "give it a stage of its own, and read that: `compute total[...] : int32 = %s[...](...);`",
+              d->name);
     return POISON;
   }
   case AD_BAD: return POISON;

@@ -16,8 +16,8 @@ void parser_too_deep(TeParser *p, Loc loc, const char *what) {
   diag_help(g, "give parts of it stages of their own");
 }
 
-// What te_print may write for a name or literal, `t[x]` or `int32(-3)`, counts as one level too: so what was read can be
-// printed and read again.
+// What te_print may write for a name or literal, `t[x]` or `int32(-3)`, counts as one level too: so what was read
+// can be printed and read again.
 static bool is_leaf(const AstExpr *e) {
   bool literal = e->kind == AST_OTHER && (ast_detail(e)->kind == AD_FLOAT || ast_detail(e)->kind == AD_BIG);
   bool negative = e->kind == AST_UNARY && e->unop == UN_NEG && e->depth == 1;
@@ -116,7 +116,8 @@ const AstExpr *ast_list(TeParser *p, Loc loc, const AstExprs *items) {
 
 const AstExpr *ast_named(TeParser *p, Loc loc, AstDetailKind kind, SchedName name, const AstExprs *args,
                          const AstAxes *axes) {
-  AstDetail detail = {.kind = kind, .name = name.name, .name_loc = name.loc, .nargs = (int)args->len, .args = args->data};
+  AstDetail detail = {
+      .kind = kind, .name = name.name, .name_loc = name.loc, .nargs = (int)args->len, .args = args->data};
   if (axes) {
     detail.naxes = (int)axes->len;
     detail.axes = axes->data;
@@ -134,15 +135,27 @@ const AstExpr *ast_paren(TeParser *p, Loc loc, const AstExpr *e) {
 }
 
 void parser_kernel(TeParser *p, Loc loc, SchedName name, const AstDecls *decls) {
-  AstItem item = {.kind = ITEM_KERNEL, .name = name.name, .loc = loc, .name_loc = name.loc, .ndecls = (int)decls->len,
-                  .decls = decls->data, .broken = p->kernel_broken};
+  AstItem item = {.kind = ITEM_KERNEL,
+                  .name = name.name,
+                  .loc = loc,
+                  .name_loc = name.loc,
+                  .ndecls = (int)decls->len,
+                  .decls = decls->data,
+                  .broken = p->kernel_broken};
   VEC_PUSH(p->cx->arena, p->file->items, item);
 }
 
 void parser_schedule(TeParser *p, Loc loc, SchedName kernel, SchedName name, const SchedStmts *stmts) {
-  TeSchedule schedule = {.kernel = kernel.name, .name = name.name, .loc = loc,
-                         .name_loc = name.name ? name.loc : kernel.loc, .nstmts = (int)stmts->len, .stmts = stmts->data};
-  AstItem item = {.kind = ITEM_SCHEDULE, .name = kernel.name, .loc = loc, .name_loc = kernel.loc,
+  TeSchedule schedule = {.kernel = kernel.name,
+                         .name = name.name,
+                         .loc = loc,
+                         .name_loc = name.name ? name.loc : kernel.loc,
+                         .nstmts = (int)stmts->len,
+                         .stmts = stmts->data};
+  AstItem item = {.kind = ITEM_SCHEDULE,
+                  .name = kernel.name,
+                  .loc = loc,
+                  .name_loc = kernel.loc,
                   .schedule = arena_copy(p->cx->arena, &schedule, sizeof schedule)};
   VEC_PUSH(p->cx->arena, p->file->items, item);
 }
@@ -183,7 +196,7 @@ const SchedStmt *parser_for(TeParser *p, Loc loc, SchedName var, const SchedName
   return s;
 }
 
-// ---- literals ----------------------------------------------------------------------------------------------------
+// ---- literals --------------------------------------------------------------------------------------------------
 
 double parser_float(TeParser *p, Loc loc, const char *text, size_t len) {
   (void)len; // the token ends where strtod ends, and the scanner keeps a NUL behind it
@@ -257,7 +270,7 @@ void parser_bad_character(TeParser *p, Loc loc, const char *text) {
   }
 }
 
-// ---- syntax errors -----------------------------------------------------------------------------------------------
+// ---- syntax errors ---------------------------------------------------------------------------------------------
 
 static bool has(int n, const char *const *names, const char *wanted) {
   for (int i = 0; i < n; i++)
@@ -267,8 +280,8 @@ static bool has(int n, const char *const *names, const char *wanted) {
 
 // The operators that may follow an expression; told as one word.
 static bool is_operator(const char *name) {
-  static const char *const ops[] = {"`+`", "`-`", "`*`", "`/`", "`%`", "`<`", "`>`", "`<=`", "`>=`", "`==`", "`!=`",
-                                    "`&`", "`|`", "`^`", "`<<`", "`>>`", "`&&`", "`||`", "`?`"};
+  static const char *const ops[] = {"`+`",  "`-`", "`*`", "`/`", "`%`",  "`<`",  "`>`",  "`<=`", "`>=`", "`==`",
+                                    "`!=`", "`&`", "`|`", "`^`", "`<<`", "`>>`", "`&&`", "`||`", "`?`"};
   return has((int)(sizeof ops / sizeof *ops), ops, name);
 }
 
@@ -281,8 +294,10 @@ static const char *expectation(TeParser *p, int n, const char *const *expected) 
   if (expr) words[count++] = "an expression";
   for (int i = 0; i < n; i++) {
     const char *e = expected[i];
-    bool in_expr = has(11, (const char *const[]){"number", "integer", "text in quotes", "`(`", "`[`", "`-`", "`!`", "`~`",
-                                                 "`true`", "`false`", "name"}, e);
+    bool in_expr = has(11,
+                       (const char *const[]){"number", "integer", "text in quotes", "`(`", "`[`", "`-`", "`!`",
+                                             "`~`", "`true`", "`false`", "name"},
+                       e);
     if ((expr && in_expr) || (operators && is_operator(e))) continue;
     if (operators && (strcmp(e, "`.`") == 0 || strcmp(e, "`(`") == 0 || strcmp(e, "`[`") == 0)) continue;
     words[count++] = strcmp(e, "name") == 0 ? "a name" : strcmp(e, "text in quotes") == 0 ? "a text in quotes" : e;
@@ -310,13 +325,17 @@ static const char *slip_help(TeParser *p, Loc loc, const char *got, int n, const
   while (at > 0 && p->src->text[at - 1] == ' ') at--;
   char last = at ? p->src->text[at - 1] : 0;
   bool operators = has(n, expected, "`+`") && !has(n, expected, "number");
-  if (strcmp(got, "`[`") == 0 && last == ']' && operators) return "all indices stand in one pair of brackets: `t[x, y]`";
+  if (strcmp(got, "`[`") == 0 && last == ']' && operators)
+    return "all indices stand in one pair of brackets: `t[x, y]`";
   if (strcmp(got, "`=`") == 0 && operators) return "equality is written `==`";
-  if (strcmp(got, "`=`") == 0 && n == 1 && has(n, expected, "`:`")) return "the type follows the axes: `t[x: 4] : int32 = ...`";
-  if (n == 1 && has(n, expected, "`:`") && strcmp(got, "name") == 0) return "the type follows the axes after a `:`";
+  if (strcmp(got, "`=`") == 0 && n == 1 && has(n, expected, "`:`"))
+    return "the type follows the axes: `t[x: 4] : int32 = ...`";
+  if (n == 1 && has(n, expected, "`:`") && strcmp(got, "name") == 0)
+    return "the type follows the axes after a `:`";
   if (n == 1 && has(n, expected, "`:`") && (strcmp(got, "`]`") == 0 || strcmp(got, "`,`") == 0))
     return "an axis is declared with its extent: `x: 8`";
-  if (n == 1 && has(n, expected, "name") && strcmp(got, "integer") == 0) return "an axis is declared with its name: `x: 8`";
+  if (n == 1 && has(n, expected, "name") && strcmp(got, "integer") == 0)
+    return "an axis is declared with its name: `x: 8`";
   if (last == '+' && strcmp(got, "`+`") == 0) return "there is no `++`";
   if (last == '*' && strcmp(got, "`*`") == 0) return "powers are written `pow(x, y)`";
   return NULL;
@@ -330,7 +349,8 @@ void parser_syntax(TeParser *p, Loc loc, const char *got, int nexpected, const c
   }
   if (loc_known(p->bad) && loc.line <= p->bad.end_line + 1) return;
   bool end = strcmp(got, "end of file") == 0;
-  const char *found = end || !*got ? "the end of the file" : arena_printf(p->cx->arena, "`%s`", te_snippet(p->cx, loc));
+  const char *found =
+      end || !*got ? "the end of the file" : arena_printf(p->cx->arena, "`%s`", te_snippet(p->cx, loc));
   const char *want = expectation(p, nexpected, expected);
   bool semicolon = has(nexpected, expected, "`;`");
   bool starts_line = loc.col == 1 || before(p->src, loc).line < loc.line;

@@ -14,7 +14,7 @@
 // After so many errors a run stops looking for more: nobody reads them, and suggestions for names cost time.
 #define TE_MAX_ERRORS 300
 
-// ---- syntax ------------------------------------------------------------------------------------------------------
+// ---- syntax ----------------------------------------------------------------------------------------------------
 
 typedef struct AstAxis {
   Name name;
@@ -109,13 +109,15 @@ const AstExpr *ast_unary(TeParser *p, Loc loc, UnOp op, const AstExpr *a);
 const AstExpr *ast_binary(TeParser *p, Loc loc, BinOp op, const AstExpr *a, const AstExpr *b);
 const AstExpr *ast_select(TeParser *p, Loc loc, const AstExpr *a, const AstExpr *b, const AstExpr *c);
 const AstExpr *ast_list(TeParser *p, Loc loc, const AstExprs *items);
-const AstExpr *ast_named(TeParser *p, Loc loc, AstDetailKind kind, SchedName name, const AstExprs *args, const AstAxes *axes);
+const AstExpr *ast_named(TeParser *p, Loc loc, AstDetailKind kind, SchedName name, const AstExprs *args,
+                         const AstAxes *axes);
 const AstExpr *ast_bad(TeParser *p, Loc loc);
-const AstExpr *ast_paren(TeParser *p, Loc loc, const AstExpr *e); // the same tree with the place of its parentheses
+const AstExpr *ast_paren(TeParser *p, Loc loc, const AstExpr *e); // the same tree, placed with its parentheses
 void parser_too_deep(TeParser *p, Loc loc, const char *what);
 void parser_kernel(TeParser *p, Loc loc, SchedName name, const AstDecls *decls);
 void parser_schedule(TeParser *p, Loc loc, SchedName kernel, SchedName name, const SchedStmts *stmts);
-const SchedStmt *parser_call(TeParser *p, Loc loc, const SchedNames *results, SchedName receiver, SchedName method, const SchedArgs *args);
+const SchedStmt *parser_call(TeParser *p, Loc loc, const SchedNames *results, SchedName receiver, SchedName method,
+                             const SchedArgs *args);
 const SchedStmt *parser_knob(TeParser *p, Loc loc, SchedName name, const AstExpr *value, const AstExpr *set);
 const SchedStmt *parser_for(TeParser *p, Loc loc, SchedName var, const SchedNames *names, const SchedStmts *body);
 // lexer's number and string tokens; text need not end with NUL.
@@ -130,12 +132,12 @@ void te_parse_file(Ctx *cx, const Source *src, AstFile *file);
 // te.y
 int te_parse_run(TeParser *p);
 
-// ---- text helpers: suggest.c -------------------------------------------------------------------------------------
+// ---- text helpers: suggest.c -----------------------------------------------------------------------------------
 
 // The source text of a span on one line, cut to a readable length; never NULL.
 const char *te_snippet(Ctx *cx, Loc loc);
 
-// ---- constants: consts.c -----------------------------------------------------------------------------------------
+// ---- constants: consts.c ---------------------------------------------------------------------------------------
 
 typedef enum ConstFound { CONST_MISSING, CONST_FOUND, CONST_POISON } ConstFound;
 

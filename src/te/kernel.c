@@ -9,9 +9,10 @@ static const TeAxis *check_axis(Checker *ck, const AstAxis *ast, int index, bool
   int64_t extent;
   if (!const_eval(&ck->scope, ast->extent, &extent)) return NULL;
   if (extent <= 0) {
-    Diag *g = diag_report(ck->cx->diags, E_EXTENT, ast->loc, "axis `%s` has the extent %lld, which is not positive",
-                          ast->name, (long long)extent);
-    if (ast->extent->kind != AST_INT) diag_note(g, "`%s` is %lld", te_snippet(ck->cx, ast->extent->loc), (long long)extent);
+    Diag *g = diag_report(ck->cx->diags, E_EXTENT, ast->loc,
+                          "axis `%s` has the extent %lld, which is not positive", ast->name, (long long)extent);
+    if (ast->extent->kind != AST_INT)
+      diag_note(g, "`%s` is %lld", te_snippet(ck->cx, ast->extent->loc), (long long)extent);
     return NULL;
   }
   TeAxis *axis = NEW(ck->cx->arena, TeAxis);
@@ -20,10 +21,11 @@ static const TeAxis *check_axis(Checker *ck, const AstAxis *ast, int index, bool
 }
 
 // Evaluates a list of axes; names must differ among themselves and from `others`.
-static const TeAxis **check_axes(Checker *ck, int n, const AstAxis *ast, bool reduce, int nothers, const TeAxis **others) {
+static const TeAxis **check_axes(Checker *ck, int n, const AstAxis *ast, bool reduce, int nothers,
+                                 const TeAxis **others) {
   if (n > TE_MAX_AXES) {
-    diag_report(ck->cx->diags, E_RANK, loc_join(ast[0].loc, ast[n - 1].loc), "%d axes are too many: there may be %d", n,
-                TE_MAX_AXES);
+    diag_report(ck->cx->diags, E_RANK, loc_join(ast[0].loc, ast[n - 1].loc),
+                "%d axes are too many: there may be %d", n, TE_MAX_AXES);
     return NULL;
   }
   const TeAxis **axes = NEW_ARRAY(ck->cx->arena, const TeAxis *, n);
@@ -36,7 +38,8 @@ static const TeAxis **check_axes(Checker *ck, int n, const AstAxis *ast, bool re
     for (int k = 0; k < nothers; k++)
       if (others[k]->name == ast[i].name) first = others[k]->loc;
     if (loc_known(first)) {
-      Diag *g = diag_report(ck->cx->diags, E_DUPLICATE_NAME, ast[i].loc, "the axis `%s` is declared twice", ast[i].name);
+      Diag *g =
+          diag_report(ck->cx->diags, E_DUPLICATE_NAME, ast[i].loc, "the axis `%s` is declared twice", ast[i].name);
       diag_also(g, first, "it is first declared here");
       ok = false;
     }
@@ -49,8 +52,8 @@ static const TeAxis **check_axes(Checker *ck, int n, const AstAxis *ast, bool re
   }
   if (!ok) return NULL;
   if (points > 0) return axes;
-  Diag *g = diag_report(ck->cx->diags, E_EXTENT, loc_join(ast[0].loc, ast[n - 1].loc), "%s has 2^40 elements or more",
-                        reduce ? "the reduction" : "the tensor");
+  Diag *g = diag_report(ck->cx->diags, E_EXTENT, loc_join(ast[0].loc, ast[n - 1].loc),
+                        "%s has 2^40 elements or more", reduce ? "the reduction" : "the tensor");
   Text t = {.arena = ck->cx->arena};
   for (int i = 0; i < n; i++) text_add(&t, "%s%lld", i ? " x " : "", (long long)axes[i]->extent);
   diag_note(g, "its extents are %s", t.data);
@@ -65,7 +68,7 @@ static const char *shape_text(Ctx *cx, const TeTensor *t) {
   return out.data;
 }
 
-// ---- the pointwise shorthand -------------------------------------------------------------------------------------
+// ---- the pointwise shorthand -----------------------------------------------------------------------------------
 
 typedef struct Operands {
   StageCx *sx;
@@ -89,7 +92,8 @@ static void meet_operand(Operands *o, const AstExpr *e) {
   if (!t) {
     int64_t ignored;
     ConstScope *consts = &o->sx->ck->scope;
-    if (!poisoned && !o->unknown && consts->find(consts->self, e->name, e->loc, &ignored) == CONST_MISSING) o->unknown = e;
+    if (!poisoned && !o->unknown && consts->find(consts->self, e->name, e->loc, &ignored) == CONST_MISSING)
+      o->unknown = e;
     return;
   }
   if (!o->first) {
@@ -99,7 +103,8 @@ static void meet_operand(Operands *o, const AstExpr *e) {
   }
   if (same_shape(o->first, t)) return;
   Ctx *cx = o->sx->ck->cx;
-  Diag *g = diag_report(cx->diags, E_SHAPE, e->loc, "`%s` and `%s` have different shapes", o->first->name, t->name);
+  Diag *g =
+      diag_report(cx->diags, E_SHAPE, e->loc, "`%s` and `%s` have different shapes", o->first->name, t->name);
   diag_also(g, o->first_loc, "`%s` is %s", o->first->name, shape_text(cx, o->first));
   diag_here(g, "`%s` is %s", t->name, shape_text(cx, t));
   diag_help(g, "give the stage an axis list, and index its operands");
@@ -111,11 +116,8 @@ static void find_operands(Operands *o, const AstExpr *e) {
   if (!e) return;
   switch (e->kind) {
   case AST_INT:
-  case AST_STRING:
-    return;
-  case AST_NAME:
-    meet_operand(o, e);
-    return;
+  case AST_STRING: return;
+  case AST_NAME: meet_operand(o, e); return;
   case AST_UNARY:
   case AST_BINARY:
   case AST_SELECT:
@@ -138,8 +140,8 @@ static bool shorthand_axes(StageCx *sx, TeTensor *t, const AstDecl *decl) {
   Operands o = {.sx = sx};
   Ctx *cx = sx->ck->cx;
   if (decl->body->kind == AST_OTHER && ast_detail(decl->body)->kind == AD_REDUCE) {
-    Diag *g = diag_report(cx->diags, E_SHAPE, decl->name_loc, "`%s` reduces, so its axes cannot be told from its operands",
-                          decl->name);
+    Diag *g = diag_report(cx->diags, E_SHAPE, decl->name_loc,
+                          "`%s` reduces, so its axes cannot be told from its operands", decl->name);
     diag_help(g, "write them: `%s[i: N, ...] : int32 = ...`", decl->name);
     return false;
   }
@@ -147,7 +149,8 @@ static bool shorthand_axes(StageCx *sx, TeTensor *t, const AstDecl *decl) {
   if (o.failed) return false;
   if (!o.first && o.unknown && !check_expr(sx, o.unknown, DT_COUNT)) return false;
   if (!o.first) {
-    Diag *g = diag_report(cx->diags, E_SHAPE, decl->name_loc, "`%s` has no axes: no operand stands without indices", decl->name);
+    Diag *g = diag_report(cx->diags, E_SHAPE, decl->name_loc,
+                          "`%s` has no axes: no operand stands without indices", decl->name);
     diag_help(g, "write them: `%s[i: N, ...] : int32 = ...`", decl->name);
     return false;
   }
@@ -161,7 +164,7 @@ static bool shorthand_axes(StageCx *sx, TeTensor *t, const AstDecl *decl) {
   return true;
 }
 
-// ---- one declaration ---------------------------------------------------------------------------------------------
+// ---- one declaration -------------------------------------------------------------------------------------------
 
 static bool check_dtype(Checker *ck, const AstDecl *decl, DType *out) {
   if (dtype_of_name(decl->dtype, out)) return true;
@@ -206,8 +209,8 @@ static bool take_reduction(StageCx *sx, TeTensor *t, const AstExpr **body) {
 
 static void report_stage_type(StageCx *sx, const TeTensor *t, const AstDecl *decl, const TeExpr *body) {
   Ctx *cx = sx->ck->cx;
-  Diag *g = diag_report(cx->diags, E_TYPE, body->loc, "`%s` is %s, but its expression is %s", t->name, dtype_name(t->type),
-                        dtype_name(body->type));
+  Diag *g = diag_report(cx->diags, E_TYPE, body->loc, "`%s` is %s, but its expression is %s", t->name,
+                        dtype_name(t->type), dtype_name(body->type));
   diag_also(g, decl->dtype_loc, "declared %s here", dtype_name(t->type));
   const char *text = te_snippet(cx, body->loc);
   if (body->type == DT_BOOL) diag_help(g, "write `%s ? 1 : 0`", text);
@@ -242,7 +245,7 @@ typedef struct KernelCx {
   Checker *ck;
   const AstItem *item;
   VEC(const TeTensor *) tensors;
-  VEC(Loc) places; // of every declared name, poisoned ones included
+  VEC(Loc) places;    // of every declared name, poisoned ones included
   NameTable *names;   // to places
   NameTable *visible; // to tensors; -2 for a poisoned one
   bool ok;
@@ -255,7 +258,8 @@ static bool declare_name(KernelCx *kx, const AstDecl *decl) {
     VEC_PUSH(kx->ck->cx->arena, kx->places, decl->name_loc);
     return true;
   }
-  Diag *g = diag_report(kx->ck->cx->diags, E_DUPLICATE_NAME, decl->name_loc, "the tensor `%s` is declared twice", decl->name);
+  Diag *g = diag_report(kx->ck->cx->diags, E_DUPLICATE_NAME, decl->name_loc, "the tensor `%s` is declared twice",
+                        decl->name);
   diag_also(g, kx->places.data[old], "it is first declared here");
   return false;
 }
@@ -264,7 +268,8 @@ static void check_decl(KernelCx *kx, TeKernel *k, const AstDecl *decl) {
   Checker *ck = kx->ck;
   TeTensor *t = NEW(ck->cx->arena, TeTensor);
   *t = (TeTensor){.name = decl->name, .role = decl->role, .loc = decl->loc, .name_loc = decl->name_loc};
-  StageCx sx = {.ck = ck, .kernel = k, .tensors = kx->visible, .item = kx->item, .stage = t, .shorthand = decl->naxes == 0};
+  StageCx sx = {
+      .ck = ck, .kernel = k, .tensors = kx->visible, .item = kx->item, .stage = t, .shorthand = decl->naxes == 0};
   bool ok = declare_name(kx, decl);
   if (decl->dtype && !check_dtype(ck, decl, &t->type)) ok = false;
   bool axes_ok = true;
@@ -298,7 +303,10 @@ static void check_decl(KernelCx *kx, TeKernel *k, const AstDecl *decl) {
 const TeKernel *check_kernel(Checker *ck, const AstItem *item) {
   TeKernel *k = NEW(ck->cx->arena, TeKernel);
   *k = (TeKernel){.name = item->name, .loc = item->loc, .name_loc = item->name_loc};
-  KernelCx kx = {.ck = ck, .item = item, .names = name_table_new(ck->cx->arena), .visible = name_table_new(ck->cx->arena),
+  KernelCx kx = {.ck = ck,
+                 .item = item,
+                 .names = name_table_new(ck->cx->arena),
+                 .visible = name_table_new(ck->cx->arena),
                  .ok = true};
   bool output = false;
   for (int i = 0; i < item->ndecls && diags_errors(ck->cx->diags) < TE_MAX_ERRORS; i++) {

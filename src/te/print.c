@@ -38,8 +38,8 @@ static void print_float(Text *out, DType t, double v) {
 
 // A constant where its type is known from what it meets.
 static void bare_const(Text *out, const TeExpr *e, int prec) {
-  bool negative = dtype_is_float(e->type) ? signbit(e->value.f) && !isnan(e->value.f)
-                                          : e->type != DT_U64 && e->value.i < 0;
+  bool negative =
+      dtype_is_float(e->type) ? signbit(e->value.f) && !isnan(e->value.f) : e->type != DT_U64 && e->value.i < 0;
   open_if(out, negative && prec > PREC_UNARY);
   if (e->type == DT_BOOL) text_add(out, e->value.i ? "true" : "false");
   else if (dtype_is_float(e->type)) print_float(out, e->type, e->value.f);
@@ -107,9 +107,7 @@ static void expr(Text *out, const TeExpr *e, int prec) {
     bare_const(out, e, PREC_SELECT);
     text_add(out, ")");
     return;
-  case TE_AXIS:
-    text_add(out, "%s", e->axis->name);
-    return;
+  case TE_AXIS: text_add(out, "%s", e->axis->name); return;
   case TE_ACCESS:
     text_add(out, "%s[", e->tensor->name);
     print_args(out, e->nargs, e->args, true);
@@ -121,9 +119,7 @@ static void expr(Text *out, const TeExpr *e, int prec) {
     expr(out, e->a, PREC_PRIMARY);
     close_if(out, prec > PREC_UNARY);
     return;
-  case TE_BINARY:
-    print_binary(out, e, prec);
-    return;
+  case TE_BINARY: print_binary(out, e, prec); return;
   case TE_CAST:
     text_add(out, "%s(", dtype_name(e->type));
     expr(out, e->a, PREC_SELECT);
@@ -148,10 +144,11 @@ static void expr(Text *out, const TeExpr *e, int prec) {
 
 void te_print_expr(const TeExpr *e, Text *out) { expr(out, e, PREC_SELECT); }
 
-// ---- kernels -----------------------------------------------------------------------------------------------------
+// ---- kernels ---------------------------------------------------------------------------------------------------
 
 static void print_axes(Text *out, int n, const TeAxis **axes) {
-  for (int i = 0; i < n; i++) text_add(out, "%s%s: %lld", i ? ", " : "[", axes[i]->name, (long long)axes[i]->extent);
+  for (int i = 0; i < n; i++)
+    text_add(out, "%s%s: %lld", i ? ", " : "[", axes[i]->name, (long long)axes[i]->extent);
   text_add(out, "]");
 }
 
@@ -185,7 +182,7 @@ static void print_tensor(Text *out, const TeTensor *t) {
   text_add(out, ";\n");
 }
 
-// ---- schedules ---------------------------------------------------------------------------------------------------
+// ---- schedules -------------------------------------------------------------------------------------------------
 
 static void ast(Text *out, const AstExpr *e, int prec);
 
@@ -210,15 +207,9 @@ static void ast_string_text(Text *out, const char *s) {
 static void ast_other(Text *out, const AstExpr *e) {
   const AstDetail *d = ast_detail(e);
   switch (d->kind) {
-  case AD_FLOAT:
-    print_float(out, DT_F64, d->number);
-    return;
-  case AD_BIG:
-    text_add(out, "%llu", (unsigned long long)d->big);
-    return;
-  case AD_BOOL:
-    text_add(out, d->big ? "true" : "false");
-    return;
+  case AD_FLOAT: print_float(out, DT_F64, d->number); return;
+  case AD_BIG: text_add(out, "%llu", (unsigned long long)d->big); return;
+  case AD_BOOL: text_add(out, d->big ? "true" : "false"); return;
   case AD_CALL:
   case AD_INDEX:
     text_add(out, "%s%s", d->name, d->kind == AD_CALL ? "(" : "[");
@@ -235,20 +226,15 @@ static void ast_other(Text *out, const AstExpr *e) {
     ast_items(out, d->nargs, d->args);
     text_add(out, ")");
     return;
-  case AD_BAD:
-    return;
+  case AD_BAD: return;
   }
 }
 
 static void ast(Text *out, const AstExpr *e, int prec) {
   int own;
   switch (e->kind) {
-  case AST_INT:
-    text_add(out, "%lld", (long long)e->value);
-    return;
-  case AST_NAME:
-    text_add(out, "%s", e->name);
-    return;
+  case AST_INT: text_add(out, "%lld", (long long)e->value); return;
+  case AST_NAME: text_add(out, "%s", e->name); return;
   case AST_UNARY:
     open_if(out, prec > PREC_UNARY);
     text_add(out, "%s", unop_text(e->unop));
@@ -277,12 +263,8 @@ static void ast(Text *out, const AstExpr *e, int prec) {
     ast_items(out, e->nitems, e->items);
     text_add(out, "]");
     return;
-  case AST_STRING:
-    ast_string_text(out, e->name);
-    return;
-  case AST_OTHER:
-    ast_other(out, e);
-    return;
+  case AST_STRING: ast_string_text(out, e->name); return;
+  case AST_OTHER: ast_other(out, e); return;
   }
 }
 
@@ -324,7 +306,8 @@ static void print_stmt(Text *out, const SchedStmt *s, int indent) {
 
 void te_print(const TeModule *m, Text *out) {
   if (m->target) text_add(out, "target %s;\n\n", m->target);
-  for (int i = 0; i < m->nconsts; i++) text_add(out, "const %s = %lld;\n", m->consts[i].name, (long long)m->consts[i].value);
+  for (int i = 0; i < m->nconsts; i++)
+    text_add(out, "const %s = %lld;\n", m->consts[i].name, (long long)m->consts[i].value);
   for (int i = 0; i < m->nkernels; i++) {
     const TeKernel *k = m->kernels[i];
     text_add(out, "%skernel %s {\n", out->len ? "\n" : "", k->name);

@@ -8,7 +8,8 @@ const char *te_snippet(Ctx *cx, Loc loc) {
   if (!loc.src || loc.line < 1 || loc.line > loc.src->nlines) return "";
   size_t from = loc.src->line_start[loc.line - 1] + loc.col - 1;
   size_t to = loc.end_line <= loc.src->nlines && loc.end_line > 0
-                  ? loc.src->line_start[loc.end_line - 1] + loc.end_col - 1 : loc.src->len;
+                  ? loc.src->line_start[loc.end_line - 1] + loc.end_col - 1
+                  : loc.src->len;
   if (to > loc.src->len) to = loc.src->len;
   if (from > to) from = to;
   enum { LONGEST = 48 };

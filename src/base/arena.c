@@ -14,8 +14,8 @@ struct Block {
 };
 
 struct Arena {
-  Block *blocks;   // all, newest first
-  char *at, *end;  // the free part of the current block
+  Block *blocks;  // all, newest first
+  char *at, *end; // the free part of the current block
   size_t next_block, used, limit;
   jmp_buf *out;
 };

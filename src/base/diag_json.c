@@ -44,7 +44,9 @@ static void span_fields(Text *out, Loc at) {
   loc_bytes(at, &begin, &end);
   text_add(out, "\"file\":");
   json_string(out, at.src->path);
-  text_add(out, ",\"byte_start\":%zu,\"byte_end\":%zu,\"line_start\":%u,\"line_end\":%u,\"column_start\":%u,\"column_end\":%u",
+  text_add(out,
+           ",\"byte_start\":%zu,\"byte_end\":%zu,\"line_start\":%u,\"line_end\":%u,\"column_start\":%u,\"column_"
+           "end\":%u",
            begin, end, at.line, at.end_line, at.col, at.end_col);
 }
 
@@ -89,14 +91,16 @@ static void json_fixes(Text *out, const Diag *g) {
 
 // One message as one line.
 void diag_json(const Diag *g, Text *out) {
-  text_add(out, "{\"code\":\"%s\",\"severity\":\"%s\",\"title\":", diag_code_text(g->code), severity_text(g->severity));
+  text_add(out, "{\"code\":\"%s\",\"severity\":\"%s\",\"title\":", diag_code_text(g->code),
+           severity_text(g->severity));
   json_string(out, diag_code_title(g->code));
   text_add(out, ",\"message\":");
   json_string(out, g->headline);
   json_spans(out, g);
   text_add(out, ",\"children\":[");
   for (size_t i = 0; i < g->subs.len; i++) {
-    text_add(out, "%s{\"level\":\"%s\",\"message\":", i ? "," : "", g->subs.data[i].kind == SUB_HELP ? "help" : "note");
+    text_add(out, "%s{\"level\":\"%s\",\"message\":", i ? "," : "",
+             g->subs.data[i].kind == SUB_HELP ? "help" : "note");
     json_string(out, g->subs.data[i].text);
     text_add(out, "}");
   }
@@ -116,7 +120,8 @@ static void sarif_uri(Text *out, const char *path) {
   text_add(out, "\"");
   if (*path == '/') text_add(out, "file://");
   for (const unsigned char *p = (const unsigned char *)path; *p; p++) {
-    bool plain = (*p >= 'a' && *p <= 'z') || (*p >= 'A' && *p <= 'Z') || (*p >= '0' && *p <= '9') || strchr("-._~/", *p);
+    bool plain =
+        (*p >= 'a' && *p <= 'z') || (*p >= 'A' && *p <= 'Z') || (*p >= '0' && *p <= '9') || strchr("-._~/", *p);
     text_add(out, plain ? "%c" : "%%%02X", *p);
   }
   text_add(out, "\"");
@@ -128,7 +133,9 @@ static void sarif_region(Text *out, Loc at) {
   size_t begin, end;
   loc_bytes(at, &begin, &end);
   uint32_t end_line = at.end_line < at.line ? at.line : at.end_line;
-  text_add(out, "{\"startLine\":%u,\"startColumn\":%u,\"endLine\":%u,\"endColumn\":%u,\"byteOffset\":%zu,\"byteLength\":%zu}",
+  text_add(out,
+           "{\"startLine\":%u,\"startColumn\":%u,\"endLine\":%u,\"endColumn\":%u,\"byteOffset\":%zu,"
+           "\"byteLength\":%zu}",
            at.line ? at.line : 1, at.col ? at.col : 1, end_line ? end_line : 1, at.end_col ? at.end_col : 1, begin,
            end - begin);
 }
@@ -204,7 +211,8 @@ void diags_sarif(const Diags *d, Text *out) {
                 "\"tool\":{\"driver\":{\"name\":\"tetc\",\"rules\":[");
   for (int c = 0; c < DIAG_CODE_COUNT; c++) {
     if (!used[c]) continue;
-    text_add(out, "%s{\"id\":\"%s\",\"shortDescription\":{\"text\":", nrules ? "," : "", diag_code_text((DiagCode)c));
+    text_add(out, "%s{\"id\":\"%s\",\"shortDescription\":{\"text\":", nrules ? "," : "",
+             diag_code_text((DiagCode)c));
     json_string(out, diag_code_title((DiagCode)c));
     text_add(out, "}}");
     rule_of[c] = nrules++;

@@ -47,7 +47,11 @@ static const char *severity_paint(const Style *s, Severity v) {
 // Length of the UTF-8 sequence at p (n bytes left): 0 if it is not one. *wide: it takes two columns.
 static size_t utf8_at(const char *p, size_t n, bool *wide) {
   unsigned char c = (unsigned char)*p;
-  size_t len = c < 0x80 ? 1 : c >= 0xc2 && c < 0xe0 ? 2 : c >= 0xe0 && c < 0xf0 ? 3 : c >= 0xf0 && c < 0xf5 ? 4 : 0;
+  size_t len = c < 0x80                ? 1
+               : c >= 0xc2 && c < 0xe0 ? 2
+               : c >= 0xe0 && c < 0xf0 ? 3
+               : c >= 0xf0 && c < 0xf5 ? 4
+                                       : 0;
   *wide = false;
   if (!len || len > n) return 0;
   uint32_t code = len == 1 ? c : c & (0xffu >> (len + 1));
@@ -55,9 +59,9 @@ static size_t utf8_at(const char *p, size_t n, bool *wide) {
     if (((unsigned char)p[i] & 0xc0) != 0x80) return 0;
     code = code << 6 | ((unsigned char)p[i] & 0x3f);
   }
-  *wide = (code >= 0x1100 && code <= 0x115f) || (code >= 0x2e80 && code <= 0xa4cf) || (code >= 0xac00 && code <= 0xd7a3) ||
-          (code >= 0xf900 && code <= 0xfaff) || (code >= 0xff00 && code <= 0xff60) ||
-          (code >= 0x1f300 && code <= 0x1faff);
+  *wide = (code >= 0x1100 && code <= 0x115f) || (code >= 0x2e80 && code <= 0xa4cf) ||
+          (code >= 0xac00 && code <= 0xd7a3) || (code >= 0xf900 && code <= 0xfaff) ||
+          (code >= 0xff00 && code <= 0xff60) || (code >= 0x1f300 && code <= 0x1faff);
   return len;
 }
 
@@ -94,7 +98,9 @@ static void show_words(Text *out, const char *words) {
 }
 
 // `   | ` with nothing before the bar.
-static void bar(Text *out, const Style *s) { text_add(out, "%s%*s |%s", paint(s, BLUE), s->gutter, "", paint(s, RESET)); }
+static void bar(Text *out, const Style *s) {
+  text_add(out, "%s%*s |%s", paint(s, BLUE), s->gutter, "", paint(s, RESET));
+}
 
 // The part of a long line that is shown: *from is where it starts; short lines are shown whole.
 static size_t window(const char *line, size_t len, size_t focus, size_t *from) {
@@ -242,7 +248,8 @@ static void print_wrapped(Text *out, const char *line, size_t len, size_t column
 
 // `= text` or `= help: text`; further lines stand four columns to the right of the first.
 static void print_sub(Text *out, const Style *s, const char *kind, const char *text, int width) {
-  size_t column = (size_t)s->gutter + 3 + strlen(kind), indent = (size_t)s->gutter + 3, strip = common_indent(text);
+  size_t column = (size_t)s->gutter + 3 + strlen(kind), indent = (size_t)s->gutter + 3,
+         strip = common_indent(text);
   text_add(out, "%s%*s =%s %s%s%s", paint(s, BLUE), s->gutter, "", paint(s, RESET), paint(s, BOLD), kind,
            paint(s, RESET));
   size_t n = strcspn(text, "\n");
@@ -309,8 +316,8 @@ void diag_render(const Diag *g, bool color, int width, Text *out) {
     render_remark(g, &s, out);
     return;
   }
-  text_add(out, "%s%s[%s]%s%s: ", severity_paint(&s, g->severity), severity_text(g->severity), diag_code_text(g->code),
-           paint(&s, RESET), paint(&s, BOLD));
+  text_add(out, "%s%s[%s]%s%s: ", severity_paint(&s, g->severity), severity_text(g->severity),
+           diag_code_text(g->code), paint(&s, RESET), paint(&s, BOLD));
   show_words(out, g->headline);
   text_add(out, "%s\n", paint(&s, RESET));
   print_places(out, &s, g);

@@ -100,8 +100,8 @@ uint16_t half_of_float(float f) {
   uint16_t sign = (uint16_t)(x >> 16 & 0x8000);
   x &= 0x7fffffff;
   if (x > 0x7f800000) return (uint16_t)(sign | 0x7e00 | (x >> 13 & 0x3ff)); // NaN, quiet
-  if (x >= 0x477ff000) return (uint16_t)(sign | 0x7c00);                     // rounds to 65536 or more
-  if (x < 0x38800000) { // subnormal or zero: units of 2^-24
+  if (x >= 0x477ff000) return (uint16_t)(sign | 0x7c00);                    // rounds to 65536 or more
+  if (x < 0x38800000) {                                                     // subnormal or zero: units of 2^-24
     if (x < 0x33000000) return sign;
     int shift = 126 - (int)(x >> 23); // 14 .. 24
     uint32_t m = (x & 0x7fffff) | 0x800000;
@@ -164,7 +164,12 @@ int64_t wrap_int(DType t, int64_t v) {
   case DT_U8: return (uint8_t)v;
   case DT_U16: return (uint16_t)v;
   case DT_U32: return (uint32_t)v;
-  case DT_I64: case DT_U64: case DT_F16: case DT_F32: case DT_F64: case DT_COUNT: break;
+  case DT_I64:
+  case DT_U64:
+  case DT_F16:
+  case DT_F32:
+  case DT_F64:
+  case DT_COUNT: break;
   }
   return v;
 }
@@ -249,7 +254,12 @@ static Scalar float_binary(BinOp op, DType t, double a, double b) {
   case OP_NE: return boolean(a != b);
   case OP_LAND: return boolean(a != 0 && b != 0);
   case OP_LOR: return boolean(a != 0 || b != 0);
-  case OP_SHL: case OP_SHR: case OP_AND: case OP_XOR: case OP_OR: case OP_COUNT: break;
+  case OP_SHL:
+  case OP_SHR:
+  case OP_AND:
+  case OP_XOR:
+  case OP_OR:
+  case OP_COUNT: break;
   }
   return (Scalar){.f = 0}; // bitwise operations have no float operands: the checker refuses them
 }

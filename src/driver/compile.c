@@ -16,7 +16,8 @@ typedef struct Product {
 } Product;
 
 static LlvmOptions llvm_options(const Options *o) {
-  return (LlvmOptions){.triple = o->target, .cpu = o->cpu, .features = o->features, .opt_level = (int)o->opt_level};
+  return (LlvmOptions){
+      .triple = o->target, .cpu = o->cpu, .features = o->features, .opt_level = (int)o->opt_level};
 }
 
 // The back end, loaded; NULL after a report.
@@ -49,7 +50,8 @@ static bool emit_vta(Driver *d, const Product *p, Text *out) {
 static bool emit_text(Driver *d, const Product *p, Emit what, const char *guard, Text *out) {
   text_add(out, "%s", "");
   switch (what) {
-  case EMIT_OBJ: case EMIT_SHARED: return emit_llvm(d, p, LLVM_OBJECT, out);
+  case EMIT_OBJ:
+  case EMIT_SHARED: return emit_llvm(d, p, LLVM_OBJECT, out);
   case EMIT_ASM: return emit_llvm(d, p, LLVM_ASSEMBLY, out);
   case EMIT_LLVM: return emit_llvm(d, p, LLVM_TEXT, out);
   case EMIT_VTA: return emit_vta(d, p, out);
@@ -98,7 +100,8 @@ static const char *emit_suffix(Emit e) {
 static bool link_shared(Driver *d, Text *object) {
   const char *base = getenv("TMPDIR");
   char *dir = arena_printf(d->cx.arena, "%s/tetc-XXXXXX", base && *base ? base : "/tmp");
-  if (!mkdtemp(dir)) return diag_report(d->cx.diags, E_FILE, (Loc){0}, "cannot make a directory in `%s`", dir), false;
+  if (!mkdtemp(dir))
+    return diag_report(d->cx.diags, E_FILE, (Loc){0}, "cannot make a directory in `%s`", dir), false;
   const char *o = arena_printf(d->cx.arena, "%s/k.o", dir), *so = arena_printf(d->cx.arena, "%s/k.so", dir);
   OutputFile f = {.path = o, .data = object->data, .len = object->len};
   bool ok = outputs_write(&d->cx, &f, 1) && llvm_link_shared(&d->cx, d->opt.target, o, so, 0, NULL);
@@ -136,7 +139,8 @@ static int write_product(Driver *d, Product *p) {
     return usage_error(d, "`-o %s` is the name of the header; the object needs another one", path);
   if (!emit_text(d, p, what, path_base(path), &text) || (what == EMIT_SHARED && !link_shared(d, &text)))
     return driver_status(d);
-  OutputFile files[2] = {{.path = path, .data = text.data, .len = text.len, .binary = binary, .executable = what == EMIT_SHARED}};
+  OutputFile files[2] = {
+      {.path = path, .data = text.data, .len = text.len, .binary = binary, .executable = what == EMIT_SHARED}};
   if (with_header) {
     llvm_header(&d->cx, p->funcs, p->nfuncs, path_base(header), &head);
     files[1] = (OutputFile){.path = header, .data = head.data, .len = head.len};
@@ -150,12 +154,15 @@ static int write_product(Driver *d, Product *p) {
 static void print_stats(const Unit *u) {
   const PassStats *s = &u->stats;
   static const char *const memories[] = {"inp", "wgt", "acc"};
-  fprintf(stderr, "kernel %s: %lld copies in %lld transfers, %lld tokens, %lld synchronisations, %lld micro-op kernels of %lld micro-ops\n",
-          u->kernel->name, (long long)s->copies, (long long)s->transfers, (long long)s->tokens, (long long)s->syncs,
-          (long long)s->kernels, (long long)s->uops);
+  fprintf(stderr,
+          "kernel %s: %lld copies in %lld transfers, %lld tokens, %lld synchronisations, %lld micro-op kernels of "
+          "%lld micro-ops\n",
+          u->kernel->name, (long long)s->copies, (long long)s->transfers, (long long)s->tokens,
+          (long long)s->syncs, (long long)s->kernels, (long long)s->uops);
   for (int i = 0; i < 3; i++)
     if (s->sram_depth[i])
-      fprintf(stderr, "  %s: %lld of %lld tiles\n", memories[i], (long long)s->sram_tiles[i], (long long)s->sram_depth[i]);
+      fprintf(stderr, "  %s: %lld of %lld tiles\n", memories[i], (long long)s->sram_tiles[i],
+              (long long)s->sram_depth[i]);
 }
 
 int command_compile(Driver *d) {

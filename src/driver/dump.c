@@ -53,7 +53,8 @@ static void write_dump(Dump *u, int number, const char *phase, const char *suffi
     diag_report(cx->diags, E_FILE, (Loc){0}, "cannot make the directory `%s`: %s", dir, strerror(errno));
     return;
   }
-  OutputFile f = {.path = arena_printf(cx->arena, "%s/%02d-%s.%s", dir, number, phase, suffix), .data = text,
+  OutputFile f = {.path = arena_printf(cx->arena, "%s/%02d-%s.%s", dir, number, phase, suffix),
+                  .data = text,
                   .len = strlen(text)};
   outputs_write(cx, &f, 1);
 }
@@ -61,7 +62,8 @@ static void write_dump(Dump *u, int number, const char *phase, const char *suffi
 // Where printed dumps go: to stdout, unless the product goes there.
 static FILE *dump_stream(const Driver *d) {
   const Options *o = &d->opt;
-  bool text_product = d->id == CMD_COMPILE && !o->output && o->emit_given && o->emit != EMIT_OBJ && o->emit != EMIT_SHARED;
+  bool text_product =
+      d->id == CMD_COMPILE && !o->output && o->emit_given && o->emit != EMIT_OBJ && o->emit != EMIT_SHARED;
   return text_product || (o->output && !strcmp(o->output, "-")) ? stderr : stdout;
 }
 

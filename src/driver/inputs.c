@@ -86,7 +86,8 @@ static bool array_constant(Ctx *cx, Array *a, const char *text) {
   if (parse_int64(text, &v.i)) return array_iota(a, v, DT_I64, false), true;
   v.f = strtod(text, &end);
   if (end != text && !*end && dtype_is_float(a->type)) return array_iota(a, v, DT_F64, false), true;
-  diag_report(cx->diags, E_ARGUMENT, (Loc){0}, "`const:%s` is no value for `%s`, which is %s", text, a->name, dtype_name(a->type));
+  diag_report(cx->diags, E_ARGUMENT, (Loc){0}, "`const:%s` is no value for `%s`, which is %s", text, a->name,
+              dtype_name(a->type));
   return false;
 }
 
@@ -118,15 +119,14 @@ void array_summary(const Array *a, Text *out) {
     least = scalar_binary(OP_MIN, a->type, least, v);
     most = scalar_binary(OP_MAX, a->type, most, v);
   }
-  text_add(out, "%s: %s, from %s to %s, hash %016llx\n", a->name, array_type_text(out->arena, a->type, a->ndim, a->shape),
-           value_text(out->arena, a->type, least), value_text(out->arena, a->type, most),
+  text_add(out, "%s: %s, from %s to %s, hash %016llx\n", a->name,
+           array_type_text(out->arena, a->type, a->ndim, a->shape), value_text(out->arena, a->type, least),
+           value_text(out->arena, a->type, most),
            (unsigned long long)hash_bytes(0xcbf29ce484222325u, a->data, (size_t)a->elems * size));
 }
 
 // How far floats of a type may be apart, relative to 1 + the larger magnitude; 0: bit by bit.
-static double tolerance(DType t) {
-  return t == DT_F64 ? 1e-12 : t == DT_F32 ? 1e-5 : t == DT_F16 ? 1e-2 : 0;
-}
+static double tolerance(DType t) { return t == DT_F64 ? 1e-12 : t == DT_F32 ? 1e-5 : t == DT_F16 ? 1e-2 : 0; }
 
 // Do two elements agree?
 static bool agree(DType t, Scalar got, Scalar want) {

@@ -86,7 +86,8 @@ static bool parse_shape(Npy *p) {
   if (!take(p, '(')) return npy_error(p, "its `shape` is no tuple");
   bool comma = true;
   while (!take(p, ')')) {
-    if (!comma || p->ndim == MAX_NDIM || !take_size(p, &p->shape[p->ndim])) return npy_error(p, "its `shape` is malformed");
+    if (!comma || p->ndim == MAX_NDIM || !take_size(p, &p->shape[p->ndim]))
+      return npy_error(p, "its `shape` is malformed");
     p->ndim++;
     comma = take(p, ',');
   }
@@ -98,7 +99,10 @@ static bool parse_shape(Npy *p) {
 static bool parse_entry(Npy *p) {
   const char *key = take_string(p);
   if (!key || !take(p, ':')) return npy_error(p, "its header is malformed");
-  bool *seen = !strcmp(key, "descr") ? &p->has_descr : !strcmp(key, "fortran_order") ? &p->has_order : !strcmp(key, "shape") ? &p->has_shape : NULL;
+  bool *seen = !strcmp(key, "descr")           ? &p->has_descr
+               : !strcmp(key, "fortran_order") ? &p->has_order
+               : !strcmp(key, "shape")         ? &p->has_shape
+                                               : NULL;
   if (!seen) return npy_error(p, "its header has an unknown key `%s`", key);
   if (*seen) return npy_error(p, "its header has `%s` twice", key);
   *seen = true;
@@ -108,7 +112,8 @@ static bool parse_entry(Npy *p) {
     return p->descr ? true : npy_error(p, "its elements are records; plain numbers are read");
   }
   p->fortran = take_word(p, "True");
-  return p->fortran || take_word(p, "False") ? true : npy_error(p, "its `fortran_order` is neither True nor False");
+  return p->fortran || take_word(p, "False") ? true
+                                             : npy_error(p, "its `fortran_order` is neither True nor False");
 }
 
 // The dictionary, to the end of the header.
@@ -123,7 +128,10 @@ static bool parse_header(Npy *p) {
   skip_spaces(p);
   if (p->at != p->end) return npy_error(p, "its header goes on after the dictionary");
   if (!p->has_descr || !p->has_order || !p->has_shape)
-    return npy_error(p, "its header lacks `%s`", !p->has_descr ? "descr" : !p->has_order ? "fortran_order" : "shape");
+    return npy_error(p, "its header lacks `%s`",
+                     !p->has_descr   ? "descr"
+                     : !p->has_order ? "fortran_order"
+                                     : "shape");
   return true;
 }
 
@@ -142,7 +150,8 @@ static bool check_type(const Npy *p) {
   if (strcmp(p->descr + 1, wanted)) {
     for (int t = 0; t < DT_COUNT; t++)
       if (p->descr[1] == kind_letter((DType)t) && strtol(p->descr + 2, NULL, 10) == dtype_bytes((DType)t))
-        return npy_error(p, "it holds %s, but `%s` is %s", dtype_name((DType)t), p->want->name, dtype_name(p->want->type));
+        return npy_error(p, "it holds %s, but `%s` is %s", dtype_name((DType)t), p->want->name,
+                         dtype_name(p->want->type));
     return npy_error(p, "its type `%s` is none of ours", p->descr);
   }
   if (order == '>' && dtype_bytes(p->want->type) > 1) return npy_error(p, "it is big-endian (`%s`)", p->descr);
@@ -178,7 +187,8 @@ static bool copy_elements(const Npy *p, const unsigned char *data, size_t len, A
   if (len > bytes) return npy_error(p, "it goes on after its %zu bytes of elements", bytes);
   if (p->fortran) copy_fortran(into, data, size);
   else memcpy(into->data, data, bytes);
-  for (int64_t i = 0; into->type == DT_BOOL && i < into->elems; i++) ((uint8_t *)into->data)[i] = ((uint8_t *)into->data)[i] != 0;
+  for (int64_t i = 0; into->type == DT_BOOL && i < into->elems; i++)
+    ((uint8_t *)into->data)[i] = ((uint8_t *)into->data)[i] != 0;
   return true;
 }
 
@@ -238,7 +248,8 @@ bool npy_read(Ctx *cx, const char *path, Array *into) {
 void npy_format(const Array *a, Text *out) {
   Text h = {.arena = out->arena};
   int bytes = dtype_bytes(a->type);
-  text_add(&h, "{'descr': '%c%c%d', 'fortran_order': False, 'shape': (", bytes == 1 ? '|' : '<', kind_letter(a->type), bytes);
+  text_add(&h, "{'descr': '%c%c%d', 'fortran_order': False, 'shape': (", bytes == 1 ? '|' : '<',
+           kind_letter(a->type), bytes);
   for (int i = 0; i < a->ndim; i++) text_add(&h, "%s%lld", i ? ", " : "", (long long)a->shape[i]);
   text_add(&h, "%s), }", a->ndim == 1 ? "," : "");
   while ((10 + h.len + 1) % 64) text_add(&h, " ");

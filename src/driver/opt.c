@@ -123,7 +123,8 @@ static bool run_step(Opt *o, const Step *s) {
   const Func *before = o->f;
   print_around(o, "before", s->name, o->d->opt.print_before, before);
   double start = now_seconds();
-  const Func *after = s->pass ? s->pass->run(&o->pc, before) : func_with_body(cx, before, stmt_simplify(cx, before->body));
+  const Func *after =
+      s->pass ? s->pass->run(&o->pc, before) : func_with_body(cx, before, stmt_simplify(cx, before->body));
   PhaseClock clock = {s->name, now_seconds() - start};
   VEC_PUSH(cx->arena, o->clocks, clock);
   if (!after) return false;

@@ -18,7 +18,8 @@ typedef struct OptionSpec {
 } OptionSpec;
 
 static const OptionSpec specs[] = {
-#define OPTION(kind, field, name, argument, commands, help) {kind, offsetof(Options, field), name, argument, commands, help},
+#define OPTION(kind, field, name, argument, commands, help)                                                       \
+  {kind, offsetof(Options, field), name, argument, commands, help},
 #include "driver/options.def"
 };
 enum { SPEC_COUNT = sizeof specs / sizeof *specs };
@@ -115,10 +116,13 @@ static bool option_set(Driver *d, const OptionSpec *s, const char *value) {
   NamePair pair;
   int64_t number;
   switch (s->kind) {
-  case FLAG: case ALIAS: *(bool *)field = true; return true;
-  case TEXT: case MAYBE: *(const char **)field = value; return true;
+  case FLAG:
+  case ALIAS: *(bool *)field = true; return true;
+  case TEXT:
+  case MAYBE: *(const char **)field = value; return true;
   case INT:
-    if (!parse_int64(value, (int64_t *)field)) return usage_error(d, "`%s` takes an integer, not `%s`", s->name, value), false;
+    if (!parse_int64(value, (int64_t *)field))
+      return usage_error(d, "`%s` takes an integer, not `%s`", s->name, value), false;
     return true;
   case CHOICE:
     *(int *)field = choice_index(s->argument, value);
@@ -131,7 +135,8 @@ static bool option_set(Driver *d, const OptionSpec *s, const char *value) {
     return true;
   case LIST: VEC_PUSH(a, *(__typeof__(d->opt.include_dirs) *)(void *)field, value); return true;
   case PAIR:
-    if (!cut_pair(d, value, &pair)) return usage_error(d, "`%s` takes %s, not `%s`", s->name, s->argument, value), false;
+    if (!cut_pair(d, value, &pair))
+      return usage_error(d, "`%s` takes %s, not `%s`", s->name, s->argument, value), false;
     VEC_PUSH(a, *(__typeof__(d->opt.inputs) *)(void *)field, pair);
     return true;
   }
@@ -160,12 +165,14 @@ static bool option_parse(Driver *d, int argc, char **argv, int *i) {
 static bool options_fit(const Driver *d) {
   const Options *o = &d->opt;
   if (o->opt_level < 0 || o->opt_level > 3) return usage_error(d, "`-O` takes 0, 1, 2 or 3"), false;
-  if (o->memory < 1 || o->memory > (1 << 22)) return usage_error(d, "`--memory-limit` takes 1 to 4194304 MiB"), false;
+  if (o->memory < 1 || o->memory > (1 << 22))
+    return usage_error(d, "`--memory-limit` takes 1 to 4194304 MiB"), false;
   if (o->stop_after && !phase_known(o->stop_after))
     return usage_error(d, "there is no phase `%s`; `tetc --list-passes` lists them", o->stop_after), false;
   for (const char *p = o->dump_tir; p && *p; p += p[strcspn(p, ",")] ? strcspn(p, ",") + 1 : strlen(p)) {
     const char *phase = arena_printf(d->cx.arena, "%.*s", (int)strcspn(p, ","), p);
-    if (!phase_known(phase)) return usage_error(d, "there is no phase `%s`; `tetc --list-passes` lists them", phase), false;
+    if (!phase_known(phase))
+      return usage_error(d, "there is no phase `%s`; `tetc --list-passes` lists them", phase), false;
   }
   return true;
 }

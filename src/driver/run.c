@@ -11,9 +11,9 @@ typedef struct Run {
   Driver *d;
   Session s;
   Unit unit;
-  Array *arrays;  // one a tensor of the kernel, in its order; data NULL where it is not a parameter
-  Array *wanted;  // the same, by the reference evaluator
-  void **params;  // in the order of the function's parameters
+  Array *arrays; // one a tensor of the kernel, in its order; data NULL where it is not a parameter
+  Array *wanted; // the same, by the reference evaluator
+  void **params; // in the order of the function's parameters
   const LlvmBackend *backend;
   void *handle;
   LlvmEntry *entry;
@@ -22,12 +22,14 @@ typedef struct Run {
 
 // What jitted code calls of the runtime.
 static const LlvmSymbol symbols[] = {
+// clang-format off
 #define SYMBOL(f) {#f, (void (*)(void))f}
     SYMBOL(VTABufferAlloc), SYMBOL(VTABufferFree), SYMBOL(VTABufferCopy), SYMBOL(VTATLSCommandHandle),
     SYMBOL(VTABufferCPUPtr), SYMBOL(VTAWriteBarrier), SYMBOL(VTAReadBarrier), SYMBOL(VTASetDebugMode),
     SYMBOL(VTALoadBuffer2D), SYMBOL(VTAStoreBuffer2D), SYMBOL(VTAUopPush), SYMBOL(VTAUopLoopBegin),
     SYMBOL(VTAUopLoopEnd), SYMBOL(VTAPushGEMMOp), SYMBOL(VTAPushALUOp), SYMBOL(VTADepPush), SYMBOL(VTADepPop),
     SYMBOL(VTASynchronize), SYMBOL(VTARuntimeShutdown),
+// clang-format on
 #undef SYMBOL
 };
 
@@ -40,13 +42,15 @@ static const char *tensor_names(Arena *a, const TeKernel *k, TeRole role) {
 }
 
 // Every name of --input or --output must be a tensor of that role, once. Returns 0 or EXIT_USAGE.
-static int check_pairs(Driver *d, const TeKernel *k, const char *option, TeRole role, const NamePair *p, size_t n) {
+static int check_pairs(Driver *d, const TeKernel *k, const char *option, TeRole role, const NamePair *p,
+                       size_t n) {
   for (size_t i = 0; i < n; i++) {
     bool found = false;
-    for (int j = 0; j < k->ntensors; j++) found |= k->tensors[j]->role == role && !strcmp(k->tensors[j]->name, p[i].name);
+    for (int j = 0; j < k->ntensors; j++)
+      found |= k->tensors[j]->role == role && !strcmp(k->tensors[j]->name, p[i].name);
     if (!found)
-      return usage_error(d, "`%s %s=...`: kernel `%s` has no %s of that name; it has %s", option, p[i].name, k->name,
-                         role == TE_INPUT ? "input" : "output", tensor_names(d->cx.arena, k, role));
+      return usage_error(d, "`%s %s=...`: kernel `%s` has no %s of that name; it has %s", option, p[i].name,
+                         k->name, role == TE_INPUT ? "input" : "output", tensor_names(d->cx.arena, k, role));
     for (size_t j = 0; j < i; j++)
       if (!strcmp(p[j].name, p[i].name)) return usage_error(d, "`%s %s=...` is given twice", option, p[i].name);
   }
@@ -97,7 +101,8 @@ static bool interpret(Run *r) {
   const char *why;
   bind_params(r);
   if (interpret_func(&r->d->cx, r->s.vta, r->unit.func, r->params, &why)) return true;
-  diag_report(r->d->cx.diags, E_RUN, r->unit.kernel->name_loc, "kernel `%s` failed: %s", r->unit.kernel->name, why);
+  diag_report(r->d->cx.diags, E_RUN, r->unit.kernel->name_loc, "kernel `%s` failed: %s", r->unit.kernel->name,
+              why);
   return false;
 }
 
@@ -113,7 +118,8 @@ static bool compile_now(Run *r) {
   }
   LlvmOptions opt = {.cpu = d->opt.cpu, .features = d->opt.features, .opt_level = (int)d->opt.opt_level};
   bind_params(r);
-  return r->backend->jit_compile(&d->cx, f, &opt, (int)(sizeof symbols / sizeof *symbols), symbols, &r->handle, &r->entry);
+  return r->backend->jit_compile(&d->cx, f, &opt, (int)(sizeof symbols / sizeof *symbols), symbols, &r->handle,
+                                 &r->entry);
 }
 
 // The device with its command queue; the hazard checker is on when results are checked.
@@ -138,8 +144,11 @@ static bool execute(Run *r) {
   const char *why = r->runtime ? tetc_runtime_error(r->runtime) : NULL;
   if (r->d->opt.verbose) fprintf(stderr, "tetc: ran in %.3f ms\n", (now_seconds() - start) * 1e3);
   if (!status && !why) return true;
-  Diag *g = diag_report(r->d->cx.diags, E_RUN, r->unit.kernel->name_loc, "kernel `%s` failed: %s", r->unit.kernel->name,
-                        why ? why : status == 1 ? "out of memory" : "the accelerator failed");
+  Diag *g =
+      diag_report(r->d->cx.diags, E_RUN, r->unit.kernel->name_loc, "kernel `%s` failed: %s", r->unit.kernel->name,
+                  why           ? why
+                  : status == 1 ? "out of memory"
+                                : "the accelerator failed");
   diag_note(g, "its outputs are undefined, and not written");
   if (why) vta_check_stream(&r->d->cx, r->unit.func); // the same stream again, for the places in the source
   return false;
@@ -225,7 +234,8 @@ int command_run(Driver *d) {
   Run r = {.d = d};
   if (!session_load(&r.s, d, d->opt.files.data[0])) return driver_status(d);
   if (r.s.kernels.len > 1)
-    return usage_error(d, "`%s` has %zu kernels; --kernel says which one is to run", d->opt.files.data[0], r.s.kernels.len);
+    return usage_error(d, "`%s` has %zu kernels; --kernel says which one is to run", d->opt.files.data[0],
+                       r.s.kernels.len);
   const TeKernel *k = r.s.kernels.data[0];
   int status = check_pairs(d, k, "--input", TE_INPUT, d->opt.inputs.data, d->opt.inputs.len);
   if (!status) status = check_pairs(d, k, "--output", TE_OUTPUT, d->opt.outputs.data, d->opt.outputs.len);

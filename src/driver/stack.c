@@ -24,7 +24,8 @@ static char *guard_start; // written once, before the thread starts; read by the
 // A fault in the guard is the end of the stack; another one is a mistake of ours, and takes its usual course.
 static void on_fault(int number, siginfo_t *info, void *context) {
   (void)context;
-  static const char text[] = "error[E0404]: the program is nested too deeply for the stack of this compilation\n\n";
+  static const char text[] =
+      "error[E0404]: the program is nested too deeply for the stack of this compilation\n\n";
   uintptr_t at = (uintptr_t)info->si_addr, guard = (uintptr_t)guard_start;
   if (at >= guard && at < guard + GUARD) {
     ssize_t n = write(STDERR_FILENO, text, sizeof text - 1);
@@ -55,11 +56,13 @@ static void *thread_main(void *arg) {
 static bool run_on(Call *c, size_t bytes) {
   pthread_attr_t attr;
   pthread_t thread;
-  char *stack = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_STACK, -1, 0);
+  char *stack =
+      mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_STACK, -1, 0);
   if (stack == MAP_FAILED) return false;
   guard_start = stack;
   bool ok = !mprotect(stack, GUARD, PROT_NONE) && !pthread_attr_init(&attr);
-  ok = ok && !pthread_attr_setstack(&attr, stack + GUARD, bytes - GUARD) && !pthread_create(&thread, &attr, thread_main, c);
+  ok = ok && !pthread_attr_setstack(&attr, stack + GUARD, bytes - GUARD) &&
+       !pthread_create(&thread, &attr, thread_main, c);
   if (ok) pthread_join(thread, NULL);
   return ok;
 }

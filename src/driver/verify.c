@@ -70,7 +70,8 @@ static void **bind_params(Verify *v, const Func *f) {
 
 // Says that a phase failed, and which pass is to blame.
 static void blame(Verify *v, const char *phase, const char *what) {
-  Diag *g = diag_report(v->d->cx.diags, E_VERIFY, v->kernel->name_loc, "`%s` is wrong after %s", v->kernel->name, phase);
+  Diag *g =
+      diag_report(v->d->cx.diags, E_VERIFY, v->kernel->name_loc, "`%s` is wrong after %s", v->kernel->name, phase);
   diag_note(g, "%s", what);
   if (v->last_good) diag_note(g, "after %s it was right", v->last_good);
   v->failed = true;
@@ -173,7 +174,8 @@ static int check_inputs(Session *s) {
         const TeTensor *x = s->kernels.data[i]->tensors[t];
         found |= x->role == TE_INPUT && !strcmp(x->name, o->inputs.data[n].name);
       }
-    if (!found) return usage_error(s->d, "`--input %s=...`: there is no input of that name", o->inputs.data[n].name);
+    if (!found)
+      return usage_error(s->d, "`--input %s=...`: there is no input of that name", o->inputs.data[n].name);
   }
   return 0;
 }

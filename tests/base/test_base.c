@@ -148,7 +148,7 @@ static void halves_round_to_even(void **state) {
   }
   assert_int_equal(half_of_float(65519.99f), 0x7bff);
   assert_int_equal(half_of_float(65520.0f), 0x7c00);
-  assert_int_equal(half_of_float(0x1p-25f), 0);          // a tie, to even
+  assert_int_equal(half_of_float(0x1p-25f), 0); // a tie, to even
   assert_int_equal(half_of_float(0x1.000002p-25f), 1);
   assert_int_equal(half_of_float(1.0f + 0x1p-11f), 0x3c00); // a tie, to even
   assert_int_equal(half_of_float(1.0f + 0x3p-11f), 0x3c02);
@@ -221,7 +221,8 @@ static void diagnostics_show_all_places(void **state) {
   free(p);
   p = printed(d, DIAG_JSON, false, 0);
   assert_non_null(strstr(p, "\"code\":\"E0301\",\"severity\":\"error\""));
-  assert_non_null(strstr(p, "\"byte_start\":25,\"byte_end\":34,\"line_start\":3,\"line_end\":3,\"column_start\":2"));
+  assert_non_null(
+      strstr(p, "\"byte_start\":25,\"byte_end\":34,\"line_start\":3,\"line_end\":3,\"column_start\":2"));
   assert_int_equal(strchr(p, '\n') - p, (long)strlen(p) - 1);
   free(p);
   p = printed(d, DIAG_SARIF, false, 0);
@@ -296,13 +297,20 @@ static void floods_are_capped(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(arena_gives_zeroed_aligned_memory), cmocka_unit_test(arena_limit_leaves_by_longjmp),
-      cmocka_unit_test(vectors_and_texts_grow),            cmocka_unit_test(names_are_unique),
-      cmocka_unit_test(sources_know_their_lines),          cmocka_unit_test(integers_wrap_and_floor),
-      cmocka_unit_test(casts_saturate_and_round),          cmocka_unit_test(halves_round_to_even),
-      cmocka_unit_test(minimum_and_maximum_fix_nan),       cmocka_unit_test(memory_holds_every_type),
-      cmocka_unit_test(diagnostics_show_all_places),       cmocka_unit_test(diagnostics_survive_strange_places),
-      cmocka_unit_test(floods_are_capped),                 cmocka_unit_test(remarks_take_one_line),
+      cmocka_unit_test(arena_gives_zeroed_aligned_memory),
+      cmocka_unit_test(arena_limit_leaves_by_longjmp),
+      cmocka_unit_test(vectors_and_texts_grow),
+      cmocka_unit_test(names_are_unique),
+      cmocka_unit_test(sources_know_their_lines),
+      cmocka_unit_test(integers_wrap_and_floor),
+      cmocka_unit_test(casts_saturate_and_round),
+      cmocka_unit_test(halves_round_to_even),
+      cmocka_unit_test(minimum_and_maximum_fix_nan),
+      cmocka_unit_test(memory_holds_every_type),
+      cmocka_unit_test(diagnostics_show_all_places),
+      cmocka_unit_test(diagnostics_survive_strange_places),
+      cmocka_unit_test(floods_are_capped),
+      cmocka_unit_test(remarks_take_one_line),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

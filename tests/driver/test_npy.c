@@ -16,7 +16,8 @@ static Ctx fresh(void) {
 static const int64_t shape23[] = {2, 3};
 
 static Array array23(DType t) {
-  return (Array){.name = "x", .type = t, .ndim = 2, .shape = shape23, .elems = 6, .data = calloc(6, (size_t)dtype_bytes(t))};
+  return (Array){
+      .name = "x", .type = t, .ndim = 2, .shape = shape23, .elems = 6, .data = calloc(6, (size_t)dtype_bytes(t))};
 }
 
 // Parses a version 1.0 (or 3.0) file made of a header and data; true if it is accepted.
@@ -24,7 +25,9 @@ static bool parse(int version, const char *header, const void *data, size_t n, A
   Ctx cx = fresh();
   Text t = {.arena = cx.arena};
   size_t len = strlen(header);
-  unsigned char head[12] = {0x93, 'N', 'U', 'M', 'P', 'Y', (unsigned char)version, 0, (unsigned char)len, (unsigned char)(len >> 8), 0, 0};
+  unsigned char head[12] = {
+      0x93, 'N', 'U', 'M', 'P', 'Y', (unsigned char)version, 0, (unsigned char)len, (unsigned char)(len >> 8),
+      0,    0};
   text_add_bytes(&t, (char *)head, version == 1 ? 10 : 12);
   text_add_bytes(&t, header, len);
   text_add_bytes(&t, data, n);
@@ -83,7 +86,8 @@ static void bad_files_are_refused(void **state) {
   refuses(1, "{'colour': '<i2'}", 12, "unknown key `colour`");
   refuses(1, "{'descr': [('x', '<i2')], 'fortran_order': False, 'shape': (2, 3)}", 12, "records");
   refuses(1, "{'descr': '>i2', 'fortran_order': False, 'shape': (2, 3)}", 12, "big-endian");
-  refuses(1, "{'descr': '<f4', 'fortran_order': False, 'shape': (2, 3)}", 12, "it holds float32, but `x` is int16");
+  refuses(1, "{'descr': '<f4', 'fortran_order': False, 'shape': (2, 3)}", 12,
+          "it holds float32, but `x` is int16");
   refuses(1, "{'descr': '<c8', 'fortran_order': False, 'shape': (2, 3)}", 12, "`<c8` is none of ours");
   refuses(1, "{'descr': '', 'fortran_order': False, 'shape': (2, 3)}", 12, "not understood");
   refuses(1, "{'descr': '<i2', 'fortran_order': 1, 'shape': (2, 3)}", 12, "neither True nor False");
@@ -93,7 +97,10 @@ static void bad_files_are_refused(void **state) {
   refuses(1, "{'descr': '<i2', 'fortran_order': False, 'shape': (6)}", 12, "malformed");
   refuses(1, "{'descr': '<i2', 'fortran_order': False, 'shape': (-2, 3)}", 12, "malformed");
   refuses(1, "{'descr': '<i2', 'fortran_order': False, 'shape': (99999999999999999999, 3)}", 12, "malformed");
-  refuses(1, "{'descr': '<i2', 'fortran_order': False, 'shape': (1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1)}", 12, "malformed");
+  refuses(1,
+          "{'descr': '<i2', 'fortran_order': False, 'shape': "
+          "(1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1)}",
+          12, "malformed");
   refuses(1, "{'descr': '<i2', 'fortran_order': False, 'shape': (2, 3)}", 11, "cut short: 11 of 12 bytes");
   refuses(1, "{'descr': '<i2', 'fortran_order': False, 'shape': (2, 3)}", 13, "goes on after its 12 bytes");
 }
@@ -133,7 +140,8 @@ static void comparison_counts_and_locates(void **state) {
   x[5] = 0;
   t.len = 0;
   assert_false(array_compare(&a, &b, &t));
-  assert_string_equal(t.data, "check: x: 2 of 6 elements differ (within 1e-05 * (1 + magnitude)); the first at x[1, 1]: got 5, expected 4\n");
+  assert_string_equal(t.data, "check: x: 2 of 6 elements differ (within 1e-05 * (1 + magnitude)); the first at "
+                              "x[1, 1]: got 5, expected 4\n");
   array_free(&a);
   array_free(&b);
   arena_free(cx.arena);
@@ -160,14 +168,18 @@ static void names_are_suggested(void **state) {
   int64_t v;
   assert_true(parse_int64("-0x10", &v) && v == -16);
   assert_true(parse_int64("0123", &v) && v == 123);
-  assert_false(parse_int64("", &v) || parse_int64("1x", &v) || parse_int64(" 1", &v) || parse_int64("9223372036854775808", &v));
+  assert_false(parse_int64("", &v) || parse_int64("1x", &v) || parse_int64(" 1", &v) ||
+               parse_int64("9223372036854775808", &v));
 }
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(good_files_are_read),           cmocka_unit_test(bad_files_are_refused),
-      cmocka_unit_test(every_prefix_of_a_file_is_refused), cmocka_unit_test(comparison_counts_and_locates),
-      cmocka_unit_test(differences_show_changed_lines), cmocka_unit_test(names_are_suggested),
+      cmocka_unit_test(good_files_are_read),
+      cmocka_unit_test(bad_files_are_refused),
+      cmocka_unit_test(every_prefix_of_a_file_is_refused),
+      cmocka_unit_test(comparison_counts_and_locates),
+      cmocka_unit_test(differences_show_changed_lines),
+      cmocka_unit_test(names_are_suggested),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -294,29 +294,40 @@ static void report_gather(Eval *v, const TeExpr *e, int i, int64_t index) {
   v->failed = true;
 }
 
-// Reads elements one by one, checking each index.
+// Names the first lane whose index leaves its tensor.
+static void report_bad_lane(Eval *v, const Op *op, int lane) {
+  for (int i = 0; i < op->access->nargs; i++) {
+    int64_t index = reg(v, op->indices[i])[lane].i;
+    if (index >= 0 && index < op->access->tensor->axes[i]->extent) continue;
+    report_gather(v, op->access, i, index);
+    return;
+  }
+}
+
+// Reads elements whose indices stand in registers, checking each. Lanes outside the mask read the first element, which
+// nobody looks at.
 static void run_gather(Eval *v, const Op *op) {
   const TeTensor *t = op->access->tensor;
   const Scalar *mask = op->mask == NO_REG ? NULL : reg(v, op->mask);
-  const char *data = v->arrays->data[t->index];
-  Scalar *d = reg(v, op->d);
-  int bytes = dtype_bytes(t->type);
-  for (int l = 0; l < v->lanes; l++) {
-    if (mask && !mask[l].i) {
-      d[l] = (Scalar){0};
-      continue;
+  int64_t at[BLOCK] = {0}, bad[BLOCK] = {0};
+  int n = v->lanes;
+  for (int i = 0; i < t->naxes; i++) {
+    const Scalar *index = reg(v, op->indices[i]);
+    uint64_t extent = (uint64_t)t->axes[i]->extent;
+    for (int l = 0; l < n; l++) {
+      bad[l] |= (uint64_t)index[l].i >= extent;
+      at[l] = (int64_t)((uint64_t)at[l] * extent + (uint64_t)index[l].i);
     }
-    int64_t at = 0;
-    for (int i = 0; i < t->naxes; i++) {
-      int64_t index = reg(v, op->indices[i])[l].i;
-      if (index < 0 || index >= t->axes[i]->extent) {
-        report_gather(v, op->access, i, index);
-        return;
-      }
-      at = at * t->axes[i]->extent + index;
-    }
-    d[l] = scalar_load(t->type, data + at * bytes);
   }
+  for (int l = 0; l < n; l++) {
+    bool used = !mask || mask[l].i;
+    if (used && bad[l]) {
+      report_bad_lane(v, op, l);
+      return;
+    }
+    if (!used) at[l] = 0;
+  }
+  lanes_load(t->type, reg(v, op->d), v->arrays->data[t->index], at, 0, n);
 }
 
 static void run_mask(Eval *v, const Op *op) {

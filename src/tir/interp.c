@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// The interpreter. A function is compiled once into register code (interp_compile) and then run (interp_run).
-// Registers are Scalars: constants sit below register 0, loop variables and temporaries above. Every index is checked
-// against its dimension; local buffers are filled with a pattern when they are allocated, so that a read of something
+// The interpreter. A function is compiled once into register code (compile_*) and then run (run). Registers are Scalars:
+// constants sit below register 0, loop variables and temporaries above. Every index is checked against its dimension,
+// when the code is made if the ranges of the loops prove it good, else each time. Good indices are sums of loop
+// variables, which are added up in the loops that own them (address_of): an access in an inner loop then costs one
+// addition. Local buffers are filled with a pattern when they are allocated, so that a read of something
 // never written gives a visible wrong result rather than a lucky zero.
 #include <inttypes.h>
 #include <math.h>
@@ -34,11 +36,12 @@ typedef enum Code {
   BINARY_ANY,          // everything that has no code of its own
   UNARY_ANY, CAST_ANY, CAST_INT, MATH_ANY,
   MOVE,
-  INDEX_FIRST, // dst = x + y * b, 0 <= b < z
-  INDEX_NEXT,  // dst = a + y * b, 0 <= b < z
-  JUMP, JUMP_IF, JUMP_UNLESS,
-  LOOP_BEGIN, // dst = a, dst + 1 = b; to x if b <= 0
-  LOOP_NEXT,  // to x while there is more
+  ADDRESS_FIRST, // dst = x + y * b
+  ADDRESS_NEXT,  // dst = a + y * b
+  INDEX_NEXT,    // dst = a + y * b, 0 <= b < z
+  JUMP, JUMP_IF, JUMP_UNLESS, // by x instructions
+  LOOP_BEGIN, // dst = a, dst + 1 = b; by x if b <= 0
+  LOOP_NEXT,  // by x while there is more
   ALLOC, CALL, ENTER, LEAVE, FAULT, HALT
 } Code;
 
@@ -61,6 +64,25 @@ typedef struct Ins {
   };
 } Ins;
 
+typedef struct Block {
+  VEC(Ins) code;
+  VEC(const Stmt *) where; // the statement of each instruction
+} Block;
+
+// prev + coef * the loop's variable, in a register; prev NONE: constant + ....
+typedef struct Partial {
+  int prev, reg;
+  int64_t constant, coef;
+} Partial;
+
+// A loop around the code that is being made.
+typedef struct Frame {
+  const Var *var;
+  int reg;
+  Block prologue; // run at the start of each iteration
+  VEC(Partial) partials;
+} Frame;
+
 typedef struct Interp {
   Ctx *cx;
   const TirMachine *machine;
@@ -69,9 +91,10 @@ typedef struct Interp {
   VEC(void *) owned; // from malloc
   PtrMap memories;   // Scope to an index of data: where placed buffers (base >= 0) lie, over each other if so placed
   size_t owned_bytes;
-  VEC(Ins) code;
-  VEC(const Stmt *) where; // the statement of each instruction
-  VEC(Scalar) constants;
+  Block *block; // where code goes
+  VEC(Frame) frames;
+  Ranges ranges; // of the frames' variables
+  VEC(Scalar) constants; // and the registers of partial sums
   int top, most; // registers in use; the most ever
   const Stmt *stmt;
   const char *error;
@@ -88,9 +111,21 @@ static void fail(Interp *in, const char *text) {
 
 static Ins *emit(Interp *in, Code code, int dst, int a, int b) {
   Ins i = {.code = (uint16_t)code, .dst = dst, .a = a, .b = b};
-  VEC_PUSH(in->cx->arena, in->code, i);
-  VEC_PUSH(in->cx->arena, in->where, in->stmt);
-  return &in->code.data[in->code.len - 1];
+  VEC_PUSH(in->cx->arena, in->block->code, i);
+  VEC_PUSH(in->cx->arena, in->block->where, in->stmt);
+  return &in->block->code.data[in->block->code.len - 1];
+}
+
+static size_t here(const Interp *in) { return in->block->code.len; }
+
+// Makes the jump at `from` go to the next instruction that is emitted.
+static void jump_here(Interp *in, size_t from) { in->block->code.data[from].x = (int64_t)(here(in) - from); }
+
+static void append(Interp *in, const Block *b) {
+  for (size_t i = 0; i < b->code.len; i++) {
+    VEC_PUSH(in->cx->arena, in->block->code, b->code.data[i]);
+    VEC_PUSH(in->cx->arena, in->block->where, b->where.data[i]);
+  }
 }
 
 static int new_reg(Interp *in) {
@@ -141,10 +176,10 @@ static Code binary_code(BinOp op, DType t) {
 static int compile_logical(Interp *in, const Expr *e, int want) {
   int dst = target_reg(in, want);
   compile_expr(in, e->a, dst);
-  size_t skip = in->code.len;
+  size_t skip = here(in);
   emit(in, e->binop == OP_LAND ? JUMP_UNLESS : JUMP_IF, 0, dst, 0);
   compile_expr(in, e->b, dst);
-  in->code.data[skip].x = (int64_t)in->code.len;
+  jump_here(in, skip);
   return dst;
 }
 
@@ -153,50 +188,95 @@ static int compile_select(Interp *in, const Expr *e, int want) {
   // here and no expression reads one that is still to be written.
   int dst = target_reg(in, want);
   int mark = in->top, c = compile_expr(in, e->a, ANY);
-  size_t skip = in->code.len;
+  size_t skip = here(in);
   emit(in, JUMP_UNLESS, 0, c, 0);
   in->top = mark;
   compile_expr(in, e->b, dst);
-  size_t over = in->code.len;
+  size_t over = here(in);
   emit(in, JUMP, 0, 0, 0);
-  in->code.data[skip].x = (int64_t)in->code.len;
+  jump_here(in, skip);
   in->top = mark;
   compile_expr(in, e->c, dst);
-  in->code.data[over].x = (int64_t)in->code.len;
+  jump_here(in, over);
   in->top = mark;
   return dst;
 }
 
-// The register of the element's number in b. Constant indices are checked now.
+static int frame_of(const Interp *in, const Expr *atom) {
+  if (atom->kind == EXPR_VAR)
+    for (size_t i = in->frames.len; i-- > 0;)
+      if (in->frames.data[i].var == atom->var) return (int)i;
+  return -1;
+}
+
+// prev + coef * the variable of frame f (prev NONE: constant + ...), computed at the start of its iterations.
+enum { NONE = INT32_MAX };
+static int partial(Interp *in, int f, int prev, int64_t constant_part, int64_t coef) {
+  Frame *frame = &in->frames.data[f];
+  for (size_t i = 0; i < frame->partials.len; i++) {
+    const Partial *p = &frame->partials.data[i];
+    if (p->prev == prev && p->constant == constant_part && p->coef == coef) return p->reg;
+  }
+  Partial p = {.prev = prev, .reg = constant(in, (Scalar){.i = 0}), .constant = constant_part, .coef = coef};
+  VEC_PUSH(in->cx->arena, frame->partials, p);
+  Block *outside = in->block;
+  in->block = &frame->prologue;
+  Ins *i = emit(in, prev == NONE ? ADDRESS_FIRST : ADDRESS_NEXT, p.reg, prev, frame->reg);
+  i->x = constant_part;
+  i->y = coef;
+  in->block = outside;
+  return p.reg;
+}
+
+// The register of an affine sum of loop variables: outer loops add their part first.
+static int address_of(Interp *in, const Affine *a) {
+  int reg = NONE;
+  for (size_t f = 0; f < in->frames.len; f++) {
+    int64_t coef = affine_coef(a, in->frames.data[f].var);
+    if (coef) reg = partial(in, (int)f, reg, reg == NONE ? a->constant : 0, coef);
+  }
+  return reg == NONE ? constant(in, (Scalar){.i = a->constant}) : reg;
+}
+
+// Whether an index is a sum of loop variables that is always in 0..n-1.
+static bool is_proved(Interp *in, const Expr *e, int64_t n, Affine *a) {
+  bool ok;
+  int64_t lo, hi;
+  *a = affine_of(in->cx, e, &ok);
+  for (int i = 0; i < a->nterms; i++)
+    if (frame_of(in, a->terms[i].atom) < 0) return false;
+  return ok && expr_bounds(&in->ranges, affine_expr(in->cx, a), &lo, &hi) && lo >= 0 && hi < n;
+}
+
+// The register of the element's number in b. An index that is a constant is checked now.
 static int compile_index(Interp *in, const Buffer *b, const Expr **args) {
-  int64_t offset = 0, stride = 1, v;
+  int64_t stride = 1, v;
   int64_t *strides = NEW_ARRAY(in->cx->arena, int64_t, b->ndim);
+  bool *proved = NEW_ARRAY(in->cx->arena, bool, b->ndim);
+  Affine sum = {0}, index;
   for (int i = b->ndim - 1; i >= 0; i--) {
     strides[i] = stride;
     stride *= b->shape[i];
   }
   for (int i = 0; i < b->ndim; i++) {
-    if (!expr_is_int(args[i], &v)) continue;
-    if (v >= 0 && v < b->shape[i]) {
-      offset += v * strides[i];
-      continue;
-    }
-    emit(in, FAULT, 0, 0, 0)->text =
-      arena_printf(in->cx->arena, "index %d of `%s` is %" PRId64 ", outside 0..%" PRId64, i, b->name, v, b->shape[i] - 1);
+    if (expr_is_int(args[i], &v) && (v < 0 || v >= b->shape[i]))
+      emit(in, FAULT, 0, 0, 0)->text = arena_printf(
+        in->cx->arena, "index %d of `%s` is %" PRId64 ", outside 0..%" PRId64, i, b->name, v, b->shape[i] - 1);
+    proved[i] = is_proved(in, args[i], b->shape[i], &index);
+    if (proved[i]) sum = affine_add(in->cx, &sum, strides[i], &index);
   }
-  int dst = ANY;
+  int at = address_of(in, &sum), dst = ANY;
   for (int i = 0; i < b->ndim; i++) {
-    if (expr_is_int(args[i], &v)) continue;
-    bool first = dst == ANY;
-    if (first) dst = new_reg(in);
+    if (proved[i]) continue;
+    if (dst == ANY) dst = new_reg(in);
     int mark = in->top, r = compile_expr(in, args[i], ANY);
     in->top = mark;
-    Ins *ins = emit(in, first ? INDEX_FIRST : INDEX_NEXT, dst, dst, r);
-    ins->x = offset;
+    Ins *ins = emit(in, INDEX_NEXT, dst, at, r);
     ins->y = strides[i];
     ins->z = b->shape[i];
+    at = dst;
   }
-  return dst == ANY ? constant(in, (Scalar){.i = offset}) : dst;
+  return at;
 }
 
 static void *buffer_data(Interp *in, const Buffer *b) {
@@ -291,18 +371,37 @@ static int compile_expr(Interp *in, const Expr *e, int want) {
 
 static void compile_stmt(Interp *in, const Stmt *s);
 
+// The values that a loop's variable can have.
+static Interval loop_range(const Interp *in, const Stmt *s) {
+  Interval min = interval_of(&in->ranges, s->min), n = interval_of(&in->ranges, s->extent);
+  Interval all = interval_of_type(DT_I64), r = {.lo = min.lo};
+  if (n.hi <= 0 || __builtin_add_overflow(min.hi, n.hi - 1, &r.hi)) return all;
+  return r;
+}
+
 static void compile_for(Interp *in, const Stmt *s) {
   int mark = in->top, var = new_reg(in), count = new_reg(in), temp = in->top;
   int min = compile_expr(in, s->min, ANY), extent = compile_expr(in, s->extent, ANY);
   in->top = temp;
-  size_t begin = in->code.len;
+  size_t begin = here(in);
   emit(in, LOOP_BEGIN, var, min, extent);
+  Block body = {0}, *outside = in->block;
+  Frame frame = {.var = s->var, .reg = var};
+  Interval r = loop_range(in, s);
   ptrmap_put(in->cx->arena, &in->vars, s->var, var);
+  VEC_PUSH(in->cx->arena, in->frames, frame);
+  ranges_push(in->cx, &in->ranges, s->var, r.lo, r.hi);
+  in->block = &body;
   compile_stmt(in, s->body);
+  in->block = outside;
   in->stmt = s;
+  ranges_pop(&in->ranges);
   ptrmap_put(in->cx->arena, &in->vars, s->var, -1);
-  emit(in, LOOP_NEXT, var, count, 0)->x = (int64_t)begin + 1;
-  in->code.data[begin].x = (int64_t)in->code.len;
+  append(in, &in->frames.data[--in->frames.len].prologue);
+  append(in, &body);
+  int64_t back = (int64_t)begin + 1 - (int64_t)here(in);
+  emit(in, LOOP_NEXT, var, count, 0)->x = back;
+  jump_here(in, begin);
   in->top = mark;
 }
 
@@ -318,17 +417,17 @@ static void compile_store(Interp *in, const Stmt *s) {
 static void compile_if(Interp *in, const Stmt *s) {
   int mark = in->top, c = compile_expr(in, s->cond, ANY);
   in->top = mark;
-  size_t skip = in->code.len;
+  size_t skip = here(in);
   emit(in, JUMP_UNLESS, 0, c, 0);
   compile_stmt(in, s->body);
   if (s->else_body) {
-    size_t over = in->code.len;
+    size_t over = here(in);
     emit(in, JUMP, 0, 0, 0);
-    in->code.data[skip].x = (int64_t)in->code.len;
+    jump_here(in, skip);
     compile_stmt(in, s->else_body);
     skip = over;
   }
-  in->code.data[skip].x = (int64_t)in->code.len;
+  jump_here(in, skip);
 }
 
 // elems of type t; NULL (and the error set) if there is no room.
@@ -402,13 +501,13 @@ static void compile_intrin(Interp *in, const Stmt *s) {
     c->regs[i] = compile_expr(in, e, ANY);
   }
   in->top = mark;
-  size_t enter = in->code.len;
+  size_t enter = here(in);
   emit(in, s->intrin->has_body ? ENTER : CALL, 0, 0, 0)->call = c;
   if (!s->intrin->has_body) return;
   compile_stmt(in, s->body);
   in->stmt = s;
   emit(in, LEAVE, 0, 0, 0)->call = c;
-  in->code.data[enter].x = (int64_t)in->code.len;
+  jump_here(in, enter);
 }
 
 static void compile_stmt(Interp *in, const Stmt *s) {
@@ -495,7 +594,7 @@ static const char *index_error(Interp *in, const Ins *i, int64_t v) {
 
 // Runs from the start; NULL, or what went wrong, with *at the instruction.
 static const char *run(Interp *in, Scalar *r, size_t *at) {
-  const Ins *code = in->code.data, *i = code;
+  const Ins *code = in->block->code.data, *i = code;
   const TirMachine *m = in->machine;
   const char *error = NULL;
 #define NEXT { i++; break; }
@@ -530,29 +629,30 @@ static const char *run(Interp *in, Scalar *r, size_t *at) {
     case CAST_INT: r[i->dst].i = narrow(i->type, r[i->a].i); NEXT
     case MATH_ANY: r[i->dst] = scalar_math(i->op, i->type, r[i->a], r[i->b]); NEXT
     case MOVE: r[i->dst] = r[i->a]; NEXT
-    case INDEX_FIRST:
+    case ADDRESS_FIRST: r[i->dst].i = (int64_t)((uint64_t)i->x + (uint64_t)i->y * (uint64_t)r[i->b].i); NEXT
+    case ADDRESS_NEXT: r[i->dst].i = (int64_t)((uint64_t)r[i->a].i + (uint64_t)i->y * (uint64_t)r[i->b].i); NEXT
     case INDEX_NEXT: {
       int64_t v = r[i->b].i;
       if ((uint64_t)v >= (uint64_t)i->z) {
         *at = (size_t)(i - code);
         return index_error(in, i, v);
       }
-      r[i->dst].i = (i->code == INDEX_FIRST ? i->x : r[i->a].i) + i->y * v;
+      r[i->dst].i = r[i->a].i + i->y * v;
       NEXT
     }
-    case JUMP: i = code + i->x; break;
-    case JUMP_IF: i = r[i->a].i ? code + i->x : i + 1; break;
-    case JUMP_UNLESS: i = r[i->a].i ? i + 1 : code + i->x; break;
+    case JUMP: i += i->x; break;
+    case JUMP_IF: i += r[i->a].i ? i->x : 1; break;
+    case JUMP_UNLESS: i += r[i->a].i ? 1 : i->x; break;
     case LOOP_BEGIN: {
       int64_t n = r[i->b].i;
       r[i->dst] = r[i->a];
       r[i->dst + 1].i = n;
-      i = n > 0 ? i + 1 : code + i->x;
+      i += n > 0 ? 1 : i->x;
       break;
     }
     case LOOP_NEXT:
       r[i->dst].i = (int64_t)((uint64_t)r[i->dst].i + 1);
-      i = --r[i->dst + 1].i ? code + i->x : i + 1;
+      i += --r[i->dst + 1].i ? i->x : 1;
       break;
     case ALLOC: memset(i->data, i->type ? 1 : 0xa5, (size_t)i->x); NEXT
     case CALL:
@@ -565,7 +665,7 @@ static const char *run(Interp *in, Scalar *r, size_t *at) {
         *at = (size_t)(i - code);
         return error;
       }
-      i = code + i->x; // skip the body
+      i += i->x; // skip the body
       break;
     case LEAVE:
       if (call_machine(m, m ? m->leave : NULL, i->call, r, &error)) NEXT
@@ -590,7 +690,8 @@ static const char *locate(Interp *in, const char *error, const Stmt *s) {
 }
 
 bool tir_interpret(Ctx *cx, const Func *f, void **params, const TirMachine *machine, const char **error) {
-  Interp in = {.cx = cx, .machine = machine};
+  Block block = {0};
+  Interp in = {.cx = cx, .machine = machine, .block = &block};
   size_t at = 0;
   for (int i = 0; i < f->nparams; i++) {
     ptrmap_put(cx->arena, &in.buffers, f->params[i], (int64_t)in.data.len);
@@ -601,10 +702,10 @@ bool tir_interpret(Ctx *cx, const Func *f, void **params, const TirMachine *mach
   const char *wrong = in.error ? locate(&in, in.error, in.stmt) : NULL;
   if (!wrong) {
     size_t nc = in.constants.len;
-    Scalar *block = NEW_ARRAY(cx->arena, Scalar, nc + (size_t)in.most + 1), *r = block + nc;
+    Scalar *registers = NEW_ARRAY(cx->arena, Scalar, nc + (size_t)in.most + 1), *r = registers + nc;
     for (size_t i = 0; i < nc; i++) r[-(ptrdiff_t)i - 1] = in.constants.data[i];
     wrong = run(&in, r, &at);
-    if (wrong) wrong = locate(&in, wrong, in.where.data[at]);
+    if (wrong) wrong = locate(&in, wrong, block.where.data[at]);
   }
   for (size_t i = 0; i < in.owned.len; i++) free(in.owned.data[i]);
   if (wrong) *error = wrong;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "gen.h"
@@ -62,12 +63,30 @@ static const Expr *gen_const(Gen *g, DType t) {
 
 static const Expr *gen_leaf(Gen *g, DType t);
 
+// A sum of variables that stays in 0..n-1; NULL if none is found.
+static const Expr *gen_affine(Gen *g, int64_t n) {
+  const Expr *sum = NULL;
+  int64_t lo = 0, hi = 0;
+  for (int i = 0; i < g->nvars; i++) {
+    int64_t coef = gen_below(g, 5) - 2;
+    if (!coef || g->lo[i] == INT64_MIN || (hi - lo) + (g->hi[i] - g->lo[i]) * llabs(coef) >= n) continue;
+    const Expr *x = expr_raw_binary(&g->cx, OP_MUL, expr_var(&g->cx, g->vars[i]), expr_index(&g->cx, coef), (Loc){0});
+    sum = sum ? expr_raw_binary(&g->cx, OP_ADD, sum, x, (Loc){0}) : x;
+    lo += coef * (coef < 0 ? g->hi[i] : g->lo[i]);
+    hi += coef * (coef < 0 ? g->lo[i] : g->hi[i]);
+  }
+  if (!sum) return NULL;
+  return expr_raw_binary(&g->cx, OP_SUB, sum, expr_index(&g->cx, lo - gen_below(g, (int)(n - (hi - lo)))), (Loc){0});
+}
+
 // Indices that stay inside, whatever they are made of.
 static void gen_indices(Gen *g, const Buffer *b, int depth, const Expr **idx) {
   for (int i = 0; i < b->ndim; i++) {
     const Expr *n = expr_index(&g->cx, b->shape[i]), *e = gen_expr(g, DT_I64, depth - 1);
     idx[i] = expr_raw_binary(&g->cx, OP_MOD, e, n, (Loc){0});
-    if (gen_below(g, 4) == 0) idx[i] = expr_index(&g->cx, gen_below(g, (int)b->shape[i]));
+    const Expr *sum = gen_below(g, 2) ? gen_affine(g, b->shape[i]) : NULL;
+    if (sum) idx[i] = sum;
+    else if (gen_below(g, 4) == 0) idx[i] = expr_index(&g->cx, gen_below(g, (int)b->shape[i]));
   }
 }
 
@@ -259,6 +278,10 @@ static const Stmt *gen_for(Gen *g, int depth, bool machine) {
     const Expr *k = gen_expr(g, DT_I64, 2);
     extent = expr_raw_binary(&g->cx, OP_MOD, k, expr_index(&g->cx, 4), (Loc){0});
   }
+  int64_t lo;
+  bool known = expr_is_int(min, &lo) && expr_is_int(extent, &n) && lo > -100 && lo < 100;
+  g->lo[i] = known ? lo : INT64_MIN;
+  g->hi[i] = known ? lo + n - 1 : INT64_MAX;
   g->nvars++;
   const Stmt *body = gen_stmt(g, depth - 1, machine);
   g->nvars--;

@@ -127,17 +127,23 @@ static void sarif_uri(Text *out, const char *path) {
   text_add(out, "\"");
 }
 
-// A region; SARIF counts columns from 1 with an exclusive end, here in bytes (columnKind has no such unit, and for
-// ASCII sources they agree), so byteOffset and byteLength are given too.
+// A byte column as a column in code points, both from 1.
+static uint32_t code_point_column(const Source *src, uint32_t line, uint32_t col) {
+  size_t len;
+  const char *text = loc_line(src, line, &len);
+  uint32_t column = 1;
+  for (uint32_t i = 1; i < col; i++) column += i > len || ((unsigned char)text[i - 1] & 0xc0) != 0x80;
+  return column;
+}
+
+// A region: lines and columns count from 1, ends are exclusive.
 static void sarif_region(Text *out, Loc at) {
   size_t begin, end;
   loc_bytes(at, &begin, &end);
-  uint32_t end_line = at.end_line < at.line ? at.line : at.end_line;
-  text_add(out,
-           "{\"startLine\":%u,\"startColumn\":%u,\"endLine\":%u,\"endColumn\":%u,\"byteOffset\":%zu,"
-           "\"byteLength\":%zu}",
-           at.line ? at.line : 1, at.col ? at.col : 1, end_line ? end_line : 1, at.end_col ? at.end_col : 1, begin,
-           end - begin);
+  uint32_t line = at.line ? at.line : 1, end_line = at.end_line < line ? line : at.end_line;
+  text_add(out, "{\"startLine\":%u,\"startColumn\":%u,\"endLine\":%u,\"endColumn\":%u", line,
+           code_point_column(at.src, line, at.col), end_line, code_point_column(at.src, end_line, at.end_col));
+  text_add(out, ",\"byteOffset\":%zu,\"byteLength\":%zu}", begin, end - begin);
 }
 
 static void sarif_location(Text *out, Loc at, const char *label, size_t id) {
@@ -217,7 +223,7 @@ void diags_sarif(const Diags *d, Text *out) {
     text_add(out, "}}");
     rule_of[c] = nrules++;
   }
-  text_add(out, "]}},\"results\":[");
+  text_add(out, "]}},\"columnKind\":\"unicodeCodePoints\",\"results\":[");
   for (size_t i = 0; i < d->list.len; i++) {
     const Diag *g = d->list.data[i];
     if (g->severity == SEV_REMARK && !d->remarks) continue;

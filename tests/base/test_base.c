@@ -233,6 +233,19 @@ static void diagnostics_show_all_places(void **state) {
   arena_free(a);
 }
 
+static void sarif_counts_code_points(void **state) {
+  (void)state;
+  Arena *a = arena_new();
+  Diags *d = diags_new(a);
+  const Source *s = source_new(a, "k.te", "\xc3\xa9\xc3\xa9 x\n", 7);
+  diag_report(d, E_SYNTAX, (Loc){s, 1, 6, 1, 7}, "x");
+  char *p = printed(d, DIAG_SARIF, false, 0);
+  assert_non_null(strstr(p, "\"columnKind\":\"unicodeCodePoints\""));
+  assert_non_null(strstr(p, "\"startColumn\":4,\"endLine\":1,\"endColumn\":5,\"byteOffset\":5,\"byteLength\":1"));
+  free(p);
+  arena_free(a);
+}
+
 static void remarks_take_one_line(void **state) {
   (void)state;
   Arena *a = arena_new();
@@ -311,6 +324,7 @@ int main(void) {
       cmocka_unit_test(diagnostics_survive_strange_places),
       cmocka_unit_test(floods_are_capped),
       cmocka_unit_test(remarks_take_one_line),
+      cmocka_unit_test(sarif_counts_code_points),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

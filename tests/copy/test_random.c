@@ -71,7 +71,7 @@ static const char *one_case(uint64_t seed, int64_t *transfers) {
 
 static void random_copies(void **state) {
   (void)state;
-  int64_t cases = from_env("TETC_COPY_CASES", 2000), first = from_env("TETC_COPY_SEED", 1), transfers = 0, bad = 0;
+  int64_t cases = from_env("TETC_COPY_CASES", 1200), first = from_env("TETC_COPY_SEED", 1), transfers = 0, bad = 0;
   for (int64_t seed = first; seed < first + cases && bad < 5; seed++) {
     const char *problem = one_case((uint64_t)seed, &transfers);
     if (problem) print_message("# TETC_COPY_SEED=%lld: %s\n", (long long)seed, problem), bad++;

@@ -433,9 +433,8 @@ static bool loop_takes_range(const Cut *u, const Plan *p, int i, int64_t *lo, in
 // Whether the ends of a host loop take care of a row.
 static bool loop_takes_row(const Cut *u, const Plan *p, const Row *r) {
   int64_t lo, hi;
-  for (int i = 0; i < u->n->nloops; i++)
-    if (!r->guard && r->coef[i] && loop_takes_range(u, p, i, &lo, &hi)) return true;
-  return false;
+  int i = row_only_loop(u->n, r);
+  return !r->guard && i >= 0 && loop_takes_range(u, p, i, &lo, &hi);
 }
 
 // The conditions of one kind that bound no chain, as a list.
@@ -598,5 +597,5 @@ const Stmt *nest_cut(CopyCx *c, const Nest *n) {
     const Loop *l = &n->outer[i - 1];
     s = stmt_for(c->cx, l->var, expr_index(c->cx, 0), expr_index(c->cx, l->extent), FOR_SERIAL, s);
   }
-  return s;
+  return stmt_simplify(c->cx, s); // loops of one iteration
 }

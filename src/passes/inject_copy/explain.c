@@ -193,7 +193,12 @@ static void help_alu_stage(CopyCx *c, Diag *g, const CopyStore *s, const Expr *o
                "    %s.set_scope(vta.acc);%s  %s.alu();",
             clamps ? "activation" : "arithmetic", name, show(c, op, SHOW_NAMES), kind, stage,
             casts_around(c, s->value, name), name, at, name);
-  diag_help(g, "or let tetc do it: `%s.legalize_epilogue();`, or `tetc compile --legalize`", stage);
+  Loc after = c->region->why; // the schedule statement, without its semicolon
+  after.line = after.end_line;
+  after.col = after.end_col;
+  const char *insert = arena_printf(c->cx->arena, "; %s.legalize_epilogue()", stage);
+  if (loc_known(after)) diag_fix(g, after, insert, "or let tetc do it: `%s.legalize_epilogue();`, or `tetc compile --legalize`", stage);
+  else diag_help(g, "or let tetc do it: `%s.legalize_epilogue();`, or `tetc compile --legalize`", stage);
 }
 
 void explain_computes(CopyCx *c, const CopyStore *s, const Expr *op) {

@@ -2,7 +2,8 @@
 // inject_copy, inside. The way of one vta.dma_copy region:
 //
 //   recognise   the stores of the region, each with its loops and guards, and what each one copies (CopyStore, CopyValue)
-//   normalise   a store as numbers: loops with a stride on either side, linear bounds, whole tiles (Nest)
+//   normalise   a store as numbers: loops with a stride on either side, linear bounds (Nest)
+//   nest        those numbers in tiles, in their simplest form
 //   cut         a Nest as the fewest transfers with loops around them (a statement)
 //   explain     the message, wherever one of them declines
 #ifndef TETC_INJECT_COPY_INTERNAL_H
@@ -110,8 +111,15 @@ const Stmt *copy_lower_region(CopyCx *c, const Stmt *body);
 bool copy_recognise(CopyCx *c, const CopyStore *s, CopyValue *out);
 
 /* normalise.c */
+Affine affine_const(int64_t k);
 // The nest of a copy in whole tiles. False, with the reason reported.
 bool nest_normalise(CopyCx *c, const CopyStore *s, const CopyValue *v, Nest *out);
+// Bounds of an affine expression from the known ranges; false if there are none.
+bool affine_bounds(CopyCx *c, const Affine *a, int64_t *lo, int64_t *hi);
+
+/* nest.c */
+// From a nest that counts elements to one that counts tiles, settled. False, with the reason reported.
+bool nest_tiles(CopyCx *c, Nest *n);
 // Brings a nest of whole tiles into its simplest form: drops bounds that are decided, shrinks, turns, merges and drops
 // loops. Sets n->empty where nothing is left to do.
 void nest_settle(CopyCx *c, Nest *n);
@@ -119,12 +127,13 @@ void nest_settle(CopyCx *c, Nest *n);
 Nest nest_fresh(CopyCx *c, const Nest *n);
 // The iterations [lo, hi) of loop i.
 Nest nest_part(CopyCx *c, const Nest *n, int i, int64_t lo, int64_t hi);
-// The constant range that the bounds of one kind allow loop i; false if they are not constant, or there are none.
+// The range that those bounds of one kind allow loop i that are constant and mention no other loop; false if there are
+// none.
 bool nest_range(const Nest *n, int i, bool guard, int64_t *lo, int64_t *hi);
+// The loop that is the only one in a constant bound; -1 if it is another kind of bound.
+int row_only_loop(const Nest *n, const Row *r);
 // Nothing but zeros are written from here on.
 void nest_make_zero(Nest *n);
-// Bounds of an affine expression from the known ranges; false if there are none.
-bool affine_bounds(CopyCx *c, const Affine *a, int64_t *lo, int64_t *hi);
 
 /* cut.c */
 // The transfers of a nest; never fails.

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Normalisation: a copy as numbers. Both sides are linearised (row-major element index), divisions and modulos by
-// constants are removed by splitting the loops they are of, conditions become bounds, loops that always go together are
-// merged, and the loops inside a tile are dropped: what is left counts tiles.
+// constants are removed by splitting the loops they are of, conditions become bounds. What is left is the nest's work.
 #include <string.h>
 
 #include "passes/inject_copy/internal.h"
@@ -35,7 +34,7 @@ static bool affine_is_small(CopyCx *c, const Affine *a) {
   return affine_bounds(c, a, &lo, &hi) && lo > -INDEX_MAX && hi < INDEX_MAX;
 }
 
-static Affine affine_const(int64_t k) { return (Affine){.constant = k}; }
+Affine affine_const(int64_t k) { return (Affine){.constant = k}; }
 
 // ---- affine forms of indices --------------------------------------------------------------------------------------------
 
@@ -60,32 +59,86 @@ static void affine_part(Ctx *cx, const Affine *a, int64_t k, Affine *quotient, A
   }
 }
 
-// The affine form of e, with divisions and modulos resolved where the known ranges decide them.
-static Affine index_affine(CopyCx *c, const Expr *e) {
+// ---- tables: expressions of one variable with a short range ---------------------------------------------------------------
+
+#define TABLE_MAX 64 // values of a variable that are tried
+
+typedef struct Table {
+  const Var *var; // the only one; NULL if there is none
+  bool fine;      // nothing but it and constants
+  int64_t lo, n;
+  int64_t value[TABLE_MAX]; // of the expression at lo, lo + 1, ...
+} Table;
+
+static bool table_visit(void *self, const Expr *e) {
+  Table *t = self;
+  if (e->kind == EXPR_LOAD || e->kind == EXPR_REF) t->fine = false;
+  if (e->kind != EXPR_VAR) return t->fine;
+  t->fine &= !t->var || t->var == e->var;
+  t->var = e->var;
+  return t->fine;
+}
+
+// All values of e, if they depend on one variable with a short range.
+static bool table_of(CopyCx *c, const Expr *e, Table *t) {
+  int64_t hi;
+  *t = (Table){.fine = true};
+  expr_visit(e, table_visit, t);
+  if (!t->fine || !t->var || !ranges_find(&c->ranges, t->var, &t->lo, &hi)) return false;
+  if (t->lo <= -INDEX_MAX || hi >= INDEX_MAX || hi - t->lo >= TABLE_MAX) return false;
+  for (t->n = 0; t->n <= hi - t->lo; t->n++) {
+    const Expr *at = expr_index(c->cx, t->lo + t->n);
+    TirSubst s = {.nvars = 1, .vars = &t->var, .values = &at};
+    if (!expr_is_int(expr_simplify(c->cx, NULL, expr_subst(c->cx, e, &s)), &t->value[t->n])) return false;
+  }
+  return true;
+}
+
+// e as an affine function of its only variable, if its values are evenly spaced.
+static bool table_affine(CopyCx *c, const Expr *e, Affine *out) {
+  Table t;
+  if (!table_of(c, e, &t)) return false;
+  int64_t step = t.n > 1 ? t.value[1] - t.value[0] : 0;
+  for (int64_t i = 1; i < t.n; i++)
+    if (t.value[i] - t.value[i - 1] != step) return false;
+  Affine v = affine_of(c->cx, expr_var(c->cx, t.var), NULL), base = affine_const(t.value[0] - step * t.lo);
+  *out = affine_add(c->cx, &base, step, &v);
+  return true;
+}
+
+static Affine index_affine(CopyCx *c, const Expr *e);
+
+// The affine form of a division or modulo by k: whole multiples of k come out, and the rest is resolved where the known
+// ranges allow, or where it depends on one variable and its values are evenly spaced.
+static Affine divmod_affine(CopyCx *c, const Expr *e, int64_t k) {
   Ctx *cx = c->cx;
-  Affine a = affine_of(cx, e, NULL), out = affine_const(a.constant);
+  int64_t lo, hi;
+  Affine top = index_affine(c, e->a), quotient = affine_const(0), rest = top, resolved;
+  if (affine_is_small(c, &top)) affine_part(cx, &top, k, &quotient, &rest);
+  if (affine_is_small(c, &rest) && affine_bounds(c, &rest, &lo, &hi) && floor_div(lo, k) == floor_div(hi, k)) {
+    quotient.constant += floor_div(lo, k);
+    rest.constant -= floor_div(lo, k) * k;
+    return e->binop == OP_DIV ? quotient : rest;
+  }
+  const Expr *left = expr_binary(cx, e->binop, affine_expr(cx, &rest), e->b);
+  if (!table_affine(c, left, &resolved)) {
+    AffineTerm *atom = NEW(cx->arena, AffineTerm);
+    *atom = (AffineTerm){left, 1};
+    resolved = (Affine){.nterms = 1, .terms = atom};
+  }
+  return e->binop == OP_DIV ? affine_add(cx, &quotient, 1, &resolved) : resolved;
+}
+
+// The affine form of e, with divisions and modulos resolved where that is possible.
+static Affine index_affine(CopyCx *c, const Expr *e) {
+  Affine a = affine_of(c->cx, e, NULL), out = affine_const(a.constant);
   for (int i = 0; i < a.nterms; i++) {
-    const Expr *atom = a.terms[i].atom;
-    int64_t k, lo, hi;
-    Affine term = {.nterms = 1, .terms = &a.terms[i]}, quotient, rest;
-    if (is_divmod(atom, &k)) {
-      Affine top = index_affine(c, atom->a);
-      affine_part(cx, &top, k, &quotient, &rest);
-      bool decided = affine_is_small(c, &top) && affine_bounds(c, &rest, &lo, &hi) && floor_div(lo, k) == floor_div(hi, k);
-      if (decided) {
-        int64_t q = floor_div(lo, k);
-        quotient.constant += q;
-        rest.constant -= q * k;
-        out = affine_add(cx, &out, a.terms[i].coef, atom->binop == OP_DIV ? &quotient : &rest);
-        continue;
-      }
-      AffineTerm kept = {expr_binary(cx, atom->binop, affine_expr(cx, atom->binop == OP_MOD && affine_is_small(c, &top) ? &rest : &top), atom->b),
-                         a.terms[i].coef};
-      Affine again = {.nterms = 1, .terms = &kept};
-      out = affine_add(cx, &out, 1, &again);
-      continue;
-    }
-    out = affine_add(cx, &out, 1, &term);
+    int64_t k;
+    AffineTerm one = {a.terms[i].atom, 1};
+    Affine term = {.nterms = 1, .terms = &one};
+    if (is_divmod(one.atom, &k)) term = divmod_affine(c, one.atom, k);
+    else if (one.atom->kind != EXPR_VAR) table_affine(c, one.atom, &term);
+    out = affine_add(c->cx, &out, a.terms[i].coef, &term);
   }
   return out;
 }
@@ -147,6 +200,14 @@ static bool read_min_max(Draft *d, BinOp op, const Expr *a, const Expr *b, bool 
   return true;
 }
 
+static bool has_atoms(const Affine *a) {
+  for (int i = 0; i < a->nterms; i++)
+    if (a->terms[i].atom->kind != EXPR_VAR) return true;
+  return false;
+}
+
+static bool read_table(Draft *d, const Expr *e, bool guard);
+
 // a != b as a bound, where one of the two is at the end of what the other can be.
 static bool read_unequal(Draft *d, const Expr *a, const Expr *b, bool guard) {
   Affine fa = index_affine(d->c, a), fb = index_affine(d->c, b), diff = affine_add(d->c->cx, &fa, -1, &fb);
@@ -160,6 +221,10 @@ static bool read_comparison(Draft *d, BinOp op, const Expr *a, const Expr *b, bo
   if (a->type != DT_I64) return false;
   Affine fa = affine_of(d->c->cx, a, NULL), fb = affine_of(d->c->cx, b, NULL);
   if (!affine_is_small(d->c, &fa) || !affine_is_small(d->c, &fb)) return false; // a - b may wrap
+  Affine ia = index_affine(d->c, a), ib = index_affine(d->c, b);
+  if ((has_atoms(&ia) || has_atoms(&ib)) &&
+      read_table(d, expr_binary(d->c->cx, op, affine_expr(d->c->cx, &ia), affine_expr(d->c->cx, &ib)), guard))
+    return true;
   if (read_min_max(d, op, a, b, guard)) return true;
   switch (op) {
   case OP_LT: add_difference(d, -1, a, 1, b, -1, guard); return true;
@@ -173,6 +238,26 @@ static bool read_comparison(Draft *d, BinOp op, const Expr *a, const Expr *b, bo
   case OP_NE: return read_unequal(d, a, b, guard);
   default: return false;
   }
+}
+
+// A condition on one variable as bounds, if it holds for a range of it (or never).
+static bool read_table(Draft *d, const Expr *e, bool guard) {
+  Table t;
+  Ctx *cx = d->c->cx;
+  if (!table_of(d->c, e, &t)) return false;
+  int64_t first = 0, last = t.n - 1;
+  while (first < t.n && !t.value[first]) first++;
+  while (last > first && !t.value[last]) last--;
+  for (int64_t i = first; i <= last; i++)
+    if (!t.value[i]) return false;
+  Affine v = affine_of(cx, expr_var(cx, t.var), NULL), none = affine_const(-1);
+  if (first == t.n) return add_bound(d, &none, guard), true;
+  Affine from = affine_const(-(t.lo + first)), to = affine_const(t.lo + last);
+  from = affine_add(cx, &from, 1, &v);
+  to = affine_add(cx, &to, -1, &v);
+  add_bound(d, &from, guard);
+  add_bound(d, &to, guard);
+  return true;
 }
 
 // Adds the bounds that make e true (false if negated); what cannot be a bound stays an expression.
@@ -206,7 +291,9 @@ static void read_cond(Draft *d, const Expr *e, bool negated, bool guard) {
   if (e->kind == EXPR_BINARY && binop_is_bool(e->binop) && e->binop != OP_LAND && e->binop != OP_LOR &&
       read_comparison(d, negated ? comparison_negated(e->binop) : e->binop, e->a, e->b, guard))
     return;
-  HostCond rest = {guard, negated ? expr_unary(cx, UN_NOT, e) : e};
+  const Expr *whole = negated ? expr_unary(cx, UN_NOT, e) : e;
+  if (read_table(d, whole, guard)) return;
+  HostCond rest = {guard, whole};
   VEC_PUSH(cx->arena, d->rest, rest);
 }
 
@@ -452,337 +539,6 @@ static void draft_numbers(Draft *d) {
   for (size_t i = 0; i < d->rest.len; i++) VEC_PUSH(cx->arena, n->conds, d->rest.data[i]);
 }
 
-// ---- rows and loops as numbers --------------------------------------------------------------------------------------------
-
-// The smallest and largest of the loops' part of a row.
-static void row_reach(const Nest *n, const Row *r, int64_t *lo, int64_t *hi) {
-  *lo = *hi = 0;
-  for (int i = 0; i < n->nloops; i++) {
-    int64_t far = r->coef[i] * (n->loops[i].extent - 1);
-    *(far < 0 ? lo : hi) += far;
-  }
-}
-
-void nest_make_zero(Nest *n) {
-  RowVec rows = n->rows;
-  HostCondVec conds = n->conds;
-  n->kind = COPY_ZERO;
-  n->dram_buffer = NULL;
-  n->dram = affine_const(0);
-  n->rows.len = n->conds.len = 0;
-  for (int i = 0; i < n->nloops; i++) n->loops[i].dram = 0;
-  for (size_t k = 0; k < rows.len; k++)
-    if (rows.data[k].guard) n->rows.data[n->rows.len++] = rows.data[k];
-  for (size_t k = 0; k < conds.len; k++)
-    if (conds.data[k].guard) n->conds.data[n->conds.len++] = conds.data[k];
-}
-
-// Drops the bounds that always hold. One that never holds leaves nothing to do (a guard), or nothing but zeros.
-static void nest_decide(CopyCx *c, Nest *n) {
-  size_t kept = 0;
-  for (size_t k = 0; k < n->rows.len; k++) {
-    Row r = n->rows.data[k];
-    int64_t lo, hi, least, most, sum;
-    row_reach(n, &r, &least, &most);
-    bool known = affine_bounds(c, &r.rest, &lo, &hi);
-    if (known && lo != INT64_MIN && add_ok(lo, least, &sum) && sum >= 0) continue;
-    if (known && hi != INT64_MAX && add_ok(hi, most, &sum) && sum < 0) {
-      if (r.guard) n->empty = true;
-      else n->kind = COPY_ZERO;
-    }
-    n->rows.data[kept++] = r;
-  }
-  n->rows.len = kept;
-  if (n->kind == COPY_ZERO) nest_make_zero(n);
-}
-
-static void nest_remove_loop(Nest *n, int at) {
-  n->nloops--;
-  for (int i = at; i < n->nloops; i++) n->loops[i] = n->loops[i + 1];
-  for (size_t k = 0; k < n->rows.len; k++) {
-    Row *r = &n->rows.data[k];
-    for (int i = at; i < n->nloops; i++) r->coef[i] = r->coef[i + 1];
-    r->coef[n->nloops] = 0;
-  }
-}
-
-// Makes loop `at` one of outer * inner, the inner one put behind it. At most one loop is added by a nest's tiling.
-static void nest_split_loop(CopyCx *c, Nest *n, int at, int64_t inner) {
-  for (int i = n->nloops++; i > at + 1; i--) n->loops[i] = n->loops[i - 1];
-  Loop *out = &n->loops[at], *in = &n->loops[at + 1];
-  *in = (Loop){.var = tir_var(c->cx, out->var->name, out->var->loc), .extent = inner, .chip = out->chip, .dram = out->dram};
-  *out = (Loop){.var = tir_var(c->cx, out->var->name, out->var->loc), .extent = out->extent / inner,
-                .chip = out->chip * inner, .dram = out->dram * inner};
-  ranges_push(c->cx, &c->ranges, in->var, 0, inner - 1);
-  ranges_push(c->cx, &c->ranges, out->var, 0, out->extent - 1);
-  for (size_t k = 0; k < n->rows.len; k++) {
-    Row *r = &n->rows.data[k];
-    for (int i = n->nloops - 1; i > at + 1; i--) r->coef[i] = r->coef[i - 1];
-    r->coef[at + 1] = r->coef[at];
-    r->coef[at] *= inner;
-  }
-}
-
-// Whether one step of loop `out` is `in` run to its end, in every respect.
-static bool loops_chain(const Nest *n, int out, int in) {
-  int64_t e = n->loops[in].extent, all;
-  if (n->loops[out].stuck || n->loops[in].stuck || n->loops[out].once || n->loops[in].once || n->loops[out].chip != n->loops[in].chip * e) return false;
-  if (n->kind != COPY_ZERO && n->loops[out].dram != n->loops[in].dram * e) return false;
-  for (size_t k = 0; k < n->rows.len; k++)
-    if (n->rows.data[k].coef[out] != n->rows.data[k].coef[in] * e) return false;
-  return mul_ok(n->loops[out].extent, e, &all);
-}
-
-// Merges loops that are one. Where the order matters, only neighbours.
-static void nest_merge(CopyCx *c, Nest *n) {
-  for (int i = 0; i < n->nloops; i++)
-    for (int j = 0; j < n->nloops; j++) {
-      if (i == j || (n->ordered && j != i + 1) || !loops_chain(n, i, j)) continue;
-      n->loops[j].extent *= n->loops[i].extent;
-      n->loops[j].var = tir_var(c->cx, n->loops[j].var->name, n->loops[j].var->loc);
-      ranges_push(c->cx, &c->ranges, n->loops[j].var, 0, n->loops[j].extent - 1);
-      nest_remove_loop(n, i);
-      i = -1; // from the start again
-      break;
-    }
-}
-
-// Drops loops that do nothing, and turns those that walk the chip backwards.
-static void nest_turn(CopyCx *c, Nest *n) {
-  for (int i = n->nloops - 1; i >= 0; i--) {
-    Loop *l = &n->loops[i];
-    if (l->stuck) continue;
-    bool idle = l->extent == 1 || (l->chip == 0 && (l->dram == 0 || n->kind == COPY_ZERO));
-    for (size_t k = 0; k < n->rows.len; k++) idle &= l->extent == 1 || n->rows.data[k].coef[i] == 0;
-    if (idle) {
-      nest_remove_loop(n, i);
-      continue;
-    }
-    if (l->chip >= 0 || n->ordered) continue;
-    n->chip.constant += l->chip * (l->extent - 1);
-    n->dram.constant += l->dram * (l->extent - 1);
-    l->chip = -l->chip;
-    l->dram = -l->dram;
-    l->at = l->extent - 1 - l->at;
-    for (size_t k = 0; k < n->rows.len; k++) {
-      Row *r = &n->rows.data[k];
-      r->rest.constant += r->coef[i] * (l->extent - 1);
-      r->coef[i] = -r->coef[i];
-    }
-  }
-  (void)c;
-}
-
-// ---- simplest form --------------------------------------------------------------------------------------------------------
-
-// The loop that is the only one in a row; -1 if there are several or none, or the rest is not constant.
-static int row_only_loop(const Nest *n, const Row *r) {
-  int only = -1;
-  for (int i = 0; i < n->nloops; i++) {
-    if (!r->coef[i]) continue;
-    if (only >= 0) return -1;
-    only = i;
-  }
-  return r->rest.nterms ? -1 : only;
-}
-
-bool nest_range(const Nest *n, int i, bool guard, int64_t *lo, int64_t *hi) {
-  bool any = false;
-  *lo = 0;
-  *hi = n->loops[i].extent;
-  for (size_t k = 0; k < n->rows.len; k++) {
-    const Row *r = &n->rows.data[k];
-    if (r->guard != guard || !r->coef[i]) continue;
-    if (row_only_loop(n, r) != i) return false;
-    any = true;
-    int64_t c = r->coef[i], first = floor_div(-r->rest.constant + c - 1, c), last = floor_div(r->rest.constant, -c);
-    if (c > 0 && first > *lo) *lo = first;
-    if (c < 0 && last + 1 < *hi) *hi = last + 1;
-  }
-  return any;
-}
-
-Nest nest_fresh(CopyCx *c, const Nest *n) {
-  Nest out = *n;
-  out.rows = (RowVec){0};
-  out.conds = (HostCondVec){0};
-  for (size_t k = 0; k < n->rows.len; k++) VEC_PUSH(c->cx->arena, out.rows, n->rows.data[k]);
-  for (size_t k = 0; k < n->conds.len; k++) VEC_PUSH(c->cx->arena, out.conds, n->conds.data[k]);
-  for (int i = 0; i < n->nloops; i++) {
-    out.loops[i].var = tir_var(c->cx, n->loops[i].var->name, n->loops[i].var->loc);
-    ranges_push(c->cx, &c->ranges, out.loops[i].var, 0, out.loops[i].extent - 1);
-  }
-  return out;
-}
-
-// Loop i keeps the iterations [lo, hi).
-static void nest_cut_loop(CopyCx *c, Nest *n, int i, int64_t lo, int64_t hi) {
-  Loop *l = &n->loops[i];
-  n->chip.constant += lo * l->chip;
-  n->dram.constant += lo * l->dram;
-  for (size_t k = 0; k < n->rows.len; k++) n->rows.data[k].rest.constant += lo * n->rows.data[k].coef[i];
-  l->extent = hi - lo;
-  l->at -= lo;
-  l->once &= l->at >= 0 && l->at < l->extent;
-  l->var = tir_var(c->cx, l->var->name, l->var->loc);
-  ranges_push(c->cx, &c->ranges, l->var, 0, l->extent - 1);
-}
-
-Nest nest_part(CopyCx *c, const Nest *n, int i, int64_t lo, int64_t hi) {
-  Nest out = nest_fresh(c, n);
-  nest_cut_loop(c, &out, i, lo, hi);
-  return out;
-}
-
-// Leaves out the iterations that constant guards exclude.
-static void nest_shrink(CopyCx *c, Nest *n) {
-  for (int i = 0; i < n->nloops && !n->empty; i++) {
-    int64_t lo, hi;
-    if (!nest_range(n, i, true, &lo, &hi)) continue;
-    if (lo >= hi) n->empty = true;
-    else nest_cut_loop(c, n, i, lo, hi);
-  }
-}
-
-// Finds the loops in which the source is read once.
-static void nest_once(Nest *n) {
-  for (int i = 0; i < n->nloops; i++) {
-    Loop *l = &n->loops[i];
-    int64_t lo, hi;
-    if (l->once || n->kind != COPY_LOAD || !nest_range(n, i, false, &lo, &hi) || hi != lo + 1) continue;
-    n->dram.constant += l->dram * lo;
-    l->dram = 0;
-    l->once = true;
-    l->at = lo;
-  }
-}
-
-void nest_settle(CopyCx *c, Nest *n) {
-  nest_shrink(c, n);
-  if (n->empty) return;
-  nest_decide(c, n);
-  nest_turn(c, n);
-  nest_merge(c, n);
-  nest_once(n);
-}
-
-// ---- tiles --------------------------------------------------------------------------------------------------------------------
-
-// The loop that walks a tile at steps of `step` elements on the chip; one that does so in memory too is preferred.
-static int find_lane(const Nest *n, const bool *lane, int64_t step) {
-  int found = -1;
-  for (int i = 0; i < n->nloops; i++) {
-    if (lane[i] || n->loops[i].chip != step) continue;
-    if (found < 0 || n->loops[i].dram == step) found = i;
-  }
-  return found;
-}
-
-// Finds the loops inside a tile, which must walk both sides alike, and splits the last of them at the tile's end.
-static bool nest_lanes(CopyCx *c, Nest *n, bool *lane) {
-  int64_t done = 1;
-  while (done < n->tile) {
-    int i = find_lane(n, lane, done);
-    if (i < 0) {
-      for (int k = 0; k < n->nouter + n->nloops; k++) {
-        const Loop *l = k < n->nouter ? &n->outer[k] : &n->loops[k - n->nouter];
-        if (l->stuck && affine_coef(&n->chip, l->var) == done) return explain_lane_index(c, n, l), false;
-      }
-      return explain_part_of_tile(c, n, done), false;
-    }
-    Loop *l = &n->loops[i];
-    if (n->kind != COPY_ZERO && l->dram != done) {
-      if (done > 1 && l->dram > done) return explain_part_of_tile(c, n, done), false; // pieces with gaps between
-      return explain_lane_step(c, n, l), false;
-    }
-    int64_t left = n->tile / done;
-    if (l->extent > left) {
-      if (l->extent % left) return explain_part_of_tile(c, n, l->extent % left * done), false;
-      if (n->nloops == COPY_MAX_LOOPS + 1) return explain_part_of_tile(c, n, done), false;
-      nest_split_loop(c, n, i, left);
-      memmove(lane + i + 1, lane + i, (size_t)(n->nloops - i - 1) * sizeof *lane);
-      lane[i] = false;
-      lane[++i] = true;
-      l = &n->loops[i];
-    } else if (left % l->extent) {
-      return explain_part_of_tile(c, n, done * l->extent), false;
-    }
-    lane[i] = true;
-    done *= l->extent;
-  }
-  return true;
-}
-
-// Divides every coefficient by the tile; *bad is what it does not divide.
-static bool affine_divide(Affine *a, int64_t tile, int64_t *bad) {
-  for (int i = 0; i < a->nterms; i++)
-    if (a->terms[i].coef % tile) return *bad = a->terms[i].coef, false;
-  if (a->constant % tile) return *bad = a->constant, false;
-  a->constant /= tile;
-  for (int i = 0; i < a->nterms; i++) a->terms[i].coef /= tile;
-  return true;
-}
-
-static int64_t gcd(int64_t a, int64_t b) {
-  while (b) {
-    int64_t r = a % b;
-    a = b;
-    b = r;
-  }
-  return a < 0 ? -a : a;
-}
-
-// Takes the lanes out of a row: true if it holds for a whole tile or for none of it. With g the greatest common
-// divisor of everything else, g * K + r + lanes >= 0 is K >= -floor((r + lanes) / g), which must not depend on the lanes.
-static bool row_without_lanes(Ctx *cx, const Nest *n, const bool *lane, Row *r) {
-  int64_t lo = 0, hi = 0, g = 0;
-  for (int i = 0; i < n->nloops; i++) {
-    int64_t far = r->coef[i] * (n->loops[i].extent - 1);
-    if (!lane[i]) g = gcd(g, r->coef[i]);
-    else *(far < 0 ? &lo : &hi) += far;
-  }
-  for (int i = 0; i < r->rest.nterms; i++) g = gcd(g, r->rest.terms[i].coef);
-  int64_t k = r->rest.constant;
-  if (g == 0) {
-    if (k + lo < 0 && k + hi >= 0) return false;
-    r->rest = affine_const(k + lo >= 0 ? 0 : -1);
-  } else {
-    if (floor_div(k + lo, g) != floor_div(k + hi, g)) return false;
-    r->rest = affine_scale(cx, &r->rest, 1);
-    for (int i = 0; i < r->rest.nterms; i++) r->rest.terms[i].coef /= g;
-    r->rest.constant = floor_div(k + lo, g);
-  }
-  for (int i = 0; i < n->nloops; i++) r->coef[i] = lane[i] || g == 0 ? 0 : r->coef[i] / g;
-  return true;
-}
-
-// Leaves the loops that walk whole tiles, and counts in tiles from here on.
-static bool nest_tiles(CopyCx *c, Nest *n) {
-  bool lane[COPY_MAX_LOOPS + 2] = {0}, fine = true;
-  int64_t bad;
-  if (!nest_lanes(c, n, lane)) return false;
-  for (int i = 0; i < n->nloops; i++) {
-    Loop *l = &n->loops[i];
-    if (lane[i]) continue;
-    if (l->chip % n->tile) explain_misaligned(c, n, l, n->chip_buffer, l->chip), fine = false;
-    else if (l->dram % n->tile) explain_misaligned(c, n, l, n->dram_buffer, l->dram), fine = false;
-    l->chip /= n->tile;
-    l->dram /= n->tile;
-  }
-  n->chip = affine_scale(c->cx, &n->chip, 1); // a copy to divide
-  n->dram = affine_scale(c->cx, &n->dram, 1);
-  if (!fine) return false;
-  if (!affine_divide(&n->chip, n->tile, &bad)) return explain_misaligned(c, n, NULL, n->chip_buffer, bad), false;
-  if (n->dram_buffer && !affine_divide(&n->dram, n->tile, &bad))
-    return explain_misaligned(c, n, NULL, n->dram_buffer, bad), false;
-  for (size_t k = 0; k < n->rows.len; k++)
-    if (!row_without_lanes(c->cx, n, lane, &n->rows.data[k]))
-      return explain_lane_condition(c, n, n->rows.data[k].guard), false;
-  for (int i = n->nloops - 1; i >= 0; i--)
-    if (lane[i]) nest_remove_loop(n, i);
-  return true;
-}
-
 // ---- the whole ------------------------------------------------------------------------------------------------------------------
 
 // The expressions of a copy, over the loops of its store.
@@ -820,11 +576,5 @@ bool nest_normalise(CopyCx *c, const CopyStore *s, const CopyValue *v, Nest *out
   draft_numbers(&d);
   if (out->dram_buffer && buffer_elems(out->dram_buffer) / out->tile > UINT32_MAX) return explain_too_large(c, out), false;
   if (out->ordered && s->apart) return explain_overwrites(c, s), false;
-  nest_decide(c, out);
-  if (out->empty) return true;
-  nest_turn(c, out);
-  nest_merge(c, out);
-  if (!nest_tiles(c, out)) return false;
-  nest_settle(c, out);
-  return true;
+  return nest_tiles(c, out);
 }

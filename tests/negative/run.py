@@ -43,6 +43,8 @@ def run(tetc, path):
     # Paths in the arguments are relative to the file.
     here = os.path.dirname(path)
     args = [a.replace('@DIR@', here) for a in setting(path, 'args')]
+    if command[0] in ('check', 'compile', 'run'):
+        args.append('--verify-each')
     p = subprocess.run([tetc] + command + [path, '--diagnostics=json'] + args, stdin=subprocess.DEVNULL, capture_output=True,
                        timeout=60)
     messages, other = [], []

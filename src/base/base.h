@@ -98,6 +98,8 @@ typedef struct Loc {
 const Source *source_new(Arena *a, const char *path, const char *text, size_t len);
 // Reads a file whole ("-" is standard input). NULL with *error (from strerror or our own words) on failure.
 const Source *source_read(Arena *a, const char *path, const char **error);
+// The source with the text of `at` (of that source) replaced.
+const Source *source_edit(Arena *a, Loc at, const char *replacement);
 Loc loc_join(Loc first, Loc last); // from the start of one to the end of the other
 static inline bool loc_known(Loc l) { return l.src != NULL; }
 
@@ -129,10 +131,19 @@ void diag_also(Diag *g, Loc at, const char *fmt, ...) PRINTF_LIKE(3, 4);
 void diag_note(Diag *g, const char *fmt, ...) PRINTF_LIKE(2, 3);
 // A remedy. Printed as `= help: text`.
 void diag_help(Diag *g, const char *fmt, ...) PRINTF_LIKE(2, 3);
-// A mechanical remedy: replace the text of `at` (empty span: insert) by `replacement`.
+// A mechanical remedy: replace the text of `at` (empty span: insert) by `replacement`. Printed as a help; the
+// replacement is shown after the text, unless the text quotes code itself.
 void diag_fix(Diag *g, Loc at, const char *replacement, const char *fmt, ...) PRINTF_LIKE(4, 5);
 int diags_errors(const Diags *d); // how many errors there are
+// One mechanical remedy of an error, for programs that apply it.
+typedef struct DiagFix {
+  Loc at;
+  const char *replacement, *text;
+} DiagFix;
+// The remedies of all errors in order, in the arena of the messages.
+const DiagFix *diags_fixes(const Diags *d, size_t *n);
 int diags_count(const Diags *d);
+bool diags_has(const Diags *d, DiagCode code);
 bool diags_have(const Diags *d, DiagCode code);
 void diags_show_remarks(Diags *d, bool on); // remarks are collected always, but printed only if asked for
 // Prints all messages; `color` uses ANSI colours, `width` wraps notes (0: no wrapping).

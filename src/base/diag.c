@@ -146,6 +146,22 @@ void diag_fix(Diag *g, Loc at, const char *replacement, const char *fmt, ...) {
   VEC_PUSH(g->arena, g->fixes, f);
 }
 
+bool diags_has(const Diags *d, DiagCode code) {
+  for (size_t i = 0; i < d->list.len; i++)
+    if (d->list.data[i]->code == code) return true;
+  return false;
+}
+
+const DiagFix *diags_fixes(const Diags *d, size_t *n) {
+  VEC(DiagFix) all = {0};
+  for (size_t i = 0; i < d->list.len; i++) {
+    const Diag *g = d->list.data[i];
+    for (size_t k = 0; g->severity == SEV_ERROR && k < g->fixes.len; k++) VEC_PUSH(d->arena, all, g->fixes.data[k]);
+  }
+  *n = all.len;
+  return all.data;
+}
+
 // One line of a source without its line end.
 const char *loc_line(const Source *s, uint32_t line, size_t *len) {
   if (line < 1 || line > s->nlines) {

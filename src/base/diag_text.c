@@ -264,12 +264,12 @@ static void print_sub(Text *out, const Style *s, const char *kind, const char *t
   }
 }
 
-// A fix as words: what to replace, and by what.
+// A fix as words: what to replace, and by what, unless the words quote it already.
 static void print_fix(Text *out, const Style *s, const DiagFix *f, int width) {
   char *text;
   bool insert = loc_known(f->at) && f->at.line == f->at.end_line && f->at.col == f->at.end_col;
   if (!loc_known(f->at)) text = arena_printf(out->arena, "%s: `%s`", f->text, f->replacement);
-  else if (!*f->replacement) text = arena_printf(out->arena, "%s", f->text);
+  else if (!*f->replacement || strchr(f->text, '`')) text = arena_printf(out->arena, "%s", f->text);
   else if (strchr(f->replacement, '\n'))
     text = arena_printf(out->arena, "%s (%s %s:%u:%u):\n%s", f->text, insert ? "at" : "replacing", f->at.src->path,
                         f->at.line, f->at.col, f->replacement + strspn(f->replacement, "\n"));

@@ -18,11 +18,6 @@ typedef struct DiagSub {
   const char *text;
 } DiagSub;
 
-typedef struct DiagFix {
-  Loc at;
-  const char *replacement, *text;
-} DiagFix;
-
 struct Diag {
   Arena *arena;
   DiagCode code;

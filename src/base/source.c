@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Source files, read whole. What is not text (NUL bytes), too large or a directory is refused here, so that the
 // rooms above see only NUL-terminated text whose offsets fit 32 bits.
-#include "base/base.h"
+#include "base/internal.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -107,4 +107,14 @@ Loc loc_join(Loc first, Loc last) {
   first.end_line = last.end_line;
   first.end_col = last.end_col;
   return first;
+}
+
+const Source *source_edit(Arena *a, Loc at, const char *replacement) {
+  size_t begin, end;
+  loc_bytes(at, &begin, &end);
+  Text t = {.arena = a};
+  text_add_bytes(&t, at.src->text, begin);
+  text_add(&t, "%s", replacement);
+  text_add_bytes(&t, at.src->text + end, at.src->len - end);
+  return source_new(a, at.src->path, t.data, t.len);
 }

@@ -84,6 +84,7 @@ int usage_error(const Driver *d, const char *fmt, ...) PRINTF_LIKE(2, 3);
 int command_compile(Driver *d); // compile.c
 int command_run(Driver *d);     // run.c
 int command_check(Driver *d);   // check.c
+int command_fix(Driver *d);     // fix.c
 int command_explain(Driver *d); // explain.c
 int command_opt(Driver *d);     // opt.c
 int command_verify(Driver *d);  // verify.c
@@ -111,8 +112,10 @@ typedef struct Unit {
 
 // The hardware that the options name, or the default. False after a report.
 bool session_config(Driver *d, VtaConfig *config);
+const Source *session_read(Driver *d, const char *path); // NULL after a report
 // Reads and checks the file; picks the kernels. False after reported errors.
 bool session_load(Session *s, Driver *d, const char *path);
+bool session_load_source(Session *s, Driver *d, const Source *src); // the same for a text
 // Takes one kernel through schedule, lower and all passes, with the dumps and checks that the options ask for.
 bool session_lower(Session *s, const TeKernel *k, Unit *u);
 // EXIT_DONE, or by the worst of the errors reported so far.

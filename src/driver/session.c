@@ -40,18 +40,23 @@ static bool pick_kernels(Session *s) {
   return false;
 }
 
-// Reads and checks a file.
+const Source *session_read(Driver *d, const char *path) {
+  const char *error;
+  const Source *src = source_read(d->cx.arena, path, &error);
+  if (!src) diag_report(d->cx.diags, E_FILE, (Loc){0}, "cannot read `%s`: %s", path, error);
+  return src;
+}
+
 bool session_load(Session *s, Driver *d, const char *path) {
+  const Source *src = session_read(d, path);
+  return src && session_load_source(s, d, src);
+}
+
+bool session_load_source(Session *s, Driver *d, const Source *src) {
   *s = (Session){.d = d};
   VtaConfig config;
-  const char *error;
   if (!session_config(d, &config)) return false;
   s->vta = vta_target_new(&d->cx, &config);
-  const Source *src = source_read(d->cx.arena, path, &error);
-  if (!src) {
-    diag_report(d->cx.diags, E_FILE, (Loc){0}, "cannot read `%s`: %s", path, error);
-    return false;
-  }
   TeOptions opt = {.targets = &s->vta->te,
                    .ntargets = 1,
                    .ndefines = (int)d->opt.defines.len,

@@ -317,7 +317,7 @@ def main():
             path = os.path.join(folder, "k.te")
             with open(path, "w") as f:
                 f.write(kind(r))
-            cmd = [tetc, "run", path, "--check", "--seed", str(seed)] + (config_file(r, folder) if kind is not cpu else [])
+            cmd = [tetc, "run", path, "--check", "--seed", str(seed), f"-O{r.choice([0, 1, 2, 2, 3])}"] + (config_file(r, folder) if kind is not cpu else [])
             try:
                 p = subprocess.run(cmd, capture_output=True, text=True, timeout=120)
                 status, err = p.returncode, p.stderr + p.stdout

@@ -46,4 +46,9 @@ const Stmt *tile_copy(Ctx *cx, const Stmt *s, const TirSubst *t);
 // An intrinsic call by number.
 const Stmt *tile_call(const PassCtx *pc, VtaOp op, int nargs, const Expr **args, const Stmt *like);
 
+/* fission.c */
+// s with loops around several compute nests split into one loop each, where that is legal. On-chip buffers have
+// places.
+const Stmt *tile_split_nests(PassCtx *pc, const Stmt *s);
+
 #endif

@@ -395,6 +395,6 @@ Func *pass_uop(PassCtx *pc, const Func *f) {
   if (!pc->vta) return func_with_body(pc->cx, f, f->body);
   if (!tiles_check(pc, f, true)) return NULL;
   UopPass u = {.pc = pc};
-  const Stmt *body = fold_nests(&u, f->body);
+  const Stmt *body = fold_nests(&u, tile_split_nests(pc, f->body));
   return u.failed ? NULL : func_with_body(pc->cx, f, body);
 }

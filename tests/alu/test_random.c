@@ -26,7 +26,7 @@ typedef struct Gen {
   const Expr *load[OPERANDS];
   const Expr **dst_index;
   const Expr *shifted; // the destination at another place; NULL mostly
-  bool reads_dst;
+  bool reads_dst, positional; // positional: with choices by the place in the loops
 } Gen;
 
 static uint64_t rnd(Gen *g, uint64_t n) {
@@ -91,9 +91,21 @@ static const Expr *clamped(Gen *g, const Expr *e, int64_t lo, int64_t hi) {
   return expr_binary(g->cx, OP_MAX, e, expr_int(g->cx, DT_I32, lo));
 }
 
+// A choice by the place in the loops over tiles, as in padding.
+static const Expr *choice_by_place(Gen *g, int depth) {
+  static const BinOp compare[] = {OP_LT, OP_LE, OP_GT, OP_GE, OP_EQ, OP_NE};
+  const Expr *at = g->point[rnd(g, (uint64_t)g->ndims)], *more = g->point[rnd(g, (uint64_t)g->ndims)];
+  if (rnd(g, 3) == 0) at = expr_binary(g->cx, OP_ADD, expr_binary(g->cx, OP_MUL, at, expr_index(g->cx, 2)), more);
+  const Expr *cond = expr_binary(g->cx, compare[rnd(g, 6)], at, expr_index(g->cx, (int64_t)rnd(g, 5)));
+  const Expr *other = expr_binary(g->cx, compare[rnd(g, 6)], more, expr_index(g->cx, (int64_t)rnd(g, 4)));
+  if (rnd(g, 2)) cond = expr_binary(g->cx, rnd(g, 2) ? OP_LAND : OP_LOR, cond, other);
+  return expr_select(g->cx, cond, expression(g, depth), rnd(g, 2) ? constant(g) : expression(g, depth));
+}
+
 static const Expr *expression(Gen *g, int depth) {
   static const BinOp ops[] = {OP_ADD, OP_ADD, OP_SUB, OP_SUB, OP_MUL, OP_MIN, OP_MAX};
   if (depth <= 0) return leaf(g);
+  if (g->positional && rnd(g, 6) == 0) return choice_by_place(g, depth - 1);
   switch (rnd(g, 12)) {
   case 0: return leaf(g);
   case 1: return expr_unary(g->cx, UN_NEG, expression(g, depth - 1));
@@ -189,6 +201,7 @@ static const Stmt *make_nest(Gen *g) {
     else dst_idx[0] = add(g, dst_idx[0], 1);
     g->shifted = expr_load(g->cx, g->dst, idx);
   }
+  g->positional = g->ndims && !reduced && !g->shifted && rnd(g, 3) == 0;
   const Expr *value = expression(g, 1 + (int)rnd(g, 5));
   if (reduced && rnd(g, 2)) {
     static const BinOp ops[] = {OP_ADD, OP_MAX, OP_MIN, OP_MUL};

@@ -292,6 +292,7 @@ const Stmt *alu_emit(Alu *s, const Node *root) {
     AluReg r = {.at = s->dst, .mask = s->dst_mask & ~s->carried, .is_dst = true, .busy = true};
     compute(s, root, &r);
   }
+  if (!s->body.len) return stmt_nop(cx);
   const Stmt *body = nest_wrap(&s->p, s->n, s->carried, stmt_seq(cx, (int)s->body.len, s->body.data));
   body = stmt_seq2(cx, stmt_seq(cx, (int)s->before.len, s->before.data), body);
   for (size_t i = s->temps.len; i-- > 0;) body = stmt_alloc(cx, s->temps.data[i]->at.buffer, body);

@@ -7,6 +7,7 @@
 // match.c makes a graph of ALU operations of the value, access.c finds the tiles, emit.c orders the instructions.
 // Where instructions of their own would see another element than the nest does (the nest reads what it wrote at
 // another point, or writes a point twice), all loops stay around the whole sequence. Reduction loops stay around too.
+// A choice by position (padding) cuts the nest into parts in which it is decided.
 // In: FORM_LOOPS or FORM_TILES. Out: FORM_TILES without vta.alu regions, and without any other access of host
 // statements to on-chip memory (leftover.c).
 #include "passes/inject_alu/internal.h"
@@ -18,6 +19,7 @@ typedef struct Inject {
   Ranges ranges;
   int64_t taken;   // tiles of the buffers in vta.acc that are in scope
   int64_t threads; // virtual threads, each with buffers of its own
+  int cuts;        // of the nest at hand
   bool failed;
 } Inject;
 
@@ -124,11 +126,147 @@ static void refuse_nest(Alu *s, const char *why, const Stmt *at) {
   alu_refuse(s, E_ALU_ACCESS, at->loc, "there is %s inside a nest that the ALU should compute", why);
 }
 
+static const Stmt *lower_nest(Inject *in, const Stmt *region, const Stmt *nest);
+
+// ---- choices by position -----------------------------------------------------------------------------------------------
+
+// Where a comparison of indices changes its outcome in a loop that steps over whole tiles.
+typedef struct Cut {
+  Alu *s;
+  bool commutes; // the nest's reduction may be done in any order
+  int loop;      // -1: none
+  int64_t at;
+} Cut;
+
+static bool compare(BinOp op, int64_t x) {
+  return scalar_binary(op, DT_I64, (Scalar){.i = x}, (Scalar){.i = 0}).i != 0;
+}
+
+static bool may_cut(const Cut *c, int k) {
+  int64_t step = affine_coef(&c->s->linear, c->s->n->loops[k].var);
+  return step % c->s->p.vta->acc.tile == 0 && (step || c->commutes);
+}
+
+// A comparison of several loops at once: halves the shortest of them, until one is left.
+static bool find_half(Cut *c, const Affine *d) {
+  const Nest *n = c->s->n;
+  int found = 0;
+  for (int k = 0; k < n->nloops; k++) {
+    if (!affine_coef(d, n->loops[k].var)) continue;
+    found++;
+    if (may_cut(c, k) && (c->loop < 0 || n->loops[k].extent < n->loops[c->loop].extent)) c->loop = k;
+  }
+  if (found != d->nterms) c->loop = -1; // something from outside stands in it: not known here
+  if (c->loop >= 0) c->at = n->loops[c->loop].extent / 2;
+  return c->loop < 0;
+}
+
+static bool find_cut(void *self, const Expr *e) {
+  Cut *c = self;
+  Alu *s = c->s;
+  if (c->loop >= 0 || e->kind == EXPR_LOAD) return false;
+  if (e->kind != EXPR_BINARY || e->a->type != DT_I64 || e->binop < OP_LT || e->binop > OP_NE) return true;
+  Affine x = affine_of(s->p.cx, e->a, NULL), y = affine_of(s->p.cx, e->b, NULL), d = affine_add(s->p.cx, &x, -1, &y);
+  if (d.nterms > 1) return find_half(c, &d);
+  if (d.nterms != 1 || d.terms[0].atom->kind != EXPR_VAR) return true;
+  for (int k = 0; k < s->n->nloops; k++) {
+    if (s->n->loops[k].var != d.terms[0].atom->var || !may_cut(c, k)) continue;
+    bool first = compare(e->binop, d.constant);
+    for (int64_t v = 1; v < s->n->loops[k].extent && v < 4096; v++) {
+      if (compare(e->binop, d.constant + d.terms[0].coef * v) == first) continue;
+      c->loop = k;
+      c->at = v;
+      return false;
+    }
+  }
+  return true;
+}
+
+static bool same_access(const Nest *n, const Expr *load) {
+  if (load->kind != EXPR_LOAD || load->buffer != n->store->buffer) return false;
+  for (int i = 0; i < load->nargs; i++)
+    if (!expr_equal(load->args[i], n->index[i])) return false;
+  return true;
+}
+
+typedef struct OwnLoads {
+  const Nest *n;
+  int same, other; // loads of what the nest stores: at the same place, elsewhere
+} OwnLoads;
+
+static bool count_own(void *self, const Expr *e) {
+  OwnLoads *o = self;
+  if (e->kind != EXPR_LOAD || e->buffer != o->n->store->buffer) return true;
+  if (same_access(o->n, e)) o->same++;
+  else o->other++;
+  return false;
+}
+
+static bool find_load(void *self, const Expr *e) {
+  bool *found = self;
+  *found |= e->kind == EXPR_LOAD;
+  return !*found;
+}
+
+// Choices by position alone: a comparison of data must stay as it is, to be told from what is chosen.
+static const Expr *decide(TirMap *m, const Expr *e) {
+  bool data = false;
+  if (e->kind != EXPR_SELECT) return e;
+  expr_visit(e->a, find_load, &data);
+  if (data) return e;
+  const Expr *cond = expr_simplify(m->cx, m->self, e->a);
+  return cond == e->a ? e : expr_at(m->cx, expr_select(m->cx, cond, e->b, e->c), e->loc);
+}
+
+// The nest's value, its choices simplified and decided where one loop (-1: none) runs over from .. from + extent.
+static const Expr *decided_value(Inject *in, const Nest *n, int loop, int64_t from, int64_t extent) {
+  Ctx *cx = in->pc->cx;
+  Ranges r = {0};
+  for (size_t i = 0; i < in->ranges.len; i++)
+    ranges_push(cx, &r, in->ranges.data[i].var, in->ranges.data[i].lo, in->ranges.data[i].hi);
+  for (int k = 0; k < n->nloops; k++)
+    ranges_push(cx, &r, n->loops[k].var, k == loop ? from : 0, k == loop ? from + extent - 1 : n->loops[k].extent - 1);
+  TirMap m = {.cx = cx, .expr = decide, .self = &r};
+  return expr_map(&m, n->value);
+}
+
+// The nest with one loop restricted to from .. from + extent.
+static const Stmt *nest_part(Inject *in, const Alu *s, int loop, int64_t from, int64_t extent) {
+  Ctx *cx = in->pc->cx;
+  const Nest *n = s->n;
+  const Stmt *part = stmt_store(cx, n->store->buffer, n->index, decided_value(in, n, loop, from, extent));
+  part = stmt_placed(cx, part, n->store->loc, n->store->why);
+  for (int k = n->nloops; k-- > 0;)
+    part = stmt_for(cx, n->loops[k].var, expr_index(cx, k == loop ? from : 0),
+                    expr_index(cx, k == loop ? extent : n->loops[k].extent), n->loops[k].kind, part);
+  return part;
+}
+
+// `y < 1 ? 0 : a[y - 1]` becomes a nest for y = 0 and one for the others. NULL if there is no such choice; false in
+// *fine if a part is refused.
+static const Stmt *lower_parts(Inject *in, Alu *s, const Stmt *region, bool *fine) {
+  OwnLoads own = {.n = s->n};
+  expr_visit(s->n->value, count_own, &own);
+  const Expr *v = s->n->value;
+  bool op = v->kind == EXPR_BINARY && (v->binop == OP_ADD || v->binop == OP_MUL || v->binop == OP_MIN || v->binop == OP_MAX);
+  bool commutes = op && own.same == 1 && (same_access(s->n, v->a) || same_access(s->n, v->b));
+  Cut cut = {.s = s, .commutes = commutes, .loop = -1};
+  if (!own.other && in->cuts < 400) expr_visit(v, find_cut, &cut);
+  if (cut.loop < 0) return NULL;
+  in->cuts++;
+  int64_t extent = s->n->loops[cut.loop].extent;
+  const Stmt *a = lower_nest(in, region, nest_part(in, s, cut.loop, 0, cut.at));
+  const Stmt *b = lower_nest(in, region, nest_part(in, s, cut.loop, cut.at, extent - cut.at));
+  *fine = a && b;
+  return *fine ? stmt_seq2(in->pc->cx, a, b) : region;
+}
+
 static const Stmt *lower_nest(Inject *in, const Stmt *region, const Stmt *nest) {
   Alu s = {.p = {in->pc->cx, in->vta, region, "inject_alu", &in->ranges}, .facts = &in->facts};
   s.room = in->vta->acc.depth / in->threads - in->taken;
   const char *why;
   const Stmt *at;
+  bool fine = true;
   s.n = nest_of(&s.p, nest, &why, &at);
   if (!s.n) {
     refuse_nest(&s, why, at);
@@ -136,10 +274,13 @@ static const Stmt *lower_nest(Inject *in, const Stmt *region, const Stmt *nest) 
   }
   nest_unfuse(&s.p, s.n);
   if (!alu_match_target(&s)) return NULL;
+  s.n->value = decided_value(in, s.n, -1, 0, 0);
+  const Stmt *parts = lower_parts(in, &s, region, &fine);
+  if (parts) return fine ? parts : NULL;
   drop_repeats(&s);
   const Node *root = alu_match(&s, s.n->value);
   if (!root || s.failed) return NULL;
-  note_bounds(in, s.dst.buffer, root);
+  if (!in->cuts) note_bounds(in, s.dst.buffer, root);
   return alu_emit(&s, root);
 }
 
@@ -149,6 +290,7 @@ static const Stmt *lower_region(Inject *in, const Stmt *region, const Stmt *s) {
   const Stmt *inner = s;
   while (inner->kind == STMT_FOR) inner = inner->body;
   if (inner->kind != STMT_SEQ) {
+    in->cuts = 0;
     const Stmt *out = lower_nest(in, region, s);
     if (!out) in->failed = true;
     return out ? out : s;

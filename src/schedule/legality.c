@@ -7,25 +7,31 @@
 
 // ---- inlining -------------------------------------------------------------------------------------------------------
 
-enum { INLINE_LIMIT = 100000 }; // nodes of an expression after inlining
+// Of an expression after inlining: its nodes, and how deep they nest. Chains of inlined stages are copied into each
+// other, so that a bound on depth also bounds that work.
+enum { INLINE_NODES = 100000, INLINE_DEPTH = 1000 };
 
-static int64_t expr_size(const TeExpr *e, int64_t left) {
-  if (left <= 0) return 1;
-  int64_t n = 1;
+// Counts *nodes down; false when they or the levels are used up.
+static bool expr_fits(const TeExpr *e, int depth, int *nodes) {
+  if (depth <= 0 || --*nodes <= 0) return false;
   switch (e->kind) {
   case TE_CONST:
-  case TE_AXIS: break;
-  case TE_SELECT: n += expr_size(e->c, left - n);
+  case TE_AXIS: return true;
+  case TE_SELECT:
+    if (!expr_fits(e->c, depth - 1, nodes)) return false;
     // fall through
-  case TE_BINARY: n += expr_size(e->b, left - n);
+  case TE_BINARY:
+    if (!expr_fits(e->b, depth - 1, nodes)) return false;
     // fall through
   case TE_UNARY:
-  case TE_CAST: n += expr_size(e->a, left - n); break;
+  case TE_CAST: return expr_fits(e->a, depth - 1, nodes);
   case TE_ACCESS:
   case TE_MATH:
-    for (int i = 0; i < e->nargs; i++) n += expr_size(e->args[i], left - n);
+    for (int i = 0; i < e->nargs; i++)
+      if (!expr_fits(e->args[i], depth - 1, nodes)) return false;
+    return true;
   }
-  return n;
+  return true;
 }
 
 static const TeExpr *inline_access(void *self, const TeExpr *e) {
@@ -44,10 +50,12 @@ static bool inline_stages(Applier *ap) {
   for (size_t i = 0; i < ap->s->stages.len; i++) {
     Stage *s = ap->s->stages.data[i];
     if (!s->body) continue;
-    s->body = te_map(ap->cx->arena, s->body, inline_access, ap);
-    if (expr_size(s->body, INLINE_LIMIT) < INLINE_LIMIT) continue;
+    const TeExpr *before = s->body;
+    int nodes = INLINE_NODES;
+    s->body = te_map(ap->cx->arena, before, inline_access, ap);
+    if (s->body == before || expr_fits(s->body, INLINE_DEPTH, &nodes)) continue;
     Diag *g = diag_report(ap->cx->diags, E_INLINE, s->tensor->name_loc, "inlining makes `%s` too large", s->name);
-    diag_note(g, "its expression would have more than %d nodes", INLINE_LIMIT);
+    diag_note(g, "its expression would have more than %d nodes, or more than %d levels", INLINE_NODES, INLINE_DEPTH);
     diag_help(g, "inline fewer stages");
     return false;
   }

@@ -302,7 +302,8 @@ struct TirMachine {
   void *self;
   // Executes an intrinsic without a body. False: *error says why.
   bool (*run)(void *self, const Intrin *op, int nargs, const TirArg *args, const char **error);
-  // Before and after the body of an intrinsic that has one; `enter` may say skip (body not to be run).
+  // Before and after the body of an intrinsic that has one. `enter` may return false without an error: then neither the
+  // body nor `leave` is run.
   bool (*enter)(void *self, const Intrin *op, int nargs, const TirArg *args, const char **error);
   bool (*leave)(void *self, const Intrin *op, int nargs, const TirArg *args, const char **error);
 };

@@ -49,7 +49,8 @@ static const Expr *index_in(Gen *g, int64_t n, int64_t room) {
     left -= most;
   }
   const Expr *c = expr_index(cx, left > 0 ? pick(g, (int)left + 1) : 0);
-  return e ? expr_binary(cx, OP_ADD, e, c) : c;
+  e = e ? expr_binary(cx, OP_ADD, e, c) : c;
+  return pick(g, 6) ? e : expr_binary(cx, OP_SUB, expr_index(cx, n - room > 0 ? n - room : 0), e);
 }
 
 static const Stmt *call(Gen *g, VtaOp op, int n, const Expr **args) {

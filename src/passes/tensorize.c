@@ -41,8 +41,9 @@ static Diag *mismatch(Gemm *g, DiagCode code, Loc at, const char *text) {
   Loc place = loc_known(at) ? at : g->n && loc_known(g->n->store->loc) ? g->n->store->loc : g->p.region->loc;
   Diag *d = diag_report(g->p.cx->diags, code, place, "%s", text);
   nest_explain(&g->p, d, "vta.gemm is asked for here");
-  diag_note(d, "vta.gemm is acc[b, j] += int32(inp[b, r]) * int32(wgt[j, r]) for b in 0..%lld, j in 0..%lld, "
-               "r in 0..%lld",
+  diag_note(d,
+            "vta.gemm is acc[b, j] += int32(inp[b, r]) * int32(wgt[j, r]) for b in 0..%lld, j in 0..%lld, "
+            "r in 0..%lld",
             (long long)g->p.vta->acc.rows, (long long)g->p.vta->acc.cols, (long long)g->p.vta->inp.cols);
   g->failed = true;
   return d;
@@ -50,7 +51,7 @@ static Diag *mismatch(Gemm *g, DiagCode code, Loc at, const char *text) {
 
 #define MISMATCH(g, code, at, ...) mismatch(g, code, at, arena_printf((g)->p.cx->arena, __VA_ARGS__))
 
-// ---- the expression --------------------------------------------------------------------------------------------------
+// ---- the expression --------------------------------------------------------------------------------------------
 
 // A signed integer type that holds every int8 value.
 static bool widens_int8(DType t) { return t == DT_I8 || t == DT_I16 || t == DT_I32 || t == DT_I64; }
@@ -60,8 +61,10 @@ static const Expr *peel_operand(Gemm *g, const Expr *e) {
   const Expr *in = e;
   while (in->kind == EXPR_CAST && widens_int8(in->type)) in = in->a;
   if (in->kind == EXPR_LOAD) return in;
-  Diag *d = MISMATCH(g, E_GEMM_OPERAND, in->loc, "`%s` is multiplied, but an operand of vta.gemm is an element as it "
-                                                 "is in memory", expr_text(g->p.cx, in));
+  Diag *d = MISMATCH(g, E_GEMM_OPERAND, in->loc,
+                     "`%s` is multiplied, but an operand of vta.gemm is an element as it "
+                     "is in memory",
+                     expr_text(g->p.cx, in));
   diag_help(d, "compute it in a stage of its own, before the stage that is tensorized");
   return NULL;
 }
@@ -114,8 +117,9 @@ static void place_operand(Gemm *g, const Expr *load) {
     MISMATCH(g, E_GEMM_TYPE, load->loc, "`%s` is %s, but vta.gemm multiplies int8", buffer_stage(b),
              dtype_name(b->type));
   if (*slot) {
-    MISMATCH(g, E_GEMM_OPERAND, load->loc, "both operands, `%s` and `%s`, are in %s, but vta.gemm takes one from "
-                                           "vta.inp and one from vta.wgt",
+    MISMATCH(g, E_GEMM_OPERAND, load->loc,
+             "both operands, `%s` and `%s`, are in %s, but vta.gemm takes one from "
+             "vta.inp and one from vta.wgt",
              buffer_stage((*slot)->buffer), buffer_stage(b), b->scope->name);
     return;
   }
@@ -149,19 +153,22 @@ static bool match_value(Gemm *g) {
                          expr_text(g->p.cx, rest));
       bool product = false;
       expr_visit(rest, finds_product, &product);
-      if (product) diag_help(d, "sum up the products alone, and do the rest in a stage of its own after the sum, with `.alu()`");
+      if (product)
+        diag_help(d,
+                  "sum up the products alone, and do the rest in a stage of its own after the sum, with `.alu()`");
       else diag_help(d, "a sum without products runs on the ALU: `%s.alu();`", buffer_stage(g->n->store->buffer));
       return false;
     }
   }
   Diag *d = MISMATCH(g, E_GEMM_OPERAND, v->loc, "`%s` is tensorized, but it is not a sum of products",
                      buffer_stage(g->n->store->buffer));
-  diag_help(d, "vta.gemm computes `sum[.., r: vta.block_in](int32(inp[.., r]) * int32(wgt[.., r]))`; what is done with "
-               "the sum belongs in a stage of its own, with `.alu()`");
+  diag_help(
+      d, "vta.gemm computes `sum[.., r: vta.block_in](int32(inp[.., r]) * int32(wgt[.., r]))`; what is done with "
+         "the sum belongs in a stage of its own, with `.alu()`");
   return false;
 }
 
-// ---- the loops -------------------------------------------------------------------------------------------------------
+// ---- the loops -------------------------------------------------------------------------------------------------
 
 // Cuts loops that run across tile borders in one of the three indices.
 static void cut_loops(Gemm *g) {
@@ -195,7 +202,8 @@ static GemmAxis axis_of(const Gemm *g, const Var *v) {
   return a > 0 && a < t->acc.cols ? AXIS_J : a > 0 && a % t->acc.cols == 0 ? AXIS_B : AXIS_BAD;
 }
 
-static void wrong_coefficient(Gemm *g, const NestLoop *l, GemmAxis axis, const Expr *load, int64_t is, int64_t want) {
+static void wrong_coefficient(Gemm *g, const NestLoop *l, GemmAxis axis, const Expr *load, int64_t is,
+                              int64_t want) {
   const Buffer *b = load->buffer;
   Diag *d = MISMATCH(g, E_GEMM_OPERAND, load->loc,
                      "`%s` is read in steps of %lld along `%s`, but vta.gemm steps by %lld there", buffer_stage(b),
@@ -203,8 +211,8 @@ static void wrong_coefficient(Gemm *g, const NestLoop *l, GemmAxis axis, const E
   diag_note(d, "`%s` runs over %s (`%s`, %s): the coefficient of `%s` in the linear index of `%s` must be %lld",
             l->var->name, axis_role[axis], axis_name[axis], axis_const[axis], l->var->name,
             expr_text(g->p.cx, load), (long long)want);
-  diag_help(d, "%s has elements [%s, %s]: reorder its axes, or the operand's",
-            b->scope->name, b->scope == &g->p.vta->wgt ? "j" : "b", "r");
+  diag_help(d, "%s has elements [%s, %s]: reorder its axes, or the operand's", b->scope->name,
+            b->scope == &g->p.vta->wgt ? "j" : "b", "r");
 }
 
 // Checks one loop and counts it to its axis.
@@ -214,8 +222,9 @@ static void match_loop(Gemm *g, const NestLoop *l) {
   GemmAxis axis = axis_of(g, l->var);
   if (axis == AXIS_TILE) return;
   if (axis == AXIS_BAD) {
-    MISMATCH(g, E_GEMM_SHAPE, l->loc, "loop `%s` steps by %lld elements of `%s`, which is neither inside a tile nor "
-                                      "whole tiles of %lld",
+    MISMATCH(g, E_GEMM_SHAPE, l->loc,
+             "loop `%s` steps by %lld elements of `%s`, which is neither inside a tile nor "
+             "whole tiles of %lld",
              l->var->name, (long long)a, buffer_stage(g->n->store->buffer), (long long)t->acc.tile);
     return;
   }
@@ -272,15 +281,15 @@ static void match_extents(Gemm *g) {
       d = MISMATCH(g, E_GEMM_SHAPE, g->n->store->loc, "the loops over `%s` of `%s` leave gaps in %s", axis_name[x],
                    stage, axis_role[x]);
     else
-      d = MISMATCH(g, E_GEMM_SHAPE, g->n->store->loc, "axis `%s` of `%s` has extent %lld inside the tensorized nest, "
-                                                      "but vta.gemm needs %lld",
+      d = MISMATCH(g, E_GEMM_SHAPE, g->n->store->loc,
+                   "axis `%s` of `%s` has extent %lld inside the tensorized nest, "
+                   "but vta.gemm needs %lld",
                    axis_name[x], stage, (long long)g->covered[x], (long long)want[x]);
     diag_here(d, "expected %s = %lld: %s", axis_const[x], (long long)want[x], axis_role[x]);
     if (loop_is_outside(g, &outside, t->acc.tile, &g->a) ||
         (g->acc && loop_is_outside(g, &outside, t->inp.tile, &g->i)))
       diag_help(d, "loop `%s` stands outside: tensorize at it, or reorder it inwards", outside->name);
-    else
-      diag_help(d, "give `%s` the axis `%s: %s`, whole and innermost", stage, axis_name[x], axis_const[x]);
+    else diag_help(d, "give `%s` the axis `%s: %s`, whole and innermost", stage, axis_name[x], axis_const[x]);
   }
 }
 
@@ -300,12 +309,12 @@ static void match_base(Gemm *g, const Affine *a, const Buffer *b, Loc loc) {
     bool own = false;
     for (int l = 0; l < g->n->nloops; l++) own |= atom->kind == EXPR_VAR && atom->var == g->n->loops[l].var;
     if (!own)
-      MISMATCH(g, E_GEMM_OPERAND, loc, "`%s` is accessed at `%s`, which moves it by parts of a tile", buffer_stage(b),
-               expr_text(g->p.cx, atom));
+      MISMATCH(g, E_GEMM_OPERAND, loc, "`%s` is accessed at `%s`, which moves it by parts of a tile",
+               buffer_stage(b), expr_text(g->p.cx, atom));
   }
 }
 
-// ---- the result ------------------------------------------------------------------------------------------------------
+// ---- the result ------------------------------------------------------------------------------------------------
 
 // An affine index without the loops that the tile covers, as a tile reference.
 static const Expr *tile_ref(const Gemm *g, const Buffer *b, Affine a, Loc loc) {
@@ -363,8 +372,9 @@ static const Stmt *lower_nest(Tensorize *t, const Stmt *region, const Stmt *s) {
   g.a = nest_linear(&g.p, g.n, g.n->store->buffer, g.n->index);
   bool reset = expr_is_int(g.n->value, &zero);
   if (reset && zero != 0)
-    MISMATCH(&g, E_GEMM_OPERAND, g.n->value->loc, "`%s` is not a sum of products: it starts at %lld, but a sum at 0",
-             buffer_stage(g.n->store->buffer), (long long)zero);
+    MISMATCH(&g, E_GEMM_OPERAND, g.n->value->loc,
+             "`%s` is not a sum of products: it starts at %lld, but a sum at 0", buffer_stage(g.n->store->buffer),
+             (long long)zero);
   if (g.failed || (!reset && !match_value(&g))) return NULL;
   if (!reset) {
     g.i = nest_linear(&g.p, g.n, g.inp->buffer, g.inp->args);

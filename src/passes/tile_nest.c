@@ -4,7 +4,7 @@
 
 #include "passes/tile_nest.h"
 
-// ---- taking apart ---------------------------------------------------------------------------------------------------
+// ---- taking apart ----------------------------------------------------------------------------------------------
 
 // What else than a loop or a store stands in a nest.
 static const char *stmt_surprise(const Stmt *s) {
@@ -72,7 +72,7 @@ Nest *nest_of(const NestPlace *p, const Stmt *s, const char **why, const Stmt **
   return n;
 }
 
-// ---- indices ---------------------------------------------------------------------------------------------------------
+// ---- indices ---------------------------------------------------------------------------------------------------
 
 // The ranges of the loops around the region and of the nest.
 static Ranges nest_ranges(const NestPlace *p, const Nest *n) {
@@ -107,7 +107,7 @@ const Expr *nest_tile_expr(const NestPlace *p, const Affine *a, int64_t tile) {
   return affine_expr(p->cx, &t);
 }
 
-// ---- splitting -------------------------------------------------------------------------------------------------------
+// ---- splitting -------------------------------------------------------------------------------------------------
 
 void nest_split(const NestPlace *p, Nest *n, int k, int64_t inner) {
   NestLoop *loops = NEW_ARRAY(p->cx->arena, NestLoop, n->nloops + 1), old = n->loops[k];
@@ -148,8 +148,8 @@ typedef struct FindCut {
   const NestPlace *p;
   const Nest *n;
   Ranges ranges;
-  bool in_index;  // inside the index of a load: only those matter in a value
-  int loop;       // -1: none found
+  bool in_index; // inside the index of a load: only those matter in a value
+  int loop;      // -1: none found
   int64_t inner;
 } FindCut;
 
@@ -183,7 +183,8 @@ static const Expr *simplify_index(TirMap *m, const Expr *e) {
 void nest_unfuse(const NestPlace *p, Nest *n) {
   for (int rounds = 0; rounds < 40; rounds++) {
     FindCut f = {.p = p, .n = n, .ranges = nest_ranges(p, n), .loop = -1};
-    for (int i = 0; i < n->store->nargs; i++) expr_visit(expr_simplify(p->cx, &f.ranges, n->index[i]), find_cut, &f);
+    for (int i = 0; i < n->store->nargs; i++)
+      expr_visit(expr_simplify(p->cx, &f.ranges, n->index[i]), find_cut, &f);
     TirMap m = {.cx = p->cx, .expr = simplify_index, .self = &f};
     expr_map(&m, n->value);
     if (f.loop < 0) return;
@@ -191,7 +192,7 @@ void nest_unfuse(const NestPlace *p, Nest *n) {
   }
 }
 
-// ---- putting together ------------------------------------------------------------------------------------------------
+// ---- putting together ------------------------------------------------------------------------------------------
 
 const Stmt *nest_wrap(const NestPlace *p, const Nest *n, uint64_t which, const Stmt *body) {
   const Var **vars = NEW_ARRAY(p->cx->arena, const Var *, n->nloops + 1), **fresh;
@@ -217,13 +218,14 @@ const Stmt *nest_wrap(const NestPlace *p, const Nest *n, uint64_t which, const S
   return body;
 }
 
-// ---- messages --------------------------------------------------------------------------------------------------------
+// ---- messages --------------------------------------------------------------------------------------------------
 
 const char *buffer_stage(const Buffer *b) { return b->stage ? b->stage : b->name ? b->name : "?"; }
 
 // The source text of a place on one line; NULL if there is none that a message could quote.
 static const char *source_text(Ctx *cx, Loc l) {
-  if (!loc_known(l) || l.line != l.end_line || l.line < 1 || l.line > l.src->nlines || l.end_col <= l.col) return NULL;
+  if (!loc_known(l) || l.line != l.end_line || l.line < 1 || l.line > l.src->nlines || l.end_col <= l.col)
+    return NULL;
   size_t from = l.src->line_start[l.line - 1] + l.col - 1, len = l.end_col - l.col;
   if (len > 100 || from + len > l.src->len) return NULL;
   return arena_printf(cx->arena, "%.*s", (int)len, l.src->text + from);

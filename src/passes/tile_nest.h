@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A loop nest around one store, as the passes that match it against tiles see it: loops from 0, none of extent 1, and
-// linear (row-major) indices whose coefficients say which loops are lanes of a tile.
+// A loop nest around one store, as the passes that match it against tiles see it: loops from 0, none of extent 1,
+// and linear (row-major) indices whose coefficients say which loops are lanes of a tile.
 #ifndef TETC_TILE_NEST_H
 #define TETC_TILE_NEST_H
 
@@ -25,9 +25,9 @@ typedef struct Nest {
 typedef struct NestPlace {
   Ctx *cx;
   const VtaTarget *vta;
-  const Stmt *region;   // the region intrinsic, for messages
-  const char *phase;    // "tensorize"
-  const Ranges *outer;  // loops around the region
+  const Stmt *region;  // the region intrinsic, for messages
+  const char *phase;   // "tensorize"
+  const Ranges *outer; // loops around the region
 } NestPlace;
 
 // Takes `for .. { for .. { store } }` apart. NULL when it is something else; *why then says what, *at where.
@@ -37,10 +37,11 @@ Nest *nest_of(const NestPlace *p, const Stmt *s, const char **why, const Stmt **
 Affine nest_linear(const NestPlace *p, const Nest *n, const Buffer *b, const Expr **idx);
 // Cuts loop k into extent / inner times inner, in place.
 void nest_split(const NestPlace *p, Nest *n, int k, int64_t inner);
-// Cuts fused loops apart: while an index has `i / c` or `i % c` of a loop i, that loop is split so that it goes away.
+// Cuts fused loops apart: while an index has `i / c` or `i % c` of a loop i, that loop is split so that it goes
+// away.
 void nest_unfuse(const NestPlace *p, Nest *n);
-// The extent of the widest factor of loop `extent` that stays below the tile: how a loop with coefficient `coef` that
-// runs across tiles of `tile` elements must be cut. 0: no cut needed; -1: it cannot be cut.
+// The extent of the widest factor of loop `extent` that stays below the tile: how a loop with coefficient `coef`
+// that runs across tiles of `tile` elements must be cut. 0: no cut needed; -1: it cannot be cut.
 int64_t nest_tile_cut(int64_t coef, int64_t extent, int64_t tile);
 
 // Fresh loops around body for the chosen loops of the nest, in order; body's variables are replaced.

@@ -19,13 +19,13 @@ typedef struct Gen {
   uint64_t seed;
   int ndims;
   int64_t extent[DIMS_MAX];
-  bool reduced[DIMS_MAX];       // a loop that the destination does not have
-  const Expr *point[DIMS_MAX];  // the value of each axis at a point of the nest
-  const Expr *row, *col;        // lane indices
+  bool reduced[DIMS_MAX];      // a loop that the destination does not have
+  const Expr *point[DIMS_MAX]; // the value of each axis at a point of the nest
+  const Expr *row, *col;       // lane indices
   const Buffer *dst, *src[OPERANDS];
   const Expr *load[OPERANDS];
   const Expr **dst_index;
-  const Expr *shifted; // the destination at another place; NULL mostly
+  const Expr *shifted;        // the destination at another place; NULL mostly
   bool reads_dst, positional; // positional: with choices by the place in the loops
 } Gen;
 
@@ -36,7 +36,9 @@ static uint64_t rnd(Gen *g, uint64_t n) {
   return (g->seed >> 11) % n;
 }
 
-static const Expr *add(Gen *g, const Expr *a, int64_t k) { return expr_binary(g->cx, OP_ADD, a, expr_index(g->cx, k)); }
+static const Expr *add(Gen *g, const Expr *a, int64_t k) {
+  return expr_binary(g->cx, OP_ADD, a, expr_index(g->cx, k));
+}
 
 // A buffer over some of the axes, with room around them, and its access at the point.
 static const Buffer *make_buffer(Gen *g, const char *name, bool is_dst, const Expr **idx) {
@@ -56,7 +58,8 @@ static const Buffer *make_buffer(Gen *g, const char *name, bool is_dst, const Ex
 }
 
 static const Expr *constant(Gen *g) {
-  static const int32_t interesting[] = {0, 1, -1, 2, 7, 127, -128, 255, 32767, -32768, 32768, 40000, -40000, 65535,
+  static const int32_t interesting[] = {0,     1,      -1,      2,          7,         127,       -128,
+                                        255,   32767,  -32768,  32768,      40000,     -40000,    65535,
                                         65536, 100000, 1 << 20, -(1 << 24), INT32_MAX, INT32_MIN, 0x12345678};
   size_t n = sizeof interesting / sizeof *interesting;
   return expr_int(g->cx, DT_I32, rnd(g, 3) ? interesting[rnd(g, n)] : (int32_t)rnd(g, 20) - 10);
@@ -161,7 +164,8 @@ static void fused_loops(Gen *g, const Expr **a, int64_t na, const Expr **b, int6
 static int make_loops(Gen *g, Loop *loops) {
   int n = 0;
   bool fuse_lanes = rnd(g, 6) == 0, fuse_row = !fuse_lanes && rnd(g, 6) == 0 && g->ndims;
-  for (int d = 0; d < g->ndims - (fuse_row ? 1 : 0); d++) g->point[d] = axis_loops(g, "x", g->extent[d], loops, &n);
+  for (int d = 0; d < g->ndims - (fuse_row ? 1 : 0); d++)
+    g->point[d] = axis_loops(g, "x", g->extent[d], loops, &n);
   if (fuse_lanes) {
     fused_loops(g, &g->row, g->vta->acc.rows, &g->col, g->vta->acc.cols, loops, &n);
   } else if (fuse_row) {
@@ -215,8 +219,8 @@ static const Stmt *make_nest(Gen *g) {
     loops[k] = t;
   }
   for (int i = 0; i < n; i++)
-    s = stmt_for(g->cx, loops[i].var, expr_index(g->cx, loops[i].min), expr_index(g->cx, loops[i].extent), FOR_SERIAL,
-                 s);
+    s = stmt_for(g->cx, loops[i].var, expr_index(g->cx, loops[i].min), expr_index(g->cx, loops[i].extent),
+                 FOR_SERIAL, s);
   return s;
 }
 

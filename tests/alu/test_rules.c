@@ -88,7 +88,8 @@ static const Case values[] = {
 static const Case nests[] = {
     {"loops in any order", "for j in 0..16 { for x in 0..8 { d[x, 0, j] = a[x, 0, j] + 1i32; } }",
      "for x in 0..8 { mov(&d[x], &a[x]) } for x in 0..8 { add(&d[x], 1) }"},
-    {"split lanes", "for j in 0..4 { for x in 0..8 { for k in 0..4 { d[x, 0, k * 4 + j] = a[x, 0, k * 4 + j]; } } }",
+    {"split lanes",
+     "for j in 0..4 { for x in 0..8 { for k in 0..4 { d[x, 0, k * 4 + j] = a[x, 0, k * 4 + j]; } } }",
      "for x in 0..8 { mov(&d[x], &a[x]) }"},
     {"fused lanes", "for f in 0..128 { d[f / 16, 0, f % 16] = a[f / 16, 0, f % 16]; }",
      "for f in 0..8 { mov(&d[f], &a[f]) }"},
@@ -99,7 +100,8 @@ static const Case nests[] = {
      "for x in 0..8 { mov(&d[x], &a[-x + 7]) }"},
     {"halved index", "for x in 0..8 { for j in 0..16 { d[x, 0, j] = a[x / 2, 0, j]; } }",
      "for x in 0..4 { for x_1 in 0..2 { mov(&d[x * 2 + x_1], &a[x]) } }"},
-    {"the last of repeated writes", "for y in 0..4 { for x in 0..8 { for j in 0..16 { d[x, 0, j] = e[x, y, 0, j]; } } }",
+    {"the last of repeated writes",
+     "for y in 0..4 { for x in 0..8 { for j in 0..16 { d[x, 0, j] = e[x, y, 0, j]; } } }",
      "for x in 0..8 { mov(&d[x], &e[x * 4 + 3]) }"},
     {"sum", "for x in 0..8 { for y in 0..4 { for j in 0..16 { d[x, 0, j] = d[x, 0, j] + e[x, y, 0, j]; } } }",
      "for y in 0..4 { for x in 0..8 { add(&d[x], &e[y + x * 4]) } }"},
@@ -112,19 +114,24 @@ static const Case nests[] = {
      "for x in 0..8 { for y in 0..4 { shr(&d_t[x * 4 + y], 1) } } "
      "for y in 0..4 { for x in 0..8 { add(&d[x], &d_t[x * 4 + y]) } }"},
     {"a reduction of two steps",
-     "for x in 0..8 { for y in 0..4 { for j in 0..16 { d[x, 0, j] = min(d[x, 0, j] + e[x, y, 0, j], 100i32); } } }",
+     "for x in 0..8 { for y in 0..4 { for j in 0..16 { d[x, 0, j] = min(d[x, 0, j] + e[x, y, 0, j], 100i32); } } "
+     "}",
      "for y in 0..4 { for x in 0..8 { add(&d[x], &e[y + x * 4]) } for x in 0..8 { min(&d[x], 100) } }"},
-    {"a recurrence keeps its loop", "for x in 0..7 { for j in 0..16 { d[x + 1, 0, j] = d[x, 0, j] * 3i32 + a[x, 0, j]; } }",
+    {"a recurrence keeps its loop",
+     "for x in 0..7 { for j in 0..16 { d[x + 1, 0, j] = d[x, 0, j] * 3i32 + a[x, 0, j]; } }",
      "for x in 0..7 { mov(&d[x + 1], &d[x]) mul(&d[x + 1], 3) add(&d[x + 1], &a[x]) }"},
     {"another part of the same buffer", "for x in 0..4 { for j in 0..16 { d[x, 0, j] = d[x + 4, 0, j] * 3i32; } }",
      "for x in 0..4 { mov(&d[x], &d[x + 4]) } for x in 0..4 { mul(&d[x], 3) }"},
-    {"a choice by position", "for x in 0..8 { for j in 0..16 { d[x, 0, j] = x < 1 || x == 7 ? 3i32 : a[x - 1, 0, j]; } }",
+    {"a choice by position",
+     "for x in 0..8 { for j in 0..16 { d[x, 0, j] = x < 1 || x == 7 ? 3i32 : a[x - 1, 0, j]; } }",
      "reset(&d[0]) add(&d[0], 3) for x in 0..6 { mov(&d[x + 1], &a[x]) } reset(&d[7]) add(&d[7], 3)"},
     {"a sum over a part of its loop",
-     "for x in 0..8 { for y in 0..4 { for j in 0..16 { d[x, 0, j] = d[x, 0, j] + (y > 2 ? e[x, y, 0, j] : 0i32); } } }",
+     "for x in 0..8 { for y in 0..4 { for j in 0..16 { d[x, 0, j] = d[x, 0, j] + (y > 2 ? e[x, y, 0, j] : 0i32); "
+     "} } }",
      "for x in 0..8 { add(&d[x], &e[x * 4 + 3]) }"},
     {"several stores in common loops",
-     "for x in 0..8 { for j in 0..16 { d[x, 0, j] = 0i32; } for j in 0..16 { d[x, 0, j] = d[x, 0, j] + a[x, 0, j]; } }",
+     "for x in 0..8 { for j in 0..16 { d[x, 0, j] = 0i32; } for j in 0..16 { d[x, 0, j] = d[x, 0, j] + a[x, 0, "
+     "j]; } }",
      "for x in 0..8 { reset(&d[x]) add(&d[x], &a[x]) }"},
 };
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Nests that are vta.gemm's, in random order, split, fused, with casts and operands as one likes: they must match and
-// compute the same. Nests that differ in one thing: the refusal must name that thing.
+// Nests that are vta.gemm's, in random order, split, fused, with casts and operands as one likes: they must match
+// and compute the same. Nests that differ in one thing: the refusal must name that thing.
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -104,7 +104,8 @@ static const Stmt *wrap(Gen *g, const Stmt *s) {
     g->loops[k] = t;
   }
   for (int i = 0; i < g->nloops; i++)
-    s = stmt_for(g->cx, g->loops[i].var, expr_index(g->cx, 0), expr_index(g->cx, g->loops[i].extent), FOR_SERIAL, s);
+    s = stmt_for(g->cx, g->loops[i].var, expr_index(g->cx, 0), expr_index(g->cx, g->loops[i].extent), FOR_SERIAL,
+                 s);
   return stmt_intrin(g->cx, vta_op(g->vta, VTA_TENSORIZE), 0, NULL, s);
 }
 
@@ -195,11 +196,11 @@ static void test_small(void **state) { (void)state, run_cases(0, 2, 1500); }
 static void test_batch2(void **state) { (void)state, run_cases(1, 2, 1500); }
 static void test_default(void **state) { (void)state, run_cases(0, 4, 100); }
 
-// ---- refusals ----------------------------------------------------------------------------------------------------------
+// ---- refusals --------------------------------------------------------------------------------------------------
 
 // The plain nest over x, b, j, k, r with the given indices; batch 1.
-static const Stmt *plain(Gen *g, const Expr **a, const Buffer *ib, const Expr **i, const Buffer *wb, const Expr **w,
-                         DType product_type) {
+static const Stmt *plain(Gen *g, const Expr **a, const Buffer *ib, const Expr **i, const Buffer *wb,
+                         const Expr **w, DType product_type) {
   const Expr *p = expr_cast(g->cx, product_type, expr_load(g->cx, ib, i));
   const Expr *q = expr_cast(g->cx, product_type, expr_load(g->cx, wb, w));
   const Expr *mul = expr_cast(g->cx, DT_I32, expr_binary(g->cx, OP_MUL, p, q));
@@ -219,7 +220,17 @@ static void expect(Gen *g, const Stmt *region, const char *text) {
   free(data);
 }
 
-typedef enum Flaw { SHORT_R, SHORT_J, SWAPPED_WGT, BOTH_INP, NARROW, NO_PRODUCT, NOT_ZERO, REVERSED, MISALIGNED } Flaw;
+typedef enum Flaw {
+  SHORT_R,
+  SHORT_J,
+  SWAPPED_WGT,
+  BOTH_INP,
+  NARROW,
+  NO_PRODUCT,
+  NOT_ZERO,
+  REVERSED,
+  MISALIGNED
+} Flaw;
 
 static const Stmt *flawed(Gen *g, Flaw flaw) {
   Ctx *cx = g->cx;
@@ -237,7 +248,8 @@ static const Stmt *flawed(Gen *g, Flaw flaw) {
     i[3] = expr_binary(cx, OP_ADD, g->r, expr_index(cx, 2));
   }
   if (flaw == NO_PRODUCT) {
-    const Expr *sum = expr_binary(cx, OP_ADD, expr_load(cx, g->acc, a), expr_cast(cx, DT_I32, expr_load(cx, g->inp, i)));
+    const Expr *sum =
+        expr_binary(cx, OP_ADD, expr_load(cx, g->acc, a), expr_cast(cx, DT_I32, expr_load(cx, g->inp, i)));
     return wrap(g, stmt_store(cx, g->acc, a, sum));
   }
   if (flaw == NOT_ZERO) return wrap(g, stmt_store(cx, g->acc, a, expr_int(cx, DT_I32, 5)));

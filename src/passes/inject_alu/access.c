@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Which tile an access touches at each point of the nest. A tile has `rows * cols` lanes, computed at once: the loops
-// over them must count through the destination's tile without gaps, and through every operand's in the same way.
+// Which tile an access touches at each point of the nest. A tile has `rows * cols` lanes, computed at once: the
+// loops over them must count through the destination's tile without gaps, and through every operand's in the same
+// way.
 #include "passes/inject_alu/internal.h"
 
 static const char *loop_name(const NestLoop *l) { return l->var->name ? l->var->name : "?"; }
@@ -64,13 +65,14 @@ static const char *misaligned(const Alu *s, const Affine *a) {
   return NULL;
 }
 
-// ---- operands --------------------------------------------------------------------------------------------------------
+// ---- operands --------------------------------------------------------------------------------------------------
 
 static bool refuse_memory(Alu *s, const Expr *e) {
   const Buffer *b = e->buffer;
   const char *name = buffer_stage(b);
-  Diag *g = alu_refuse(s, E_ALU_ACCESS, e->loc, "`%s` reads `%s`, which is in %s memory, but the ALU reads vta.acc only",
-                       buffer_stage(s->n->store->buffer), name, b->scope->name);
+  Diag *g =
+      alu_refuse(s, E_ALU_ACCESS, e->loc, "`%s` reads `%s`, which is in %s memory, but the ALU reads vta.acc only",
+                 buffer_stage(s->n->store->buffer), name, b->scope->name);
   diag_here(g, "`%s`", expr_text(s->p.cx, e));
   if (b->role == BUF_LOCAL && b->scope != &scope_host) return false;
   diag_help(g, "bring it on chip: `%s_buf = %s.cache_read(vta.acc);  %s_buf.dma_copy();`", name, name, name);
@@ -82,21 +84,23 @@ static bool refuse_lanes(Alu *s, const Expr *e, const NestLoop *l, int64_t is, i
   const char *text = expr_text(s->p.cx, e), *name = buffer_stage(e->buffer);
   if (is == 0) {
     g = alu_refuse(s, E_ALU_ACCESS, e->loc, "`%s` is broadcast along `%s`, inside a tile", name, loop_name(l));
-    diag_help(g, "give `%s` the axis `%s` too, with the value repeated: a broadcast over whole tiles is free", name,
-              loop_name(l));
+    diag_help(g, "give `%s` the axis `%s` too, with the value repeated: a broadcast over whole tiles is free",
+              name, loop_name(l));
   } else if (want == 0) {
     g = alu_refuse(s, E_ALU_ACCESS, e->loc, "`%s` combines the lanes of a tile with each other along `%s`",
                    buffer_stage(s->n->store->buffer), loop_name(l));
     diag_help(g, "reduce over whole tiles on the ALU, and over the lanes on the CPU or with vta.gemm by ones");
   } else {
-    g = alu_refuse(s, E_ALU_ACCESS, e->loc, "`%s` is read in steps of %lld along `%s`, but `%s` is written in steps of "
-                                            "%lld", name, (long long)is, loop_name(l),
-                   buffer_stage(s->n->store->buffer), (long long)want);
+    g = alu_refuse(s, E_ALU_ACCESS, e->loc,
+                   "`%s` is read in steps of %lld along `%s`, but `%s` is written in steps of "
+                   "%lld",
+                   name, (long long)is, loop_name(l), buffer_stage(s->n->store->buffer), (long long)want);
     diag_help(g, "use the axes of a tile in the same order in both");
   }
   diag_here(g, "`%s`", text);
-  diag_note(g, "lane [b, j] of an ALU operation reads lane [b, j] of its operands: loops inside a tile must have the "
-               "same coefficient in every index");
+  diag_note(g,
+            "lane [b, j] of an ALU operation reads lane [b, j] of its operands: loops inside a tile must have the "
+            "same coefficient in every index");
   return false;
 }
 
@@ -142,7 +146,8 @@ bool alu_match_load(Alu *s, const Expr *e, Node *out) {
     for (int k = 0; k < s->n->nloops; k++) {
       int64_t is = affine_coef(&a, s->n->loops[k].var), want = affine_coef(&s->linear, s->n->loops[k].var);
       bool lane = s->lanes >> k & 1;
-      if (!pass && !lane && is % s->p.vta->acc.tile && want == 0) return refuse_lanes(s, e, &s->n->loops[k], is, 0);
+      if (!pass && !lane && is % s->p.vta->acc.tile && want == 0)
+        return refuse_lanes(s, e, &s->n->loops[k], is, 0);
       if (pass && lane && is != want) return refuse_lanes(s, e, &s->n->loops[k], is, want);
     }
   }
@@ -150,7 +155,8 @@ bool alu_match_load(Alu *s, const Expr *e, Node *out) {
   if (why) {
     Diag *g = alu_refuse(s, E_ALU_ACCESS, e->loc, "`%s` is read at parts of a tile: %s", buffer_stage(b), why);
     diag_here(g, "`%s`", expr_text(s->p.cx, e));
-    diag_help(g, "the ALU works on whole tiles [%lld, %lld]: shift or slice by whole tiles, or do it while copying",
+    diag_help(g,
+              "the ALU works on whole tiles [%lld, %lld]: shift or slice by whole tiles, or do it while copying",
               (long long)s->p.vta->acc.rows, (long long)s->p.vta->acc.cols);
     return false;
   }
@@ -168,7 +174,7 @@ bool alu_match_load(Alu *s, const Expr *e, Node *out) {
   return true;
 }
 
-// ---- the destination -------------------------------------------------------------------------------------------------
+// ---- the destination -------------------------------------------------------------------------------------------
 
 static bool refuse_target(Alu *s) {
   const Buffer *b = s->n->store->buffer;
@@ -178,10 +184,11 @@ static bool refuse_target(Alu *s) {
     diag_note(g, "the ALU writes vta.acc only");
     const char *name = buffer_stage(b);
     if (b->role == BUF_OUTPUT)
-      diag_help(g, "give the arithmetic a stage of its own, `t`, and store that: `output %s = int8(t);` with "
-                   "`t.set_scope(vta.acc);  t.alu();  %s.dma_copy();`", name, name);
-    else
-      diag_help(g, "`%s.set_scope(vta.acc);`", name);
+      diag_help(g,
+                "give the arithmetic a stage of its own, `t`, and store that: `output %s = int8(t);` with "
+                "`t.set_scope(vta.acc);  t.alu();  %s.dma_copy();`",
+                name, name);
+    else diag_help(g, "`%s.set_scope(vta.acc);`", name);
     return false;
   }
   if (b->type == DT_I32) return true;
@@ -222,17 +229,21 @@ static bool refuse_coverage(Alu *s, int64_t reached) {
   const char *name = buffer_stage(s->n->store->buffer);
   Diag *g;
   if (reached)
-    g = alu_refuse(s, E_ALU_ACCESS, s->n->store->loc, "the nest of `%s` writes %lld of the %lld lanes of a tile", name,
-                   (long long)reached, (long long)tile);
+    g = alu_refuse(s, E_ALU_ACCESS, s->n->store->loc, "the nest of `%s` writes %lld of the %lld lanes of a tile",
+                   name, (long long)reached, (long long)tile);
   else
-    g = alu_refuse(s, E_ALU_ACCESS, s->n->store->loc, "the nest of `%s` writes lanes of a tile with gaps or more than "
-                                                      "once", name);
-  diag_note(g, "the ALU computes whole tiles: axes [%lld, %lld] (vta.batch, vta.block_out), whole and inside the nest",
-            (long long)s->p.vta->acc.rows, (long long)s->p.vta->acc.cols);
+    g = alu_refuse(s, E_ALU_ACCESS, s->n->store->loc,
+                   "the nest of `%s` writes lanes of a tile with gaps or more than "
+                   "once",
+                   name);
+  diag_note(
+      g, "the ALU computes whole tiles: axes [%lld, %lld] (vta.batch, vta.block_out), whole and inside the nest",
+      (long long)s->p.vta->acc.rows, (long long)s->p.vta->acc.cols);
   for (size_t k = 0; s->p.outer && k < s->p.outer->len; k++) {
     const Var *v = s->p.outer->data[k].var;
     if (affine_coef(&s->linear, v) % tile == 0) continue;
-    diag_help(g, "loop `%s` stands outside of the nest: mark an axis further out, `%s.alu(%s)`", v->name, name, v->name);
+    diag_help(g, "loop `%s` stands outside of the nest: mark an axis further out, `%s.alu(%s)`", v->name, name,
+              v->name);
     return false;
   }
   diag_help(g, "let the last two axes of `%s` be `b: vta.batch, j: vta.block_out`", name);

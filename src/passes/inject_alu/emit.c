@@ -4,17 +4,17 @@
 //   out[x] = max(a[x] * 3 + b[x], 0)    for x { mov(out[x], a[x]) }   for x { mul(out[x], 3) }
 //                                       for x { add(out[x], b[x]) }   for x { max(out[x], 0) }
 //
-// A value is computed in place (in the destination, or in a temporary): its first operand is computed or moved there,
-// then the operation is applied with the second as the source. A mov costs nothing when the source dies with it and
-// has the same shape (pass `storage` gives both the same tiles), so such sources are preferred as first operands.
-// What reads the destination's old contents is computed before anything is written there.
+// A value is computed in place (in the destination, or in a temporary): its first operand is computed or moved
+// there, then the operation is applied with the second as the source. A mov costs nothing when the source dies
+// with it and has the same shape (pass `storage` gives both the same tiles), so such sources are preferred as
+// first operands. What reads the destination's old contents is computed before anything is written there.
 #include <stdlib.h>
 
 #include "passes/inject_alu/internal.h"
 
 static bool fits16(int64_t v) { return v >= INT16_MIN && v <= INT16_MAX; }
 
-// ---- instructions ----------------------------------------------------------------------------------------------------
+// ---- instructions ----------------------------------------------------------------------------------------------
 
 static const Expr *place_expr(const Alu *s, const AluPlace *at, Loc loc) {
   Ctx *cx = s->p.cx;
@@ -39,7 +39,7 @@ static void put_src(Alu *s, VtaOp op, const AluReg *r, const AluPlace *src, Loc 
   put(s, op, r->mask, &r->at, place_expr(s, src, loc), loc);
 }
 
-// ---- temporaries -----------------------------------------------------------------------------------------------------
+// ---- temporaries -----------------------------------------------------------------------------------------------
 
 // A free temporary with a tile for each point of the loops in mask; a new one if there is none.
 static AluReg *temp_take(Alu *s, uint64_t mask, bool fresh) {
@@ -72,7 +72,7 @@ static AluReg *temp_take(Alu *s, uint64_t mask, bool fresh) {
   return r;
 }
 
-// ---- constants -------------------------------------------------------------------------------------------------------
+// ---- constants -------------------------------------------------------------------------------------------------
 
 // r = v: a reset, and at most three more instructions.
 static void put_const(Alu *s, const AluReg *r, int32_t v, Loc loc) {
@@ -112,7 +112,7 @@ static bool put_op_const(Alu *s, VtaOp op, const AluReg *r, int32_t c, Loc loc) 
   return true;
 }
 
-// ---- values ----------------------------------------------------------------------------------------------------------
+// ---- values ----------------------------------------------------------------------------------------------------
 
 static void compute(Alu *s, const Node *n, AluReg *r);
 static void compute_op(Alu *s, const Node *n, AluReg *r);
@@ -229,7 +229,7 @@ static void compute(Alu *s, const Node *n, AluReg *r) {
   else compute_op(s, n, r);
 }
 
-// ---- whole nests -----------------------------------------------------------------------------------------------------
+// ---- whole nests -----------------------------------------------------------------------------------------------
 
 static void count_uses(Alu *s, const Node *n) {
   if (s->state[n->id].uses++ > 0 || n->kind != NODE_OP) return;
@@ -245,8 +245,8 @@ static int64_t mask_tiles(const Alu *s, uint64_t mask) {
   return tiles;
 }
 
-// A reduction of one instruction, dst = dst op e: NULL, or e. e is a load, a constant, or can be computed ahead for
-// all points at once: if there is room, and in at most a quarter of the memory.
+// A reduction of one instruction, dst = dst op e: NULL, or e. e is a load, a constant, or can be computed ahead
+// for all points at once: if there is room, and in at most a quarter of the memory.
 static const Node *simple_reduction(const Alu *s, const Node *root) {
   if (root->kind != NODE_OP || s->alias) return NULL;
   const Node *e = root->a->old ? root->b : root->b->old && op_commutes(root->op) ? root->a : NULL;

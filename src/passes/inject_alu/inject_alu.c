@@ -6,10 +6,10 @@
 //
 // match.c makes a graph of ALU operations of the value, access.c finds the tiles, emit.c orders the instructions.
 // Where instructions of their own would see another element than the nest does (the nest reads what it wrote at
-// another point, or writes a point twice), all loops stay around the whole sequence. Reduction loops stay around too.
-// A choice by position (padding) cuts the nest into parts in which it is decided.
-// In: FORM_LOOPS or FORM_TILES. Out: FORM_TILES without vta.alu regions, and without any other access of host
-// statements to on-chip memory (leftover.c).
+// another point, or writes a point twice), all loops stay around the whole sequence. Reduction loops stay around
+// too. A choice by position (padding) cuts the nest into parts in which it is decided. In: FORM_LOOPS or
+// FORM_TILES. Out: FORM_TILES without vta.alu regions, and without any other access of host statements to on-chip
+// memory (leftover.c).
 #include "passes/inject_alu/internal.h"
 
 typedef struct Inject {
@@ -23,7 +23,7 @@ typedef struct Inject {
   bool failed;
 } Inject;
 
-// ---- what is known of buffers -------------------------------------------------------------------------------------------
+// ---- what is known of buffers ----------------------------------------------------------------------------------
 
 static size_t fact_slot(const AluFacts *m, const Buffer *key) {
   size_t i = (size_t)(((uint64_t)(uintptr_t)key * 0x9E3779B97F4A7C15u) >> 20) & (m->cap - 1);
@@ -88,7 +88,7 @@ static void note_bounds(Inject *in, const Buffer *b, const Node *root) {
   f->hi = root->hi;
 }
 
-// ---- one nest ----------------------------------------------------------------------------------------------------------
+// ---- one nest --------------------------------------------------------------------------------------------------
 
 typedef struct ReadsBuffer {
   const Buffer *buffer;
@@ -128,7 +128,7 @@ static void refuse_nest(Alu *s, const char *why, const Stmt *at) {
 
 static const Stmt *lower_nest(Inject *in, const Stmt *region, const Stmt *nest);
 
-// ---- choices by position -----------------------------------------------------------------------------------------------
+// ---- choices by position ---------------------------------------------------------------------------------------
 
 // Where a comparison of indices changes its outcome in a loop that steps over whole tiles.
 typedef struct Cut {
@@ -166,7 +166,8 @@ static bool find_cut(void *self, const Expr *e) {
   Alu *s = c->s;
   if (c->loop >= 0 || e->kind == EXPR_LOAD) return false;
   if (e->kind != EXPR_BINARY || e->a->type != DT_I64 || e->binop < OP_LT || e->binop > OP_NE) return true;
-  Affine x = affine_of(s->p.cx, e->a, NULL), y = affine_of(s->p.cx, e->b, NULL), d = affine_add(s->p.cx, &x, -1, &y);
+  Affine x = affine_of(s->p.cx, e->a, NULL), y = affine_of(s->p.cx, e->b, NULL),
+         d = affine_add(s->p.cx, &x, -1, &y);
   if (d.nterms > 1) return find_half(c, &d);
   if (d.nterms != 1 || d.terms[0].atom->kind != EXPR_VAR) return true;
   for (int k = 0; k < s->n->nloops; k++) {
@@ -225,7 +226,8 @@ static const Expr *decided_value(Inject *in, const Nest *n, int loop, int64_t fr
   for (size_t i = 0; i < in->ranges.len; i++)
     ranges_push(cx, &r, in->ranges.data[i].var, in->ranges.data[i].lo, in->ranges.data[i].hi);
   for (int k = 0; k < n->nloops; k++)
-    ranges_push(cx, &r, n->loops[k].var, k == loop ? from : 0, k == loop ? from + extent - 1 : n->loops[k].extent - 1);
+    ranges_push(cx, &r, n->loops[k].var, k == loop ? from : 0,
+                k == loop ? from + extent - 1 : n->loops[k].extent - 1);
   TirMap m = {.cx = cx, .expr = decide, .self = &r};
   return expr_map(&m, n->value);
 }
@@ -242,13 +244,14 @@ static const Stmt *nest_part(Inject *in, const Alu *s, int loop, int64_t from, i
   return part;
 }
 
-// `y < 1 ? 0 : a[y - 1]` becomes a nest for y = 0 and one for the others. NULL if there is no such choice; false in
-// *fine if a part is refused.
+// `y < 1 ? 0 : a[y - 1]` becomes a nest for y = 0 and one for the others. NULL if there is no such choice; false
+// in *fine if a part is refused.
 static const Stmt *lower_parts(Inject *in, Alu *s, const Stmt *region, bool *fine) {
   OwnLoads own = {.n = s->n};
   expr_visit(s->n->value, count_own, &own);
   const Expr *v = s->n->value;
-  bool op = v->kind == EXPR_BINARY && (v->binop == OP_ADD || v->binop == OP_MUL || v->binop == OP_MIN || v->binop == OP_MAX);
+  bool op = v->kind == EXPR_BINARY &&
+            (v->binop == OP_ADD || v->binop == OP_MUL || v->binop == OP_MIN || v->binop == OP_MAX);
   bool commutes = op && own.same == 1 && (same_access(s->n, v->a) || same_access(s->n, v->b));
   Cut cut = {.s = s, .commutes = commutes, .loop = -1};
   if (!own.other && in->cuts < 400) expr_visit(v, find_cut, &cut);
@@ -335,8 +338,7 @@ static const Stmt *walk(void *self, const Stmt *s) {
 }
 
 Func *pass_inject_alu(PassCtx *pc, const Func *f) {
-  Inject in = {.pc = pc, .threads = 1, .vta = pc->vta ? pc->vta : vta_of(f->target),
-               .facts.arena = pc->cx->arena};
+  Inject in = {.pc = pc, .threads = 1, .vta = pc->vta ? pc->vta : vta_of(f->target), .facts.arena = pc->cx->arena};
   if (!in.vta) return func_with_body(pc->cx, f, f->body);
   stmt_visit(f->body, count_refs, count_load, &in.facts);
   Func *out = func_with_body(pc->cx, f, walk(&in, f->body));

@@ -33,13 +33,13 @@ struct Node {
   AluPlace from;
   VtaOp op;
   const Node *a, *b;
-  uint64_t mask;    // loops that it depends on
-  bool old;         // NODE_LOAD of the very element that the nest stores
-  bool reads_dst;   // it, or something below it, reads what the nest may overwrite
-  int64_t lo, hi;   // bounds of its value
-  int size;         // nodes below it, saturating
-  int need;         // temporaries that computing it takes besides its own place
-  int id;           // its index in Alu.nodes
+  uint64_t mask;  // loops that it depends on
+  bool old;       // NODE_LOAD of the very element that the nest stores
+  bool reads_dst; // it, or something below it, reads what the nest may overwrite
+  int64_t lo, hi; // bounds of its value
+  int size;       // nodes below it, saturating
+  int need;       // temporaries that computing it takes besides its own place
+  int id;         // its index in Alu.nodes
 };
 
 // What emission knows of a node.
@@ -70,22 +70,22 @@ typedef struct Alu {
   NestPlace p;
   Nest *n;
   AluFacts *facts;
-  int64_t room;       // tiles of vta.acc that no buffer in scope takes
-  Affine linear;      // of the store, in elements
-  AluPlace dst;       // without lanes
-  uint64_t lanes;     // the loops inside a tile
-  uint64_t dst_mask;  // the loops that move the destination
-  uint64_t repeats;   // loops whose last round alone counts: dropped
-  uint64_t opaque;    // loops that an index uses in a way that is not affine
-  bool alias;         // reads the destination's buffer at another place that may overlap
+  int64_t room;      // tiles of vta.acc that no buffer in scope takes
+  Affine linear;     // of the store, in elements
+  AluPlace dst;      // without lanes
+  uint64_t lanes;    // the loops inside a tile
+  uint64_t dst_mask; // the loops that move the destination
+  uint64_t repeats;  // loops whose last round alone counts: dropped
+  uint64_t opaque;   // loops that an index uses in a way that is not affine
+  bool alias;        // reads the destination's buffer at another place that may overlap
   bool failed;
   VEC(const Node *) nodes;
   ExprMemo memo;
   // emission
-  uint64_t carried;   // loops that stand around the whole sequence of instructions
+  uint64_t carried; // loops that stand around the whole sequence of instructions
   NodeState *state;
   VEC(const Stmt *) before, body;
-  bool to_before;     // instructions go to `before`: ahead of the carried loops
+  bool to_before; // instructions go to `before`: ahead of the carried loops
   VEC(AluReg *) temps;
 } Alu;
 
@@ -101,9 +101,9 @@ int32_t op_value(VtaOp op, int32_t x, int32_t y); // the ALU's own arithmetic
 Diag *alu_refuse(Alu *s, DiagCode code, Loc at, const char *fmt, ...) PRINTF_LIKE(4, 5);
 
 /* access.c */
-bool alu_match_target(Alu *s);                    // destination's memory, type, lanes; false when refused (reported)
+bool alu_match_target(Alu *s); // destination's memory, type, lanes; false when refused (reported)
 bool alu_match_load(Alu *s, const Expr *e, Node *out); // fills from, mask, old, reads_dst
-bool alu_injective(const Alu *s);                 // every point of the destination's loops has its own tile
+bool alu_injective(const Alu *s);                      // every point of the destination's loops has its own tile
 
 /* emit.c */
 const Stmt *alu_emit(Alu *s, const Node *root);

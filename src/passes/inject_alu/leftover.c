@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What is left of host statements that touch on-chip memory: a stage in vta.acc that no region computes, a CPU stage
-// that reads one. Nothing can run them, so they are refused here, with the line that is missing.
+// What is left of host statements that touch on-chip memory: a stage in vta.acc that no region computes, a CPU
+// stage that reads one. Nothing can run them, so they are refused here, with the line that is missing.
 #include "passes/inject_alu/internal.h"
 
 typedef struct Leftover {
@@ -16,7 +16,8 @@ static bool is_product_sum(const Stmt *s) {
   const Expr *v = s->value;
   if (v->kind != EXPR_BINARY || v->binop != OP_ADD) return false;
   const Expr *mul = v->b->kind == EXPR_BINARY ? v->b : v->a;
-  return mul->kind == EXPR_BINARY && mul->binop == OP_MUL && mul->a->kind == EXPR_CAST && mul->b->kind == EXPR_CAST;
+  return mul->kind == EXPR_BINARY && mul->binop == OP_MUL && mul->a->kind == EXPR_CAST &&
+         mul->b->kind == EXPR_CAST;
 }
 
 static bool is_copy(const Expr *v) {
@@ -42,17 +43,22 @@ static void refuse_stage(Leftover *l, const Stmt *s) {
   const char *name = buffer_stage(s->buffer);
   FromHost from = {0};
   expr_visit(s->value, find_source, &from);
-  Diag *g = diag_report(cx->diags, E_UNPLACED, s->loc, "`%s` is in %s, but nothing on the accelerator computes it", name,
-                        s->buffer->scope->name);
+  Diag *g = diag_report(cx->diags, E_UNPLACED, s->loc, "`%s` is in %s, but nothing on the accelerator computes it",
+                        name, s->buffer->scope->name);
   if (loc_known(s->why)) diag_also(g, s->why, "it is scheduled here");
   bool acc = s->buffer->scope == &l->vta->acc;
-  diag_note(g, acc ? "the CPU cannot write vta.acc: its stages are computed by vta.gemm or by the ALU, or copied in"
-                   : "the CPU cannot write %s: its stages are copied in", s->buffer->scope->name);
+  diag_note(g,
+            acc ? "the CPU cannot write vta.acc: its stages are computed by vta.gemm or by the ALU, or copied in"
+                : "the CPU cannot write %s: its stages are copied in",
+            s->buffer->scope->name);
   if (is_copy(s->value) && (from.host || !acc)) diag_help(g, "`%s.dma_copy();`", name);
   else if (acc && is_product_sum(s)) diag_help(g, "`%s.tensorize(b, vta.gemm);`", name);
   else if (acc) diag_help(g, "`%s.alu();`", name);
-  else diag_help(g, "compute it in a stage of its own on the CPU, and copy that: `%s_buf = %s.cache_read(%s);  "
-                    "%s_buf.dma_copy();`", name, name, s->buffer->scope->name, name);
+  else
+    diag_help(g,
+              "compute it in a stage of its own on the CPU, and copy that: `%s_buf = %s.cache_read(%s);  "
+              "%s_buf.dma_copy();`",
+              name, name, s->buffer->scope->name, name);
 }
 
 // A CPU stage reads on-chip memory.
@@ -70,16 +76,18 @@ static bool leftover_expr(void *self, const Expr *e) {
   if (s && s->kind == STMT_STORE && is_copy(s->value) && e->buffer->scope == &l->vta->acc)
     diag_help(g, "let the accelerator store it: `%s.dma_copy();`", reader);
   else
-    diag_help(g, "let the accelerator store `%s` first, in a stage of its own with `.dma_copy()`, and read that; what the "
-                 "ALU can compute of `%s` may go into a stage before, with `.set_scope(vta.acc)` and `.alu()`",
-              buffer_stage(e->buffer), reader);
+    diag_help(
+        g,
+        "let the accelerator store `%s` first, in a stage of its own with `.dma_copy()`, and read that; what the "
+        "ALU can compute of `%s` may go into a stage before, with `.set_scope(vta.acc)` and `.alu()`",
+        buffer_stage(e->buffer), reader);
   return true;
 }
 
 static bool leftover_stmt(void *self, const Stmt *s) {
   Leftover *l = self;
-  if (s->kind == STMT_INTRIN && (is_vta(s->intrin, VTA_ALU) || is_vta(s->intrin, VTA_TENSORIZE) ||
-                                 is_vta(s->intrin, VTA_DMA_COPY)))
+  if (s->kind == STMT_INTRIN &&
+      (is_vta(s->intrin, VTA_ALU) || is_vta(s->intrin, VTA_TENSORIZE) || is_vta(s->intrin, VTA_DMA_COPY)))
     return false; // a region: refused already, or not lowered yet
   l->store = s;
   if (s->kind == STMT_STORE && s->buffer->scope != &scope_host && (s->value->kind == EXPR_INT) == l->inits) {

@@ -9,7 +9,7 @@
 
 #include "passes/inject_alu/internal.h"
 
-// ---- refusals --------------------------------------------------------------------------------------------------------
+// ---- refusals --------------------------------------------------------------------------------------------------
 
 Diag *alu_refuse(Alu *s, DiagCode code, Loc at, const char *fmt, ...) {
   va_list ap;
@@ -28,14 +28,15 @@ static const Node *lacks(Alu *s, const Expr *e, const char *what, const char *he
   Diag *g = alu_refuse(s, E_ALU_OP, e->loc, "`%s` computes %s, which the ALU lacks",
                        buffer_stage(s->n->store->buffer), what);
   diag_here(g, "`%s`", expr_text(s->p.cx, e));
-  diag_note(g, "the ALU has min, max, add, multiply and shift on int32; subtraction, negation, abs, clamp and a `?:` "
-               "that is a min or max are made of them");
+  diag_note(g,
+            "the ALU has min, max, add, multiply and shift on int32; subtraction, negation, abs, clamp and a `?:` "
+            "that is a min or max are made of them");
   if (help) diag_help(g, "%s", help);
   diag_help(g, "%sleave this stage to the CPU: without `.alu()` and `.set_scope(vta.acc)`", help ? "or " : "");
   return NULL;
 }
 
-// ---- nodes -----------------------------------------------------------------------------------------------------------
+// ---- nodes -----------------------------------------------------------------------------------------------------
 
 bool op_commutes(VtaOp op) { return op != VTA_SHR; }
 
@@ -84,7 +85,7 @@ const Node *node_const(Alu *s, int64_t v, Loc loc) {
   return node_intern(s, &n);
 }
 
-// ---- bounds ----------------------------------------------------------------------------------------------------------
+// ---- bounds ----------------------------------------------------------------------------------------------------
 
 static void bounds_clip(Node *n) {
   if (n->lo >= INT32_MIN && n->hi <= INT32_MAX) return;
@@ -137,7 +138,7 @@ static void node_bounds(Node *n) {
   bounds_clip(n);
 }
 
-// ---- operations, folded ----------------------------------------------------------------------------------------------
+// ---- operations, folded ----------------------------------------------------------------------------------------
 
 // How many temporaries computing n takes: Sethi and Ullman's number, less the place of the result.
 static int node_need(const Node *n) {
@@ -178,7 +179,7 @@ static const Node *fold_known(Alu *s, VtaOp op, const Node *a, const Node *b) {
   if (op == VTA_MIN || op == VTA_MAX) {
     const Node *low = op == VTA_MIN ? a : b, *high = op == VTA_MIN ? b : a;
     if (a == b) return a;
-    if (low->hi <= high->lo) return a;   // min(a, b) with a below b; max(a, b) with b below a
+    if (low->hi <= high->lo) return a; // min(a, b) with a below b; max(a, b) with b below a
     if (high->hi <= low->lo) return b;
   }
   (void)s;
@@ -220,7 +221,7 @@ static const Node *node_abs(Alu *s, const Node *x, Loc loc) {
   return node_op(s, VTA_MAX, x, node_op(s, VTA_MUL, x, node_const(s, -1, loc), loc), loc);
 }
 
-// ---- min, max and abs written as a choice ----------------------------------------------------------------------------
+// ---- min, max and abs written as a choice ----------------------------------------------------------------------
 
 // x < y ? p : q
 typedef struct Choice {
@@ -249,7 +250,9 @@ static const Node *choice_minmax(Alu *s, const Choice *c) {
   return NULL;
 }
 
-static bool is_op(const Node *n, VtaOp op, const Node *a) { return n->kind == NODE_OP && n->op == op && n->a == a; }
+static bool is_op(const Node *n, VtaOp op, const Node *a) {
+  return n->kind == NODE_OP && n->op == op && n->a == a;
+}
 
 // Negative ? n : p for functions of x with n above p there and below elsewhere: abs, and x >> k as a leaky slope.
 static const Node *choice_sign(Alu *s, const Node *x, const Node *negative, const Node *positive, Loc loc) {
@@ -319,8 +322,9 @@ static const Node *match_select(Alu *s, const Expr *e, int depth) {
   bool compares = cond->kind == EXPR_BINARY && cond->binop >= OP_LT && cond->binop <= OP_NE;
   const char *help = "a choice that is a minimum or maximum of what it compares can run there: `x > 0 ? x : 0`";
   if (compares && cond->a->type == DT_I64)
-    return lacks(s, e, "a choice by position", "a copy can choose by position: a stage `cond ? src : 0` with `.dma_copy()` "
-                                               "puts zeros around what it loads");
+    return lacks(s, e, "a choice by position",
+                 "a copy can choose by position: a stage `cond ? src : 0` with `.dma_copy()` "
+                 "puts zeros around what it loads");
   if (!compares || cond->a->type != DT_I32) return lacks(s, e, "a choice", help);
   const Node *x = match(s, cond->a, depth), *y = match(s, cond->b, depth);
   const Node *a = match(s, p, depth), *b = match(s, q, depth), *n = NULL;
@@ -338,7 +342,7 @@ static const Node *match_select(Alu *s, const Expr *e, int depth) {
   return n ? n : lacks(s, e, "a choice that is no minimum or maximum", help);
 }
 
-// ---- expressions -----------------------------------------------------------------------------------------------------
+// ---- expressions -----------------------------------------------------------------------------------------------
 
 static const Node *bad_type(Alu *s, const Expr *e) {
   Diag *g = alu_refuse(s, E_ALU_TYPE, e->loc, "`%s` computes in %s, but the ALU computes in int32",
@@ -352,21 +356,23 @@ static const Node *bad_type(Alu *s, const Expr *e) {
 static const Node *match_shift(Alu *s, const Expr *e, const Node *a, const Node *b) {
   int64_t k;
   bool left = e->binop == OP_SHL;
-  if (node_is_const(b, &k)) return node_op(s, VTA_SHR, a, node_const(s, left ? -(k & 31) : k & 31, e->b->loc), e->loc);
-  if (b->lo >= 0 && b->hi <= 31)
-    return node_op(s, VTA_SHR, a, left ? node_neg(s, b, e->loc) : b, e->loc);
+  if (node_is_const(b, &k))
+    return node_op(s, VTA_SHR, a, node_const(s, left ? -(k & 31) : k & 31, e->b->loc), e->loc);
+  if (b->lo >= 0 && b->hi <= 31) return node_op(s, VTA_SHR, a, left ? node_neg(s, b, e->loc) : b, e->loc);
   const char *amount = expr_text(s->p.cx, e->b);
   Diag *g = alu_refuse(s, E_ALU_SHIFT, e->b->loc, "`%s` shifts by `%s`, which is not known to be in 0..31",
                        buffer_stage(s->n->store->buffer), amount);
   diag_here(g, "between %lld and %lld", (long long)b->lo, (long long)b->hi);
-  diag_note(g, "the ALU shifts left when the amount is negative, so an amount of unknown sign would do another thing");
+  diag_note(
+      g, "the ALU shifts left when the amount is negative, so an amount of unknown sign would do another thing");
   diag_help(g, "bound it: `clamp(%s, 0, 31)`", amount);
   return NULL;
 }
 
 // Whether b's text stands inside a's.
 static bool loc_inside(Loc a, Loc b) {
-  if (!loc_known(a) || a.src != b.src || a.line != a.end_line || b.line != a.line || b.end_line != a.line) return false;
+  if (!loc_known(a) || a.src != b.src || a.line != a.end_line || b.line != a.line || b.end_line != a.line)
+    return false;
   return b.col >= a.col && b.end_col <= a.end_col && b.end_col > b.col;
 }
 
@@ -419,7 +425,8 @@ static const Node *match_cast(Alu *s, const Expr *e, int depth) {
   if (in->type == DT_BOOL) return lacks(s, in, "a comparison", NULL);
   if (e->type == DT_I32 && in->type == DT_I32) return match(s, in, depth);
   // int32(int8(x)): the low bits, with their sign
-  if (e->type == DT_I32 && in->kind == EXPR_CAST && in->a->type == DT_I32 && (in->type == DT_I8 || in->type == DT_I16)) {
+  if (e->type == DT_I32 && in->kind == EXPR_CAST && in->a->type == DT_I32 &&
+      (in->type == DT_I8 || in->type == DT_I16)) {
     const Node *x = match(s, in->a, depth);
     int shift = 32 - dtype_bits(in->type);
     if (!x) return NULL;
@@ -496,7 +503,8 @@ static const Node *match_new(Alu *s, const Expr *e, int depth) {
     if (dtype_is_float(e->a->type)) return lacks(s, e, "in floating point", NULL);
     return match_binary(s, e, depth + 1);
   case EXPR_SELECT:
-    if (e->type != DT_I32) return dtype_is_float(e->type) ? lacks(s, e, "in floating point", NULL) : bad_type(s, e);
+    if (e->type != DT_I32)
+      return dtype_is_float(e->type) ? lacks(s, e, "in floating point", NULL) : bad_type(s, e);
     return match_select(s, e, depth + 1);
   case EXPR_LOAD: return match_load(s, e);
   case EXPR_MATH: return match_math(s, e, depth + 1);

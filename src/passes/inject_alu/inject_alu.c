@@ -62,7 +62,11 @@ static bool count_load(void *self, const Expr *e) {
 
 // A tile reference is written as the first operand and read as another; a transfer of int8 data bounds its values.
 static bool count_refs(void *self, const Stmt *s) {
-  if (s->kind == STMT_STORE) fact_of(self, s->buffer)->writes++;
+  if (s->kind == STMT_STORE) {
+    AluFact *f = fact_of(self, s->buffer);
+    f->writes++;
+    f->lo = INT32_MIN, f->hi = INT32_MAX; // until its nest is known
+  }
   if (s->kind != STMT_INTRIN) return true;
   for (int i = 0; i < s->nargs; i++) {
     if (s->args[i]->kind != EXPR_REF) continue;

@@ -33,7 +33,10 @@ static bool emit_llvm(Driver *d, const Product *p, LlvmKind kind, Text *out) {
   const LlvmBackend *b = backend(d);
   LlvmOptions opt = llvm_options(&d->opt);
   if (d->opt.verbose && b) fprintf(stderr, "tetc: LLVM %s, %d kernels\n", b->version, p->nfuncs);
-  return b && b->emit(&d->cx, p->funcs, p->nfuncs, &opt, kind, out);
+  double start = now_seconds();
+  bool ok = b && b->emit(&d->cx, p->funcs, p->nfuncs, &opt, kind, out);
+  if (d->opt.time_passes) fprintf(stderr, "time of LLVM, in milliseconds: %.3f\n", (now_seconds() - start) * 1e3);
+  return ok;
 }
 
 // Instruction listings of the kernels that use the accelerator.

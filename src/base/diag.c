@@ -156,7 +156,8 @@ const DiagFix *diags_fixes(const Diags *d, size_t *n) {
   VEC(DiagFix) all = {0};
   for (size_t i = 0; i < d->list.len; i++) {
     const Diag *g = d->list.data[i];
-    for (size_t k = 0; g->severity == SEV_ERROR && k < g->fixes.len; k++) VEC_PUSH(d->arena, all, g->fixes.data[k]);
+    for (size_t k = 0; g->severity == SEV_ERROR && k < g->fixes.len; k++)
+      VEC_PUSH(d->arena, all, g->fixes.data[k]);
   }
   *n = all.len;
   return all.data;

@@ -19,7 +19,8 @@ static int edit_distance(const char *a, const char *b, int limit) {
       int d = above[j - 1] + (same ? 0 : 1);
       if (above[j] + 1 < d) d = above[j] + 1;
       if (row[j - 1] + 1 < d) d = row[j - 1] + 1;
-      if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] && above2[j - 2] + 1 < d) d = above2[j - 2] + 1;
+      if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] && above2[j - 2] + 1 < d)
+        d = above2[j - 2] + 1;
       row[j] = d;
     }
   }

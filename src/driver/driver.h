@@ -75,7 +75,7 @@ void options_init(Options *o);
 // Parses argv[first..argc) for d->id. False after a message on stderr: the status is EXIT_USAGE.
 bool options_parse(Driver *d, int argc, char **argv, int first);
 void options_help(const Command *c, Text *out);
-bool parse_int64(const char *text, int64_t *out);  // decimal or 0x; all of the text
+bool parse_int64(const char *text, int64_t *out);                               // decimal or 0x; all of the text
 const char *nearest_name(const char *name, const char *const *names, size_t n); // NULL: none is near
 // "tetc compile: error: ..." on stderr; returns EXIT_USAGE.
 int usage_error(const Driver *d, const char *fmt, ...) PRINTF_LIKE(2, 3);
@@ -96,8 +96,10 @@ typedef struct Session {
   Driver *d;
   VtaTarget *vta;
   const TeModule *module;
+  double load_seconds;           // reading and checking, for --time-passes
   VEC(const TeKernel *) kernels; // what is to be compiled
-  void (*observe)(void *self, const char *phase, const Func *f); // sees `lower` and every pass's result; may be NULL
+  void (*observe)(void *self, const char *phase,
+                  const Func *f); // sees `lower` and every pass's result; may be NULL
   void *observer;
 } Session;
 
@@ -105,8 +107,8 @@ typedef struct Session {
 typedef struct Unit {
   const TeKernel *kernel;
   Schedule *schedule;
-  Func *func;     // NULL: stopped before, or refused
-  bool stopped;   // --stop-after was reached
+  Func *func;   // NULL: stopped before, or refused
+  bool stopped; // --stop-after was reached
   PassStats stats;
 } Unit;
 
@@ -159,7 +161,7 @@ typedef struct OutputFile {
   const char *path; // "-": standard output
   const void *data;
   size_t len;
-  bool binary;     // never to a terminal
+  bool binary; // never to a terminal
   bool executable;
 } OutputFile;
 // Writes all files, or none: each to a temporary file beside it first. Reports E0601 and returns false.

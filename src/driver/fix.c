@@ -40,7 +40,8 @@ int command_fix(Driver *d) {
   if (!src) return driver_status(d);
   Diags *diags = try_source(d, src);
   int applied = 0;
-  for (const Source *next; applied < MOST && diags_errors(diags) && (next = improve(d, src, &diags)); applied++) src = next;
+  for (const Source *next; applied < MOST && diags_errors(diags) && (next = improve(d, src, &diags)); applied++)
+    src = next;
   d->cx.diags = diags; // what is left is told by main
   fprintf(stderr, "tetc fix: %d remed%s applied, %d error%s left\n", applied, applied == 1 ? "y" : "ies",
           diags_errors(diags), diags_errors(diags) == 1 ? "" : "s");

@@ -12,12 +12,14 @@
 #include <unistd.h>
 
 static const Command commands[] = {
-    {"compile", CMD_COMPILE, "FILE.te", 1, 1, "compile kernels to an object and a header (FILE.o, FILE.h)", command_compile},
+    {"compile", CMD_COMPILE, "FILE.te", 1, 1, "compile kernels to an object and a header (FILE.o, FILE.h)",
+     command_compile},
     {"run", CMD_RUN, "FILE.te", 1, 1, "compile a kernel in memory and run it", command_run},
     {"check", CMD_CHECK, "FILE.te", 1, 1, "report errors; makes nothing", command_check},
     {"fix", CMD_FIX, "FILE.te", 1, 1, "apply the remedies that errors offer, to the file or to -o", command_fix},
     {"opt", CMD_OPT, "FILE.tir", 1, 1, "run passes on the text of a phase", command_opt},
-    {"verify", CMD_VERIFY, "FILE.te", 1, 1, "execute every phase and compare it with the reference evaluator", command_verify},
+    {"verify", CMD_VERIFY, "FILE.te", 1, 1, "execute every phase and compare it with the reference evaluator",
+     command_verify},
     {"explain", CMD_EXPLAIN, "CODE", 0, 1, "explain a diagnostic, or list them all", command_explain},
 };
 enum { COMMAND_COUNT = sizeof commands / sizeof *commands };
@@ -59,8 +61,9 @@ static void program_help(Text *out) {
   text_add(out, "\n`tetc COMMAND --help` lists the options of a command.\n");
 }
 
-static const char exit_help[] = "\nexit status: 0 done, 1 errors in the input, 2 wrong usage, 3 a file cannot be read "
-                                "or written,\n4 our own fault\n";
+static const char exit_help[] =
+    "\nexit status: 0 done, 1 errors in the input, 2 wrong usage, 3 a file cannot be read "
+    "or written,\n4 our own fault\n";
 
 // --help, --version and the lists. Returns -1 if none was asked for.
 static int print_information(Driver *d, const Command *c) {
@@ -78,7 +81,9 @@ static int print_information(Driver *d, const Command *c) {
   else if (d->opt.print_targets) {
     const LlvmBackend *b = llvm_backend_load(&why);
     if (b) b->targets(&t);
-    else return diag_report(d->cx.diags, E_BACKEND, (Loc){0}, "the LLVM back end is not available: %s", why), EXIT_INPUT;
+    else
+      return diag_report(d->cx.diags, E_BACKEND, (Loc){0}, "the LLVM back end is not available: %s", why),
+             EXIT_INPUT;
   } else return -1;
   return print_product(&t);
 }

@@ -35,7 +35,8 @@ static bool pick_kernels(Session *s) {
     diag_report(d->cx.diags, E_NO_KERNEL, (Loc){0}, "`%s` has no kernel", m->src->path);
     return false;
   }
-  Diag *g = diag_report(d->cx.diags, E_NO_KERNEL, (Loc){0}, "`%s` has no kernel `%s`", m->src->path, d->opt.kernel);
+  Diag *g =
+      diag_report(d->cx.diags, E_NO_KERNEL, (Loc){0}, "`%s` has no kernel `%s`", m->src->path, d->opt.kernel);
   diag_note(g, "it has %s", kernel_names(d->cx.arena, m));
   return false;
 }
@@ -54,6 +55,7 @@ bool session_load(Session *s, Driver *d, const char *path) {
 
 bool session_load_source(Session *s, Driver *d, const Source *src) {
   *s = (Session){.d = d};
+  double start = now_seconds();
   VtaConfig config;
   if (!session_config(d, &config)) return false;
   s->vta = vta_target_new(&d->cx, &config);
@@ -64,6 +66,7 @@ bool session_load_source(Session *s, Driver *d, const Source *src) {
                    .ninclude_dirs = (int)d->opt.include_dirs.len,
                    .include_dirs = d->opt.include_dirs.data};
   s->module = te_load(&d->cx, src, &opt);
+  s->load_seconds = now_seconds() - start;
   return s->module && !diags_errors(d->cx.diags) && pick_kernels(s);
 }
 
@@ -72,7 +75,8 @@ static bool stops_at(const Driver *d, const char *phase) {
 }
 
 // A pass is done: its dump, its time.
-static void after_pass(void *self, int number, const Pass *p, const Func *before, const Func *after, double seconds) {
+static void after_pass(void *self, int number, const Pass *p, const Func *before, const Func *after,
+                       double seconds) {
   Dump *u = self;
   (void)number;
   (void)before;
@@ -138,7 +142,7 @@ bool session_lower(Session *s, const TeKernel *k, Unit *unit) {
   dump_te(&u);
   unit->stopped = stops_at(d, "te");
   if (unit->stopped) return true;
-  dump_clock(&u, "te", -1);
+  dump_clock(&u, "te", s->load_seconds);
   unit->schedule = make_schedule(&u);
   diags_show_remarks(d->cx.diags, d->opt.remarks);
   if (unit->schedule && d->opt.remarks) schedule_remarks(&d->cx, unit->schedule);

@@ -148,6 +148,7 @@ bool diags_have(const Diags *d, DiagCode code);
 void diags_show_remarks(Diags *d, bool on); // remarks are collected always, but printed only if asked for
 // Prints all messages; `color` uses ANSI colours, `width` wraps notes (0: no wrapping).
 void diags_print(const Diags *d, FILE *out, DiagFormat format, bool color, int width);
+void text_add_json(Text *out, const char *s); // diag_json.c: appends s as JSON; bytes that are not UTF-8 become U+FFFD
 const char *diag_code_text(DiagCode code); // "E0301"
 const char *diag_code_title(DiagCode code);
 bool diag_code_of(const char *text, DiagCode *out);

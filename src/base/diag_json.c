@@ -24,7 +24,7 @@ static size_t utf8_len(const unsigned char *p) {
 }
 
 // Appends a JSON string; bytes that are not UTF-8 become U+FFFD.
-void json_string(Text *out, const char *s) {
+void text_add_json(Text *out, const char *s) {
   text_add(out, "\"");
   for (const unsigned char *p = (const unsigned char *)s; *p;) {
     size_t n = utf8_len(p);
@@ -43,7 +43,7 @@ static void span_fields(Text *out, Loc at) {
   size_t begin, end;
   loc_bytes(at, &begin, &end);
   text_add(out, "\"file\":");
-  json_string(out, at.src->path);
+  text_add_json(out, at.src->path);
   text_add(out,
            ",\"byte_start\":%zu,\"byte_end\":%zu,\"line_start\":%u,\"line_end\":%u,\"column_start\":%u,\"column_"
            "end\":%u",
@@ -54,7 +54,7 @@ static void json_span(Text *out, Loc at, bool primary, const char *label) {
   text_add(out, "{");
   span_fields(out, at);
   text_add(out, ",\"primary\":%s,\"label\":", primary ? "true" : "false");
-  if (label && *label) json_string(out, label);
+  if (label && *label) text_add_json(out, label);
   else text_add(out, "null");
   text_add(out, "}");
 }
@@ -75,7 +75,7 @@ static void json_fixes(Text *out, const Diag *g) {
   for (size_t i = 0; i < g->fixes.len; i++) {
     const DiagFix *f = &g->fixes.data[i];
     text_add(out, "%s{\"message\":", i ? "," : "");
-    json_string(out, f->text);
+    text_add_json(out, f->text);
     text_add(out, ",\"applicability\":\"machine-applicable\",\"span\":");
     if (loc_known(f->at)) {
       text_add(out, "{");
@@ -83,7 +83,7 @@ static void json_fixes(Text *out, const Diag *g) {
       text_add(out, "}");
     } else text_add(out, "null");
     text_add(out, ",\"replacement\":");
-    json_string(out, f->replacement);
+    text_add_json(out, f->replacement);
     text_add(out, "}");
   }
   text_add(out, "]");
@@ -93,15 +93,15 @@ static void json_fixes(Text *out, const Diag *g) {
 void diag_json(const Diag *g, Text *out) {
   text_add(out, "{\"code\":\"%s\",\"severity\":\"%s\",\"title\":", diag_code_text(g->code),
            severity_text(g->severity));
-  json_string(out, diag_code_title(g->code));
+  text_add_json(out, diag_code_title(g->code));
   text_add(out, ",\"message\":");
-  json_string(out, g->headline);
+  text_add_json(out, g->headline);
   json_spans(out, g);
   text_add(out, ",\"children\":[");
   for (size_t i = 0; i < g->subs.len; i++) {
     text_add(out, "%s{\"level\":\"%s\",\"message\":", i ? "," : "",
              g->subs.data[i].kind == SUB_HELP ? "help" : "note");
-    json_string(out, g->subs.data[i].text);
+    text_add_json(out, g->subs.data[i].text);
     text_add(out, "}");
   }
   text_add(out, "]");
@@ -109,7 +109,7 @@ void diag_json(const Diag *g, Text *out) {
   Text rendered = {.arena = out->arena};
   diag_render(g, false, 0, &rendered);
   text_add(out, ",\"rendered\":");
-  json_string(out, rendered.data);
+  text_add_json(out, rendered.data);
   text_add(out, "}\n");
 }
 
@@ -156,7 +156,7 @@ static void sarif_location(Text *out, Loc at, const char *label, size_t id) {
   text_add(out, "}");
   if (label && *label) {
     text_add(out, ",\"message\":{\"text\":");
-    json_string(out, label);
+    text_add_json(out, label);
     text_add(out, "}");
   }
   text_add(out, "}");
@@ -169,7 +169,7 @@ static void sarif_message(Text *out, const Diag *g) {
   for (size_t i = 0; i < g->subs.len; i++)
     text_add(&t, "\n%s: %s", g->subs.data[i].kind == SUB_HELP ? "help" : "note", g->subs.data[i].text);
   text_add(out, "\"message\":{\"text\":");
-  json_string(out, t.data);
+  text_add_json(out, t.data);
   text_add(out, "}");
 }
 
@@ -180,13 +180,13 @@ static void sarif_fixes(Text *out, const Diag *g) {
     if (!loc_known(f->at)) continue;
     text_add(out, "%s{\"description\":{\"text\":", first ? ",\"fixes\":[" : ",");
     first = false;
-    json_string(out, f->text);
+    text_add_json(out, f->text);
     text_add(out, "},\"artifactChanges\":[{\"artifactLocation\":{\"uri\":");
     sarif_uri(out, f->at.src->path);
     text_add(out, "},\"replacements\":[{\"deletedRegion\":");
     sarif_region(out, f->at);
     text_add(out, ",\"insertedContent\":{\"text\":");
-    json_string(out, f->replacement);
+    text_add_json(out, f->replacement);
     text_add(out, "}}]}]}");
   }
   if (!first) text_add(out, "]");
@@ -219,7 +219,7 @@ void diags_sarif(const Diags *d, Text *out) {
     if (!used[c]) continue;
     text_add(out, "%s{\"id\":\"%s\",\"shortDescription\":{\"text\":", nrules ? "," : "",
              diag_code_text((DiagCode)c));
-    json_string(out, diag_code_title((DiagCode)c));
+    text_add_json(out, diag_code_title((DiagCode)c));
     text_add(out, "}}");
     rule_of[c] = nrules++;
   }

@@ -48,7 +48,6 @@ const char *loc_line(const Source *s, uint32_t line, size_t *len); // without it
 void diag_render(const Diag *g, bool color, int width, Text *out);
 
 // diag_json.c
-void json_string(Text *out, const char *s);
 void diag_json(const Diag *g, Text *out);
 void diags_sarif(const Diags *d, Text *out);
 

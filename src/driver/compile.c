@@ -2,6 +2,7 @@
 // tetc compile: all kernels of a file to an object with its header, or to another form.
 #include "backend_llvm/llvm.h"
 #include "driver/driver.h"
+#include "html/html.h"
 
 #include <string.h>
 #include <stdlib.h>
@@ -13,6 +14,8 @@ typedef struct Product {
   int nfuncs;
   const Func **funcs;
   const Unit *units;
+  HtmlPage *page;       // EMIT_HTML: what was seen so far
+  const Unit *lowering; // EMIT_HTML: the kernel that is on its way
 } Product;
 
 static LlvmOptions llvm_options(const Options *o) {
@@ -62,6 +65,7 @@ static bool emit_text(Driver *d, const Product *p, Emit what, const char *guard,
   case EMIT_TIR:
     for (int i = 0; i < p->nfuncs; i++) tir_print(p->funcs[i], NULL, out);
     return true;
+  case EMIT_HTML: html_write(p->page, out); return true;
   }
   return false;
 }
@@ -95,6 +99,7 @@ static const char *emit_suffix(Emit e) {
   case EMIT_TIR: return "tir";
   case EMIT_VTA: return "vta";
   case EMIT_HEADER: return "h";
+  case EMIT_HTML: return "html";
   }
   return "";
 }
@@ -168,6 +173,45 @@ static void print_stats(const Unit *u) {
               (long long)s->sram_depth[i]);
 }
 
+// ---- the page of --emit=html --------------------------------------------------------------------------------------------
+
+// A phase of TIR goes to the page; before the first one, the schedule that it was made by.
+static void show_func(void *self, const char *phase, const Func *f) {
+  Product *p = self;
+  int pass = pass_find(phase);
+  Text schedule = {.arena = p->s.d->cx.arena};
+  if (pass < 0) {
+    schedule_print(p->lowering->schedule, &schedule);
+    html_text(p->page, "schedule", "stages, axes, attachment", schedule.data);
+  }
+  html_func(p->page, phase, pass < 0 ? "the loop nest, with bounds" : pass_table[pass].what, f);
+}
+
+// Lowers a kernel, on the page if there is one.
+static bool lower_kernel(Product *p, const TeKernel *k, Unit *u) {
+  p->lowering = u;
+  if (p->page) {
+    html_kernel(p->page, k->name);
+    p->s.observe = show_func;
+    p->s.observer = p;
+  }
+  return session_lower(&p->s, k, u);
+}
+
+// What the back ends make of a kernel that is lowered to the end.
+static bool show_back_ends(Driver *d, Product *p, const Unit *u) {
+  if (!p->page || !u->func || u->stopped) return true;
+  Product one = {.nfuncs = 1, .funcs = (const Func **)&u->func};
+  Text vta = {.arena = d->cx.arena}, ll = {.arena = d->cx.arena};
+  if (u->func->target) {
+    if (!emit_vta(d, &one, &vta)) return false;
+    html_text(p->page, "vta", "the instruction listing", vta.data);
+  }
+  if (!emit_llvm(d, &one, LLVM_TEXT, &ll)) return false;
+  html_text(p->page, "llvm", "LLVM IR of the host code", ll.data);
+  return true;
+}
+
 int command_compile(Driver *d) {
   Product p = {0};
   bool stopped = false;
@@ -175,14 +219,16 @@ int command_compile(Driver *d) {
   size_t n = p.s.kernels.len;
   Unit *units = NEW_ARRAY(d->cx.arena, Unit, n);
   p.funcs = NEW_ARRAY(d->cx.arena, const Func *, n);
+  if (d->opt.emit == EMIT_HTML) p.page = html_new(&d->cx, p.s.module->src);
   for (size_t i = 0; i < n; i++) {
-    session_lower(&p.s, p.s.kernels.data[i], &units[i]);
+    lower_kernel(&p, p.s.kernels.data[i], &units[i]);
     if (units[i].func) p.funcs[p.nfuncs++] = units[i].func;
     stopped |= units[i].stopped;
     if (d->opt.stats && units[i].func) print_stats(&units[i]);
+    show_back_ends(d, &p, &units[i]);
   }
   if (diags_errors(d->cx.diags)) return driver_status(d);
-  if (stopped && !(d->opt.emit == EMIT_TIR && p.nfuncs)) return EXIT_DONE;
+  if (stopped && !((d->opt.emit == EMIT_TIR || d->opt.emit == EMIT_HTML) && p.nfuncs)) return EXIT_DONE;
   if (!stopped && (d->opt.dump_tir || d->opt.dump_dir) && !dump_back_ends(d, &p)) return driver_status(d);
   return write_product(d, &p);
 }

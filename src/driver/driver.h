@@ -28,7 +28,7 @@ typedef enum CommandId {
   CMD_DISASM = 256
 } CommandId;
 
-typedef enum Emit { EMIT_OBJ, EMIT_SHARED, EMIT_ASM, EMIT_LLVM, EMIT_TIR, EMIT_VTA, EMIT_HEADER } Emit;
+typedef enum Emit { EMIT_OBJ, EMIT_SHARED, EMIT_ASM, EMIT_LLVM, EMIT_TIR, EMIT_VTA, EMIT_HEADER, EMIT_HTML } Emit;
 typedef enum ColorMode { COLOR_AUTO, COLOR_ALWAYS, COLOR_NEVER } ColorMode;
 typedef enum DeviceKind { DEVICE_FSIM, DEVICE_RTL } DeviceKind;
 

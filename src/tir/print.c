@@ -18,7 +18,7 @@ typedef struct Taken {
 
 typedef struct Printer {
   Text *out;
-  bool locations;
+  TirPrintOptions opt;
   PtrMap names; // of variables and buffers: const char * as a number
   Taken taken;
 } Printer;
@@ -275,9 +275,10 @@ static void put_loc(Printer *p, Loc loc) {
   text_add(p->out, ":%" PRIu32 ":%" PRIu32, loc.line, loc.col);
 }
 
-// ` @k.te:3:5 by @k.te:20:3`, if places are asked for.
-static void put_place(Printer *p, Loc loc, Loc why) {
-  if (!p->locations) return;
+// ` @k.te:3:5 by @k.te:20:3`, if places are asked for. s: the statement whose place it is; NULL where it is none's.
+static void put_place(Printer *p, const Stmt *s, Loc loc, Loc why) {
+  if (p->opt.placed) p->opt.placed(p->opt.self, p->out->len, s, loc, why);
+  if (!p->opt.locations) return;
   put(p, " ");
   put_loc(p, loc);
   if (!loc_known(why)) return;
@@ -350,7 +351,7 @@ static void put_for(Printer *p, const Stmt *s, int level) {
   put(p, name);
   put(p, " in ");
   put_range(p, s->min, s->extent);
-  put_place(p, s->loc, s->why);
+  put_place(p, s, s->loc, s->why);
   put_block(p, s->body, level);
   put(p, "\n");
   unbind(p, name);
@@ -361,7 +362,7 @@ static void put_if(Printer *p, const Stmt *s, int level) {
     put(p, "if (");
     put_expr(p, s->cond, PREC_SELECT);
     put(p, ")");
-    put_place(p, s->loc, s->why);
+    put_place(p, s, s->loc, s->why);
     put_block(p, s->body, level);
     if (!s->else_body) break;
     put(p, " else");
@@ -383,7 +384,7 @@ static void put_alloc(Printer *p, const Stmt *s, int level, bool last) {
   }
   put(p, "alloc ");
   put_buffer(p, s->buffer);
-  put_place(p, s->loc, s->why);
+  put_place(p, s, s->loc, s->why);
   put(p, ";\n");
   put_stmt(p, s->body, level, true);
   unbind(p, name_at(p, s->buffer, s->buffer->name));
@@ -397,7 +398,7 @@ static void put_intrin(Printer *p, const Stmt *s, int level) {
   put(p, "(");
   put_args(p, s->nargs, s->args);
   put(p, ")");
-  put_place(p, s->loc, s->why);
+  put_place(p, s, s->loc, s->why);
   if (s->body) put_block(p, s->body, level);
   put(p, s->body ? "\n" : ";\n");
 }
@@ -418,7 +419,7 @@ static void put_stmt(Printer *p, const Stmt *s, int level, bool last) {
     put_access(p, s->buffer, s->nargs, s->args);
     put(p, " = ");
     put_expr(p, s->value, PREC_SELECT);
-    put_place(p, s->loc, s->why);
+    put_place(p, s, s->loc, s->why);
     put(p, ";\n");
     return;
   case STMT_SEQ: return;
@@ -433,7 +434,7 @@ static Printer printer_new(Text *out) {
 
 void tir_print(const Func *f, const TirPrintOptions *opt, Text *out) {
   Printer p = printer_new(out);
-  p.locations = opt && opt->locations;
+  if (opt) p.opt = *opt;
   put(&p, "func ");
   const char *name = identifier(out->arena, f->name);
   put(&p, name);
@@ -443,14 +444,14 @@ void tir_print(const Func *f, const TirPrintOptions *opt, Text *out) {
     put(&p, i ? ",\n  " : "\n  ");
     put_buffer(&p, f->params[i]);
     put(&p, f->params[i]->role == BUF_OUTPUT ? " output" : " input");
-    put_place(&p, f->params[i]->loc, (Loc){0});
+    put_place(&p, NULL, f->params[i]->loc, (Loc){0});
   }
   put(&p, f->nparams ? "\n)" : ")");
   if (f->target) {
     put(&p, " target ");
     put(&p, f->target->name);
   }
-  put_place(&p, f->loc, (Loc){0});
+  put_place(&p, NULL, f->loc, (Loc){0});
   put(&p, " {\n");
   put_stmt(&p, f->body, 1, true);
   put(&p, "}\n");

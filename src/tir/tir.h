@@ -269,6 +269,10 @@ const Stmt *stmt_simplify(Ctx *cx, const Stmt *s);
 
 typedef struct TirPrintOptions {
   bool locations; // `@file:line:col` after statements
+  // Told of everything that has a place, in the order of the text: statements (s), parameters and the function (s NULL).
+  // `offset` is within the line of `out` that it stands on, or starts on.
+  void (*placed)(void *self, size_t offset, const Stmt *s, Loc loc, Loc why);
+  void *self;
 } TirPrintOptions;
 void tir_print(const Func *f, const TirPrintOptions *opt, Text *out); // opt may be NULL
 void tir_print_stmt(const Stmt *s, int indent, Text *out);            // for messages; names are hints

@@ -26,13 +26,11 @@ Lower *lower_new(Ctx *cx, const Schedule *s) {
   l->cx = cx;
   l->schedule = s;
   l->place = NEW_ARRAY(cx->arena, Place, s->stages.len);
-  l->attached = NEW_ARRAY(cx->arena, StageVec, s->stages.len);
   l->by_tensor_size = 2 * s->stages.len + 1;
   l->by_tensor = NEW_ARRAY(cx->arena, Stage *, l->by_tensor_size);
   for (size_t i = 0; i < s->stages.len; i++) {
     Stage *st = s->stages.data[i];
     l->by_tensor[slot_of(l, st->tensor)] = st;
-    if (st->live && st->attach == ATTACH_AT) VEC_PUSH(cx->arena, l->attached[st->at_stage->index], st);
   }
   return l;
 }
@@ -264,7 +262,6 @@ static void interval_clip(Lower *l, const Interval *v, int64_t n, const Expr **m
 typedef struct Infer {
   Lower *l;
   Relaxed relaxed;
-  StageVec inside;   // the stages computed at or inside the loop, producers first
   Interval **need;   // by Stage.index: an interval an axis; NULL: nobody reads it yet
   bool *is_inside;   // by Stage.index
 } Infer;
@@ -380,9 +377,8 @@ static Instance *relax_region(Infer *f, const Stage *s, const Region *r) {
 
 // Collects the stages computed at leaf `from` of s or inside, with all that is computed at those.
 static void collect_inside(Infer *f, const Stage *s, int from) {
-  const StageVec *at = &f->l->attached[s->index];
-  for (size_t i = 0; i < at->len; i++) {
-    Stage *p = at->data[i];
+  for (size_t i = 0; i < s->attached.len; i++) {
+    Stage *p = s->attached.data[i];
     if (stage_leaf_index(s, p->at_axis) < from) continue;
     f->is_inside[p->index] = true;
     collect_inside(f, p, 0);

@@ -189,9 +189,8 @@ static const Stmt *mark_nests(Lower *l, const Stage *s, const Stmt *nest) {
 // Stages computed at the start of loop i's body, then the rest of the nest inside the scope of their buffers.
 static const Stmt *lower_attached(Lower *l, Instance *in, int i, Mode mode, const Region *regions, int next) {
   const Stage *s = in->stage;
-  const StageVec *at = &l->attached[s->index];
-  for (; mode == UPDATE && next < (int)at->len; next++) {
-    Stage *p = at->data[next];
+  for (; mode == UPDATE && next < (int)s->attached.len; next++) {
+    Stage *p = s->attached.data[next];
     if (stage_leaf_index(s, p->at_axis) != i) continue;
     const Region *r = &regions[p->index];
     Instance *producer = instance_new(l, p, r->min, r->extent);
@@ -205,10 +204,10 @@ static const Stmt *lower_attached(Lower *l, Instance *in, int i, Mode mode, cons
 
 // The body of loop i, with the loop's value fixed.
 static const Stmt *lower_body(Lower *l, Instance *in, int i, Mode mode) {
-  const StageVec *at = &l->attached[in->stage->index];
+  const Stage *s = in->stage;
   bool here = false;
-  for (size_t k = 0; mode == UPDATE && k < at->len; k++)
-    here = here || stage_leaf_index(in->stage, at->data[k]->at_axis) == i;
+  for (size_t k = 0; mode == UPDATE && k < s->attached.len; k++)
+    here = here || stage_leaf_index(s, s->attached.data[k]->at_axis) == i;
   const Region *regions = here ? infer_regions(l, in, i) : NULL;
   return lower_attached(l, in, i, mode, regions, 0);
 }

@@ -5,8 +5,6 @@
 
 #include "passes/passes.h"
 
-typedef VEC(Stage *) StageVec;
-
 // Where a stage's values are now: element [i, ..] of the tensor is element [i - min[0], ..] of the buffer.
 typedef struct Place {
   const Buffer *buffer;
@@ -52,7 +50,6 @@ typedef struct Lower {
   Ctx *cx;
   const Schedule *schedule;
   Place *place;       // by Stage.index
-  StageVec *attached; // by Stage.index: live stages computed at it, in order of evaluation
   Stage **by_tensor;  // hash of tensor pointers; only looked up
   size_t by_tensor_size;
   Ranges ranges;      // of the loops entered

@@ -5,11 +5,17 @@
 
 #include <string.h>
 
-// The latest meaning of a name.
+static Binding *slot_of(Applier *ap, Name name) {
+  size_t i = ((uintptr_t)name >> 3) * 0x9E3779B97F4A7C15u % ap->table_size;
+  while (ap->table[i].name && ap->table[i].name != name) i = (i + 1) % ap->table_size;
+  return &ap->table[i];
+}
+
+// What a name stands for now; NULL: nothing.
 Stage *applier_stage(Applier *ap, Name name) {
-  for (size_t i = ap->names.len; i-- > 0;)
-    if (ap->names.data[i].name == name) return ap->names.data[i].stage;
-  return NULL;
+  for (size_t i = ap->loops.len; i-- > 0;)
+    if (ap->loops.data[i].name == name) return ap->loops.data[i].stage;
+  return slot_of(ap, name)->stage;
 }
 
 Axis *stage_axis(Stage *s, Name name) {
@@ -19,7 +25,17 @@ Axis *stage_axis(Stage *s, Name name) {
 }
 
 void applier_bind(Applier *ap, Name name, Stage *st) {
-  VEC_PUSH(ap->cx->arena, ap->names, ((Binding){name, st}));
+  if (2 * ap->table_len >= ap->table_size) {
+    Binding *old = ap->table;
+    size_t size = ap->table_size;
+    ap->table_size = 2 * size + 61;
+    ap->table = NEW_ARRAY(ap->cx->arena, Binding, ap->table_size);
+    for (size_t i = 0; i < size; i++)
+      if (old[i].name) *slot_of(ap, old[i].name) = old[i];
+  }
+  Binding *b = slot_of(ap, name);
+  if (!b->name) ap->table_len++;
+  *b = (Binding){name, st};
 }
 
 // `base`, or `base_2` and so on if a stage has that name.
@@ -33,11 +49,10 @@ Name fresh_stage_name(Applier *ap, const char *base) {
 static void apply_statements(Applier *ap, int n, const SchedStmt *const *stmts);
 
 static const Primitive *find_primitive(Ctx *cx, SchedName method) {
-  Nearest near = {.wanted = method.name};
-  for (int i = 0; i < primitive_count; i++) {
+  for (int i = 0; i < primitive_count; i++)
     if (strcmp(method.name, primitive_table[i].name) == 0) return &primitive_table[i];
-    nearest_try(&near, primitive_table[i].name);
-  }
+  Nearest near = {.wanted = method.name};
+  for (int i = 0; i < primitive_count; i++) nearest_try(&near, primitive_table[i].name);
   Diag *g = diag_report(cx->diags, E_NO_PRIMITIVE, method.loc, "there is no schedule primitive `%s`", method.name);
   for (int i = 0; i < primitive_count; i++)
     if (near.best && strcmp(near.best, primitive_table[i].name) == 0) {
@@ -160,12 +175,9 @@ static void apply_for(Applier *ap, const SchedStmt *st) {
       diag_report(ap->cx->diags, E_NO_STAGE, st->results[i].loc, "there is no stage `%s`", st->results[i].name);
       continue;
     }
-    size_t mark = ap->names.len;
-    applier_bind(ap, st->receiver.name, s);
+    VEC_PUSH(ap->cx->arena, ap->loops, ((Binding){st->receiver.name, s}));
     apply_statements(ap, st->nbody, st->body);
-    // The loop variable ends with the body; stages made in the body stay.
-    for (size_t j = mark; j + 1 < ap->names.len; j++) ap->names.data[j] = ap->names.data[j + 1];
-    ap->names.len--;
+    ap->loops.len--;
   }
 }
 

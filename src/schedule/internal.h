@@ -5,7 +5,7 @@
 
 #include "schedule/schedule.h"
 
-typedef struct Binding { // a name that stands for a stage: a tensor's, a result's, a `for` variable's
+typedef struct Binding { // a name that stands for a stage
   Name name;
   Stage *stage;
 } Binding;
@@ -14,7 +14,9 @@ typedef struct Applier {
   Ctx *cx;
   Schedule *s;
   const ScheduleOptions *opt;
-  VEC(Binding) names;
+  VEC(Binding) loops; // `for` variables, innermost last; they hide stages
+  Binding *table;     // of stages, by hash of the name's pointer; looked up, never walked
+  size_t table_len, table_size;
   bool *knob_used; // one an entry of opt->knobs
 } Applier;
 

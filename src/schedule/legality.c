@@ -169,6 +169,10 @@ static void connect(Applier *ap) {
     if (st->tensor->role == TE_OUTPUT) st->live = true;
     for (size_t j = 0; st->live && j < st->producers.len; j++) st->producers.data[j]->live = true;
   }
+  for (size_t i = 0; i < s->stages.len; i++) {
+    Stage *st = s->stages.data[i];
+    if (st->live && st->attach == ATTACH_AT) VEC_PUSH(ap->cx->arena, st->at_stage->attached, st);
+  }
 }
 
 // ---- checks ---------------------------------------------------------------------------------------------------------------
@@ -252,19 +256,16 @@ static bool check_circles(Applier *ap) {
 }
 
 // The innermost leaf at which another stage is computed, or that is bound to a thread; -1 if none.
-static int innermost_taken(const Schedule *sch, const Stage *s, const Stage **who) {
+static int innermost_taken(const Stage *s, const Stage **who) {
   int at = -1;
   *who = NULL;
   for (size_t i = 0; i < s->leaf.len; i++)
     if (s->leaf.data[i]->kind == FOR_VTHREAD || s->leaf.data[i]->kind == FOR_PARALLEL) at = (int)i;
-  for (size_t i = 0; i < sch->stages.len; i++) {
-    const Stage *p = sch->stages.data[i];
-    if (!p->live || p->attach != ATTACH_AT || p->at_stage != s) continue;
-    int l = stage_leaf_index(s, p->at_axis);
-    if (l >= at) {
-      at = l;
-      *who = p;
-    }
+  for (size_t i = 0; i < s->attached.len; i++) {
+    int l = stage_leaf_index(s, s->attached.data[i]->at_axis);
+    if (l < at) continue;
+    at = l;
+    *who = s->attached.data[i];
   }
   return at;
 }
@@ -274,7 +275,7 @@ static bool check_mark(Applier *ap, Stage *s) {
   Ctx *cx = ap->cx;
   if (s->mark == MARK_NONE) return true;
   const Stage *who;
-  int taken = innermost_taken(ap->s, s, &who);
+  int taken = innermost_taken(s, &who);
   if (!s->mark_axis) {
     if (taken + 1 < (int)s->leaf.len) {
       s->mark_axis = s->leaf.data[taken + 1];
@@ -297,19 +298,17 @@ static bool check_mark(Applier *ap, Stage *s) {
 }
 
 // Whether any part of s, or of what is computed inside it, runs on the accelerator.
-static bool uses_accelerator(const Schedule *sch, const Stage *s) {
+static bool uses_accelerator(const Stage *s) {
   if (s->mark != MARK_NONE) return true;
-  for (size_t i = 0; i < sch->stages.len; i++) {
-    const Stage *p = sch->stages.data[i];
-    if (p->live && p->attach == ATTACH_AT && p->at_stage == s && uses_accelerator(sch, p)) return true;
-  }
+  for (size_t i = 0; i < s->attached.len; i++)
+    if (uses_accelerator(s->attached.data[i])) return true;
   return false;
 }
 
 static bool check_parallel(Applier *ap, const Stage *s) {
   for (size_t i = 0; i < s->leaf.len; i++) {
     const Axis *a = s->leaf.data[i];
-    if (a->kind != FOR_PARALLEL || !uses_accelerator(ap->s, s)) continue;
+    if (a->kind != FOR_PARALLEL || !uses_accelerator(s)) continue;
     Diag *g = diag_report(ap->cx->diags, E_PARALLEL, a->kind_loc, "`%s` cannot run on several CPU threads: `%s` uses the accelerator",
                           a->name, s->name);
     diag_help(g, "bind the axis to virtual threads instead: `%s.bind(%s, cthread);`", s->name, a->name);

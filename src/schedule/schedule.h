@@ -61,7 +61,9 @@ struct Stage {
   Axis *mark_axis; // where the marked nest starts; NULL until schedule_apply chose one
   Loc mark_loc;
   const Intrin *intrin; // of the mark
-  VEC(Stage *) consumers, producers; // no duplicates, in stage order; set when the schedule is complete
+  // Set when the schedule is complete; in stage order:
+  VEC(Stage *) consumers, producers; // no duplicates
+  VEC(Stage *) attached;             // live stages computed at this one
   bool live;                         // needed for an output
 };
 

@@ -214,6 +214,44 @@ schedule k {{
     return text + "  d.dma_copy();\n  p.alu();\n  out.dma_copy();\n}\n"
 
 
+def depthwise(r):
+    """A channel-wise convolution on the ALU, padded, between CPU stages."""
+    h, w, c, k, p = r.randrange(1, 9), r.randrange(1, 9), r.randrange(1, 4), r.choice([1, 2, 3]), r.randrange(0, 3)
+    st = r.choice([1, 1, 2])
+    if k > h + 2 * p or k > w + 2 * p:
+        k = 1
+    oh, ow = (h + 2 * p - k) // st + 1, (w + 2 * p - k) // st + 1
+    ch = f"{c} * vta.block_out"
+    text = f"""target vta;
+kernel k {{
+  input image[b: vta.batch, c: {ch}, y: {h}, x: {w}] : float32;
+  input taps[c: {c}, dy: {k}, dx: {k}, b: vta.batch, j: vta.block_out] : int32;
+  compute q[c: {c}, y: {h}, x: {w}, b: vta.batch, j: vta.block_out] : int8 =
+      int8(clamp(round(image[b, c * vta.block_out + j, y, x] * 16.0), -128.0, 127.0));
+  compute d[c: {c}, y: {h + 2 * p}, x: {w + 2 * p}, b: vta.batch, j: vta.block_out] : int32 =
+      y >= {p} && y < {h + p} && x >= {p} && x < {w + p} ? int32(q[c, y - {p}, x - {p}, b, j]) : 0;
+  compute conv[c: {c}, y: {oh}, x: {ow}, b: vta.batch, j: vta.block_out] : int32 =
+      sum[dy: {k}, dx: {k}](d[c, y * {st} + dy, x * {st} + dx, b, j] * t_buf[c, dy, dx, b, j]);
+  compute e = clamp(conv >> {r.randrange(0, 8)}, -128, {r.choice([127, 6, 100])});
+  compute packed = int8(e);
+  output out[b: vta.batch, c: {ch}, y: {oh}, x: {ow}] : float32 =
+      float32(packed[c / vta.block_out, y, x, b, c % vta.block_out]) * 0.5;
+}}
+schedule k {{
+""".replace("t_buf", "taps")
+    lines = ["t_buf = taps.cache_read(vta.acc);", f"y0, y1 = packed.split(y, factor = {r.randrange(1, oh + 2)});"]
+    order = r.sample(["c", "y0"], 2)
+    lines.append(f"packed.reorder({', '.join(order)}, y1, x, b, j);")
+    if r.random() < 0.5:
+        lines += [f"{order[0]}, vt = packed.split({order[0]}, factor = 2);", "packed.bind(vt, cthread);"]
+    for s in ["d", "conv", "e"]:
+        lines += [f"{s}.set_scope(vta.acc);", f"{s}.compute_at(packed, {order[1]});"]
+    lines += [f"t_buf.compute_at(packed, {r.choice(order)});", "t_buf.dma_copy();", "d.dma_copy();", "conv.alu();", "e.alu();",
+              "packed.dma_copy();"]
+    lines += r.choice([[], ["q.parallel(y);"], ["out.parallel(c);", "out.vectorize(x);"], ["y2, y3 = q.split(y, factor = 3);"]])
+    return text + "".join("  " + x + "\n" for x in lines) + "}\n"
+
+
 DTYPES = ["int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64", "float32", "float64"]
 
 
@@ -304,7 +342,7 @@ def config_file(r, folder):
 def main():
     tetc, first, count = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
     keep = sys.argv[4] if len(sys.argv) > 4 else None
-    kinds = [conv, conv, gemm, alu, pool, cpu]
+    kinds = [conv, conv, gemm, alu, pool, depthwise, cpu]
     only = os.environ.get("FUZZ_KIND")
     agreed = refused = failed = 0
     codes = {}

@@ -143,7 +143,6 @@ typedef struct DiagFix {
 // The remedies of all errors in order, in the arena of the messages.
 const DiagFix *diags_fixes(const Diags *d, size_t *n);
 int diags_count(const Diags *d);
-bool diags_has(const Diags *d, DiagCode code);
 bool diags_have(const Diags *d, DiagCode code);
 void diags_show_remarks(Diags *d, bool on); // remarks are collected always, but printed only if asked for
 // Prints all messages; `color` uses ANSI colours, `width` wraps notes (0: no wrapping).

@@ -146,12 +146,6 @@ void diag_fix(Diag *g, Loc at, const char *replacement, const char *fmt, ...) {
   VEC_PUSH(g->arena, g->fixes, f);
 }
 
-bool diags_has(const Diags *d, DiagCode code) {
-  for (size_t i = 0; i < d->list.len; i++)
-    if (d->list.data[i]->code == code) return true;
-  return false;
-}
-
 const DiagFix *diags_fixes(const Diags *d, size_t *n) {
   VEC(DiagFix) all = {0};
   for (size_t i = 0; i < d->list.len; i++) {

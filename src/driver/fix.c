@@ -23,7 +23,7 @@ static const Source *improve(Driver *d, const Source *src, Diags **diags) {
     if (fixes[i].at.src != src) continue; // an imported file is not ours to change
     const Source *next = source_edit(d->cx.arena, fixes[i].at, fixes[i].replacement);
     Diags *after = try_source(d, next);
-    bool parses = diags_has(*diags, E_SYNTAX) && !diags_has(after, E_SYNTAX);
+    bool parses = diags_have(*diags, E_SYNTAX) && !diags_have(after, E_SYNTAX);
     if (!parses && diags_errors(after) >= diags_errors(*diags)) continue;
     if (d->opt.verbose)
       fprintf(stderr, "tetc fix: %s:%u:%u: %s\n", src->path, fixes[i].at.line, fixes[i].at.col, fixes[i].text);

@@ -342,13 +342,25 @@ static void gen_node(Gen *g, const Stmt *s) {
   case STMT_SEQ:
     for (int i = 0; i < s->nchildren; i++) gen_stmt(g, s->children[i]);
     return;
-  case STMT_ALLOC: gen_stmt(g, s->body); return; // its memory was taken at the function's entry
+  case STMT_ALLOC: gen_stmt(g, s->body); return;
   case STMT_INTRIN: gen_intrin(g, s); return;
   }
 }
 
+// A kernel of many stages nests them: each is allocated inside the one before, at the end of a sequence. That chain is
+// walked, not recursed into. (The memory was taken at the function's entry.)
 void gen_stmt(Gen *g, const Stmt *s) {
   if (!gen_deeper(g, s->loc)) return;
+  for (;;) {
+    if (s->kind == STMT_ALLOC) {
+      s = s->body;
+    } else if (s->kind == STMT_SEQ && s->nchildren) {
+      for (int i = 0; i + 1 < s->nchildren; i++) gen_stmt(g, s->children[i]);
+      s = s->children[s->nchildren - 1];
+    } else {
+      break;
+    }
+  }
   gen_node(g, s);
   g->depth--;
 }

@@ -154,6 +154,8 @@ bool diag_code_of(const char *text, DiagCode *out);
 
 // Our own fault: prints the place and a plea to report it, then exits with status 4. User input must never get here.
 #define bug(...) bug_at(__FILE__, __LINE__, __VA_ARGS__)
+// What bug() calls before it exits, once; NULL: nothing.
+void bug_then(void (*f)(void *self), void *self);
 NORETURN void bug_at(const char *file, int line, const char *fmt, ...) PRINTF_LIKE(3, 4);
 
 // ---- scalar types and arithmetic: scalar.c ----------------------------------------------------------------------

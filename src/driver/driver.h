@@ -44,7 +44,7 @@ typedef struct Options {
   const char *output, *target, *cpu, *features, *schedule, *kernel, *vta_config;
   const char *dump_tir, *dump_dir; // dump_tir: NULL not asked for, "" all phases, else "P,Q"
   const char *stop_after, *from, *to;
-  const char *passes, *print_before, *print_after, *at, *plant_fault;
+  const char *passes, *print_before, *print_after, *at, *plant_fault, *reproducer;
   bool print_locations, interpret;
   bool print_changed, time_passes, verify_each, remarks, legalize, check, stats;
   VEC(TeDefine) defines, knobs;
@@ -53,6 +53,12 @@ typedef struct Options {
   VEC(const char *) files; // what is not an option
 } Options;
 
+// Where the compilation is, until the first error: then it stays, and is where it went wrong.
+typedef struct Trail {
+  const char *phase; // NULL: before `lower`
+  const Func *given; // what it works on; NULL: no TIR
+} Trail;
+
 // One invocation.
 typedef struct Driver {
   const char *command; // "compile"; NULL before it is known
@@ -60,6 +66,9 @@ typedef struct Driver {
   Options opt;
   Ctx cx;
   jmp_buf exhausted; // where main takes over when memory is out
+  int argc;
+  char **argv;
+  Trail trail;
 } Driver;
 
 typedef struct Command {
@@ -149,6 +158,17 @@ void dump_clock(Dump *u, const char *phase, double seconds); // negative: since 
 void dump_times(const Dump *u);
 double now_seconds(void);
 void text_diff(Arena *a, const char *before, const char *after, Text *out); // diff.c: changed lines with context
+
+// ---- when something goes wrong: reproducer.c, fault.c ---------------------------------------------------------------
+
+// From now on, bug() leaves a reproducer.
+void reproducer_arm(Driver *d, int argc, char **argv);
+void trail_note(Driver *d, const char *phase, const Func *given); // a phase starts
+void reproducer_write(Driver *d);                             // to --reproducer's file, or tetc-reproducer.tir
+// --plant-fault, for tests: `text` is PHASE[:KIND].
+bool fault_known(Arena *a, const char *text);
+bool fault_is_at(const char *text, const char *phase); // false for NULL
+const Func *fault_plant(Ctx *cx, const char *text, const Func *f);
 
 // ---- executing TIR: interpret.c -----------------------------------------------------------------------------------------
 

@@ -159,6 +159,7 @@ static int tetc(void *arguments) {
   static Driver d; // static: its contents are defined after a longjmp
   Arguments *a = arguments;
   if (!driver_init(&d)) bug("no memory at all");
+  reproducer_arm(&d, a->argc, a->argv);
   int status;
   if (setjmp(d.exhausted)) status = report_exhaustion(&d);
   else {
@@ -166,8 +167,10 @@ static int tetc(void *arguments) {
     status = dispatch(&d, a->argc, a->argv);
   }
   arena_on_exhaustion(d.cx.arena, NULL, 0);
+  bug_then(NULL, NULL);
   if (status != EXIT_USAGE)
     diags_print(d.cx.diags, stderr, (DiagFormat)d.opt.diagnostics, want_color(&d.opt), terminal_width());
+  if (status == EXIT_OURS || (d.opt.reproducer && (status == EXIT_INPUT || status == EXIT_FILES))) reproducer_write(&d);
   bool lost = fflush(stdout) || ferror(stdout);
   if (lost && status == EXIT_DONE) {
     fputs("tetc: error: cannot write to standard output\n", stderr);

@@ -122,6 +122,7 @@ static bool run_step(Opt *o, const Step *s) {
   Ctx *cx = &o->d->cx;
   const Func *before = o->f;
   print_around(o, "before", s->name, o->d->opt.print_before, before);
+  trail_note(o->d, s->name, before);
   double start = now_seconds();
   const Func *after =
       s->pass ? s->pass->run(&o->pc, before) : func_with_body(cx, before, stmt_simplify(cx, before->body));

@@ -167,6 +167,9 @@ static bool options_fit(const Driver *d) {
   if (o->opt_level < 0 || o->opt_level > 3) return usage_error(d, "`-O` takes 0, 1, 2 or 3"), false;
   if (o->memory < 1 || o->memory > (1 << 22))
     return usage_error(d, "`--memory-limit` takes 1 to 4194304 MiB"), false;
+  if (o->plant_fault && !fault_known(d->cx.arena, o->plant_fault))
+    return usage_error(d, "`--plant-fault %s`: there is no such phase of TIR; --list-passes lists them", o->plant_fault),
+           false;
   if (o->stop_after && !phase_known(o->stop_after))
     return usage_error(d, "there is no phase `%s`; `tetc --list-passes` lists them", o->stop_after), false;
   for (const char *p = o->dump_tir; p && *p; p += p[strcspn(p, ",")] ? strcspn(p, ",") + 1 : strlen(p)) {

@@ -74,6 +74,20 @@ static bool stops_at(const Driver *d, const char *phase) {
   return d->opt.stop_after && !strcmp(d->opt.stop_after, phase);
 }
 
+// A pass starts, unless the program is known to be broken.
+static bool before_pass(void *self, const Pass *p, const Func *given) {
+  Dump *u = self;
+  trail_note(u->s->d, p->name, given);
+  return !diags_have(u->s->d->cx.diags, E_VERIFY);
+}
+
+// --plant-fault.
+static const Func *change_result(void *self, const Pass *p, const Func *made) {
+  Dump *u = self;
+  const char *fault = u->s->d->opt.plant_fault;
+  return fault_is_at(fault, p->name) ? fault_plant(&u->s->d->cx, fault, made) : made;
+}
+
 // A pass is done: its dump, its time.
 static void after_pass(void *self, int number, const Pass *p, const Func *before, const Func *after,
                        double seconds) {
@@ -119,18 +133,22 @@ static Schedule *make_schedule(Dump *u) {
 // schedule -> TIR -> the last pass.
 static Func *make_func(Dump *u, Unit *unit, PassCtx *pc) {
   Driver *d = u->s->d;
-  Func *f = pass_lower(pc, unit->schedule);
+  trail_note(d, "lower", NULL);
+  const Func *f = pass_lower(pc, unit->schedule);
   dump_clock(u, "lower", -1);
   if (!f) return NULL;
+  if (fault_is_at(d->opt.plant_fault, "lower")) f = fault_plant(&d->cx, d->opt.plant_fault, f);
   dump_func(u, PHASE_LOWER, "lower", f);
   if (u->s->observe) u->s->observe(u->s->observer, "lower", f);
   unit->stopped = stops_at(d, "lower");
-  if (unit->stopped) return f;
+  if (unit->stopped) return func_with_body(&d->cx, f, f->body);
   int stop = d->opt.stop_after ? pass_find(d->opt.stop_after) : -1;
-  PipelineHooks hooks = {.self = u, .verify = d->opt.verify_each, .after = after_pass};
-  f = pipeline_run(pc, f, 0, stop >= 0 ? stop : pass_count - 1, &hooks);
+  PipelineHooks hooks = {.self = u, .verify = d->opt.verify_each, .before = before_pass, .after = after_pass};
+  if (d->opt.plant_fault) hooks.change = change_result;
+  Func *last = pipeline_run(pc, f, 0, stop >= 0 ? stop : pass_count - 1, &hooks);
   unit->stopped = stop >= 0;
-  return f;
+  if (last && !unit->stopped) trail_note(d, "the back end", last);
+  return last;
 }
 
 // One kernel, from the graph to FORM_CALLS (or to where --stop-after says).

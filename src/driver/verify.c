@@ -77,28 +77,6 @@ static void blame(Verify *v, const char *phase, const char *what) {
   v->failed = true;
 }
 
-// ---- planting a fault -----------------------------------------------------------------------------------------------
-
-// Takes the first statement out that moves or computes something.
-typedef struct Fault {
-  TirMap map;
-  bool done;
-} Fault;
-
-static const Stmt *drop_first(TirMap *m, const Stmt *s) {
-  Fault *fault = m->self;
-  bool works = s->kind == STMT_STORE || (s->kind == STMT_INTRIN && !s->intrin->has_body && s->nargs >= 3);
-  if (fault->done || !works) return s;
-  fault->done = true;
-  return stmt_nop(m->cx);
-}
-
-static const Func *with_fault(Ctx *cx, const Func *f) {
-  Fault fault = {.map = {.cx = cx, .stmt = drop_first}};
-  fault.map.self = &fault;
-  return func_with_body(cx, f, stmt_map(&fault.map, f->body));
-}
-
 // ---- phases ---------------------------------------------------------------------------------------------------------
 
 // Compares what was computed; false after a report.
@@ -125,8 +103,6 @@ static void observe(void *self, const char *phase, const Func *f) {
   const char *error = NULL;
   if (v->failed) return;
   double start = now_seconds();
-  const char *fault = v->d->opt.plant_fault;
-  if (fault && !strcmp(fault, phase)) f = with_fault(cx, f);
   if (!tir_verify(cx, f, FORM_TILES, &error)) {
     blame(v, phase, error);
     return;
@@ -184,9 +160,6 @@ int command_verify(Driver *d) {
   Session s;
   if (!session_load(&s, d, d->opt.files.data[0])) return driver_status(d);
   int status = check_inputs(&s);
-  const char *fault = d->opt.plant_fault;
-  if (fault && pass_find(fault) < 0 && strcmp(fault, "lower"))
-    return usage_error(d, "`--plant-fault %s`: there is no such phase of TIR; --list-passes lists them", fault);
   if (status) return status;
   for (size_t i = 0; i < s.kernels.len; i++) verify_kernel(&s, s.kernels.data[i]);
   return driver_status(d);

@@ -38,6 +38,8 @@ extern const int pass_count;
 typedef struct PipelineHooks {
   void *self;
   bool verify;                                                              // run tir_verify after every pass
+  bool (*before)(void *self, const Pass *p, const Func *given);                        // false: go no further
+  const Func *(*change)(void *self, const Pass *p, const Func *made); // for tests: what to go on with instead
   void (*after)(void *self, int number, const Pass *p, const Func *before, const Func *after, double seconds);
 } PipelineHooks;
 // Runs passes [first, last] of the table; NULL when one refused (reported) or verification failed (reported, E0902).

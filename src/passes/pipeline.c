@@ -50,12 +50,14 @@ Func *pipeline_run(PassCtx *pc, const Func *f, int first, int last, const Pipeli
   for (int i = first < 0 ? 0 : first; i <= last && i < pass_count; i++) {
     const Pass *p = &pass_table[i];
     if (refused && !matches_regions(p)) return NULL;
+    if (hooks && hooks->before && !hooks->before(hooks->self, p, now)) return NULL;
     double start = seconds_now();
     const Func *next = p->run(pc, now);
     double seconds = seconds_now() - start;
     refused |= !next;
     if (!next && !matches_regions(p)) return NULL;
     if (!next) continue;
+    if (hooks && hooks->change) next = hooks->change(hooks->self, p, next);
     if (hooks && hooks->after) hooks->after(hooks->self, i, p, now, next, seconds);
     if (hooks && hooks->verify && !verify_after(pc, p, next)) return NULL;
     now = next;

@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: Apache-2.0
+// --plant-fault PHASE[:KIND]: a wrong rewrite at the end of a phase, for tests of what is to notice it. The passes after
+// it get the wrong program. Kinds: `drop` takes a statement out, `index` writes one element or tile further on,
+// `extent` leaves out the last round of a loop, `form` makes a program that no phase may have.
+#include "driver/driver.h"
+
+#include <string.h>
+
+typedef enum FaultKind { FAULT_DROP, FAULT_INDEX, FAULT_EXTENT, FAULT_FORM, FAULT_COUNT } FaultKind;
+static const char *const kinds[] = {"drop", "index", "extent", "form"};
+
+typedef struct Fault {
+  TirMap map;
+  FaultKind kind;
+  bool done;
+} Fault;
+
+// The kind in the text, FAULT_COUNT if it is none; *len: of the phase's name.
+static FaultKind kind_of(const char *text, size_t *len) {
+  *len = strcspn(text, ":");
+  if (!text[*len]) return FAULT_DROP;
+  for (int k = 0; k < FAULT_COUNT; k++)
+    if (!strcmp(text + *len + 1, kinds[k])) return (FaultKind)k;
+  return FAULT_COUNT;
+}
+
+bool fault_known(Arena *a, const char *text) {
+  size_t len;
+  if (kind_of(text, &len) == FAULT_COUNT) return false;
+  const char *phase = arena_printf(a, "%.*s", (int)len, text);
+  return !strcmp(phase, "lower") || pass_find(phase) >= 0;
+}
+
+bool fault_is_at(const char *text, const char *phase) {
+  size_t len;
+  return text && kind_of(text, &len) != FAULT_COUNT && strlen(phase) == len && !strncmp(text, phase, len);
+}
+
+// A store, or an intrinsic that moves or computes something.
+static bool works(const Stmt *s) {
+  return s->kind == STMT_STORE || (s->kind == STMT_INTRIN && !s->intrin->has_body && s->nargs >= 3);
+}
+
+// One further than e; the same where that is the fault's own end of a dimension is for the verifier to see.
+static const Expr *further(Ctx *cx, const Expr *e) {
+  if (e->kind == EXPR_REF) return expr_ref(cx, e->buffer, further(cx, e->args[0]));
+  return expr_binary(cx, OP_ADD, e, expr_index(cx, 1));
+}
+
+static const Stmt *moved(Ctx *cx, const Stmt *s) {
+  Stmt *n = arena_copy(cx->arena, s, sizeof *s);
+  n->args = arena_copy(cx->arena, s->args, sizeof *s->args * (size_t)s->nargs);
+  n->args[0] = further(cx, s->args[0]);
+  return n;
+}
+
+static const Stmt *spoil(TirMap *m, const Stmt *s) {
+  Fault *f = m->self;
+  int64_t n;
+  if (f->done) return s;
+  switch (f->kind) {
+  case FAULT_EXTENT:
+    if (s->kind != STMT_FOR || !expr_is_int(s->extent, &n) || n < 2) return s;
+    f->done = true;
+    return stmt_placed(m->cx, stmt_for(m->cx, s->var, s->min, expr_index(m->cx, n - 1), s->for_kind, s->body), s->loc, s->why);
+  case FAULT_DROP:
+  case FAULT_INDEX:
+  case FAULT_FORM:
+    if (!works(s)) return s;
+    f->done = true;
+    if (f->kind == FAULT_DROP) return stmt_nop(m->cx);
+    if (f->kind == FAULT_INDEX) return moved(m->cx, s);
+    // A statement on a variable that no loop binds.
+    return stmt_if(m->cx, expr_binary(m->cx, OP_GE, expr_var(m->cx, tir_var(m->cx, "nowhere", s->loc)), expr_index(m->cx, 0)), s, NULL);
+  case FAULT_COUNT: break;
+  }
+  return s;
+}
+
+const Func *fault_plant(Ctx *cx, const char *text, const Func *f) {
+  size_t len;
+  Fault fault = {.map = {.cx = cx, .stmt = spoil}, .kind = kind_of(text, &len)};
+  fault.map.self = &fault;
+  return func_with_body(cx, f, stmt_map(&fault.map, f->body));
+}

@@ -1,0 +1,52 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+# fault.sh TETC SAMPLES: wrong rewrites planted in each pass in turn are noticed, and that pass is named; reproducers.
+set -u
+tetc=$1
+samples=$2
+. "$(dirname "$0")/tap.sh"
+cd "$tmp" || exit 1
+small="-D H=8 -D W=8 -D CI=32 -D CO=32 -K th=4 -K tw=8"
+phases=$("$tetc" --list-passes | cut -d' ' -f1 | grep -vxE 'te|schedule|llvm|vta')
+
+before=
+for p in $phases; do
+  for kind in drop index extent form; do
+    rm -f tetc-reproducer.tir
+    run "$tetc" verify $small "$samples/conv2d_relu.te" --plant-fault $p:$kind
+    expect "$p: $kind" 4 err "\`conv2d_relu\` is wrong after $p" err "${before:+after $before it was right}" err E0902
+    holds "$p: $kind: the reproducer names it" grep -q "a failure of $p\\." tetc-reproducer.tir
+  done
+  # What the pass was given is the dump of the phase before it.
+  if [ -n "$before" ]; then
+    "$tetc" compile $small "$samples/conv2d_relu.te" --dump-tir=$before --print-locations -o k.o >dump
+    run "$tetc" opt --print-locations tetc-reproducer.tir
+    holds "$p: its reproducer is what it was given" cmp out dump
+  fi
+  before=$p
+done
+run "$tetc" verify "$samples/gemm.te" --plant-fault sync:nothing
+expect "no such kind" 2 err "--plant-fault sync:nothing"
+
+# ---- reproducers
+run "$tetc" compile "$samples/gemm.te" --plant-fault uop:form --verify-each --reproducer=r.tir -o k.o
+expect "a pass that breaks the program" 4 err "pass uop broke the program" err 'tetc: `r.tir` has what is needed'
+run "$tetc" opt -p uop --verify-each r.tir
+expect "the reproducer is read" 0 out "vta.kernel("
+run "$tetc" check "$samples/conv2d_relu_unmatched.te" --reproducer=r.tir
+expect "a refusal, with a reproducer" 1 err "error[E0301]" err 'tetc: `r.tir` has what is needed'
+holds "it has the command" grep -qF "// tetc check $samples/conv2d_relu_unmatched.te --reproducer=r.tir" r.tir
+run "$tetc" opt -p inject_copy r.tir
+expect "and shows the same again" 1 err "error[E0301]"
+rm -f tetc-reproducer.tir
+run "$tetc" check "$samples/conv2d_relu_unmatched.te"
+holds "a refusal without the option leaves none" test ! -e tetc-reproducer.tir
+echo 'kernel k { input a[i: 4] : int8; output b = a + c; }' >"it's.te"
+run "$tetc" compile "it's.te" --reproducer r.tir
+expect "an error before there is TIR" 1 err 'tetc: `r.tir`'
+holds "the command is quoted" grep -qF "// tetc compile 'it'\\''s.te' --reproducer r.tir" r.tir
+run "$tetc" compile "$samples/gemm.te" --reproducer=r2.tir -o k.o
+holds "none when all is well" test ! -e r2.tir
+run "$tetc" compile "it's.te" --reproducer=/nonexistent/r.tir
+expect "one that cannot be written" 1 err 'cannot be written to `/nonexistent/r.tir`'
+finish

@@ -2,20 +2,47 @@
 // Which device executes VTA instructions, and its counters as text.
 #include "driver/driver.h"
 
+// The core under Verilator, with the memory that --rtl-... describe.
+static TetcDevice *open_rtl(Driver *d, const VtaConfig *config) {
+  const char *why = NULL;
+  TetcRtlOptions o = tetc_rtl_defaults();
+  o.latency = (uint32_t)d->opt.rtl_latency;
+  o.stalls = (uint32_t)d->opt.rtl_stalls;
+  o.reorder = d->opt.rtl_stalls > 0;
+  o.seed = (uint64_t)d->opt.seed;
+  TetcDevice *device = tetc_rtl_open(config, &o, &why);
+  if (!device) diag_report(d->cx.diags, E_RUN, (Loc){0}, "the device `rtl` is not available: %s", why);
+  return device;
+}
+
 // Opens the device that --device names. A new kind is an entry of the enum and a case here.
 TetcDevice *device_open(Driver *d, const VtaConfig *config) {
   TetcDevice *device = NULL;
   switch ((DeviceKind)d->opt.device) {
   case DEVICE_FSIM: device = tetc_fsim_new(config); break;
-  case DEVICE_RTL:
-    diag_report(d->cx.diags, E_RUN, (Loc){0}, "the device `rtl` is not part of this build");
-    return NULL;
+  case DEVICE_RTL: return open_rtl(d, config);
   }
   if (!device) diag_report(d->cx.diags, E_MEMORY, (Loc){0}, "there is no memory for the device");
   return device;
 }
 
 typedef unsigned long long Count;
+
+// What the core counted, and how much of its arithmetic was used.
+static void cycle_stats(const TetcStats *s, const VtaConfig *c, Text *out) {
+  static const char *const texts[] = {
+#define COUNTER(id, text) text,
+#include "runtime/counters.def"
+#undef COUNTER
+  };
+  double peak = (double)(1 << (c->log_batch + c->log_block_in + c->log_block_out));
+  text_add(out, "stats: %llu cycles, %.1f multiply-accumulates a cycle: %.1f %% of the peak\n", (Count)s->cycles,
+           (double)s->macs / (double)s->cycles, 100 * (double)s->macs / (double)s->cycles / peak);
+  for (int k = 0; k < TETC_COUNTERS; k++)
+    if (s->counters[k])
+      text_add(out, "stats: %-40s %10llu cycles %5.1f %%\n", texts[k], (Count)s->counters[k],
+               100 * (double)s->counters[k] / (double)s->cycles);
+}
 
 // Counters, a line a unit. `tiles` are micro-operations: one tile of the accumulator each.
 void device_stats(const TetcStats *s, const VtaConfig *c, Text *out) {
@@ -35,5 +62,5 @@ void device_stats(const TetcStats *s, const VtaConfig *c, Text *out) {
   text_add(out, "stats: reset     %10llu instructions %12llu tiles\n", (Count)s->resets, (Count)s->reset_uops);
   text_add(out, "stats: alu       %10llu instructions %12llu tiles\n", (Count)s->alus, (Count)s->alu_uops);
   text_add(out, "stats: %llu bytes loaded, %llu bytes stored\n", moved, (Count)s->store_bytes);
-  if (s->cycles) text_add(out, "stats: %llu cycles\n", (Count)s->cycles);
+  if (s->cycles) cycle_stats(s, c, out);
 }

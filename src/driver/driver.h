@@ -40,7 +40,7 @@ typedef struct Options {
   bool help, version, verbose, list_passes, print_targets;
   int emit, diagnostics, color, device; // Emit, DiagFormat, ColorMode, DeviceKind
   bool emit_given;
-  int64_t opt_level, seed, memory; // memory: MiB that a compilation may use
+  int64_t opt_level, seed, rtl_latency, rtl_stalls, memory; // memory: MiB that a compilation may use
   const char *output, *target, *cpu, *features, *schedule, *kernel, *vta_config;
   const char *dump_tir, *dump_dir; // dump_tir: NULL not asked for, "" all phases, else "P,Q"
   const char *stop_after, *from, *to;

@@ -28,6 +28,7 @@ enum { SPEC_COUNT = sizeof specs / sizeof *specs };
 void options_init(Options *o) {
   *o = (Options){0};
   o->opt_level = 2;
+  o->rtl_latency = 16;
   o->memory = 4096;
 }
 
@@ -164,6 +165,8 @@ static bool option_parse(Driver *d, int argc, char **argv, int *i) {
 // What one value alone cannot tell.
 static bool options_fit(const Driver *d) {
   const Options *o = &d->opt;
+  if (o->rtl_latency < 0 || o->rtl_latency > 10000) return usage_error(d, "`--rtl-latency` takes 0 to 10000 cycles"), false;
+  if (o->rtl_stalls < 0 || o->rtl_stalls > 99) return usage_error(d, "`--rtl-stalls` takes 0 to 99 per cent"), false;
   if (o->opt_level < 0 || o->opt_level > 3) return usage_error(d, "`-O` takes 0, 1, 2 or 3"), false;
   if (o->memory < 1 || o->memory > (1 << 22))
     return usage_error(d, "`--memory-limit` takes 1 to 4194304 MiB"), false;

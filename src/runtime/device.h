@@ -21,6 +21,14 @@ uint8_t *tetc_dram_at(const TetcDram *d, uint64_t phys, uint64_t bytes);
 
 // ---- counters ------------------------------------------------------------------------------------------------------
 
+// Cycles that the RTL counts by unit and cause: counters.def.
+typedef enum TetcCounter {
+#define COUNTER(id, text) TETC_CYCLES_##id,
+#include "runtime/counters.def"
+#undef COUNTER
+  TETC_COUNTERS
+} TetcCounter;
+
 typedef struct TetcStats {
   uint64_t launches, instructions;
   uint64_t loads[MEM_COUNT];      // LOAD instructions that move data, by memory
@@ -30,6 +38,7 @@ typedef struct TetcStats {
   uint64_t gemm_uops, reset_uops, alu_uops;   // micro-operations executed (tile operations)
   uint64_t macs;                              // multiply-accumulates of gemm_uops
   uint64_t cycles;                            // 0 where the device has no notion of time
+  uint64_t counters[TETC_COUNTERS];           // only with cycles
 } TetcStats;
 
 // ---- faults --------------------------------------------------------------------------------------------------------
@@ -66,6 +75,18 @@ bool tetc_fsim_use(TetcDevice *d, int level);
 const char *tetc_fsim_level_name(const TetcDevice *d);
 // The simulator's on-chip memories, for tests: raw elements, row-major. OUT and ACC8 give ACC.
 void *tetc_fsim_sram(TetcDevice *d, VtaMemory m);
+
+// rtl.c: the core of hw/ under Verilator, from a module that is loaded when it is wanted.
+typedef struct TetcRtlOptions {
+  uint32_t latency;       // of the memory, from a request to its first beat, in cycles
+  uint32_t stalls;        // per cent of cycles in which the memory accepts and gives nothing
+  bool reorder;           // requests of different clients are served in any order
+  uint64_t seed;          // of both
+} TetcRtlOptions;
+TetcRtlOptions tetc_rtl_defaults(void);
+// NULL, and *why, when the module is not there or does not serve this configuration.
+TetcDevice *tetc_rtl_open(const VtaConfig *config, const TetcRtlOptions *options, const char **why);
+void *tetc_rtl_symbol(const char *name, const char **why); // a function of the module
 
 // record.c: executes nothing; keeps every launched instruction.
 TetcDevice *tetc_record_new(const VtaConfig *config);

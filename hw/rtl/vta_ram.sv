@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: Apache-2.0
+// A memory of one write and one registered read port. A read of the word that is being written gives the old value.
+module vta_ram #(
+  parameter int unsigned WIDTH = 32,
+  parameter int unsigned LOG_DEPTH = 8
+) (
+  input  logic                 clk_i,
+  input  logic                 we_i,
+  input  logic [LOG_DEPTH-1:0] waddr_i,
+  input  logic [WIDTH-1:0]     wdata_i,
+  input  logic                 re_i,
+  input  logic [LOG_DEPTH-1:0] raddr_i,
+  output logic [WIDTH-1:0]     rdata_o
+);
+  logic [WIDTH-1:0] mem_q [0:(1<<LOG_DEPTH)-1] /* verilator public_flat_rd */;
+  logic [WIDTH-1:0] rdata_q;
+
+  assign rdata_o = rdata_q;
+
+  always_ff @(posedge clk_i) begin
+    if (we_i) mem_q[waddr_i] <= wdata_i;
+    if (re_i) rdata_q <= mem_q[raddr_i];
+  end
+endmodule

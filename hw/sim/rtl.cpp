@@ -1,0 +1,339 @@
+// SPDX-License-Identifier: Apache-2.0
+// The device `rtl`: drives the Verilated core as a host would (AXI-Lite registers), serves its AXI4 master from the
+// memory that host and device share, and reads its counters.
+#include "Vvta_top.h"
+#include "Vvta_top___024root.h"
+#include "verilated.h"
+
+#include <cstdarg>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <deque>
+#include <new>
+#include <vector>
+
+extern "C" {
+#include "sim/rtl.h"
+}
+
+double sc_time_stamp() { return 0; }
+
+namespace {
+
+constexpr uint64_t kBusBytes = 8;
+
+struct Request {
+  unsigned id;
+  uint64_t addr;
+  unsigned beats, next; // next: the beat to serve
+  uint64_t ready;       // cycle from which it is served
+  uint8_t *host;        // NULL: a bus error
+};
+
+struct Rtl {
+  TetcDevice device;
+  TetcStats stats;
+  TetcRtlOptions options;
+  VerilatedContext *context;
+  Vvta_top *top;
+  uint64_t now, random;
+  std::deque<Request> reads, writes;
+  bool r_valid, ar_ready, aw_ready, w_ready;
+  unsigned b_pending;
+  bool b_error;
+  TetcFault *fault;
+};
+
+// Whether the memory does something in this cycle.
+bool lucky(Rtl *r) {
+  if (!r->options.stalls) return true;
+  r->random ^= r->random << 13, r->random ^= r->random >> 7, r->random ^= r->random << 17;
+  return r->random % 100 >= r->options.stalls;
+}
+
+// The host's view of a burst, which is inside a page; NULL unless each of its beats touches a buffer.
+uint8_t *host_of(Rtl *r, uint64_t addr, unsigned beats) {
+  if (!tetc_dram_at(r->device.dram, addr + (beats - 1) * kBusBytes, 1)) return nullptr;
+  return tetc_dram_at(r->device.dram, addr, 1);
+}
+
+// Which request is served next: the oldest, or with reordering any client's oldest.
+void choose_read(Rtl *r) {
+  if (!r->options.reorder || r->reads.size() < 2 || r->reads.front().next) return;
+  size_t n = (r->random = r->random * 6364136223846793005u + 1442695040888963407u) >> 33;
+  n %= r->reads.size();
+  for (size_t k = 0; k < n; k++)
+    if (r->reads[k].id == r->reads[n].id) n = k;
+  if (r->reads[n].ready > r->now) return;
+  Request q = r->reads[n];
+  r->reads.erase(r->reads.begin() + static_cast<long>(n));
+  r->reads.push_front(q);
+}
+
+// One clock cycle, memory included.
+void cycle(Rtl *r) {
+  Vvta_top *t = r->top;
+  if (!r->r_valid) {
+    choose_read(r);
+    r->r_valid = !r->reads.empty() && r->reads.front().ready <= r->now && lucky(r);
+    if (r->r_valid) {
+      const Request &q = r->reads.front();
+      uint64_t data = 0;
+      if (q.host) memcpy(&data, q.host + q.next * kBusBytes, kBusBytes);
+      t->m_axi_r_data_i = data;
+      t->m_axi_r_id_i = q.id;
+      t->m_axi_r_resp_i = q.host ? 0 : 2;
+      t->m_axi_r_last_i = q.next + 1 == q.beats;
+    }
+  }
+  t->m_axi_r_valid_i = r->r_valid;
+  t->m_axi_ar_ready_i = r->reads.size() < 256 && lucky(r);
+  t->m_axi_aw_ready_i = r->writes.size() < 16 && lucky(r);
+  t->m_axi_w_ready_i = !r->writes.empty() && lucky(r);
+  t->m_axi_b_valid_i = r->b_pending != 0;
+  t->m_axi_b_resp_i = r->b_error ? 2 : 0;
+  t->clk_i = 0;
+  t->eval();
+  bool ar = t->m_axi_ar_valid_o && t->m_axi_ar_ready_i, got = t->m_axi_r_valid_i && t->m_axi_r_ready_o;
+  bool aw = t->m_axi_aw_valid_o && t->m_axi_aw_ready_i, w = t->m_axi_w_valid_o && t->m_axi_w_ready_i;
+  bool b = t->m_axi_b_valid_i && t->m_axi_b_ready_o;
+  if (b) r->b_pending--;
+  if (got) {
+    r->r_valid = false;
+    if (++r->reads.front().next == r->reads.front().beats) r->reads.pop_front();
+  }
+  if (ar) {
+    unsigned beats = t->m_axi_ar_len_o + 1u;
+    r->reads.push_back({t->m_axi_ar_id_o, t->m_axi_ar_addr_o, beats, 0, r->now + r->options.latency,
+                        host_of(r, t->m_axi_ar_addr_o, beats)});
+  }
+  if (w) {
+    Request &q = r->writes.front();
+    uint64_t data = t->m_axi_w_data_o;
+    for (unsigned k = 0; k < kBusBytes && q.host; k++)
+      if (t->m_axi_w_strb_o >> k & 1) q.host[q.next * kBusBytes + k] = static_cast<uint8_t>(data >> (8 * k));
+    r->b_error |= !q.host || (q.next + 1 == q.beats) != (t->m_axi_w_last_o != 0);
+    if (++q.next == q.beats) {
+      r->writes.pop_front();
+      r->b_pending++;
+    }
+  }
+  if (aw) {
+    unsigned beats = t->m_axi_aw_len_o + 1u;
+    r->writes.push_back({0, t->m_axi_aw_addr_o, beats, 0, r->now, host_of(r, t->m_axi_aw_addr_o, beats)});
+  }
+  t->clk_i = 1;
+  t->eval();
+  r->now++;
+}
+
+void write_register(Rtl *r, uint32_t addr, uint32_t value) {
+  r->top->s_axil_aw_valid_i = r->top->s_axil_w_valid_i = 1;
+  r->top->s_axil_aw_addr_i = addr;
+  r->top->s_axil_w_data_i = value;
+  r->top->s_axil_b_ready_i = 1;
+  cycle(r); // the slave takes both at once, and always
+  r->top->s_axil_aw_valid_i = r->top->s_axil_w_valid_i = 0;
+  cycle(r);
+}
+
+uint32_t read_register(Rtl *r, uint32_t addr) {
+  r->top->s_axil_ar_valid_i = 1;
+  r->top->s_axil_ar_addr_i = addr;
+  r->top->s_axil_r_ready_i = 1;
+  cycle(r);
+  r->top->s_axil_ar_valid_i = 0;
+  uint32_t value = r->top->s_axil_r_data_o;
+  cycle(r);
+  return value;
+}
+
+// Core and memory as after power on; what is in the on-chip memories stays.
+void rtl_reset(void *self) {
+  Rtl *r = static_cast<Rtl *>(self);
+  r->reads.clear();
+  r->writes.clear();
+  r->r_valid = false;
+  r->b_pending = 0;
+  r->b_error = false;
+  r->top->rst_i = 1;
+  for (int n = 0; n < 4; n++) {
+    r->reads.clear();
+    cycle(r);
+  }
+  r->top->rst_i = 0;
+  cycle(r);
+}
+
+__attribute__((format(printf, 3, 4)))
+bool fail(Rtl *r, size_t at, const char *format, ...) {
+  va_list ap;
+  va_start(ap, format);
+  vsnprintf(r->fault->text, sizeof r->fault->text, format, ap);
+  va_end(ap);
+  r->fault->insns[0] = at;
+  r->fault->count = 1;
+  return false;
+}
+
+// What the instruction alone tells; the core counts cycles.
+void count(TetcStats *s, const VtaConfig *c, const VtaInsn *i) {
+  if (i->opcode == OPC_LOAD || i->opcode == OPC_STORE) {
+    if (!i->x_size) return;
+    uint64_t bytes = uint64_t(i->x_size) * i->y_size * uint64_t(vta_elem_bytes(c, i->memory));
+    if (i->opcode == OPC_STORE) s->stores += i->y_size != 0, s->store_bytes += bytes;
+    else s->loads[i->memory]++, s->load_bytes[i->memory] += bytes;
+    return;
+  }
+  if (i->opcode == OPC_FINISH) return;
+  uint64_t uops = i->uop_end > i->uop_begin ? i->uop_end - i->uop_begin : 0;
+  uint64_t steps = uops * i->iter_out * i->iter_in;
+  if (i->opcode == OPC_ALU) s->alus++, s->alu_uops += steps;
+  else if (i->reset) s->resets++, s->reset_uops += steps;
+  else {
+    s->gemms++, s->gemm_uops += steps;
+    s->macs += steps << (c->log_batch + c->log_block_in + c->log_block_out);
+  }
+}
+
+// Every instruction must be one, FINISH the last and only one; stores have no padding.
+bool check(Rtl *r, const VtaWord *insns, size_t n) {
+  if (n > UINT32_MAX / 16) return fail(r, 0, "a launch of %zu instructions", n);
+  for (size_t k = 0; k < n; k++) {
+    VtaInsn i;
+    if (!vta_decode(&r->device.config, insns[k], &i)) return fail(r, k, "#%zu is not an instruction", k);
+    if ((i.opcode == OPC_FINISH) != (k + 1 == n))
+      return fail(r, k, k + 1 == n ? "the stream ends without finish" : "the stream goes on after finish #%zu", k);
+    if (i.opcode == OPC_STORE && i.x_size && (i.y_pad0 || i.y_pad1 || i.x_pad0 || i.x_pad1))
+      return fail(r, k, "store #%zu has padding", k);
+  }
+  return true;
+}
+
+bool run(Rtl *r, uint64_t phys, size_t n) {
+  static const char *const errors[] = {"", "an instruction that is none", "an index outside of an on-chip memory",
+    "a read outside of the buffers", "a write outside of the buffers", "deadlock: nothing has happened for too long",
+    "instructions after finish"};
+  write_register(r, 0x08, static_cast<uint32_t>(n));
+  write_register(r, 0x0c, static_cast<uint32_t>(phys));
+  write_register(r, 0x3c, 20000 + 64 * r->options.latency + 1000 * (r->options.stalls >= 90));
+  write_register(r, 0x00, 1);
+  while (!(read_register(r, 0x00) & 2))
+    for (int k = 0; k < 62; k++) cycle(r);
+  uint32_t error = read_register(r, 0x40), taken = read_register(r, 0x48);
+  r->stats.cycles += read_register(r, 0x04);
+  for (unsigned k = 0; k < TETC_COUNTERS; k++) r->stats.counters[k] += read_register(r, 0x80 + 4 * k);
+  if (error) return fail(r, taken ? taken - 1 : 0, "the core stopped: %s (error %u, %u instructions fetched)",
+                         error < 7 ? errors[error] : "?", error, taken);
+  uint32_t tokens[2] = {read_register(r, 0x4c), read_register(r, 0x50)};
+  if (tokens[0] || tokens[1])
+    return fail(r, n - 1, "tokens left over: load to compute %u, compute to load %u, compute to store %u, store to "
+                "compute %u", tokens[0] & 0xffff, tokens[0] >> 16, tokens[1] & 0xffff, tokens[1] >> 16);
+  return true;
+}
+
+bool rtl_launch(void *self, const VtaWord *insns, const uint32_t *marks, size_t n, TetcFault *fault) {
+  Rtl *r = static_cast<Rtl *>(self);
+  uint64_t phys;
+  (void)marks;
+  r->fault = fault;
+  if (n == 0) return true;
+  if (!check(r, insns, n)) return false;
+  void *code = tetc_dram_alloc(r->device.dram, n * sizeof *insns, &phys);
+  if (!code) return fail(r, 0, "no device memory for %zu instructions", n);
+  memcpy(code, insns, n * sizeof *insns);
+  bool ok = run(r, phys, n);
+  tetc_dram_release(r->device.dram, phys);
+  r->stats.launches++;
+  r->stats.instructions += n;
+  for (size_t k = 0; ok && k < n; k++) {
+    VtaInsn i;
+    vta_decode(&r->device.config, insns[k], &i);
+    count(&r->stats, &r->device.config, &i);
+  }
+  if (!ok) rtl_reset(r);
+  return ok;
+}
+
+const TetcStats *rtl_stats(void *self) { return &static_cast<Rtl *>(self)->stats; }
+
+void rtl_clear_stats(void *self) { static_cast<Rtl *>(self)->stats = TetcStats(); }
+
+void rtl_free(void *self) {
+  Rtl *r = static_cast<Rtl *>(self);
+  if (r->top) r->top->final();
+  delete r->top;
+  delete r->context;
+  tetc_dram_free(r->device.dram);
+  delete r;
+}
+
+bool same_config(const VtaConfig *a) {
+  VtaConfig b = vta_config_default();
+  return a->log_batch == b.log_batch && a->log_block_in == b.log_block_in && a->log_block_out == b.log_block_out &&
+         a->log_uop_buff == b.log_uop_buff && a->log_inp_buff == b.log_inp_buff &&
+         a->log_wgt_buff == b.log_wgt_buff && a->log_acc_buff == b.log_acc_buff;
+}
+
+} // namespace
+
+extern "C" __attribute__((visibility("default")))
+TetcDevice *tetc_rtl_new(const VtaConfig *config, const TetcRtlOptions *options, const char **why) {
+  *why = "there is no memory for the device";
+  if (!same_config(config)) {
+    *why = "the core was built for the default configuration, and the kernel is for another";
+    return nullptr;
+  }
+  Rtl *r = new (std::nothrow) Rtl();
+  if (!r) return nullptr;
+  r->options = *options;
+  r->random = options->seed * 2654435761u + 88172645463325252u;
+  r->device.name = "rtl";
+  r->device.config = *config;
+  r->device.dram = tetc_dram_new();
+  r->device.self = r;
+  r->device.launch = rtl_launch;
+  r->device.reset = rtl_reset;
+  r->device.stats = rtl_stats;
+  r->device.clear_stats = rtl_clear_stats;
+  r->device.free = rtl_free;
+  if (!r->device.dram) return rtl_free(r), nullptr;
+  r->context = new VerilatedContext;
+  r->top = new Vvta_top(r->context);
+  rtl_reset(r);
+  *why = nullptr;
+  return &r->device;
+}
+
+extern "C" __attribute__((visibility("default")))
+void tetc_rtl_sram(TetcDevice *device, VtaMemory m, void *to) {
+  Rtl *r = static_cast<Rtl *>(device->self);
+  Vvta_top___024root *t = r->top->rootp;
+  uint8_t *p = static_cast<uint8_t *>(to);
+  size_t elem = static_cast<size_t>(vta_elem_bytes(&device->config, m));
+  size_t depth = static_cast<size_t>(vta_depth(&device->config, m));
+#define BANK(n, name) &t->vta_top__DOT__u_acc__DOT__gen_bank__BRA__##n##__KET____DOT__##name##__DOT__mem_q[k / 4]
+  for (size_t k = 0; k < depth; k++) {
+    const void *from = nullptr;
+    switch (m) {
+    case MEM_UOP: from = &t->vta_top__DOT__u_uop_gemm__DOT__mem_q[k]; break;
+    case MEM_INP: from = &t->vta_top__DOT__u_inp__DOT__mem_q[k]; break;
+    case MEM_WGT: from = &t->vta_top__DOT__u_wgt__DOT__mem_q[k]; break;
+    case MEM_OUT: {
+      const void *banks[] = {BANK(0, u_out), BANK(1, u_out), BANK(2, u_out), BANK(3, u_out)};
+      from = banks[k % 4];
+      break;
+    }
+    case MEM_ACC:
+    case MEM_ACC8:
+    case MEM_COUNT: {
+      const void *banks[] = {BANK(0, u_acc), BANK(1, u_acc), BANK(2, u_acc), BANK(3, u_acc)};
+      from = banks[k % 4];
+      break;
+    }
+    }
+    memcpy(p + k * elem, from, elem);
+  }
+#undef BANK
+}

@@ -45,7 +45,7 @@ typedef struct Options {
   const char *dump_tir, *dump_dir; // dump_tir: NULL not asked for, "" all phases, else "P,Q"
   const char *stop_after, *from, *to;
   const char *passes, *print_before, *print_after, *at, *plant_fault, *reproducer;
-  bool print_locations, interpret;
+  bool print_locations, interpret, shrink;
   bool print_changed, time_passes, verify_each, remarks, legalize, check, stats;
   VEC(TeDefine) defines, knobs;
   VEC(const char *) include_dirs;
@@ -69,6 +69,7 @@ typedef struct Driver {
   int argc;
   char **argv;
   Trail trail;
+  bool quiet; // a trial: says nothing
 } Driver;
 
 typedef struct Command {
@@ -158,6 +159,13 @@ void dump_clock(Dump *u, const char *phase, double seconds); // negative: since 
 void dump_times(const Dump *u);
 double now_seconds(void);
 void text_diff(Arena *a, const char *before, const char *after, Text *out); // diff.c: changed lines with context
+
+// verify.c: the phase after which a text is wrong; NULL: none is, or it does not compile. Says what d->quiet does not
+// forbid. Without `compiled`, only phases of TIR.
+const char *verify_source(Driver *d, const Source *src, bool compiled);
+// shrink.c: the smallest text that is wrong in the same way, with the definitions of the options in it as far as
+// possible; NULL if it is not wrong.
+const Source *shrink(Driver *d, const Source *src);
 
 // ---- when something goes wrong: reproducer.c, fault.c ---------------------------------------------------------------
 

@@ -12,7 +12,7 @@ typedef struct Verify {
   const TeKernel *kernel;
   Array *inputs, *wanted, *got; // one a tensor of the kernel, data NULL where it is of another role
   const char *last_good;        // phase
-  bool failed;
+  const char *failed; // the phase; NULL: none has
 } Verify;
 
 static const char *input_text(const Options *o, const char *name) {
@@ -74,7 +74,7 @@ static void blame(Verify *v, const char *phase, const char *what) {
       diag_report(v->d->cx.diags, E_VERIFY, v->kernel->name_loc, "`%s` is wrong after %s", v->kernel->name, phase);
   diag_note(g, "%s", what);
   if (v->last_good) diag_note(g, "after %s it was right", v->last_good);
-  v->failed = true;
+  v->failed = phase;
 }
 
 // ---- phases ---------------------------------------------------------------------------------------------------------
@@ -90,6 +90,7 @@ static bool compare(Verify *v, const char *phase, double start) {
     return false;
   }
   v->last_good = phase;
+  if (v->d->quiet) return true;
   printf("%-12s agrees", phase);
   if (v->d->opt.verbose) printf("  %.0f ms", (now_seconds() - start) * 1e3);
   printf("\n");
@@ -123,21 +124,24 @@ static bool run_it(Verify *v, const Unit *u) {
     arrays[i] = k->tensors[i]->role == TE_INPUT ? v->inputs[i] : v->got[i];
     if (v->got[i].data) memset(v->got[i].data, 0, (size_t)array_bytes(&v->got[i]));
   }
-  return run_compiled(v->s, u, arrays) && compare(v, u->func->target ? "llvm, vta" : "llvm", start);
+  const char *phase = u->func->target ? "llvm, vta" : "llvm";
+  if (run_compiled(v->s, u, arrays)) return compare(v, phase, start);
+  v->failed = phase;
+  return false;
 }
 
-static bool verify_kernel(Session *s, const TeKernel *k) {
+// The phase after which the kernel is wrong, or NULL.
+static const char *verify_kernel(Session *s, const TeKernel *k, bool compiled) {
   Verify v = {.d = s->d, .s = s, .kernel = k};
   Unit unit;
-  bool ok = make_arrays(&v);
-  if (s->kernels.len > 1) printf("kernel %s\n", k->name);
-  if (ok) {
+  if (s->kernels.len > 1 && !s->d->quiet) printf("kernel %s\n", k->name);
+  if (make_arrays(&v)) {
     s->observe = observe;
     s->observer = &v;
-    ok = session_lower(s, k, &unit) && !v.failed && run_it(&v, &unit);
+    if (session_lower(s, k, &unit) && !v.failed && compiled) run_it(&v, &unit);
   }
   free_arrays(&v);
-  return ok;
+  return v.failed;
 }
 
 // Names in --input that are no input of any kernel.
@@ -156,11 +160,29 @@ static int check_inputs(Session *s) {
   return 0;
 }
 
+const char *verify_source(Driver *d, const Source *src, bool compiled) {
+  Session s;
+  const char *first = NULL;
+  if (!session_load_source(&s, d, src)) return NULL;
+  for (size_t i = 0; i < s.kernels.len; i++) {
+    const char *phase = verify_kernel(&s, s.kernels.data[i], compiled);
+    if (!first) first = phase;
+  }
+  return first;
+}
+
 int command_verify(Driver *d) {
   Session s;
-  if (!session_load(&s, d, d->opt.files.data[0])) return driver_status(d);
+  const Source *src = session_read(d, d->opt.files.data[0]);
+  if (!src || !session_load_source(&s, d, src)) return driver_status(d);
   int status = check_inputs(&s);
   if (status) return status;
-  for (size_t i = 0; i < s.kernels.len; i++) verify_kernel(&s, s.kernels.data[i]);
+  const Source *small = d->opt.shrink ? shrink(d, src) : NULL;
+  if (small) {
+    fputs(small->text, stdout);
+    d->quiet = true; // standard output is for the program
+    src = small;
+  }
+  verify_source(d, src, true);
   return driver_status(d);
 }

@@ -49,4 +49,39 @@ run "$tetc" compile "$samples/gemm.te" --reproducer=r2.tir -o k.o
 holds "none when all is well" test ! -e r2.tir
 run "$tetc" compile "it's.te" --reproducer=/nonexistent/r.tir
 expect "one that cannot be written" 1 err 'cannot be written to `/nonexistent/r.tir`'
+
+# ---- the smallest program that is wrong in the same way
+cat >big.te <<'END'
+// a comment
+target vta;
+param M = 64;
+kernel sums {
+  input a[m: M, i: vta.batch, j: vta.block_out] : int32;
+  input b[m: M, i: vta.batch, j: vta.block_out] : int32;
+  compute total = a + b; /* another */
+  output c = int8(total);
+}
+schedule sums {
+  knob t = 4 in [4, 8];
+  a_buf = a.cache_read(vta.acc);
+  b_buf = b.cache_read(vta.acc);
+  m0, m1 = c.split(m, factor = t);
+  for s in (a_buf, b_buf, total) { s.compute_at(c, m0); }
+  a_buf.dma_copy();
+  b_buf.dma_copy();
+  total.set_scope(vta.acc);
+  total.alu();
+  c.dma_copy();
+}
+END
+run "$tetc" verify --shrink big.te -D M=32 -K t=8 --plant-fault storage
+expect "shrink" 4 out "param M = 1;" out '!comment' out '!another' out '!schedule' out '!agrees' \
+  err "wrong after storage, with " err "\`sums\` is wrong after storage"
+cp out small.te
+run "$tetc" verify small.te --plant-fault storage
+expect "what is left is wrong by itself" 4 err "\`sums\` is wrong after storage"
+run "$tetc" verify --shrink big.te
+expect "nothing to shrink" 0 out "intrin       agrees"
+run "$tetc" verify --shrink big.te --plant-fault storage:nothing
+expect "shrink: wrong usage" 2 err "--plant-fault"
 finish

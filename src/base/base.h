@@ -134,6 +134,9 @@ void diag_help(Diag *g, const char *fmt, ...) PRINTF_LIKE(2, 3);
 // A mechanical remedy: replace the text of `at` (empty span: insert) by `replacement`. Printed as a help; the
 // replacement is shown after the text, unless the text quotes code itself.
 void diag_fix(Diag *g, Loc at, const char *replacement, const char *fmt, ...) PRINTF_LIKE(4, 5);
+// The same for a statement that is missing: `; insert` goes behind the statement at `after`; without a known place it is
+// a plain help.
+void diag_fix_after(Diag *g, Loc after, const char *insert, const char *fmt, ...) PRINTF_LIKE(4, 5);
 int diags_errors(const Diags *d); // how many errors there are
 // One mechanical remedy of an error, for programs that apply it.
 typedef struct DiagFix {

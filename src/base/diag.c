@@ -146,6 +146,20 @@ void diag_fix(Diag *g, Loc at, const char *replacement, const char *fmt, ...) {
   VEC_PUSH(g->arena, g->fixes, f);
 }
 
+void diag_fix_after(Diag *g, Loc after, const char *insert, const char *fmt, ...) {
+  va_list ap;
+  va_start(ap, fmt);
+  const char *text = arena_vprintf(g->arena, fmt, ap);
+  va_end(ap);
+  if (!loc_known(after)) {
+    diag_help(g, "%s", text);
+    return;
+  }
+  after.line = after.end_line;
+  after.col = after.end_col;
+  diag_fix(g, after, arena_printf(g->arena, "; %s", insert), "%s", text);
+}
+
 const DiagFix *diags_fixes(const Diags *d, size_t *n) {
   VEC(DiagFix) all = {0};
   for (size_t i = 0; i < d->list.len; i++) {

@@ -137,7 +137,8 @@ static const Stmt *lower_store(Lower *l, Instance *in, Mode mode) {
     if (s->reduce != TE_NO_REDUCE) value = expr_binary(cx, reduce_op(s->reduce), expr_load(cx, b, idx), value);
   }
   value = expr_at(cx, value, s->body->loc);
-  const Stmt *st = stmt_placed(cx, stmt_store(cx, b, idx, value), s->body->loc, s->mark_loc);
+  Loc why = loc_known(s->mark_loc) || s->scope == &scope_host ? s->mark_loc : s->scope_loc;
+  const Stmt *st = stmt_placed(cx, stmt_store(cx, b, idx, value), s->body->loc, why);
   const Expr *guard = open_guard(l, in, mode);
   return guard ? stmt_if(cx, guard, st, NULL) : st;
 }

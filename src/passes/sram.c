@@ -91,8 +91,8 @@ static Name stage_of(const Region *r) { return r->buffer->stage ? r->buffer->sta
 // `196 tiles (12.2 KiB)`
 static const char *size_text(PassCtx *pc, const Scope *scope, int64_t tiles) {
   double bytes = (double)tiles * (double)scope->tile * dtype_bytes(scope->type);
-  return arena_printf(pc->cx->arena, "%lld tile%s (%.4g KiB)", (long long)tiles, tiles == 1 ? "" : "s",
-                      bytes / 1024);
+  return arena_printf(pc->cx->arena, bytes < 1000 * 1024.0 ? "%lld tile%s (%.4g KiB)" : "%lld tile%s (%.0f KiB)",
+                      (long long)tiles, tiles == 1 ? "" : "s", bytes / 1024);
 }
 
 // One line a stage, the largest first; copies of it (virtual threads) are counted.

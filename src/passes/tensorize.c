@@ -12,6 +12,7 @@
 // and every other loop must step over whole tiles in all three. An init nest (`acc = 0`) becomes vta.reset.
 // In: FORM_LOOPS. Out: the same without vta.tensorize regions.
 #include "passes/tile_nest.h"
+#include "passes/tiles.h"
 
 typedef struct Tensorize {
   PassCtx *pc;
@@ -108,9 +109,11 @@ static void place_operand(Gemm *g, const Expr *load) {
     Diag *d = MISMATCH(g, E_GEMM_OPERAND, load->loc, "`%s` is an operand of vta.gemm, but lives in %s memory",
                        buffer_stage(b), b->scope->name);
     diag_here(d, "expected an element of vta.inp or vta.wgt");
+    const char *name = buffer_stage(b), *scope = looks_like_weight(g, load) ? "vta.wgt" : "vta.inp";
     if (b->scope == &scope_host)
-      diag_help(d, "bring it on chip: `%s_buf = %s.cache_read(%s);  %s_buf.dma_copy();`", buffer_stage(b),
-                buffer_stage(b), looks_like_weight(g, load) ? "vta.wgt" : "vta.inp", buffer_stage(b));
+      diag_fix_after(d, g->p.region->why,
+                     arena_printf(g->p.cx->arena, "%s_buf = %s.cache_read(%s); %s_buf.dma_copy()", name, name, scope, name),
+                     "bring it on chip: `%s_buf = %s.cache_read(%s);  %s_buf.dma_copy();`", name, name, scope, name);
     return;
   }
   if (b->type != DT_I8)
@@ -344,7 +347,9 @@ static bool match_target(Gemm *g) {
     Diag *d = MISMATCH(g, E_GEMM_OPERAND, g->n->store->loc, "`%s` is tensorized, but lives in %s memory",
                        buffer_stage(b), b->scope->name);
     diag_here(d, "vta.gemm writes vta.acc only");
-    diag_help(d, "`%s.set_scope(vta.acc);`", buffer_stage(b));
+    const char *stage = buffer_stage(b);
+    diag_fix_after(d, g->p.region->why, arena_printf(g->p.cx->arena, "%s.set_scope(vta.acc)", stage),
+                   "`%s.set_scope(vta.acc);`", stage);
     return false;
   }
   if (b->type == DT_I32) return true;
@@ -404,20 +409,17 @@ static const Stmt *lower_region(Tensorize *t, const Stmt *region, const Stmt *s)
     for (int i = 0; i < s->nchildren; i++) out[i] = lower_region(t, region, s->children[i]);
     return stmt_seq(t->pc->cx, s->nchildren, out);
   }
-  int64_t lo, hi, extent;
-  bool known = expr_is_int(s->extent, &extent) && expr_bounds(&t->ranges, s->min, &lo, &hi);
-  if (known) ranges_push(t->pc->cx, &t->ranges, s->var, lo, hi + extent - 1);
+  tile_push_loop(t->pc->cx, &t->ranges, s);
   const Stmt *body = lower_region(t, region, s->body);
-  if (known) ranges_pop(&t->ranges);
-  return stmt_placed(t->pc->cx, stmt_for(t->pc->cx, s->var, s->min, s->extent, s->for_kind, body), s->loc, s->why);
+  ranges_pop(&t->ranges);
+  return tile_around(t->pc->cx, s, body);
 }
 
 static const Stmt *walk(void *self, const Stmt *s) {
   Tensorize *t = self;
-  int64_t lo, hi, extent;
   if (s->kind == STMT_INTRIN && is_vta(s->intrin, VTA_TENSORIZE)) return lower_region(t, s, s->body);
-  bool loop = s->kind == STMT_FOR && expr_is_int(s->extent, &extent) && expr_bounds(&t->ranges, s->min, &lo, &hi);
-  if (loop) ranges_push(t->pc->cx, &t->ranges, s->var, lo, hi + extent - 1);
+  bool loop = s->kind == STMT_FOR;
+  if (loop) tile_push_loop(t->pc->cx, &t->ranges, s);
   s = stmt_rebuild(t->pc->cx, s, walk, NULL, t);
   if (loop) ranges_pop(&t->ranges);
   return s;

@@ -109,7 +109,11 @@ const Scope *call_scope(Call *c, int position) {
   if (s) return s;
   const char *name = a->value->kind == AST_NAME ? a->value->name : "this";
   Diag *g = diag_report(c->ap->cx->diags, E_SCOPE, a->loc, "there is no scope `%s`", name);
+  Nearest near = {.wanted = name};
+  nearest_try(&near, "host");
+  for (int i = 0; t && i < t->nscopes; i++) nearest_try(&near, t->scopes[i]->name);
   diag_note(g, "the scopes are: %s", scope_names(c->ap->cx, t));
+  if (near.best) diag_fix(g, a->loc, near.best, "a similar name exists");
   if (!t) diag_help(g, "name the accelerator at the head of the file: `target vta;`");
   c->failed = true;
   return NULL;

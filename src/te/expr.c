@@ -229,6 +229,12 @@ static bool is_of_axes(const TeExpr *e) {
   return false;
 }
 
+// Whether a cast changes no value.
+static bool keeps_values(DType from, DType to) {
+  return dtype_is_int(from) && dtype_is_int(to) && dtype_bits(from) < dtype_bits(to) &&
+         (dtype_is_signed(to) || !dtype_is_signed(from));
+}
+
 // Brings two operands to one type; false after an error.
 static bool agree(StageCx *sx, Loc loc, const char *what, Typed *x, Typed *y) {
   if (!x->e || !y->e) return false;
@@ -256,7 +262,9 @@ static bool agree(StageCx *sx, Loc loc, const char *what, Typed *x, Typed *y) {
   bool cast_left = dtype_is_float(b) != dtype_is_float(a) ? dtype_is_float(b) : dtype_bits(a) < dtype_bits(b);
   const TeExpr *from = cast_left ? x->e : y->e;
   DType to = cast_left ? b : a;
-  diag_help(g, "write the cast `%s(%s)`", dtype_name(to), text_of(sx, from->loc));
+  const char *cast = arena_printf(arena(sx), "%s(%s)", dtype_name(to), text_of(sx, from->loc));
+  if (keeps_values(from->type, to)) diag_fix(g, from->loc, cast, "write the cast `%s`", cast);
+  else diag_help(g, "write the cast `%s`", cast);
   if (dtype_bits(a) != dtype_bits(b) || dtype_is_float(a) != dtype_is_float(b))
     diag_help(g, "or, to lose precision: `%s(%s)`", dtype_name(cast_left ? a : b),
               text_of(sx, (cast_left ? y : x)->e->loc));

@@ -36,4 +36,58 @@ run "$tetc" fix nothing.te
 expect "no file" 3 err nothing.te
 run "$tetc" fix "$samples/conv2d_relu_unmatched.te" -o /nonexistent/x.te
 expect "unwritable output" 3 err "cannot write"
+
+# One missing statement each of a whole kernel: the remedy of the message puts it back, and the result is right.
+cat >whole.te <<'END'
+target vta;
+kernel g {
+  input a[m: 4, k: 4, b: vta.batch, r: vta.block_in] : int8;
+  input w[n: 4, k: 4, j: vta.block_out, r: vta.block_in] : int8;
+  input bias[n: 4, b: vta.batch, j: vta.block_out] : int32;
+  compute acc[m: 4, n: 4, b: vta.batch, j: vta.block_out] : int32 =
+      sum[k: 4, r: vta.block_in](int32(a[m, k, b, r]) * int32(w[n, k, j, r]));
+  compute biased[m: 4, n: 4, b: vta.batch, j: vta.block_out] : int32 = acc[m, n, b, j] + bias[n, b, j];
+  output out = int8(biased);
+}
+schedule g {
+  a_buf = a.cache_read(vta.inp);
+  w_buf = w.cache_read(vta.wgt);
+  bias_buf = bias.cache_read(vta.acc);
+  a_buf.dma_copy();
+  w_buf.dma_copy();
+  bias_buf.dma_copy();
+  acc.set_scope(vta.acc);
+  acc.tensorize(b, vta.gemm);
+  biased.set_scope(vta.acc);
+  biased.alu();
+  out.dma_copy();
+}
+END
+run "$tetc" run whole.te --check
+expect "the kernel as it should be" 0 out "256 elements agree"
+for line in "  a_buf.dma_copy();" "  w_buf.dma_copy();" "  bias_buf.dma_copy();" "  acc.set_scope(vta.acc);" "  biased.alu();" \
+  "  out.dma_copy();"; do
+  grep -vxF "$line" whole.te >lacks.te
+  run "$tetc" fix lacks.te -o mended.te
+  expect "without$line" 0 err "1 remedy applied, 0 errors left"
+  run "$tetc" run mended.te --check
+  expect "mended" 0 out "256 elements agree"
+done
+grep -v 'a_buf' whole.te | grep -v 'w_buf' >lacks.te
+run "$tetc" fix lacks.te -o mended.te
+expect "without loads" 0 err "2 remedies applied, 0 errors left"
+grep -v 'bias_buf' whole.te >lacks.te
+run "$tetc" fix lacks.te -o mended.te
+expect "without the bias" 0 err "1 remedy applied, 0 errors left"
+run "$tetc" run mended.te --check
+expect "mended" 0 out "256 elements agree"
+sed 's/biased.set_scope(vta.acc)/biased.set_scope(vta.ac)/' whole.te >lacks.te
+run "$tetc" fix lacks.te -o mended.te
+expect "a scope spelt wrong" 0 err "1 remedy applied, 0 errors left"
+cat >cast.te <<'END'
+kernel k { input a[m: 8] : int8; input c[m: 8] : int32; output o[m: 8] : int32 = a[m] + c[m]; }
+END
+run "$tetc" fix cast.te
+expect "operands are widened" 0 err "1 remedy applied, 0 errors left"
+holds "by a cast" grep -q 'int32(a\[m\]) + c' cast.te
 finish

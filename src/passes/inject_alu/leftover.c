@@ -7,6 +7,7 @@ typedef struct Leftover {
   PassCtx *pc;
   const VtaTarget *vta;
   const Stmt *store; // the statement whose expressions are visited
+  const Func *f;
   bool inits;        // look at stores of constants; before that, at all others, which say more of a stage
   bool found;
 } Leftover;
@@ -51,14 +52,29 @@ static void refuse_stage(Leftover *l, const Stmt *s) {
             acc ? "the CPU cannot write vta.acc: its stages are computed by vta.gemm or by the ALU, or copied in"
                 : "the CPU cannot write %s: its stages are copied in",
             s->buffer->scope->name);
-  if (is_copy(s->value) && (from.host || !acc)) diag_help(g, "`%s.dma_copy();`", name);
+  Arena *m = cx->arena;
+  if (is_copy(s->value) && (from.host || !acc))
+    diag_fix_after(g, s->why, arena_printf(m, "%s.dma_copy()", name), "`%s.dma_copy();`", name);
   else if (acc && is_product_sum(s)) diag_help(g, "`%s.tensorize(b, vta.gemm);`", name);
-  else if (acc) diag_help(g, "`%s.alu();`", name);
+  else if (acc) diag_fix_after(g, s->why, arena_printf(m, "%s.alu()", name), "`%s.alu();`", name);
   else
     diag_help(g,
               "compute it in a stage of its own on the CPU, and copy that: `%s_buf = %s.cache_read(%s);  "
               "%s_buf.dma_copy();`",
               name, name, s->buffer->scope->name, name);
+}
+
+typedef struct Writer {
+  const Buffer *buffer;
+  Loc why; // the schedule statement that brought the buffer on chip, or marked what writes it
+} Writer;
+
+static bool find_writer(void *self, const Stmt *s) {
+  Writer *w = self;
+  bool writes = s->kind == STMT_STORE && s->buffer == w->buffer;
+  if (s->kind == STMT_INTRIN && s->nargs) writes = s->args[0]->kind == EXPR_REF && s->args[0]->buffer == w->buffer;
+  if (writes && loc_known(s->why)) w->why = s->why;
+  return true;
 }
 
 // A CPU stage reads on-chip memory.
@@ -73,8 +89,12 @@ static bool leftover_expr(void *self, const Expr *e) {
                         "`%s` runs on the CPU, but reads `%s`, which is in %s", reader, buffer_stage(e->buffer),
                         e->buffer->scope->name);
   diag_here(g, "the CPU cannot read on-chip memory");
+  Writer w = {.buffer = e->buffer};
+  stmt_visit(l->f->body, find_writer, NULL, &w);
+  if (loc_known(w.why)) diag_also(g, w.why, "`%s` is scheduled here", buffer_stage(e->buffer));
   if (s && s->kind == STMT_STORE && is_copy(s->value) && e->buffer->scope == &l->vta->acc)
-    diag_help(g, "let the accelerator store it: `%s.dma_copy();`", reader);
+    diag_fix_after(g, w.why, arena_printf(l->pc->cx->arena, "%s.dma_copy()", reader),
+                   "let the accelerator store it: `%s.dma_copy();`", reader);
   else
     diag_help(
         g,
@@ -98,7 +118,7 @@ static bool leftover_stmt(void *self, const Stmt *s) {
 }
 
 bool alu_check_leftovers(PassCtx *pc, const VtaTarget *vta, const Func *f) {
-  Leftover l = {.pc = pc, .vta = vta};
+  Leftover l = {.pc = pc, .vta = vta, .f = f};
   stmt_visit(f->body, leftover_stmt, leftover_expr, &l);
   l.inits = true;
   stmt_visit(f->body, leftover_stmt, NULL, &l);

@@ -193,12 +193,49 @@ static void help_alu_stage(CopyCx *c, Diag *g, const CopyStore *s, const Expr *o
                "    %s.set_scope(vta.acc);%s  %s.alu();",
             clamps ? "activation" : "arithmetic", name, show(c, op, SHOW_NAMES), kind, stage,
             casts_around(c, s->value, name), name, at, name);
-  Loc after = c->region->why; // the schedule statement, without its semicolon
-  after.line = after.end_line;
-  after.col = after.end_col;
-  const char *insert = arena_printf(c->cx->arena, "; %s.legalize_epilogue()", stage);
-  if (loc_known(after)) diag_fix(g, after, insert, "or let tetc do it: `%s.legalize_epilogue();`, or `tetc compile --legalize`", stage);
-  else diag_help(g, "or let tetc do it: `%s.legalize_epilogue();`, or `tetc compile --legalize`", stage);
+  if (op->type != DT_I32) return; // what legalize_epilogue moves to the ALU is int32
+  diag_fix_after(g, c->region->why, arena_printf(c->cx->arena, "%s.legalize_epilogue()", stage),
+                 "or let tetc do it: `%s.legalize_epilogue();`, or `tetc compile --legalize`", stage);
+}
+
+typedef struct Reduced {
+  const Buffer *buffer;
+  bool inside, found; // inside a store to the buffer; it reads the buffer
+} Reduced;
+
+static bool reduced_stmt(void *self, const Stmt *s) {
+  Reduced *r = self;
+  if (s->kind == STMT_STORE) r->inside = s->buffer == r->buffer;
+  return true;
+}
+
+static bool reduced_expr(void *self, const Expr *e) {
+  Reduced *r = self;
+  r->found |= r->inside && e->kind == EXPR_LOAD && e->buffer == r->buffer;
+  return true;
+}
+
+bool copy_is_reduced(const CopyCx *c, const Buffer *b) {
+  Reduced r = {.buffer = b};
+  stmt_visit(c->f->body, reduced_stmt, reduced_expr, &r);
+  return r.found;
+}
+
+// The remedy for a reduction on its way out.
+static void help_reduce_stage(Diag *g, const CopyStore *s) {
+  const char *stage = stage_name(s->store->buffer);
+  diag_note(g, "`%s` is a reduction: it reads what it wrote before", stage);
+  diag_help(g, "reduce int32 in a stage of its own on the VTA ALU, and copy that:\n"
+               "    red.set_scope(vta.acc);  red.alu();      output %s = %s(red);",
+            stage, type_text(s->store->buffer->type));
+  diag_help(g, "or let the CPU compute it: drop `%s.dma_copy`", stage);
+}
+
+// The remedy for floating point on its way out.
+static void help_cpu_stage(Diag *g, const CopyStore *s) {
+  const char *stage = stage_name(s->store->buffer);
+  diag_note(g, "VTA has no floating point");
+  diag_help(g, "copy out an int8 stage before it, and let the CPU compute `%s`: drop `%s.dma_copy`", stage, stage);
 }
 
 void explain_computes(CopyCx *c, const CopyStore *s, const Expr *op) {
@@ -207,7 +244,9 @@ void explain_computes(CopyCx *c, const CopyStore *s, const Expr *op) {
   Diag *g = report(c, s, E_COPY_COMPUTES, op->loc, here, "`%s` is %s, but it computes: a DMA transfer can only move data",
                    stage_name(to), way(to));
   diag_note(g, "%s", copy_rule);
-  if (to->scope == &scope_host) help_alu_stage(c, g, s, op);
+  if (to->scope == &scope_host && copy_is_reduced(c, to)) help_reduce_stage(g, s);
+  else if (to->scope == &scope_host && dtype_is_float(op->type)) help_cpu_stage(g, s);
+  else if (to->scope == &scope_host) help_alu_stage(c, g, s, op);
   else
     diag_help(g, "compute it on the CPU, in a stage without a scope, and copy that one in:\n"
                  "    compute %s_host = %s;      %s.dma_copy() stays on a stage that only reads %s_host",

@@ -46,7 +46,7 @@ static const Stmt *copy_walk(void *self, const Stmt *s) {
 }
 
 Func *pass_inject_copy(PassCtx *pc, const Func *f) {
-  CopyCx c = {.pc = pc, .cx = pc->cx, .vta = vta_of(f->target)};
+  CopyCx c = {.pc = pc, .cx = pc->cx, .vta = vta_of(f->target), .f = f};
   const Stmt *body = c.vta ? copy_walk(&c, f->body) : f->body;
   return c.failed ? NULL : func_with_body(pc->cx, f, body);
 }

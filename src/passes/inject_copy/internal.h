@@ -94,6 +94,7 @@ typedef struct CopyCx {
   const VtaTarget *vta;
   Ranges ranges;        // of the loops around
   VarVec around;        // their variables
+  const Func *f;
   const Stmt *region;   // the vta.dma_copy statement at hand
   int divisions;        // how many more times the nest at hand may be divided in the search
   bool failed;
@@ -140,6 +141,8 @@ void nest_make_zero(Nest *n);
 const Stmt *nest_cut(CopyCx *c, const Nest *n);
 
 /* explain.c: each reports one refusal and sets c->failed */
+// Whether some statement writes b from what b held: then b is no copy, and its first values are no padding.
+bool copy_is_reduced(const CopyCx *c, const Buffer *b);
 void explain_computes(CopyCx *c, const CopyStore *s, const Expr *op);
 void explain_fill(CopyCx *c, const CopyStore *s, const Expr *constant);
 void explain_condition(CopyCx *c, const CopyStore *s, const Expr *cond, const char *why);

@@ -169,7 +169,8 @@ static const Leaf *leaves_load(CopyCx *c, const CopyStore *s, const LeafVec *lea
     if (l->expr->kind == EXPR_LOAD || leaf_is_zero(l)) continue;
     *fine = false;
     if (leaf_is_constant(l)) {
-      explain_fill(c, s, l->expr);
+      if (!copy_is_reduced(c, s->store->buffer)) explain_fill(c, s, l->expr);
+      c->failed = true; // of a reduction, the update tells
       continue;
     }
     explain_computes(c, s, l->expr);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The accumulators, four interleaved banks of one read and one write port each. GEMM always gets what it asks for; the
+// The accumulators, four banks of one read and one write port each. A row's bank is the exclusive or of all pairs of bits
+// of its index: strides that are multiples of four spread too. GEMM always gets what it asks for; the
 // ALU waits while a bank it needs is taken, and reads two rows of one bank one after the other (a row that it holds
 // from the step before it does not read again). A write comes two cycles after its read, so writes never meet.
 module vta_acc #(
@@ -36,13 +37,19 @@ module vta_acc #(
   localparam int unsigned Banks = 1 << LogBanks;
   localparam int unsigned LogRows = LOG_ACC - LogBanks;
 
-  logic [LogBanks-1:0] gb, db, sb, gw, aw, lw;
-  assign gb = gemm_raddr_i[LogBanks-1:0];
-  assign db = dst_raddr_i[LogBanks-1:0];
-  assign sb = src_raddr_i[LogBanks-1:0];
-  assign gw = gemm_waddr_i[LogBanks-1:0];
-  assign aw = alu_waddr_i[LogBanks-1:0];
-  assign lw = load_waddr_i[LogBanks-1:0];
+  function automatic logic [LogBanks-1:0] bank_of(input logic [LOG_ACC-1:0] index);
+    bank_of = '0;
+    for (int unsigned n = 0; n < LOG_ACC; n++) bank_of[n % LogBanks] = bank_of[n % LogBanks] ^ index[n];
+  endfunction
+
+  logic [LogBanks-1:0] gb, db, sb, gw, aw, lw, ob;
+  assign gb = bank_of(gemm_raddr_i);
+  assign db = bank_of(dst_raddr_i);
+  assign sb = bank_of(src_raddr_i);
+  assign gw = bank_of(gemm_waddr_i);
+  assign aw = bank_of(alu_waddr_i);
+  assign ob = bank_of(store_raddr_i);
+  assign lw = bank_of(load_waddr_i);
 
   // The source row: held, the same as the destination, read beside it, or read a cycle before it.
   logic held_valid_q, held, same, dst_clash, src_clash, src_read, dst_read;
@@ -104,7 +111,7 @@ module vta_acc #(
       .LOG_DEPTH(LogRows)
     ) u_out (
       .clk_i, .we_i(we), .waddr_i(waddr), .wdata_i(low),
-      .re_i(store_re_i && store_raddr_i[LogBanks-1:0] == LogBanks'(n)), .raddr_i(store_raddr_i[LOG_ACC-1:LogBanks]),
+      .re_i(store_re_i && ob == LogBanks'(n)), .raddr_i(store_raddr_i[LOG_ACC-1:LogBanks]),
       .rdata_o(out_rdata[n*WIDTH/4 +: WIDTH/4])
     );
     always_ff @(posedge clk_i) begin
@@ -121,7 +128,7 @@ module vta_acc #(
     gb_q <= gb;
     db_q <= db;
     sb_q <= sb;
-    store_q <= store_raddr_i[LogBanks-1:0];
+    store_q <= ob;
     src_from_bank_q <= src_read;
     same_q <= same;
     if (src_from_bank_q) held_q <= src_bank;

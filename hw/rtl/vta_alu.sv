@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // ALU: a micro-op a cycle unless the accumulator's banks make it wait. Stages as in GEMM: 0 loop, 1 micro-op, 3 ACC
-// addresses, 4 operation, 5 write; results of the two steps before are forwarded to both operands.
+// addresses, 4 operation, 5 write; results of the two steps before are forwarded to both operands. Up to three
+// instructions with immediates over the same rows are one pass (see the chain below).
 module vta_alu #(
   parameter int unsigned LANES = 16,
   parameter int unsigned LOG_UOP = 13,
@@ -40,23 +41,61 @@ module vta_alu #(
 );
   localparam int unsigned AccBits = LANES * 32;
 
+  // Instructions with immediates that follow one another are fused while the one before them runs: same micro-op, same
+  // loop, and no row twice (one micro-op, one loop, a step that is not 0), so that row by row gives the same result.
+  logic c_valid_q, c_free, c_take, fits, index_ready;
+  logic [1:0] c_count_q, count0;
+  logic [LOG_UOP-1:0] c_begin_q;
+  logic [LOG_UOP:0] c_end_q;
+  logic [13:0] c_out_q, c_in_q;
+  logic [95:0] c_factors_q;
+  logic [59:0] c_ops_q; // three times operation, use_imm, immediate; the first lowest
+  logic single;
+  assign single = end_i == {1'b0, begin_i} + 1'b1 && iter_out_i == 14'd1 && factors_i[31:16] != '0 && use_imm_i &&
+                  op_i != vta_pkg::AluZero;
+  assign fits = c_valid_q && single && c_ops_q[16] && c_ops_q[19:17] != vta_pkg::AluZero && c_count_q != 2'd3 &&
+                begin_i == c_begin_q && end_i == c_end_q && iter_out_i == c_out_q && iter_in_i == c_in_q &&
+                factors_i[31:16] == c_factors_q[31:16];
+  assign c_free = !c_valid_q || index_ready;
+  assign c_take = valid_i && ready_o;
+  assign ready_o = c_free || fits;
+  always_ff @(posedge clk_i) begin
+    if (rst_i) c_valid_q <= 1'b0;
+    else if (c_free) c_valid_q <= valid_i;
+    if (c_take && c_free) begin
+      c_count_q <= 2'd1;
+      c_begin_q <= begin_i;
+      c_end_q <= end_i;
+      c_out_q <= iter_out_i;
+      c_in_q <= iter_in_i;
+      c_factors_q <= factors_i;
+      c_ops_q <= {40'd0, op_i, use_imm_i, imm_i};
+    end else if (c_take) begin
+      c_count_q <= c_count_q + 1'b1;
+      if (c_count_q == 2'd1) c_ops_q[39:20] <= {op_i, use_imm_i, imm_i};
+      else c_ops_q[59:40] <= {op_i, use_imm_i, imm_i};
+    end
+  end
+
   // 0: the loops
   logic v0, last0, move;
   logic [27:0] doff0, soff0, unused_woff;
-  logic [19:0] payload0;
+  logic [59:0] payload0;
   vta_index #(
     .LOG_UOP(LOG_UOP),
-    .PAYLOAD(20)
+    .PAYLOAD(62)
   ) u_index (
-    .clk_i, .rst_i, .valid_i, .ready_o, .begin_i, .end_i, .iter_out_i, .iter_in_i, .factors_i,
-    .payload_i({op_i, use_imm_i, imm_i}), .step_i(move), .valid_o(v0), .last_o(last0), .uop_o(uop_addr_o),
-    .dst_o(doff0), .src_o(soff0), .wgt_o(unused_woff), .payload_o(payload0)
+    .clk_i, .rst_i, .valid_i(c_valid_q), .ready_o(index_ready), .begin_i(c_begin_q), .end_i(c_end_q),
+    .iter_out_i(c_out_q), .iter_in_i(c_in_q), .factors_i(c_factors_q), .payload_i({c_count_q, c_ops_q}), .step_i(move),
+    .valid_o(v0), .last_o(last0), .uop_o(uop_addr_o), .dst_o(doff0), .src_o(soff0), .wgt_o(unused_woff),
+    .payload_o({count0, payload0})
   );
 
   // 1: the micro-op is there; 2: ACC addresses
   logic v1_q, last1_q, v3_q, last3_q, out_of_range, use_src1;
   logic [27:0] doff1_q, soff1_q, d1, s1;
-  logic [19:0] payload1_q, payload3_q;
+  logic [59:0] payload1_q, payload3_q;
+  logic [1:0] count1_q, count3_q, count4_q, count5_q;
   logic [LOG_ACC-1:0] d3_q, s3_q;
   assign use_src1 = !payload1_q[16] && payload1_q[19:17] != vta_pkg::AluZero;
   assign d1 = doff1_q + 28'(uop_i[LOG_ACC-1:0]);
@@ -75,7 +114,7 @@ module vta_alu #(
   // 4: the operands; 5: the result
   logic v4_q, last4_q, v5_q, last5_q, v6_q;
   logic [LOG_ACC-1:0] d4_q, s4_q, d5_q, d6_q;
-  logic [19:0] payload4_q;
+  logic [59:0] payload4_q;
   always_ff @(posedge clk_i) begin
     if (rst_i) begin
       {v1_q, v3_q, v4_q, v5_q, v6_q} <= '0;
@@ -93,12 +132,16 @@ module vta_alu #(
       doff1_q <= doff0;
       soff1_q <= soff0;
       payload1_q <= payload0;
+      count1_q <= count0;
+      count3_q <= count1_q;
       last3_q <= last1_q;
       d3_q <= d1[LOG_ACC-1:0];
       s3_q <= s1[LOG_ACC-1:0];
       payload3_q <= payload1_q;
     end
     last4_q <= last3_q;
+    count4_q <= count3_q;
+    count5_q <= count4_q;
     last5_q <= last4_q;
     payload4_q <= payload3_q;
     d4_q <= d3_q;
@@ -109,8 +152,8 @@ module vta_alu #(
 
   // A result is two cycles on its way to memory, whether or not micro-ops waited in between.
   logic [AccBits-1:0] x, y, result5_q, result6_q;
-  logic [2:0] op;
-  assign op = payload4_q[19:17];
+  logic unused;
+  assign unused = ^{unused_woff, payload4_q[36], payload4_q[56]};
   always_comb begin
     x = dst_i;
     if (v6_q && d6_q == d4_q) x = result6_q;
@@ -120,21 +163,25 @@ module vta_alu #(
     if (v5_q && d5_q == s4_q) y = result5_q;
     if (payload4_q[16]) y = {LANES{{{16{payload4_q[15]}}, payload4_q[15:0]}}};
   end
+  function automatic logic [31:0] operate(input logic [2:0] what, input logic [31:0] a, input logic [31:0] b);
+    logic [31:0] negative;
+    negative = -b;
+    case (what)
+      vta_pkg::AluMin: operate = ($signed(a) < $signed(b)) ? a : b;
+      vta_pkg::AluMax: operate = ($signed(a) < $signed(b)) ? b : a;
+      vta_pkg::AluAdd: operate = a + b;
+      vta_pkg::AluShr: operate = b[31] ? a << negative[4:0] : 32'($signed(a) >>> b[4:0]);
+      vta_pkg::AluMul: operate = a * b;
+      default: operate = '0;
+    endcase
+  endfunction
   always_ff @(posedge clk_i) begin
     if (v4_q) begin
       for (int unsigned l = 0; l < LANES; l++) begin
-        logic [31:0] a, b, r, negative;
-        a = x[l*32 +: 32];
-        b = y[l*32 +: 32];
-        negative = -b;
-        case (op)
-          vta_pkg::AluMin: r = ($signed(a) < $signed(b)) ? a : b;
-          vta_pkg::AluMax: r = ($signed(a) < $signed(b)) ? b : a;
-          vta_pkg::AluAdd: r = a + b;
-          vta_pkg::AluShr: r = b[31] ? a << negative[4:0] : 32'($signed(a) >>> b[4:0]);
-          vta_pkg::AluMul: r = a * b;
-          default: r = '0;
-        endcase
+        logic [31:0] r;
+        r = operate(payload4_q[19:17], x[l*32 +: 32], y[l*32 +: 32]);
+        if (count4_q >= 2'd2) r = operate(payload4_q[39:37], r, {{16{payload4_q[35]}}, payload4_q[35:20]});
+        if (count4_q == 2'd3) r = operate(payload4_q[59:57], r, {{16{payload4_q[55]}}, payload4_q[55:40]});
         result5_q[l*32 +: 32] <= r;
       end
     end
@@ -143,6 +190,12 @@ module vta_alu #(
   assign acc_we_o = v5_q;
   assign acc_waddr_o = d5_q;
   assign acc_wdata_o = result5_q;
-  assign done_o = v5_q && last5_q;
-  assign busy_o = v0 || v1_q || v3_q || v4_q || v5_q;
+  // One pulse for each instruction of a chain.
+  logic [3:0] ended_q;
+  assign done_o = ended_q != '0;
+  always_ff @(posedge clk_i) begin
+    if (rst_i) ended_q <= '0;
+    else ended_q <= ended_q + ((v5_q && last5_q) ? 4'(count5_q) : '0) - 4'(done_o);
+  end
+  assign busy_o = c_valid_q || v0 || v1_q || v3_q || v4_q || v5_q;
 endmodule

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // The compute unit's control. Takes instructions in order, finds out what each touches (scanning the micro-ops of GEMM and
 // ALU), and starts it as soon as no older instruction in another engine touches the same: micro-op loads, accumulator
-// loads, GEMM and ALU run side by side. Tokens are taken at the start and given in order. A reset goes to whichever of
-// GEMM and ALU is free.
+// loads, GEMM and ALU run side by side. Tokens are taken at the start and given in order. A reset goes to the ALU when
+// that is free.
 module vta_compute #(
   parameter int unsigned LOG_UOP = 13,
   parameter int unsigned LOG_INP = 11,
@@ -142,18 +142,16 @@ module vta_compute #(
     if (is_acc || !(loads || steps)) uop_clash = 1'b0;
   end
 
-  // Which engine: a reset takes the ALU when GEMM is occupied and the ALU is not.
-  logic gemm_used, alu_used;
+  // Which engine: a reset takes the ALU when that is free, so that a GEMM on other accumulators can start.
+  logic alu_used;
   always_comb begin
-    gemm_used = 1'b0;
     alu_used = 1'b0;
     for (int unsigned n = 0; n < Slots; n++) begin
-      if (valid_q[n] && !done_q[n] && has_uop_q[n] && engine_q[n] == EngGemm) gemm_used = 1'b1;
       if (valid_q[n] && !done_q[n] && has_uop_q[n] && engine_q[n] == EngAlu) alu_used = 1'b1;
     end
   end
   logic reset_to_alu;
-  assign reset_to_alu = is_reset && gemm_used && !alu_used;
+  assign reset_to_alu = is_reset && !alu_used;
   assign engine = is_load ? (is_acc ? EngAcc : EngUop) : (is_alu || reset_to_alu) ? EngAlu : EngGemm;
 
   assign tokens = (!pop_prev || prev_token_i) && (!pop_next || next_token_i);

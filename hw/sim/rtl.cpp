@@ -322,14 +322,14 @@ void tetc_rtl_sram(TetcDevice *device, VtaMemory m, void *to) {
     case MEM_WGT: from = &t->vta_top__DOT__u_wgt__DOT__mem_q[k]; break;
     case MEM_OUT: {
       const void *banks[] = {BANK(0, u_out), BANK(1, u_out), BANK(2, u_out), BANK(3, u_out)};
-      from = banks[k % 4];
+      from = banks[(k ^ k >> 2 ^ k >> 4 ^ k >> 6 ^ k >> 8 ^ k >> 10) % 4]; // as vta_acc
       break;
     }
     case MEM_ACC:
     case MEM_ACC8:
     case MEM_COUNT: {
       const void *banks[] = {BANK(0, u_acc), BANK(1, u_acc), BANK(2, u_acc), BANK(3, u_acc)};
-      from = banks[k % 4];
+      from = banks[(k ^ k >> 2 ^ k >> 4 ^ k >> 6 ^ k >> 8 ^ k >> 10) % 4]; // as vta_acc
       break;
     }
     }

@@ -158,21 +158,6 @@ static int write_product(Driver *d, Product *p) {
   return driver_status(d);
 }
 
-// What the passes counted.
-static void print_stats(const Unit *u) {
-  const PassStats *s = &u->stats;
-  static const char *const memories[] = {"inp", "wgt", "acc"};
-  fprintf(stderr,
-          "kernel %s: %lld copies in %lld transfers, %lld tokens, %lld synchronisations, %lld micro-op kernels of "
-          "%lld micro-ops\n",
-          u->kernel->name, (long long)s->copies, (long long)s->transfers, (long long)s->tokens,
-          (long long)s->syncs, (long long)s->kernels, (long long)s->uops);
-  for (int i = 0; i < 3; i++)
-    if (s->sram_depth[i])
-      fprintf(stderr, "  %s: %lld of %lld tiles\n", memories[i], (long long)s->sram_tiles[i],
-              (long long)s->sram_depth[i]);
-}
-
 // ---- the page of --emit=html --------------------------------------------------------------------------------------------
 
 // A phase of TIR goes to the page; before the first one, the schedule that it was made by.
@@ -224,7 +209,7 @@ int command_compile(Driver *d) {
     lower_kernel(&p, p.s.kernels.data[i], &units[i]);
     if (units[i].func) p.funcs[p.nfuncs++] = units[i].func;
     stopped |= units[i].stopped;
-    if (d->opt.stats && units[i].func) print_stats(&units[i]);
+    if (d->opt.stats && units[i].func) stats_print(&units[i].stats, p.s.vta, units[i].kernel->name);
     show_back_ends(d, &p, &units[i]);
   }
   if (diags_errors(d->cx.diags)) return driver_status(d);

@@ -158,6 +158,7 @@ void dump_func(Dump *u, int number, const char *phase, const Func *f);
 void dump_clock(Dump *u, const char *phase, double seconds); // negative: since the last call
 void dump_times(const Dump *u);
 double now_seconds(void);
+void stats_print(const PassStats *s, const VtaTarget *vta, const char *kernel); // --stats, a line a pass
 void text_diff(Arena *a, const char *before, const char *after, Text *out); // diff.c: changed lines with context
 
 // verify.c: the phase after which a text is wrong; NULL: none is, or it does not compile. Says what d->quiet does not
@@ -172,7 +173,7 @@ const Source *shrink(Driver *d, const Source *src);
 // From now on, bug() leaves a reproducer.
 void reproducer_arm(Driver *d, int argc, char **argv);
 void trail_note(Driver *d, const char *phase, const Func *given); // a phase starts
-void reproducer_write(Driver *d);                             // to --reproducer's file, or tetc-reproducer.tir
+void reproducer_write(Driver *d);                                 // to --reproducer's file, or tetc-reproducer.tir
 // --plant-fault, for tests: `text` is PHASE[:KIND].
 bool fault_known(Arena *a, const char *text);
 bool fault_is_at(const char *text, const char *phase); // false for NULL

@@ -121,3 +121,38 @@ void dump_times(const Dump *u) {
   }
   fprintf(stderr, "  %-12s %9.3f\n", "total", total * 1e3);
 }
+
+static void print_count(const char *before, int64_t n, const char *what) {
+  fprintf(stderr, "%s%lld %s%s", before, (long long)n, what, n == 1 ? "" : "s");
+}
+
+// What each pass that counts something did; passes that had nothing to do are left out.
+void stats_print(const PassStats *s, const VtaTarget *vta, const char *kernel) {
+  fprintf(stderr, "what the passes did to `%s`:\n", kernel);
+  if (s->copies) {
+    print_count("  inject_copy  ", s->copies, "copy nest");
+    print_count(" in ", s->transfers, "transfer");
+    fputs("\n", stderr);
+  }
+  if (s->movs_removed || s->movs_kept) {
+    print_count("  storage      ", s->movs_removed, "move");
+    print_count(" removed, ", s->movs_kept, "move");
+    fputs(" kept\n", stderr);
+  }
+  for (int i = 0; i < 3; i++)
+    if (s->sram_tiles[i])
+      fprintf(stderr, "  storage      %s: %lld of %lld tiles, %lld bytes\n", vta->scopes[i]->name,
+              (long long)s->sram_tiles[i], (long long)s->sram_depth[i],
+              (long long)(s->sram_tiles[i] * vta->scopes[i]->tile * dtype_bytes(vta->scopes[i]->type)));
+  if (s->tokens || s->syncs) {
+    print_count("  sync         ", s->tokens, "token");
+    print_count(", ", s->syncs, "synchronisation");
+    if (s->fallbacks) print_count(", ", s->fallbacks, "fallback");
+    fputs("\n", stderr);
+  }
+  if (s->kernels) {
+    print_count("  uop          ", s->kernels, "kernel");
+    print_count(" of ", s->uops, "micro-op");
+    fputs("\n", stderr);
+  }
+}

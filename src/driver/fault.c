@@ -62,7 +62,8 @@ static const Stmt *spoil(TirMap *m, const Stmt *s) {
   case FAULT_EXTENT:
     if (s->kind != STMT_FOR || !expr_is_int(s->extent, &n) || n < 2) return s;
     f->done = true;
-    return stmt_placed(m->cx, stmt_for(m->cx, s->var, s->min, expr_index(m->cx, n - 1), s->for_kind, s->body), s->loc, s->why);
+    return stmt_placed(m->cx, stmt_for(m->cx, s->var, s->min, expr_index(m->cx, n - 1), s->for_kind, s->body),
+                       s->loc, s->why);
   case FAULT_DROP:
   case FAULT_INDEX:
   case FAULT_FORM:
@@ -71,7 +72,9 @@ static const Stmt *spoil(TirMap *m, const Stmt *s) {
     if (f->kind == FAULT_DROP) return stmt_nop(m->cx);
     if (f->kind == FAULT_INDEX) return moved(m->cx, s);
     // A statement on a variable that no loop binds.
-    return stmt_if(m->cx, expr_binary(m->cx, OP_GE, expr_var(m->cx, tir_var(m->cx, "nowhere", s->loc)), expr_index(m->cx, 0)), s, NULL);
+    return stmt_if(
+        m->cx, expr_binary(m->cx, OP_GE, expr_var(m->cx, tir_var(m->cx, "nowhere", s->loc)), expr_index(m->cx, 0)),
+        s, NULL);
   case FAULT_COUNT: break;
   }
   return s;

@@ -144,18 +144,6 @@ static void print_times(const Opt *o) {
     fprintf(stderr, "%-12s %9.3f ms\n", o->clocks.data[i].phase, o->clocks.data[i].seconds * 1e3);
 }
 
-static void print_stats(const Opt *o) {
-  const PassStats *s = &o->pc.stats;
-  fprintf(stderr, "%lld copies in %lld transfers, %lld tokens, %lld synchronisations\n", (long long)s->copies,
-          (long long)s->transfers, (long long)s->tokens, (long long)s->syncs);
-  fprintf(stderr, "%lld kernels of %lld micro-ops, %lld moves removed, %lld kept\n", (long long)s->kernels,
-          (long long)s->uops, (long long)s->movs_removed, (long long)s->movs_kept);
-  for (int i = 0; i < 3; i++)
-    if (s->sram_tiles[i])
-      fprintf(stderr, "%s: %lld of %lld tiles\n", o->vta->scopes[i]->name, (long long)s->sram_tiles[i],
-              (long long)s->sram_depth[i]);
-}
-
 // Reads the text.
 static bool load(Opt *o) {
   Driver *d = o->d;
@@ -180,7 +168,7 @@ int command_opt(Driver *d) {
   bool ok = load(&o);
   for (size_t i = 0; ok && i < o.steps.len; i++) ok = run_step(&o, &o.steps.data[i]);
   if (d->opt.time_passes) print_times(&o);
-  if (ok && d->opt.stats) print_stats(&o);
+  if (ok && d->opt.stats) stats_print(&o.pc.stats, o.vta, o.f->name);
   if (!ok || diags_errors(d->cx.diags)) return driver_status(d);
   const char *text = text_of(&o, o.f);
   OutputFile f = {.path = d->opt.output ? d->opt.output : "-", .data = text, .len = strlen(text)};

@@ -165,13 +165,16 @@ static bool option_parse(Driver *d, int argc, char **argv, int *i) {
 // What one value alone cannot tell.
 static bool options_fit(const Driver *d) {
   const Options *o = &d->opt;
-  if (o->rtl_latency < 0 || o->rtl_latency > 10000) return usage_error(d, "`--rtl-latency` takes 0 to 10000 cycles"), false;
-  if (o->rtl_stalls < 0 || o->rtl_stalls > 99) return usage_error(d, "`--rtl-stalls` takes 0 to 99 per cent"), false;
+  if (o->rtl_latency < 0 || o->rtl_latency > 10000)
+    return usage_error(d, "`--rtl-latency` takes 0 to 10000 cycles"), false;
+  if (o->rtl_stalls < 0 || o->rtl_stalls > 99)
+    return usage_error(d, "`--rtl-stalls` takes 0 to 99 per cent"), false;
   if (o->opt_level < 0 || o->opt_level > 3) return usage_error(d, "`-O` takes 0, 1, 2 or 3"), false;
   if (o->memory < 1 || o->memory > (1 << 22))
     return usage_error(d, "`--memory-limit` takes 1 to 4194304 MiB"), false;
   if (o->plant_fault && !fault_known(d->cx.arena, o->plant_fault))
-    return usage_error(d, "`--plant-fault %s`: there is no such phase of TIR; --list-passes lists them", o->plant_fault),
+    return usage_error(d, "`--plant-fault %s`: there is no such phase of TIR; --list-passes lists them",
+                       o->plant_fault),
            false;
   if (o->stop_after && !phase_known(o->stop_after))
     return usage_error(d, "there is no phase `%s`; `tetc --list-passes` lists them", o->stop_after), false;

@@ -12,8 +12,8 @@ enum { MOST_TRIALS = 4000 };
 
 typedef struct Shrink {
   Driver *d;
-  const Source *src;  // the smallest so far
-  const char *phase;  // after which it is wrong
+  const Source *src; // the smallest so far
+  const char *phase; // after which it is wrong
   int trials;
 } Shrink;
 
@@ -162,7 +162,8 @@ static bool drop_names(Shrink *s) {
 // Makes an integer smaller: as small as it may be, by halving what is between.
 static bool lower_number(Shrink *s, size_t at, size_t len) {
   int64_t now, good;
-  if (len > 18 || !parse_int64(arena_printf(s->d->cx.arena, "%.*s", (int)len, s->src->text + at), &now)) return false;
+  if (len > 18 || !parse_int64(arena_printf(s->d->cx.arena, "%.*s", (int)len, s->src->text + at), &now))
+    return false;
   good = now;
   const int64_t first[] = {0, 1, 2, now / 4, now / 2, now - 1};
   for (size_t i = 0; i < sizeof first / sizeof *first && good == now; i++) {
@@ -201,7 +202,7 @@ const Source *shrink(Driver *d, const Source *src) {
     more |= drop_names(&s);
   }
   const char *text = tidy(d->cx.arena, s.src->text);
-  fprintf(stderr, "tetc verify: wrong after %s, with %zu of %zu bytes left after %d trials\n", s.phase, strlen(text),
-          src->len, s.trials);
+  fprintf(stderr, "tetc verify: wrong after %s, with %zu of %zu bytes left after %d trials\n", s.phase,
+          strlen(text), src->len, s.trials);
   return source_new(d->cx.arena, src->path, text, strlen(text));
 }

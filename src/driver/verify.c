@@ -12,7 +12,7 @@ typedef struct Verify {
   const TeKernel *kernel;
   Array *inputs, *wanted, *got; // one a tensor of the kernel, data NULL where it is of another role
   const char *last_good;        // phase
-  const char *failed; // the phase; NULL: none has
+  const char *failed;           // the phase; NULL: none has
 } Verify;
 
 static const char *input_text(const Options *o, const char *name) {

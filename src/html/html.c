@@ -9,9 +9,9 @@ extern const char html_page_html[], html_page_css[], html_page_js[]; // made by 
 struct HtmlPage {
   Ctx *cx;
   VEC(const Source *) sources;
-  Text kernels;         // JSON of the kernels that are complete
+  Text kernels; // JSON of the kernels that are complete
   bool in_kernel;
-  Text phases;          // of the kernel that is open
+  Text phases; // of the kernel that is open
   Text memories, copies;
   const char *maps_are; // the phase that memories and copies are of; NULL: none yet
 };
@@ -156,8 +156,8 @@ static void put_copy(Maps *m, const Stmt *s, size_t line) {
   const Expr **a = s->args + first, *one = expr_index(m->cx, 1);
   bool padded = s->nargs == 9;
   start_element(m->copies);
-  text_add(m->copies, "{\"line\":%zu,\"op\":\"%s\",\"bytes\":%lld,\"times\":%lld,\"args\":[", line, s->intrin->name,
-           (long long)bytes, (long long)m->times);
+  text_add(m->copies, "{\"line\":%zu,\"op\":\"%s\",\"bytes\":%lld,\"times\":%lld,\"args\":[", line,
+           s->intrin->name, (long long)bytes, (long long)m->times);
   for (int i = first; i < s->nargs; i++) {
     if (i > first) text_add(m->copies, ",");
     put_range(m, s->args[i], m->copies);
@@ -173,8 +173,8 @@ static void map_stmt(Maps *m, const Stmt *s);
 
 static void map_for(Maps *m, const Stmt *s) {
   int64_t lo = 0, hi = 0, extent = 0, ignored, times = m->times;
-  bool known = expr_bounds(&m->ranges, s->min, &lo, &hi) && expr_bounds(&m->ranges, s->extent, &ignored, &extent) &&
-               extent > 0 && add_ok(hi, extent - 1, &hi);
+  bool known = expr_bounds(&m->ranges, s->min, &lo, &hi) &&
+               expr_bounds(&m->ranges, s->extent, &ignored, &extent) && extent > 0 && add_ok(hi, extent - 1, &hi);
   if (known) ranges_push(m->cx, &m->ranges, s->var, lo, hi);
   if (!known || !mul_ok(times, extent, &m->times)) m->times = 0;
   map_stmt(m, s->body);
@@ -208,7 +208,8 @@ static void map_stmt(Maps *m, const Stmt *s) {
     return;
   case STMT_INTRIN:
     for (int i = 0; i < s->nargs; i++) mention_all(m, s->args[i], line);
-    if (is_vta(s->intrin, VTA_LOAD) || is_vta(s->intrin, VTA_STORE) || is_vta(s->intrin, VTA_ZERO)) put_copy(m, s, line);
+    if (is_vta(s->intrin, VTA_LOAD) || is_vta(s->intrin, VTA_STORE) || is_vta(s->intrin, VTA_ZERO))
+      put_copy(m, s, line);
     if (s->body) map_stmt(m, s->body);
     return;
   }

@@ -11,7 +11,7 @@
 // What a pass may record besides its result (for --stats); all counts of TIR statements, not of executions.
 typedef struct PassStats {
   int64_t copies, transfers, tokens, syncs, kernels, uops, movs_removed, movs_kept;
-  int64_t fallbacks; // how often `sync` had to place tokens in a simpler way
+  int64_t fallbacks;                    // how often `sync` had to place tokens in a simpler way
   int64_t sram_tiles[3], sram_depth[3]; // high-water marks by Scope.id order inp, wgt, acc
 } PassStats;
 
@@ -37,8 +37,8 @@ extern const int pass_count;
 // What happens between passes: verification, dumps, timing. Any callback may be NULL.
 typedef struct PipelineHooks {
   void *self;
-  bool verify;                                                              // run tir_verify after every pass
-  bool (*before)(void *self, const Pass *p, const Func *given);                        // false: go no further
+  bool verify;                                                        // run tir_verify after every pass
+  bool (*before)(void *self, const Pass *p, const Func *given);       // false: go no further
   const Func *(*change)(void *self, const Pass *p, const Func *made); // for tests: what to go on with instead
   void (*after)(void *self, int number, const Pass *p, const Func *before, const Func *after, double seconds);
 } PipelineHooks;

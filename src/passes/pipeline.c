@@ -6,14 +6,14 @@
 #include "passes/passes.h"
 
 const Pass pass_table[] = {
-  {"tensorize", pass_tensorize, FORM_LOOPS, FORM_TILES, "put vta.gemm in place of the loops marked for it"},
-  {"inject_copy", pass_inject_copy, FORM_TILES, FORM_TILES, "cut copy nests into 2D transfers"},
-  {"inject_alu", pass_inject_alu, FORM_TILES, FORM_TILES, "put ALU operations in place of arithmetic nests"},
-  {"vthread", pass_vthread, FORM_TILES, FORM_TILES, "interleave virtual threads"},
-  {"storage", pass_storage, FORM_TILES, FORM_TILES, "place buffers on chip, in place where lifetimes allow"},
-  {"sync", pass_sync, FORM_TILES, FORM_TILES, "order load, compute and store with dependence tokens"},
-  {"uop", pass_uop, FORM_TILES, FORM_TILES, "fold loops into micro-op kernels"},
-  {"intrin", pass_intrin, FORM_TILES, FORM_CALLS, "turn what runs on the accelerator into runtime calls"},
+    {"tensorize", pass_tensorize, FORM_LOOPS, FORM_TILES, "put vta.gemm in place of the loops marked for it"},
+    {"inject_copy", pass_inject_copy, FORM_TILES, FORM_TILES, "cut copy nests into 2D transfers"},
+    {"inject_alu", pass_inject_alu, FORM_TILES, FORM_TILES, "put ALU operations in place of arithmetic nests"},
+    {"vthread", pass_vthread, FORM_TILES, FORM_TILES, "interleave virtual threads"},
+    {"storage", pass_storage, FORM_TILES, FORM_TILES, "place buffers on chip, in place where lifetimes allow"},
+    {"sync", pass_sync, FORM_TILES, FORM_TILES, "order load, compute and store with dependence tokens"},
+    {"uop", pass_uop, FORM_TILES, FORM_TILES, "fold loops into micro-op kernels"},
+    {"intrin", pass_intrin, FORM_TILES, FORM_CALLS, "turn what runs on the accelerator into runtime calls"},
 };
 const int pass_count = sizeof pass_table / sizeof *pass_table;
 

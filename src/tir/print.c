@@ -28,9 +28,9 @@ static const char *const words[] = {
 #include "base/dtypes.def"
 #define MATH(id, name, arity) name,
 #include "base/ops.def"
-  "min", "max", "true", "false", "func", "target", "for", "in", "if", "else", "alloc", "input", "output", "of", "by",
-  "base", "parallel", "vthread", "vectorized", "unrolled",
-  "inf_f16", "inf_f32", "inf_f64", "nan_f16", "nan_f32", "nan_f64",
+    "min",        "max",      "true",    "false",   "func",    "target",  "for",     "in",       "if",
+    "else",       "alloc",    "input",   "output",  "of",      "by",      "base",    "parallel", "vthread",
+    "vectorized", "unrolled", "inf_f16", "inf_f32", "inf_f64", "nan_f16", "nan_f32", "nan_f64",
 };
 
 static bool is_word(const char *name) {
@@ -246,7 +246,10 @@ static void put_expr(Printer *p, const Expr *e, int prec) {
   case EXPR_UNARY: put_unary(p, e, prec); return;
   case EXPR_BINARY: put_binary(p, e, prec); return;
   case EXPR_SELECT: put_select(p, e, prec); return;
-  case EXPR_REF: put(p, "&"); put_access(p, e->buffer, e->nargs, e->args); return;
+  case EXPR_REF:
+    put(p, "&");
+    put_access(p, e->buffer, e->nargs, e->args);
+    return;
   case EXPR_LOAD: put_access(p, e->buffer, e->nargs, e->args); return;
   case EXPR_MATH:
     put(p, math_name(e->fn));

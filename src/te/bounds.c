@@ -391,8 +391,10 @@ static Range range_of_opaque(Bounds *b, const TeExpr *e) {
     break;
   }
   case TE_CONST: r = range((Wide)(uint64_t)e->value.i, (Wide)(uint64_t)e->value.i); break; // only a large uint64
-  case TE_AXIS:
   case TE_ACCESS:
+    if (e->tensor->bounded) r = range(e->tensor->lo, e->tensor->hi);
+    break;
+  case TE_AXIS:
   case TE_UNARY: break;
   }
   // Results beyond the type wrap: then anything of the type is possible.
@@ -673,7 +675,20 @@ static void walk(Bounds *b, const TeExpr *e) {
   }
 }
 
-void check_bounds(Checker *ck, const TeTensor *stage) {
+// The values of a stage, for the indices that later stages make of them. What a reduction adds up is not followed.
+static void note_values(Bounds *b, TeTensor *t) {
+  bool combines = t->reduce != TE_NO_REDUCE && t->reduce != TE_MIN && t->reduce != TE_MAX;
+  if (!dtype_is_int(t->type) || t->body->type != t->type || combines) return;
+  b->atoms.len = 0;
+  Range r = range_of(b, t->body), all = type_range(t->type);
+  if (is_empty(r) || r.lo < INT64_MIN || r.hi > INT64_MAX || (r.lo <= all.lo && r.hi >= all.hi)) return;
+  t->bounded = true;
+  t->lo = (int64_t)r.lo;
+  t->hi = (int64_t)r.hi;
+}
+
+void check_bounds(Checker *ck, TeTensor *stage) {
   Bounds b = {.ck = ck, .stage = stage, .work = 1 << 23};
   walk(&b, stage->body);
+  note_values(&b, stage);
 }

@@ -208,7 +208,8 @@ const TeExpr *check_expr(StageCx *sx, const AstExpr *e, DType want);
 const TeTensor *stage_tensor(const StageCx *sx, Name name, bool *poisoned);
 
 // bounds.c: reports every access of the stage's body that may leave its tensor.
-void check_bounds(Checker *ck, const TeTensor *stage);
+// Also notes in the stage between which bounds its values are, if that can be told.
+void check_bounds(Checker *ck, TeTensor *stage);
 
 // build.c
 TeExpr *te_expr_new(Arena *a, TeExprKind kind, DType t, Loc loc);

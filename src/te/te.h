@@ -149,6 +149,8 @@ struct TeTensor {
   const TeAxis **raxes;
   const TeExpr *body; // NULL for an input; its type is `type`
   Loc reduce_loc;
+  bool bounded;       // an integer stage whose values the checker found to be in lo..hi
+  int64_t lo, hi;
 };
 
 // Tensors stand in declaration order, which is an order of evaluation: a stage uses earlier tensors only.

@@ -40,7 +40,7 @@ static void index_text(Text *t, int depth) {
   static const char *const casts[] = {"int8", "uint8", "int32", "uint64", "int64", "uint16"};
   if (depth <= 0) {
     if (draw(5)) affine(t);
-    else text_add(t, "int64(%s[x])", draw(2) ? "d" : "w");
+    else text_add(t, "%s", (const char *const[]){"int64(d[x])", "w[x]", "s[x]", "int64(q[y])", "h[x]"}[draw(5)]);
     return;
   }
   switch (draw(13)) {
@@ -64,7 +64,11 @@ static void index_text(Text *t, int depth) {
 }
 
 static const char *const inputs = "kernel k { input a[i: 12] : int32; input d[i: 12] : int8; input w[i: 12] : int64; "
-                                  "input f[i: 12] : float32; output o[x: 12, y: 12] : int32 = ";
+                                  "input f[i: 12] : float32; "
+                                  "compute s[i: 12] : int64 = clamp(w[i], 0, 11); "
+                                  "compute q[i: 12] : int32 = max[r: 3](min(max(int32(d[i]), 0), 9) - int32(r)); "
+                                  "compute h[i: 12] : int64 = s[i] < 6 ? s[i] * 2 : s[s[i] - 1]; "
+                                  "output o[x: 12, y: 12] : int32 = ";
 
 // Whether the kernel is accepted; an accepted one is run. *inside: the walk stayed inside.
 static bool try_kernel(const char *text) {
@@ -138,6 +142,9 @@ static void guarded_accesses_are_accepted(void **state) {
       "x % 3 == 1 && a[x - 1] > 0 ? a[x - 1] : 0",
       "y * 2 + x >= 4 && y * 2 + x <= 15 ? a[x + y * 2 - 4] : 0",
       "int32(x) < 5 ? a[x + 7] : 0",
+      "a[s[x]] + a[11 - s[y]] + a[h[x]] + a[s[s[x]]]",
+      "a[int64(q[x]) + 2] + a[clamp(int64(q[x]) + y, 0, 11)]",
+      "a[int64(min(max(d[x], 0), 11))] + a[clamp(int64(d[x]), 0, 11)] + a[int64(int8(clamp(w[x], 0, 11)))]",
       "a[x - x % 4 + 3]",
       "a[x / 5 * 5 + x % 5] + a[(x * 12 + y) / 24 * 2 + (x * 12 + y) % 2]",
       "x / 2 < 3 ? a[x + 6] : a[x]",

@@ -161,10 +161,12 @@ static Interval interval_of(Lower *l, const Relaxed *r, const Expr *e);
 
 static Interval interval_const(int64_t lo, int64_t hi) { return (Interval){{.constant = lo}, hi - lo + 1}; }
 
+#define FAR ((int64_t)1 << 41) // more than any axis has; extents stay below 4 * FAR
+
 // All of what an expression can be, from the ranges of its variables; beyond that, more than any axis has.
 static Interval interval_numeric(Lower *l, const Expr *e) {
-  int64_t lo, hi, most = (int64_t)1 << 41;
-  if (!expr_bounds(&l->ranges, e, &lo, &hi) || lo < -most || hi > most) return interval_const(-most, most);
+  int64_t lo, hi;
+  if (!expr_bounds(&l->ranges, e, &lo, &hi) || lo < -FAR || hi > FAR) return interval_const(-FAR, FAR);
   return interval_const(lo, hi);
 }
 
@@ -175,9 +177,11 @@ static int64_t known_remainder(const Affine *min, int64_t d) {
   return floor_mod(min->constant, d);
 }
 
-// a / d and a % d for constant d > 0.
+// a / d and a % d for constant d > 0. A dividend that may wrap is not the sum that its affine form looks like.
 static Interval interval_divmod(Lower *l, const Relaxed *r, const Expr *e, int64_t d) {
   Ctx *cx = l->cx;
+  int64_t lo, hi;
+  if (d > FAR || !expr_bounds(&l->ranges, e->a, &lo, &hi)) return interval_numeric(l, e);
   Interval a = interval_of(l, r, e->a);
   int64_t rest = known_remainder(&a.min, d);
   const Expr *min = affine_expr(cx, &a.min), *by = expr_index(cx, d);
@@ -208,10 +212,13 @@ static Interval interval_of(Lower *l, const Relaxed *r, const Expr *e) {
     int64_t c = a.terms[i].coef;
     bool loose = atom->kind == EXPR_VAR ? is_relaxed(r, atom->var) : mentions_relaxed(r, atom);
     Interval t = loose ? interval_atom(l, r, atom) : (Interval){affine_of(cx, atom, NULL), 1};
+    int64_t reach;
+    if (!mul_ok(c, t.extent - 1, &reach) || reach < -FAR || reach > FAR) return interval_numeric(l, e);
+    out.extent += reach < 0 ? -reach : reach;
     out.min = affine_add(cx, &out.min, c, &t.min);
-    if (c < 0) out.min.constant += c * (t.extent - 1);
-    out.extent += (c < 0 ? -c : c) * (t.extent - 1);
+    if (reach < 0 && !add_ok(out.min.constant, reach, &out.min.constant)) return interval_numeric(l, e);
   }
+  if (out.extent > FAR) return interval_numeric(l, e);
   return out;
 }
 
@@ -219,7 +226,7 @@ static Interval interval_of(Lower *l, const Relaxed *r, const Expr *e) {
 static Interval interval_union(Lower *l, const Interval *a, const Interval *b) {
   Ctx *cx = l->cx;
   Affine d = affine_add(cx, &b->min, -1, &a->min);
-  if (d.nterms == 0) {
+  if (d.nterms == 0 && d.constant >= -4 * FAR && d.constant <= 4 * FAR) {
     int64_t end_a = a->extent, end_b = d.constant + b->extent, end = end_a > end_b ? end_a : end_b;
     if (d.constant >= 0) return (Interval){a->min, end};
     return (Interval){b->min, end - d.constant};

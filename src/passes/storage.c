@@ -164,8 +164,11 @@ static void walk(Storage *s, const Stmt *st) {
     }
     walk(s, st->body);
     return;
-  case STMT_STORE:
-  case STMT_INTRIN: walk_moment(s, st); return;
+  case STMT_INTRIN:
+    if (st->body) walk(s, st->body);
+    else walk_moment(s, st);
+    return;
+  case STMT_STORE: walk_moment(s, st); return;
   }
 }
 
@@ -229,8 +232,8 @@ static bool writes_twice(Storage *s, const Stmt *nest, const Expr *tile) {
   for (; nest->kind == STMT_FOR || nest->kind == STMT_IF; nest = nest->body) {
     if (nest->kind == STMT_IF) continue;
     Step t = {.stride = affine_coef(&a, nest->var)};
+    if (t.stride == INT64_MIN || !expr_is_int(nest->extent, &t.extent)) return true;
     if (t.stride < 0) t.stride = -t.stride;
-    if (!expr_is_int(nest->extent, &t.extent)) return true;
     Affine rest = affine_without(s->cx, &a, nest->var);
     if (affine_mentions(&rest, nest->var)) return true;
     VEC_PUSH(s->cx->arena, steps, t);

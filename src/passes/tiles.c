@@ -40,10 +40,11 @@ bool tile_is_compute(const Stmt *s) {
   return tile_unit(s) == UNIT_COMPUTE && !is_vta(s->intrin, VTA_LOAD) && !is_vta(s->intrin, VTA_ZERO);
 }
 
-// The largest value of e, at least 0; a huge number if nothing is known.
+// The largest value of e, from 0 to 2^40: more tiles than any memory has.
 static int64_t most(const Ranges *r, const Expr *e) {
+  const int64_t far = (int64_t)1 << 40;
   int64_t lo, hi;
-  if (!expr_bounds(r, e, &lo, &hi)) return (int64_t)1 << 40;
+  if (!expr_bounds(r, e, &lo, &hi) || hi > far) return far;
   return hi < 0 ? 0 : hi;
 }
 

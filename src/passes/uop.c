@@ -22,6 +22,7 @@
 
 #define EXTENT_MAX 16383 // 14 bits
 #define LOOPS_MAX 12     // more loops than that: the outer ones stay with the host
+#define REACH_MAX ((int64_t)1 << 40) // a loop that steps over more tiles stays with the host too: no memory has them
 
 enum { DST, SRC, WGT, OPERANDS };
 
@@ -125,6 +126,8 @@ static bool fold_loop(Kernel *k, const Stmt *s) {
   Affine from = affine_of(k->cx, s->min, NULL), base[OPERANDS];
   for (int i = 0; i < OPERANDS; i++) {
     f.step[i] = affine_coef(&k->base[i], s->var);
+    int64_t reach;
+    if (!mul_ok(f.step[i], f.extent, &reach) || reach < -REACH_MAX || reach > REACH_MAX) return false;
     base[i] = affine_without(k->cx, &k->base[i], s->var);
     if (affine_mentions(&base[i], s->var)) return false;
     if (f.step[i]) base[i] = affine_add(k->cx, &base[i], f.step[i], &from);
@@ -167,7 +170,7 @@ static void turn_round(Kernel *k, Fold *f) {
     if (f->step[i] > 0) return;
   for (int i = 0; i < OPERANDS; i++) {
     if (!f->step[i]) continue;
-    k->base[i].constant += f->step[i] * (f->extent - 1);
+    (void)add_ok(k->base[i].constant, f->step[i] * (f->extent - 1), &k->base[i].constant); // wraps, as indices do
     f->step[i] = -f->step[i];
   }
 }

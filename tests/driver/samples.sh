@@ -28,4 +28,14 @@ cat >wide.json <<'END'
 END
 agree "gemm, batch 2 and block 32" "$samples/gemm.te" --vta-config wide.json -D M=8 -D N=8 -D K=8
 agree "conv2d_relu, batch 2 and block 32" "$samples/conv2d_relu.te" --vta-config wide.json -D H=14 -D W=14 -K th=7 -K tw=14
+cat >wraps.te <<'END'
+kernel wraps {
+  input a[i: 16] : int32;
+  compute t = a + 1;
+  output o[y: 4, x: 16] : int32 = t[(x * 4611686018427387905) % 16];
+}
+schedule wraps { t.compute_at(o, y); }
+END
+run "$tetc" verify wraps.te
+expect "an index that wraps reads all of a stage" 0 out "llvm         agrees"
 finish

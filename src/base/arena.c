@@ -113,8 +113,9 @@ char *arena_vprintf(Arena *a, const char *fmt, va_list ap) {
   va_copy(again, ap);
   int n = vsnprintf(NULL, 0, fmt, ap);
   if (n < 0) n = 0;
-  char *s = arena_alloc(a, (size_t)n + 1);
-  vsnprintf(s, (size_t)n + 1, fmt, again);
+  size_t room = (size_t)n + 1;
+  char *s = arena_alloc(a, room);
+  vsnprintf(s, room, fmt, again);
   va_end(again);
   return s;
 }

@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // --plant-fault PHASE[:KIND]: a wrong rewrite at the end of a phase, for tests of what is to notice it. The passes after
 // it get the wrong program. Kinds: `drop` takes a statement out, `index` writes one element or tile further on,
-// `extent` leaves out the last round of a loop, `form` makes a program that no phase may have.
+// `extent` leaves out the last round of a loop, `form` makes a program that no phase may have, `token` forgets
+// the first dependence token.
 #include "driver/driver.h"
 
 #include <string.h>
 
-typedef enum FaultKind { FAULT_DROP, FAULT_INDEX, FAULT_EXTENT, FAULT_FORM, FAULT_COUNT } FaultKind;
-static const char *const kinds[] = {"drop", "index", "extent", "form"};
+typedef enum FaultKind { FAULT_DROP, FAULT_INDEX, FAULT_EXTENT, FAULT_FORM, FAULT_TOKEN, FAULT_COUNT } FaultKind;
+static const char *const kinds[] = {"drop", "index", "extent", "form", "token"};
 
 typedef struct Fault {
   TirMap map;
@@ -59,6 +60,10 @@ static const Stmt *spoil(TirMap *m, const Stmt *s) {
   int64_t n;
   if (f->done) return s;
   switch (f->kind) {
+  case FAULT_TOKEN:
+    if (s->kind != STMT_INTRIN || !is_vta(s->intrin, VTA_PUSH)) return s;
+    f->done = true;
+    return stmt_nop(m->cx);
   case FAULT_EXTENT:
     if (s->kind != STMT_FOR || !expr_is_int(s->extent, &n) || n < 2) return s;
     f->done = true;

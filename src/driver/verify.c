@@ -97,6 +97,12 @@ static bool compare(Verify *v, const char *phase, double start) {
   return true;
 }
 
+// What a phase may leave.
+static TirForm form_of(const char *phase) {
+  int i = pass_find(phase);
+  return i < 0 ? FORM_LOOPS : pass_table[i].out;
+}
+
 // Called with the function after each phase.
 static void observe(void *self, const char *phase, const Func *f) {
   Verify *v = self;
@@ -104,7 +110,7 @@ static void observe(void *self, const char *phase, const Func *f) {
   const char *error = NULL;
   if (v->failed) return;
   double start = now_seconds();
-  if (!tir_verify(cx, f, FORM_TILES, &error)) {
+  if (!tir_verify(cx, f, form_of(phase), &error)) {
     blame(v, phase, error);
     return;
   }

@@ -25,6 +25,10 @@ for p in $phases; do
   fi
   before=$p
 done
+for p in sync uop intrin; do
+  run "$tetc" verify "$samples/gemm.te" --plant-fault $p:token
+  expect "$p: a token is forgotten" 4 err "\`gemm\` is wrong after $p"
+done
 run "$tetc" verify "$samples/gemm.te" --plant-fault sync:nothing
 expect "no such kind" 2 err "--plant-fault sync:nothing"
 

@@ -51,11 +51,11 @@ module vta_alu #(
   logic [95:0] c_factors_q;
   logic [59:0] c_ops_q; // three times operation, use_imm, immediate; the first lowest
   logic single;
-  assign single = end_i == {1'b0, begin_i} + 1'b1 && iter_out_i == 14'd1 && factors_i[31:16] != '0 && use_imm_i &&
-                  op_i != vta_pkg::AluZero;
+  assign single = end_i == {1'b0, begin_i} + 1'b1 && use_imm_i && op_i != vta_pkg::AluZero &&
+                  ((iter_out_i == 14'd1 && factors_i[31:16] != '0) || (iter_in_i == 14'd1 && factors_i[15:0] != '0));
   assign fits = c_valid_q && single && c_ops_q[16] && c_ops_q[19:17] != vta_pkg::AluZero && c_count_q != 2'd3 &&
                 begin_i == c_begin_q && end_i == c_end_q && iter_out_i == c_out_q && iter_in_i == c_in_q &&
-                factors_i[31:16] == c_factors_q[31:16];
+                factors_i[31:0] == c_factors_q[31:0];
   assign c_free = !c_valid_q || index_ready;
   assign c_take = valid_i && ready_o;
   assign ready_o = c_free || fits;

@@ -183,13 +183,26 @@ static bool lower_kernel(Product *p, const TeKernel *k, Unit *u) {
   return session_lower(&p->s, k, u);
 }
 
+// The listing, for the page: a stream may be too long for one, which is no error here.
+static bool list_for_page(Driver *d, const Product *one, Text *out) {
+  Diags *own = d->cx.diags;
+  d->cx.diags = diags_new(d->cx.arena);
+  bool ok = emit_vta(d, one, out), wrong = diags_have(d->cx.diags, E_VERIFY) || diags_have(d->cx.diags, E_INTERNAL);
+  d->cx.diags = own;
+  if (ok) return true;
+  if (wrong) return emit_vta(d, one, out); // once more, for the messages
+  *out = (Text){.arena = d->cx.arena};
+  text_add(out, "; the instructions cannot be listed: `tetc compile --emit=vta` says why\n");
+  return true;
+}
+
 // What the back ends make of a kernel that is lowered to the end.
 static bool show_back_ends(Driver *d, Product *p, const Unit *u) {
   if (!p->page || !u->func || u->stopped) return true;
   Product one = {.nfuncs = 1, .funcs = (const Func **)&u->func};
   Text vta = {.arena = d->cx.arena}, ll = {.arena = d->cx.arena};
   if (u->func->target) {
-    if (!emit_vta(d, &one, &vta)) return false;
+    if (!list_for_page(d, &one, &vta)) return false;
     html_text(p->page, "vta", "the instruction listing", vta.data);
   }
   if (!emit_llvm(d, &one, LLVM_TEXT, &ll)) return false;

@@ -11,7 +11,7 @@
   const data = JSON.parse(document.getElementById("data").textContent);
   const $ = id => document.getElementById(id);
   const state = { kernel: 0, side: { left: 0, right: 0 }, chosen: null };
-  const sides = ["left", "right"];
+  const sides = ["left", "right"], mostLines = 20000;
   let views = []; // of the kernel: {name, what, lines, tir, source (index or -1), at: line -> places}
 
   // ---- elements
@@ -102,8 +102,13 @@
     return [cut, add];
   }
 
-  const words = String.raw`\b(func|target|for|in|if|else|alloc|input|output|of|base|parallel|vthread|vectorized|unrolled|kernel|schedule|compute|param|const|knob|import|sum|define|void|ret|call|br|label)\b|(\bvta\.\w+)|\b(\d[\w.]*?)(?=\.\.|\b)`;
-  const teToken = new RegExp(String.raw`(\/\/.*)|` + words, "g"), listingToken = new RegExp("(;.*)|" + words, "g");
+  // Comments, words, intrinsics, numbers.
+  const teWords = "func target for in if else alloc input output of base parallel vthread vectorized unrolled kernel " +
+    "schedule compute param const knob import sum max min prod";
+  const listingWords = "load compute store define declare call ret br label";
+  const tokens = (comment, words) => new RegExp(String.raw`(${comment}.*)|\b(${words.replaceAll(" ", "|")})\b(?!\.)|` +
+    String.raw`(\bvta\.\w+)|\b(\d[\w.]*?)(?=\.\.|\b)`, "g");
+  const teToken = tokens("//", teWords), listingToken = tokens(";", listingWords);
   // A line with its words coloured; only listings and LLVM IR have comments after `;`.
   function coloured(text, semicolon) {
     const out = [];
@@ -132,7 +137,7 @@
   function fill(side) {
     const v = shown(side), box = $(side + "-code"), marks = marksOf(side);
     const removed = side === "left" && shown("right").tir && v.tir && shown("right") !== v;
-    const rows = v.lines.map((text, i) => {
+    const rows = v.lines.slice(0, mostLines).map((text, i) => {
       const row = element("div", "line", element("span", "mark", marks.has(i) ? removed ? "−" : "+" : ""),
         ...coloured(text, v.source < 0 && !v.tir && v.name !== "schedule"));
       row.dataset.n = i + 1;
@@ -142,6 +147,7 @@
       if (v.at.has(i + 1)) row.classList.add("linked");
       return row;
     });
+    if (v.lines.length > mostLines) rows.push(element("div", "line c", `… ${plural(v.lines.length - mostLines, "line")} more`));
     box.replaceChildren(...rows);
     box.scrollTop = 0;
     $(side).value = state.side[side];
@@ -437,7 +443,7 @@
       if (row && getSelection().isCollapsed) choose(s, +row.dataset.n);
     };
     $(s + "-code").onkeydown = e => {
-      const n = cursorOf(s), last = shown(s).lines.length;
+      const n = cursorOf(s), last = Math.min(mostLines, shown(s).lines.length);
       const to = { ArrowDown: n + 1, ArrowUp: n - 1, PageDown: n + 20, PageUp: n - 20, Home: 1, End: last }[e.key];
       if (to !== undefined) setCursor(s, Math.max(1, Math.min(last, to)), true);
       else if (e.key === "Enter" || e.key === " ") choose(s, n);

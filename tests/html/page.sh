@@ -51,6 +51,10 @@ run "$tetc" compile --emit=html "$samples/conv2d_relu_unmatched.te" -o refused.h
 expect "a kernel that is refused has no page" 1 err E0301
 holds "no file" test ! -e refused.html
 
+run "$tetc" compile --emit=html "$samples/conv2d_relu.te" -D H=448 -D W=448 -D CI=256 -D CO=256 -o long.html
+expect "a stream that is too long to list" 0
+holds "has a page without the listing" data_of long.html "'cannot be listed' in d['kernels'][0]['phases'][-2]['text']"
+
 # ---- in a browser: the address makes the page click; what is lit then is in the document
 browse() {
   run timeout 120 chromium --headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking \

@@ -223,9 +223,12 @@ void scalar_store(DType t, void *at, Scalar v);
 
 int64_t floor_div(int64_t a, int64_t b); // b != 0; wraps for INT64_MIN / -1
 int64_t floor_mod(int64_t a, int64_t b);
+int64_t common_divisor(int64_t a, int64_t b); // the greatest, positive; 0 for 0, 0. The result must not be 2^63
 // Checked arithmetic on sizes: false on overflow.
 bool mul_ok(int64_t a, int64_t b, int64_t *out);
 bool add_ok(int64_t a, int64_t b, int64_t *out);
+
+double now_seconds(void); // clock.c: of a clock that never goes back
 
 // ---- a compilation ---------------------------------------------------------------------------------------------
 

@@ -91,6 +91,15 @@ int64_t floor_mod(int64_t a, int64_t b) {
   return r && (r < 0) != (b < 0) ? r + b : r;
 }
 
+int64_t common_divisor(int64_t a, int64_t b) {
+  while (b) {
+    int64_t r = floor_mod(a, b);
+    a = b;
+    b = r;
+  }
+  return a < 0 ? -a : a;
+}
+
 // ---- floats ----------------------------------------------------------------------------------------------------
 
 // IEEE binary16 of a float, ties to even; overflow gives infinity, NaN stays NaN.

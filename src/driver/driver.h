@@ -157,7 +157,6 @@ void dump_phase(Dump *u, int number, const char *phase, const char *suffix, cons
 void dump_func(Dump *u, int number, const char *phase, const Func *f);
 void dump_clock(Dump *u, const char *phase, double seconds); // negative: since the last call
 void dump_times(const Dump *u);
-double now_seconds(void);
 void stats_print(const PassStats *s, const VtaTarget *vta, const char *kernel); // --stats, a line a pass
 void text_diff(Arena *a, const char *before, const char *after, Text *out); // diff.c: changed lines with context
 

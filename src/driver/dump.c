@@ -6,7 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 static const char *const other_phases[] = {"te", "schedule", "lower", "llvm", "vta"};
@@ -16,12 +15,6 @@ bool phase_known(const char *name) {
   for (size_t i = 0; i < sizeof other_phases / sizeof *other_phases; i++)
     if (!strcmp(name, other_phases[i])) return true;
   return pass_find(name) >= 0;
-}
-
-double now_seconds(void) {
-  struct timespec t;
-  clock_gettime(CLOCK_MONOTONIC, &t);
-  return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
 }
 
 // True if `list` ("P,Q", or "" for all) names the phase.

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The pipeline: one table, one loop.
 #include <string.h>
-#include <time.h>
 
 #include "passes/passes.h"
 
@@ -21,12 +20,6 @@ int pass_find(const char *name) {
   for (int i = 0; i < pass_count; i++)
     if (!strcmp(pass_table[i].name, name)) return i;
   return -1;
-}
-
-static double seconds_now(void) {
-  struct timespec t;
-  clock_gettime(CLOCK_MONOTONIC, &t);
-  return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
 }
 
 // Whether what pass p made is of its form; if not, a report.
@@ -51,9 +44,9 @@ Func *pipeline_run(PassCtx *pc, const Func *f, int first, int last, const Pipeli
     const Pass *p = &pass_table[i];
     if (refused && !matches_regions(p)) return NULL;
     if (hooks && hooks->before && !hooks->before(hooks->self, p, now)) return NULL;
-    double start = seconds_now();
+    double start = now_seconds();
     const Func *next = p->run(pc, now);
-    double seconds = seconds_now() - start;
+    double seconds = now_seconds() - start;
     refused |= !next;
     if (!next && !matches_regions(p)) return NULL;
     if (!next) continue;

@@ -135,15 +135,6 @@ int64_t nest_tile_cut(int64_t coef, int64_t extent, int64_t tile) {
   return extent % inner == 0 && inner > 1 && inner < extent ? inner : -1;
 }
 
-static int64_t gcd(int64_t a, int64_t b) {
-  while (b) {
-    int64_t t = a % b;
-    a = b;
-    b = t;
-  }
-  return a < 0 ? -a : a;
-}
-
 typedef struct FindCut {
   const NestPlace *p;
   const Nest *n;
@@ -164,7 +155,7 @@ static bool find_cut(void *self, const Expr *e) {
   for (int i = 0; i < f->n->nloops; i++) {
     int64_t k = affine_coef(&a, f->n->loops[i].var), extent = f->n->loops[i].extent;
     if (k % c == 0) continue;
-    int64_t inner = gcd(c / gcd(c, k), extent);
+    int64_t inner = common_divisor(c / common_divisor(c, k), extent);
     if (inner <= 1 || inner >= extent) continue;
     f->loop = i;
     f->inner = inner;

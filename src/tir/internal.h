@@ -41,6 +41,23 @@ Interval interval_cast(DType to, DType from, Interval a);
 Interval interval_math(MathFn f, DType t, Interval a);
 Interval interval_of(const Ranges *r, const Expr *e);
 
+/* simplify.c, and simplify_stmt.c on top of it */
+// A variable in scope: its interval, or (loops of extent 1) the value that replaces it.
+typedef struct Binding {
+  const Var *var;
+  Interval range;
+  const Expr *value;
+} Binding;
+
+typedef struct Sim {
+  Ctx *cx;
+  const Ranges *outer;
+  VEC(Binding) env; // a stack; the last entry for a variable counts
+} Sim;
+const Expr *sim_expr(Sim *s, const Expr *e, Interval *range); // e simplified, and its interval
+// Pushes the ranges that follow from a simplified condition being `truth`. The caller resets env.len.
+void sim_learn(Sim *s, const Expr *cond, bool truth);
+
 /* verify.c */
 // Which operand types an operator takes.
 bool binop_takes(BinOp op, DType t);

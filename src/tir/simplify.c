@@ -7,19 +7,6 @@
 
 typedef __int128 Wide;
 
-// A variable in scope: its interval, or (loops of extent 1) the value that replaces it.
-typedef struct Binding {
-  const Var *var;
-  Interval range;
-  const Expr *value;
-} Binding;
-
-typedef struct Sim {
-  Ctx *cx;
-  const Ranges *outer;
-  VEC(Binding) env; // a stack; the last entry for a variable counts
-} Sim;
-
 typedef struct Term {
   const Expr *atom;
   int64_t coef;
@@ -32,7 +19,6 @@ typedef struct Terms {
   bool ok; // coefficients and constant are those of ordinary integers
 } Terms;
 
-static const Expr *simp(Sim *s, const Expr *e, Interval *range);
 static void terms_collect(Sim *s, Terms *t, const Expr *e, int64_t scale);
 
 static const Binding *find_binding(const Sim *s, const Var *v) {
@@ -137,7 +123,7 @@ static void terms_plain(Sim *s, Terms *t, const Expr *e, int64_t scale, const In
 // x * y where neither is a literal: one of them may still simplify to one.
 static void terms_product(Sim *s, Terms *t, const Expr *e, int64_t scale) {
   Interval ra, rb, r;
-  const Expr *a = simp(s, e->a, &ra), *b = simp(s, e->b, &rb);
+  const Expr *a = sim_expr(s, e->a, &ra), *b = sim_expr(s, e->b, &rb);
   if (ra.lo == ra.hi) {
     terms_plain(s, t, b, mul_wrap(t, scale, ra.lo), &rb);
   } else if (rb.lo == rb.hi) {
@@ -162,7 +148,7 @@ static void terms_collect(Sim *s, Terms *t, const Expr *e, int64_t scale) {
     terms_product(s, t, e, scale);
   } else {
     Interval r;
-    const Expr *atom = simp(s, e, &r);
+    const Expr *atom = sim_expr(s, e, &r);
     terms_plain(s, t, atom, scale, &r);
   }
 }
@@ -257,18 +243,9 @@ static const Expr *simp_affine(Sim *s, const Expr *e, Interval *range) {
 
 // ---- division and modulo by a positive constant --------------------------------------------------------------------
 
-static int64_t gcd(int64_t a, int64_t b) {
-  while (b) {
-    int64_t r = a % b;
-    a = b;
-    b = r;
-  }
-  return a < 0 ? -a : a;
-}
-
 // The greatest common divisor of d and all coefficients.
 static int64_t terms_gcd(const Terms *t, int64_t d) {
-  for (size_t i = 0; i < t->list.len; i++) d = gcd(t->list.data[i].coef, d);
+  for (size_t i = 0; i < t->list.len; i++) d = common_divisor(t->list.data[i].coef, d);
   return d;
 }
 
@@ -363,7 +340,7 @@ static Terms terms_modulo(Sim *s, const Terms *t, int64_t d) {
 static const Expr *simp_divmod(Sim *s, const Expr *e, Interval *range) {
   Terms t = {.ok = true};
   Interval ra, rb;
-  const Expr *b = simp(s, e->b, &rb);
+  const Expr *b = sim_expr(s, e->b, &rb);
   terms_collect(s, &t, e->a, 1);
   terms_compact(&t);
   terms_recombine(s, &t);
@@ -409,6 +386,8 @@ static Wide tighten(BinOp op, Wide k, int64_t g) {
 static const Expr *compare_terms(Sim *s, BinOp op, Terms *d) {
   bool order = op != OP_EQ && op != OP_NE;
   Wide k = -(Wide)d->constant;
+  for (size_t i = 0; i < d->list.len; i++)
+    if (d->list.data[i].coef == INT64_MIN) return NULL; // it has no negative
   for (size_t i = 0; order && i < d->list.len; i++) {
     int64_t g = d->list.data[i].coef < 0 ? -d->list.data[i].coef : d->list.data[i].coef;
     Terms rest = {.ok = true};
@@ -581,12 +560,12 @@ static void learn_compare(Sim *s, BinOp op, const Expr *a, const Expr *b) {
 }
 
 // Pushes the ranges that follow from a simplified condition being `truth`.
-static void learn(Sim *s, const Expr *cond, bool truth) {
+void sim_learn(Sim *s, const Expr *cond, bool truth) {
   if (cond->kind == EXPR_UNARY && cond->unop == UN_NOT) {
-    learn(s, cond->a, !truth);
+    sim_learn(s, cond->a, !truth);
   } else if (cond->kind == EXPR_BINARY && cond->binop == (truth ? OP_LAND : OP_LOR)) {
-    learn(s, cond->a, truth);
-    learn(s, cond->b, truth);
+    sim_learn(s, cond->a, truth);
+    sim_learn(s, cond->b, truth);
   } else if (cond->kind == EXPR_BINARY && cond->a->type == DT_I64 && binop_is_bool(cond->binop)) {
     learn_compare(s, truth ? cond->binop : inverse(cond->binop), cond->a, cond->b);
   }
@@ -594,8 +573,8 @@ static void learn(Sim *s, const Expr *cond, bool truth) {
 
 static const Expr *simp_given(Sim *s, const Expr *cond, bool truth, const Expr *e, Interval *range) {
   size_t depth = s->env.len;
-  learn(s, cond, truth);
-  e = simp(s, e, range);
+  sim_learn(s, cond, truth);
+  e = sim_expr(s, e, range);
   s->env.len = depth;
   return e;
 }
@@ -606,9 +585,9 @@ static const Expr *simp_given(Sim *s, const Expr *cond, bool truth, const Expr *
 static const Expr *simp_logical(Sim *s, const Expr *e, Interval *range) {
   Interval ra, rb;
   bool is_and = e->binop == OP_LAND;
-  const Expr *a = simp(s, e->a, &ra);
+  const Expr *a = sim_expr(s, e->a, &ra);
   if (ra.lo == ra.hi && (ra.lo != 0) != is_and) return bool_at(s, e, !is_and, range);
-  if (ra.lo == ra.hi) return simp(s, e->b, range);
+  if (ra.lo == ra.hi) return sim_expr(s, e->b, range);
   const Expr *b = simp_given(s, a, is_and, e->b, &rb);
   *range = (Interval){0, 1};
   if (rb.lo == rb.hi && (rb.lo != 0) != is_and) return bool_at(s, e, !is_and, range);
@@ -679,7 +658,7 @@ static const Expr *decided(BinOp op, DType t, const Expr *a, const Expr *b, Inte
 // Binary operators on integers other than int64, and the bit operators of int64.
 static const Expr *simp_integer(Sim *s, const Expr *e, Interval *range) {
   Interval ra, rb;
-  const Expr *a = simp(s, e->a, &ra), *b = simp(s, e->b, &rb), *r;
+  const Expr *a = sim_expr(s, e->a, &ra), *b = sim_expr(s, e->b, &rb), *r;
   DType t = a->type;
   if (a->kind == EXPR_INT && b->kind != EXPR_INT && commutes(e->binop)) {
     const Expr *swap = a;
@@ -697,7 +676,7 @@ static const Expr *simp_integer(Sim *s, const Expr *e, Interval *range) {
   if (r == a) *range = ra;
   if (r == b) *range = rb;
   if (!r && t == DT_I64 && e->binop == OP_SHL && b->kind == EXPR_INT && b != e->b)
-    return simp(s, expr_raw_binary(s->cx, OP_SHL, a, b, e->loc), range);
+    return sim_expr(s, expr_raw_binary(s->cx, OP_SHL, a, b, e->loc), range);
   if (!r && a == e->a && b == e->b && a->kind != EXPR_INT && b->kind != EXPR_INT) return settle(s, e, e, range);
   return settle(s, e, r ? r : expr_binary(s->cx, e->binop, a, b), range);
 }
@@ -705,14 +684,14 @@ static const Expr *simp_integer(Sim *s, const Expr *e, Interval *range) {
 // == and != of bool with a constant.
 static const Expr *simp_bool_compare(Sim *s, const Expr *e, Interval *range) {
   Interval ra, rb;
-  const Expr *a = simp(s, e->a, &ra), *b = simp(s, e->b, &rb);
+  const Expr *a = sim_expr(s, e->a, &ra), *b = sim_expr(s, e->b, &rb);
   *range = interval_binary(e->binop, DT_BOOL, ra, rb);
   if (range->lo == range->hi) return bool_at(s, e, range->lo, range);
   if (e->binop == OP_EQ || e->binop == OP_NE) {
     if (expr_equal(a, b)) return bool_at(s, e, e->binop == OP_EQ, range);
     const Expr *x = ra.lo == ra.hi ? b : rb.lo == rb.hi ? a : NULL;
     bool truth = ra.lo == ra.hi ? ra.lo : rb.lo;
-    if (x) return (e->binop == OP_EQ) == truth ? x : simp(s, expr_raw_unary(s->cx, UN_NOT, x, e->loc), range);
+    if (x) return (e->binop == OP_EQ) == truth ? x : sim_expr(s, expr_raw_unary(s->cx, UN_NOT, x, e->loc), range);
   }
   return a == e->a && b == e->b ? e : expr_raw_binary(s->cx, e->binop, a, b, e->loc);
 }
@@ -723,7 +702,7 @@ static const Expr *simp_binary(Sim *s, const Expr *e, Interval *range) {
   if (t == DT_BOOL && binop_is_bool(e->binop)) return simp_bool_compare(s, e, range);
   if (!dtype_is_int(t)) { // floats are folded, never rearranged
     Interval unused;
-    const Expr *a = simp(s, e->a, &unused), *b = simp(s, e->b, &unused);
+    const Expr *a = sim_expr(s, e->a, &unused), *b = sim_expr(s, e->b, &unused);
     *range = interval_of_type(e->type);
     const Expr *r = expr_binary(s->cx, e->binop, a, b);
     if (r->kind == EXPR_INT) *range = (Interval){r->value.i, r->value.i};
@@ -758,7 +737,7 @@ static const Expr *simp_binary(Sim *s, const Expr *e, Interval *range) {
 
 static const Expr *simp_unary(Sim *s, const Expr *e, Interval *range) {
   if (e->type == DT_I64 && e->unop == UN_NEG) return simp_affine(s, e, range);
-  const Expr *a = simp(s, e->a, range);
+  const Expr *a = sim_expr(s, e->a, range);
   *range = interval_unary(e->unop, e->type, *range);
   if (a->kind == EXPR_UNARY && a->unop == e->unop && e->type != DT_BOOL && dtype_is_int(e->type) &&
       e->unop != UN_NOT)
@@ -775,7 +754,7 @@ static const Expr *simp_unary(Sim *s, const Expr *e, Interval *range) {
 // A cast of a cast that kept the value is a cast of the value.
 static const Expr *simp_cast(Sim *s, const Expr *e, Interval *range) {
   Interval ra;
-  const Expr *a = simp(s, e->a, &ra);
+  const Expr *a = sim_expr(s, e->a, &ra);
   *range = interval_cast(e->type, a->type, ra);
   while (a->kind == EXPR_CAST && !dtype_is_float(a->type) && !dtype_is_float(a->a->type)) {
     // ra is the interval after the inner cast. If the source's own type fits the inner type, or its value does, the
@@ -796,14 +775,14 @@ static const Expr *simp_cast(Sim *s, const Expr *e, Interval *range) {
 static const Expr *simp_select(Sim *s, const Expr *e, Interval *range) {
   Interval rc, ra, rb;
   int64_t x, y;
-  const Expr *c = simp(s, e->a, &rc);
-  if (rc.lo == rc.hi) return simp(s, rc.lo ? e->b : e->c, range);
+  const Expr *c = sim_expr(s, e->a, &rc);
+  if (rc.lo == rc.hi) return sim_expr(s, rc.lo ? e->b : e->c, range);
   const Expr *a = simp_given(s, c, true, e->b, &ra), *b = simp_given(s, c, false, e->c, &rb);
   *range = (Interval){ra.lo < rb.lo ? ra.lo : rb.lo, ra.hi > rb.hi ? ra.hi : rb.hi};
   if (expr_equal(a, b)) return settle(s, e, a, range);
   if (e->type == DT_BOOL && expr_is_int(a, &x) && expr_is_int(b, &y)) {
     if (x) return settle(s, e, c, range);
-    return simp(s, expr_raw_unary(s->cx, UN_NOT, c, e->loc), range);
+    return sim_expr(s, expr_raw_unary(s->cx, UN_NOT, c, e->loc), range);
   }
   return c == e->a && a == e->b && b == e->c ? settle(s, e, e, range)
                                              : settle(s, e, expr_raw_select(s->cx, c, a, b, e->loc), range);
@@ -811,7 +790,7 @@ static const Expr *simp_select(Sim *s, const Expr *e, Interval *range) {
 
 static const Expr *simp_child(void *self, const Expr *e) {
   Interval unused;
-  return simp(self, e, &unused);
+  return sim_expr(self, e, &unused);
 }
 
 static const Expr *simp_math(Sim *s, const Expr *e, Interval *range) {
@@ -820,14 +799,14 @@ static const Expr *simp_math(Sim *s, const Expr *e, Interval *range) {
     *range = ra;
     return settle(s, e, expr_rebuild(s->cx, e, simp_child, s), range);
   }
-  const Expr *a = simp(s, e->args[0], &ra);
+  const Expr *a = sim_expr(s, e->args[0], &ra);
   *range = interval_math(e->fn, e->type, ra);
   if (ra.lo >= 0) return settle(s, e, a, range);
   return settle(s, e, a == e->args[0] ? e : expr_math(s->cx, e->fn, a, NULL), range);
 }
 
 // e simplified, and its interval.
-static const Expr *simp(Sim *s, const Expr *e, Interval *range) {
+const Expr *sim_expr(Sim *s, const Expr *e, Interval *range) {
   const Binding *b;
   *range = interval_of_type(e->type);
   switch (e->kind) {
@@ -851,85 +830,5 @@ static const Expr *simp(Sim *s, const Expr *e, Interval *range) {
 const Expr *expr_simplify(Ctx *cx, const Ranges *r, const Expr *e) {
   Sim s = {.cx = cx, .outer = r};
   Interval unused;
-  return simp(&s, e, &unused);
-}
-
-// ---- statements ---------------------------------------------------------------------------------------------------------
-
-static const Stmt *simp_stmt(void *self, const Stmt *st);
-
-static bool find_load(void *self, const Expr *e) {
-  bool *found = self;
-  *found |= e->kind == EXPR_LOAD;
-  return !*found;
-}
-
-// A value that stays the same wherever it stands: no loads, whose buffers may be written in between.
-static bool is_stable(const Expr *e) {
-  bool found = false;
-  expr_visit(e, find_load, &found);
-  return !found;
-}
-
-static const Stmt *simp_for(Sim *s, const Stmt *st) {
-  Interval at, extent;
-  const Expr *min = simp(s, st->min, &at), *n = simp(s, st->extent, &extent);
-  if (extent.hi <= 0) return stmt_nop(s->cx);
-  Binding b = {.var = st->var, .range = at};
-  if (extent.lo == 1 && extent.hi == 1 && is_stable(min)) b.value = min;
-  if (__builtin_add_overflow(at.hi, extent.hi - 1, &b.range.hi)) b.range = interval_of_type(DT_I64);
-  VEC_PUSH(s->cx->arena, s->env, b);
-  const Stmt *body = simp_stmt(s, st->body);
-  s->env.len--;
-  if (b.value || stmt_is_nop(body)) return body;
-  if (min == st->min && n == st->extent && body == st->body) return st;
-  return stmt_placed(s->cx, stmt_for(s->cx, st->var, min, n, st->for_kind, body), st->loc, st->why);
-}
-
-static const Stmt *simp_branch(Sim *s, const Expr *cond, bool truth, const Stmt *st) {
-  size_t depth = s->env.len;
-  learn(s, cond, truth);
-  st = simp_stmt(s, st);
-  s->env.len = depth;
-  return st;
-}
-
-static const Stmt *simp_if(Sim *s, const Stmt *st) {
-  Interval r;
-  const Expr *cond = simp(s, st->cond, &r);
-  if (r.lo == r.hi) return r.lo ? simp_stmt(s, st->body) : st->else_body ? simp_stmt(s, st->else_body) : stmt_nop(s->cx);
-  const Stmt *then = simp_branch(s, cond, true, st->body);
-  const Stmt *other = st->else_body ? simp_branch(s, cond, false, st->else_body) : NULL;
-  if (other && stmt_is_nop(other)) other = NULL;
-  if (stmt_is_nop(then) && !other) return then;
-  if (stmt_is_nop(then)) {
-    cond = simp(s, expr_raw_unary(s->cx, UN_NOT, cond, cond->loc), &r);
-    then = other;
-    other = NULL;
-  }
-  if (cond == st->cond && then == st->body && other == st->else_body) return st;
-  return stmt_placed(s->cx, stmt_if(s->cx, cond, then, other), st->loc, st->why);
-}
-
-static const Stmt *simp_stmt(void *self, const Stmt *st) {
-  Sim *s = self;
-  const Stmt *r;
-  switch (st->kind) {
-  case STMT_FOR: return simp_for(s, st);
-  case STMT_IF: return simp_if(s, st);
-  case STMT_ALLOC:
-    r = stmt_rebuild(s->cx, st, simp_stmt, simp_child, s);
-    return stmt_is_nop(r->body) ? r->body : r;
-  case STMT_SEQ:
-    r = stmt_rebuild(s->cx, st, simp_stmt, simp_child, s);
-    return r->kind == STMT_SEQ && r->nchildren == 1 ? r->children[0] : r;
-  case STMT_STORE:
-  case STMT_INTRIN: return stmt_rebuild(s->cx, st, simp_stmt, simp_child, s);
-  }
-  return st;
-}
-
-const Stmt *stmt_simplify(Ctx *cx, const Stmt *st) {
-  Sim s = {.cx = cx};
-  return simp_stmt(&s, st);
+  return sim_expr(&s, e, &unused);
 }

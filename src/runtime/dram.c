@@ -116,10 +116,19 @@ void tetc_dram_release(TetcDram *d, uint64_t phys) {
   pthread_mutex_unlock(&d->lock);
 }
 
-uint8_t *tetc_dram_at(const TetcDram *d, uint64_t phys, uint64_t bytes) {
+// Whether the bytes from phys on lie in one block.
+static bool holds(const TetcDram *d, uint64_t phys, uint64_t bytes) {
   size_t i = find_block(d, phys);
-  if (i >= d->count) return NULL;
+  if (i >= d->count) return false;
   uint64_t offset = phys - d->blocks[i].phys;
-  if (offset > d->blocks[i].bytes || bytes > d->blocks[i].bytes - offset) return NULL;
-  return d->base + phys;
+  return offset <= d->blocks[i].bytes && bytes <= d->blocks[i].bytes - offset;
+}
+
+// Under the lock: while one thread's device runs, another thread may free a buffer.
+uint8_t *tetc_dram_at(const TetcDram *d, uint64_t phys, uint64_t bytes) {
+  pthread_mutex_t *lock = (pthread_mutex_t *)(uintptr_t)&d->lock;
+  pthread_mutex_lock(lock);
+  bool inside = holds(d, phys, bytes);
+  pthread_mutex_unlock(lock);
+  return inside ? d->base + phys : NULL;
 }

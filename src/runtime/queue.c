@@ -134,12 +134,23 @@ static bool tokens_give(TetcRuntime *rt, const uint64_t carried[CH_COUNT]) {
   return true;
 }
 
+// Whether the stream may be cut here: no channel has been read more often than written.
+static bool can_cut(const Queue *q) {
+  for (int ch = 0; ch < CH_COUNT; ch++)
+    if (q->carried[ch] > (uint64_t)1 << 20) return false;
+  return true;
+}
+
 // Runs what is queued. keep_tokens: the stream goes on in the next launch; else tokens left over are the device's to
 // find. Nothing queued: nothing to do.
 bool queue_launch(TetcRuntime *rt, bool keep_tokens) {
   Queue *q = &rt->queue;
   uint64_t carried[CH_COUNT] = {0};
   if (q->count == 0 && !q->pending[UNIT_LOAD] && !q->pending[UNIT_COMPUTE] && !q->pending[UNIT_STORE]) return true;
+  if (keep_tokens && !can_cut(q)) {
+    runtime_fail(rt, "the instructions so far wait for tokens that are yet to be given: they cannot run alone");
+    return false;
+  }
   if (keep_tokens && !tokens_take(rt, carried)) return false;
   if (!finish(rt)) return false;
   TetcFault fault = {.count = 0};
@@ -153,13 +164,6 @@ bool queue_launch(TetcRuntime *rt, bool keep_tokens) {
   }
   queue_clear(q);
   return !keep_tokens || tokens_give(rt, carried);
-}
-
-// Whether the stream may be cut here: no channel has been read more often than written.
-static bool can_cut(const Queue *q) {
-  for (int ch = 0; ch < CH_COUNT; ch++)
-    if (q->carried[ch] > (uint64_t)1 << 20) return false;
-  return true;
 }
 
 bool queue_reserve(TetcRuntime *rt) {

@@ -779,12 +779,29 @@ static void memory_reuse(void **state) {
   tetc_dram_free(d);
 }
 
+// A kernel of as many micro-ops as fit, other ones for each n.
+static int describe_full(void *self) {
+  uint32_t n = *(uint32_t *)self;
+  for (uint32_t i = 0; i < 8192; i++) VTAUopPush(0, 1, (i == 0 ? n : i) % 2048, 0, 0, 0, 0, 0);
+  return 0;
+}
+
+// More micro-ops than there is memory for, in a stream that cannot be cut: it waits for a token that nobody has given.
+static void stream_that_cannot_be_cut(void **state) {
+  (void)state;
+  void *handle = NULL;
+  VTADepPop(cmd, 1, 2);
+  for (uint32_t n = 0; n < 1100 && !tetc_runtime_error(rt); n++)
+    VTAPushGEMMOp(&handle, describe_full, &n, sizeof n);
+  assert_error("wait for tokens that are yet to be given");
+}
+
 int main(void) {
 #define FSIM(t) cmocka_unit_test_setup_teardown(t, open_fsim, close_runtime)
   const struct CMUnitTest tests[] = {FSIM(transfers), FSIM(store_wraps), FSIM(alu_operations), FSIM(alu_chain),
     FSIM(gemm_with_tokens), FSIM(kernels_by_content), FSIM(uop_ring), FSIM(bad_kernels), FSIM(bad_transfers),
     FSIM(foreign_buffer), FSIM(nothing_stale), FSIM(left_over), FSIM(hazards), FSIM(launch_limit), FSIM(raw_streams),
-    FSIM(threads), cmocka_unit_test(memory_reuse),
+    FSIM(threads), FSIM(stream_that_cannot_be_cut), cmocka_unit_test(memory_reuse),
     cmocka_unit_test_setup_teardown(stream_form, open_record, close_runtime)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

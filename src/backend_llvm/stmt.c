@@ -268,7 +268,7 @@ static bool is_apart(Gen *g, const Stmt *s) {
   return !intrin;
 }
 
-// void NAME.nestN(buffers...)
+// void NAME.nestN(buffers..., status): an index read from data may fail in it, and a parallel loop.
 static void gen_nest_apart(Gen *g, const Stmt *s) {
   Captures c = {.g = g, .seen = {.arena = g->cx->arena}};
   stmt_visit(s, capture_stmt, capture_expr, &c);
@@ -279,8 +279,10 @@ static void gen_nest_apart(Gen *g, const Stmt *s) {
     args[i] = c.places.data[i]->value;
     types[i] = LLVMTypeOf(args[i]);
   }
+  args[n] = g->frame->status;
+  types[n] = LLVMTypeOf(args[n]);
   const char *name = arena_printf(g->cx->arena, "%s.nest%d", g->name, g->serial++);
-  LLVMTypeRef type = LLVMFunctionType(g->none, types, n, false);
+  LLVMTypeRef type = LLVMFunctionType(g->none, types, n + 1, false);
   LLVMValueRef fn = gen_function(g, name, type, false);
   gen_attribute(g, fn, (unsigned)LLVMAttributeFunctionIndex, "noinline", 0);
   for (unsigned i = 0; i < n; i++) {
@@ -288,19 +290,23 @@ static void gen_nest_apart(Gen *g, const Stmt *s) {
     c.places.data[i]->value = LLVMGetParam(fn, i);
   }
   LLVMBasicBlockRef here = LLVMGetInsertBlock(g->b);
-  Frame frame = {.fn = fn}, *outer = g->frame;
+  gen_attribute(g, fn, n + 1, "noalias", 0);
+  Frame frame = {.fn = fn, .status = LLVMGetParam(fn, n)}, *outer = g->frame;
   g->frame = &frame;
   frame.allocas = gen_block(g, "entry");
   LLVMBasicBlockRef start = gen_block(g, "start");
+  frame.cleanup = gen_block(g, "cleanup");
   gen_at(g, start);
   gen_serial_for(g, s);
+  LLVMBuildBr(g->b, frame.cleanup);
+  gen_at(g, frame.cleanup);
   LLVMBuildRetVoid(g->b);
   gen_at(g, frame.allocas);
   LLVMBuildBr(g->b, start);
   for (unsigned i = 0; i < n; i++) c.places.data[i]->value = args[i];
   g->frame = outer;
   gen_at(g, here);
-  LLVMBuildCall2(g->b, type, fn, args, n, "");
+  LLVMBuildCall2(g->b, type, fn, args, n + 1, "");
 }
 
 // ---- the rest --------------------------------------------------------------------------------------------------------

@@ -214,7 +214,7 @@ void diags_sarif(const Diags *d, Text *out) {
   bool used[DIAG_CODE_COUNT] = {0}, first = true;
   for (size_t i = 0; i < d->list.len; i++) used[d->list.data[i]->code] = true;
   text_add(out, "{\"$schema\":\"https://json.schemastore.org/sarif-2.1.0.json\",\"version\":\"2.1.0\",\"runs\":[{"
-                "\"tool\":{\"driver\":{\"name\":\"tetc\",\"rules\":[");
+                "\"tool\":{\"driver\":{\"name\":\"tetc\",\"version\":\"" TETC_VERSION "\",\"rules\":[");
   for (int c = 0; c < DIAG_CODE_COUNT; c++) {
     if (!used[c]) continue;
     text_add(out, "%s{\"id\":\"%s\",\"shortDescription\":{\"text\":", nrules ? "," : "",

@@ -253,7 +253,7 @@ static void print_sub(Text *out, const Style *s, const char *kind, const char *t
   text_add(out, "%s%*s =%s %s%s%s", paint(s, BLUE), s->gutter, "", paint(s, RESET), paint(s, BOLD), kind,
            paint(s, RESET));
   size_t n = strcspn(text, "\n");
-  print_wrapped(out, text, n, column, indent, strchr(text, '\n') ? 0 : width);
+  print_wrapped(out, text, n, column, indent, width);
   for (text += n; *text; text += n) {
     text++;
     n = strcspn(text, "\n");

@@ -1,0 +1,172 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""diagnostics.py TETC SAMPLES NEGATIVE: how messages look, in every format; that each code which input can raise is raised."""
+import json
+import os
+import pty
+import re
+import subprocess
+import sys
+import tempfile
+
+tetc, samples, negative = (os.path.abspath(a) for a in sys.argv[1:4])
+sample = 'conv2d_relu_unmatched.te'
+count = failed = 0
+
+# What the contract shows (DESIGN, "The refusal that matters"), line for line.
+GOLDEN = """\
+error[E0301]: `relu` is copied out, but it computes: a DMA transfer can only move data
+  --> conv2d_relu_unmatched.te:19:12
+   |
+18 |   output relu[n: 1, o: 2, y: OH, x: OW, b: vta.batch, j: vta.block_out] : int8 =
+19 |       int8(max(res[n, o, y, x, b, j], 0));
+   |            ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^ this `max` would have to run inside the transfer
+...
+38 |   relu.dma_copy(y1);                // <- not a copy: max(res, 0)
+   |   ----------------- the copy is asked for here
+   = the loop nest, at phase inject_copy:
+         for y1 in 0..7  for x1 in 0..16  for j in 0..16
+           relu[...] = int8(max(res[...], 0))
+   = a copy is `dst[affine] = src[affine]`, a cast of it, or `cond ? src : 0`
+   = help: give the activation a stage of its own on the VTA ALU, and copy that:
+         compute act = max(res, 0);      output relu = int8(act);
+         act.set_scope(vta.acc);  act.compute_at(relu, x0);  act.alu();
+   = help: or let tetc do it: `relu.legalize_epilogue();`, or `tetc compile --legalize`
+
+"""
+
+# Codes that no kernel alone raises: the files and arguments that do.
+RAISED_BY = {
+    'E0115': ['check', '@S/gemm.te', '-D', 'Q=1'],
+    'E0116': ['opt', 'outside.tir'],
+    'E0403': ['check', '@S/gemm.te', '--vta-config', 'bad.json'],
+    'E0404': ['check', 'long.te', '--memory-limit=1'],
+    'E0501': ['compile', '@S/gemm.te', '--target=nope', '-o', 'x.o'],
+    'E0504': ['compile', 'main.te', '-o', 'x.o'],
+    'E0601': ['check', 'nothing.te'],
+    'E0602': ['run', '@S/vector_add.te', '--input', 'a=bad.npy'],
+    'W0001': ['check', 'unused.te'],
+    'E0003': ['check', 'deep.te'],
+}
+FILES = {
+    'outside.tir': 'func f(\n  a: int32[4] input,\n  o: int32[4] output\n) {\n  o[9] = a[0];\n}\n',
+    'bad.json': '{"LOG_BLOCK": 99}',
+    'long.te': 'kernel k { input s0[i: 8] : int32;' + ''.join('compute s%d = s%d + 1;' % (i, i - 1) for i in range(1, 3000)) +
+               'output o = s2999; }',
+    'main.te': 'kernel main { input a[m: 4] : int32; output o = a + 1; }',
+    'bad.npy': 'no',
+    'unused.te': 'kernel k { input a[m: 4] : int32; output o = a + 1; } schedule k { knob t = 2 in [2, 4]; }',
+    'deep.te': 'kernel k { input a[m: 4] : int32; output o[m: 4] : int32 = ' + '(' * 30000 + 'a[m]' + ')' * 30000 + '; }',
+}
+# Why no input raises these: they stand for our own mistakes, for a machine that lacks something, or for a limit that every
+# pass before stays below.
+NOT_BY_KERNELS = {
+    'E0332': 'conditions are split off or refused as E0302 to E0304 before',
+    'E0402': 'only TIR written by hand has so many loop values',
+    'E0405': 'only sizes beyond 2^32 tiles',
+    'E0502': 'no LLVM', 'E0503': 'a device that fails', 'E0901': 'our mistake', 'E0902': 'our mistake',
+}
+
+
+def case(name, complaint):
+    global count, failed
+    count += 1
+    failed += bool(complaint)
+    print(('not ok' if complaint else 'ok') + ' %d - %s' % (count, name))
+    if complaint:
+        print('# ' + str(complaint).replace('\n', '\n# '))
+
+
+def run(args, cwd, **env):
+    e = {k: v for k, v in os.environ.items() if k not in ('NO_COLOR', 'TERM')}
+    p = subprocess.run([tetc] + args, cwd=cwd, capture_output=True, text=True, timeout=60, stdin=subprocess.DEVNULL, env=dict(e, **env))
+    return p.stderr
+
+
+def on_terminal(args, width, **env):
+    """Standard error of a run whose standard error is a terminal of that width."""
+    master, slave = pty.openpty()
+    import fcntl
+    import struct
+    import termios
+    fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack('HHHH', 24, width, 0, 0))
+    e = {k: v for k, v in os.environ.items() if k not in ('NO_COLOR', 'TERM')}
+    p = subprocess.Popen([tetc] + args, cwd=samples, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=slave, env=dict(e, **env))
+    os.close(slave)
+    out = b''
+    while True:
+        try:
+            part = os.read(master, 65536)
+        except OSError:
+            break
+        if not part:
+            break
+        out += part
+    p.wait()
+    os.close(master)
+    return out.decode().replace('\r\n', '\n')
+
+
+def looks():
+    text = run(['compile', sample], samples)
+    case('E0301, line for line', text != GOLDEN and text)
+    lines = [json.loads(line) for line in run(['compile', sample, '--diagnostics=json'], samples).splitlines()]
+    case('JSON carries the same text', ''.join(m['rendered'] for m in lines) != GOLDEN)
+    color = on_terminal(['compile', sample], 100, TERM='xterm')
+    case('colours on a terminal', '\033[' not in color)
+    bare = re.sub(r'\033\[[0-9;]*m', '', color)
+    case('which change nothing else', bare != GOLDEN and bare)
+    case('none with NO_COLOR', '\033' in on_terminal(['compile', sample], 100, TERM='xterm', NO_COLOR='1'))
+    case('none on a dumb terminal', '\033' in on_terminal(['compile', sample], 100, TERM='dumb'))
+    case('none in a file', '\033' in text)
+    narrow = on_terminal(['compile', sample], 60, TERM='dumb')
+    notes = [line for line in narrow.splitlines() if line.startswith('   = a copy') or line.startswith('     ') or line.startswith('   = help')]
+    notes = [line for line in notes if not line.startswith('         ')]  # code is not wrapped
+    case('notes are wrapped to the width', [line for line in notes if len(line) > 60] and narrow)
+    case('a narrow terminal loses no word', [w for w in ('DMA', 'legalize_epilogue', 'transfer') if w not in narrow])
+
+
+def sarif():
+    log = json.loads(run(['compile', sample, '--diagnostics=sarif'], samples))
+    driver = log['runs'][0]['tool']['driver']
+    version = subprocess.run([tetc, '--version'], capture_output=True, text=True).stdout.split('\n')[0]
+    case('SARIF names the tool and its version', version != '%s %s' % (driver['name'], driver['version']) and version)
+    results = log['runs'][0]['results']
+    case('each result has a rule', [r for r in results if driver['rules'][r['ruleIndex']]['id'] != r['ruleId']])
+    fix = results[0]['fixes'][0]['artifactChanges'][0]['replacements'][0]
+    case('and its remedy', fix['insertedContent']['text'] != '; relu.legalize_epilogue()' and fix)
+
+
+def raised(args, cwd):
+    return {json.loads(line)['code'] for line in run(args + ['--diagnostics=json'], cwd).splitlines() if line.startswith('{"code"')}
+
+
+def codes():
+    have = set()
+    for here, _, names in os.walk(negative):
+        for name in names:
+            if name.endswith('.te') and not name.endswith('.inc.te'):
+                have |= raised(['check', name], here)
+    with tempfile.TemporaryDirectory() as d:
+        for name, text in FILES.items():
+            with open(os.path.join(d, name), 'w') as f:
+                f.write(text)
+        for code, args in sorted(RAISED_BY.items()):
+            got = raised([a.replace('@S', samples) for a in args], d)
+            case(code + ' is raised by ' + ' '.join(args), code not in got and 'it raised %s' % sorted(got))
+            have |= got
+    listed = subprocess.run([tetc, 'explain'], capture_output=True, text=True).stdout
+    known = {line.split()[0] for line in listed.splitlines()}
+    lacking = {c for c in known if c[0] == 'E'} - have - set(NOT_BY_KERNELS)
+    case('every code that input raises has a test', sorted(lacking))
+    case('none that is excused is raised', sorted(have & set(NOT_BY_KERNELS)))
+    for code in sorted(known):
+        page = subprocess.run([tetc, 'explain', code], capture_output=True, text=True).stdout
+        case(code + ' is explained', len(page.split('\n', 1)[1].strip()) < 60 and page)
+
+
+looks()
+sarif()
+codes()
+print('1..%d' % count)
+sys.exit(1 if failed else 0)

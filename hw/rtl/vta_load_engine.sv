@@ -6,7 +6,8 @@ module vta_load_engine #(
   parameter int unsigned LOG_ELEM = 4,   // bytes of an element in DRAM, log2
   parameter int unsigned LOG_ALT = 4,    // the same for instructions with alt_i
   parameter int unsigned LOG_DEPTH = 11, // elements of the memory, log2
-  parameter int unsigned LOG_OUTSTANDING = 2
+  parameter int unsigned LOG_OUTSTANDING = 2,
+  parameter int unsigned LOG_BEATS = 6   // beats that wait for their turn, log2
 ) (
   input  logic                     clk_i,
   input  logic                     rst_i,
@@ -94,6 +95,18 @@ module vta_load_engine #(
   assign ar_valid_o = burst_valid && burst_room;
   assign sent = ar_valid_o && ar_ready_i;
   assign came = r_valid_i && r_ready_o && r_last_i;
+
+  // Beats wait here while padding is written, not on the bus.
+  logic d_valid, d_ready;
+  logic [BusBits-1:0] d_data;
+  logic [LOG_BEATS:0] d_count;
+  vta_fifo #(
+    .WIDTH(BusBits),
+    .LOG_DEPTH(LOG_BEATS)
+  ) u_beats (
+    .clk_i, .rst_i, .valid_i(r_valid_i), .ready_o(r_ready_o), .data_i(r_data_i), .valid_o(d_valid), .ready_i(d_ready),
+    .data_o(d_data), .count_o(d_count)
+  );
   always_ff @(posedge clk_i) begin
     if (rst_i) bursts_q <= '0;
     else if (sent && !came) bursts_q <= bursts_q + 1'b1;
@@ -202,27 +215,27 @@ module vta_load_engine #(
   // The base registers are aligned to beats, so the index alone says where in a beat an element is.
   assign lane = fresh_q ? (LogLanes'(row_index) & lane_mask) : lane_q;
   assign lane_end = lane == lane_mask || last_data;
-  assign elem_valid = r_valid_i && (!wide || elem_last_beat);
-  assign r_ready_o = need && (wide ? (!elem_last_beat || wready_i) : (wready_i && lane_end));
+  assign elem_valid = d_valid && (!wide || elem_last_beat);
+  assign d_ready = need && (wide ? (!elem_last_beat || wready_i) : (wready_i && lane_end));
 
   if (ElemBits > BusBits) begin : gen_gather
     always_comb begin
       gathered = gathered_q;
-      gathered[32'(beat_q)*BusBits +: BusBits] = r_data_i;
+      gathered[32'(beat_q)*BusBits +: BusBits] = d_data;
     end
   end else begin : gen_pass
-    assign gathered = r_data_i[ElemBits-1:0];
+    assign gathered = d_data[ElemBits-1:0];
   end
   always_ff @(posedge clk_i) begin
-    if (r_valid_i && r_ready_o) gathered_q <= gathered;
+    if (d_valid && d_ready) gathered_q <= gathered;
   end
 
   localparam int unsigned NarrowBits = (ElemBits < BusBits) ? ElemBits : BusBits;
   localparam int unsigned NarrowAlt = (AltBits < BusBits) ? AltBits : BusBits;
   always_comb begin
     narrow = '0;
-    if (p_alt) narrow[NarrowAlt-1:0] = r_data_i[(32'(lane)*AltBits)%BusBits +: NarrowAlt];
-    else narrow[NarrowBits-1:0] = r_data_i[(32'(lane)*ElemBits)%BusBits +: NarrowBits];
+    if (p_alt) narrow[NarrowAlt-1:0] = d_data[(32'(lane)*AltBits)%BusBits +: NarrowAlt];
+    else narrow[NarrowBits-1:0] = d_data[(32'(lane)*ElemBits)%BusBits +: NarrowBits];
   end
   assign element = wide ? gathered : narrow;
 
@@ -231,9 +244,9 @@ module vta_load_engine #(
       beat_q <= '0;
       fresh_q <= 1'b1;
       lane_q <= '0;
-    end else if (r_valid_i && need && wide && r_ready_o) begin
+    end else if (d_valid && need && wide && d_ready) begin
       beat_q <= elem_last_beat ? '0 : beat_q + 1'b1;
-    end else if (r_valid_i && need && !wide && wready_i) begin
+    end else if (d_valid && need && !wide && wready_i) begin
       lane_q <= (lane + 1'b1) & lane_mask;
       fresh_q <= last_data;
     end
@@ -251,5 +264,5 @@ module vta_load_engine #(
   assign row_index = p_dram + 32'(data_row_q) * 32'(p_stride);
 
   logic unused;
-  assign unused = ^{pend[9:0], pend[63:58], pend_count, row_addr[47:32]};
+  assign unused = ^{d_count, pend[9:0], pend[63:58], pend_count, row_addr[47:32]};
 endmodule

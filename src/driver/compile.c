@@ -187,7 +187,8 @@ static bool lower_kernel(Product *p, const TeKernel *k, Unit *u) {
 static bool list_for_page(Driver *d, const Product *one, Text *out) {
   Diags *own = d->cx.diags;
   d->cx.diags = diags_new(d->cx.arena);
-  bool ok = emit_vta(d, one, out), wrong = diags_have(d->cx.diags, E_VERIFY) || diags_have(d->cx.diags, E_INTERNAL);
+  bool ok = emit_vta(d, one, out),
+       wrong = diags_have(d->cx.diags, E_VERIFY) || diags_have(d->cx.diags, E_INTERNAL);
   d->cx.diags = own;
   if (ok) return true;
   if (wrong) return emit_vta(d, one, out); // once more, for the messages

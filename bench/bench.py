@@ -83,12 +83,27 @@ def simulator():
     print('the simulator benchmark is not built')
 
 
+def hardware():
+    """Cycles of the core for conv2d_relu.te, and how fast Verilator gets through them (no --check: only the run)."""
+    seconds, cpu, p = once([tetc, 'run', conv, '--device=rtl', '--stats'])
+    out = subprocess.run([tetc, 'run', conv, '--device=rtl', '--stats'], capture_output=True, text=True).stdout
+    cycles = re.search(r'stats: ([0-9]+) cycles', out)
+    if p.returncode or not cycles:
+        print('the hardware is not built (it needs Verilator)')
+        return
+    n = int(cycles[1])
+    print('%-46s %9d cycles   (at most 480000)' % ('conv2d_relu.te on the core, 64-bit bus', n))
+    print('%-46s %9.2f M cycles/s of processor time   (at least 1)' % ('its simulation, whole process', n / cpu / 1e6))
+
+
 def main():
     with tempfile.TemporaryDirectory() as d:
         compiler(d)
         growth(d)
     sys.stdout.flush()
     simulator()
+    sys.stdout.flush()
+    hardware()
 
 
 main()

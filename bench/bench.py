@@ -74,6 +74,20 @@ def growth(d):
         process('tetc compile --emit=vta, gemm %dx%dx%d tiles' % (size, size, size), args, runs=5)
 
 
+def transfers():
+    """DMA transfers of random copies against the fewest that a search over all ways to cut them finds."""
+    test = os.path.join(build, 'tests', 'copy', 'test_copy_minimum')
+    env = dict(os.environ, TETC_COPY_CASES='20000', CMOCKA_MESSAGE_OUTPUT='TAP')
+    p = subprocess.run([test], capture_output=True, text=True, env=env)
+    m = re.search(r'# (\d+) cases: (\d+) minimal; (\d+) transfers, (\d+) at least', p.stdout + p.stderr)
+    if not m:
+        print('the count of transfers is not built')
+        return
+    cases, minimal, ours, least = map(int, m.groups())
+    print('%-46s %7.1f %% of %d; %d transfers, %d at least (%.3f)' % ('random copies with the fewest transfers', 100 * minimal / cases,
+                                                                   cases, ours, least, ours / least))
+
+
 def simulator():
     for name in ('bench_fsim', 'fsim_bench'):
         for here, _, files in os.walk(build):
@@ -100,6 +114,7 @@ def main():
     with tempfile.TemporaryDirectory() as d:
         compiler(d)
         growth(d)
+    transfers()
     sys.stdout.flush()
     simulator()
     sys.stdout.flush()

@@ -293,8 +293,9 @@ static void run_cases(int log_batch, int log_block, uint64_t seed, int cases) {
 }
 
 static int cases_of(int standard) {
-  const char *more = getenv("TETC_ALU_CASES"); // for long runs by hand
-  return more ? atoi(more) : standard;
+  const char *more = getenv("TETC_ALU_CASES");
+  if (more) return atoi(more);
+  return getenv("TETC_LONG_TESTS") ? 5 * standard : standard; // 100000 in all
 }
 
 static void test_batch1(void **state) { (void)state, run_cases(0, 2, 1000, cases_of(8000)); }

@@ -145,7 +145,10 @@ static void fewest_transfers(void **state) {
   print_message("# %lld cases: %lld minimal; %lld transfers, %lld at least\n", (long long)all.cases,
                 (long long)all.minimal, (long long)all.ours, (long long)all.least);
   assert_true(all.cases > cases / 10);
+  // The cases are the same on every machine and in every run, so that these move with the pass or the generator only.
+  // 90.6 % are minimal, with 17 % more transfers than the least; 90.7 % and 19 % of the first 20000 seeds.
   assert_true(all.minimal * 100 >= all.cases * 90);
+  assert_true(all.ours * 100 <= all.least * 120);
 }
 
 int main(void) {

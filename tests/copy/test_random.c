@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Random copies, lowered, against the loops they came from. Every case must be lowered and leave the same bytes, in
-// both memories, as the loops did. TETC_COPY_CASES sets how many (100000 for the long run), TETC_COPY_SEED the first.
+// both memories, as the loops did. `./dev test --long` runs 100000; TETC_COPY_CASES sets how many, TETC_COPY_SEED the
+// first. A seed gives the same case on every machine.
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -71,7 +72,7 @@ static const char *one_case(uint64_t seed, int64_t *transfers) {
 
 static void random_copies(void **state) {
   (void)state;
-  int64_t cases = from_env("TETC_COPY_CASES", 1200), first = from_env("TETC_COPY_SEED", 1), transfers = 0, bad = 0;
+  int64_t cases = from_env("TETC_COPY_CASES", getenv("TETC_LONG_TESTS") ? 100000 : 1200), first = from_env("TETC_COPY_SEED", 1), transfers = 0, bad = 0;
   for (int64_t seed = first; seed < first + cases && bad < 5; seed++) {
     const char *problem = one_case((uint64_t)seed, &transfers);
     if (problem) print_message("# TETC_COPY_SEED=%lld: %s\n", (long long)seed, problem), bad++;

@@ -96,7 +96,7 @@ static LLVMValueRef gen_index(Gen *g, const Expr *index, int64_t dim) {
 }
 
 // Row-major: sum of index * stride, outermost first so that the invariant part of it is a prefix.
-LLVMValueRef gen_address(Gen *g, const Buffer *b, const Expr **args) {
+static LLVMValueRef gen_address(Gen *g, const Buffer *b, const Expr **args) {
   Place *p = place_of(&g->places, b);
   if (!p->value) {
     if (!g->failed)

@@ -98,7 +98,6 @@ bool gen_kernel(Gen *g, const Func *f, const char *name); // false: reported
 
 // expr.c
 LLVMValueRef gen_expr(Gen *g, const Expr *e);
-LLVMValueRef gen_address(Gen *g, const Buffer *b, const Expr **args);
 void gen_store_value(Gen *g, const Buffer *b, const Expr **args, LLVMValueRef v);
 
 // scalar.c: operators on values in registers

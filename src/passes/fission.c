@@ -31,12 +31,14 @@ typedef struct Fission {
   bool unknown;    // an index that is not understood
 } Fission;
 
+// Whether e varies inside the loop to split.
 static bool mentions_inner(const Fission *f, const Expr *e) {
   for (size_t i = f->inside; i < f->ranges.len; i++)
     if (expr_uses_var(e, f->ranges.data[i].var)) return true;
   return false;
 }
 
+// Adds an access as the loop to split sees it.
 static void add_touch(Fission *f, const TileAccess *a, Touches *out) {
   const Buffer *b = a->buffer;
   Affine index = affine_of(f->cx, a->tile, NULL);
@@ -131,6 +133,7 @@ static bool can_split(Fission *f, const Stmt *loop) {
 
 static const Stmt *split(void *self, const Stmt *s);
 
+// Splits the loops inside first, then this one.
 static const Stmt *split_loop(Fission *f, const Stmt *s) {
   tile_push_loop(f->cx, &f->ranges, s);
   const Stmt *body = split(f, s->body);

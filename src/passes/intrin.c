@@ -10,6 +10,7 @@
 // kernels). Ensures: FORM_CALLS.
 #include "passes/tiles.h"
 
+// Which memory a transfer names: 8-bit host data is widened on its way to acc.
 static VtaMemory memory_of(const Buffer *chip, const Buffer *host) {
   switch (chip->scope->id) {
   case 0: return MEM_INP;

@@ -10,17 +10,20 @@ static bool overlap_in_time(const Region *a, const Region *b) {
   return a->first <= b->last && b->first <= a->last;
 }
 
+// By place, lowest first.
 static int by_base(const void *x, const void *y) {
   const Region *a = *(Region *const *)x, *b = *(Region *const *)y;
   return a->base < b->base ? -1 : a->base > b->base;
 }
 
+// By first use.
 static int by_time(const void *x, const void *y) {
   const Region *a = *(Region *const *)x, *b = *(Region *const *)y;
   if (a->first != b->first) return a->first < b->first ? -1 : 1;
   return a < b ? -1 : a > b; // elements of one array: the user's order
 }
 
+// Largest first.
 static int by_size(const void *x, const void *y) {
   const Region *a = *(Region *const *)x, *b = *(Region *const *)y;
   if (a->tiles != b->tiles) return a->tiles > b->tiles ? -1 : 1;

@@ -81,6 +81,7 @@ static void add_life(Storage *s, const Life *l) {
 
 // ---- when is what in use ---------------------------------------------------------------------------------------
 
+// Notes a use now, and the outermost loop inside the allocation that it stands in.
 static void note_use(Storage *s, const Buffer *b) {
   int i = life_of(s, b);
   if (i < 0) return;
@@ -132,6 +133,7 @@ static void walk_moment(Storage *s, const Stmt *st) {
   }
 }
 
+// A loop has a moment of its own before and after its body.
 static void walk_loop(Storage *s, const Stmt *st) {
   int loop = (int)s->loops.len;
   Span span = {.first = ++s->now};
@@ -172,6 +174,7 @@ static void walk(Storage *s, const Stmt *st) {
   }
 }
 
+// What a loop uses of outside lives as long as the loop.
 static void extend_over_loops(Storage *s) {
   for (size_t i = 0; i < s->uses.len; i++) {
     Life *l = &s->lives.data[s->uses.data[i].life];
@@ -183,6 +186,7 @@ static void extend_over_loops(Storage *s) {
 
 // ---- movs ------------------------------------------------------------------------------------------------------
 
+// The life that stands for all in the same place.
 static int root(Storage *s, int i) {
   while (s->lives.data[i].parent != i) {
     s->lives.data[i].parent = s->lives.data[s->lives.data[i].parent].parent;

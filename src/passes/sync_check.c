@@ -77,6 +77,7 @@ static bool check_access(Walk *w, const Record *now, int scope) {
   return true;
 }
 
+// Checks the tiles that an access may touch.
 static bool walk_access(Walk *w, VtaUnit unit, const TileAccess *a) {
   int64_t lo, hi, last = a->buffer->base + buffer_tiles(a->buffer) - 1;
   if (!expr_bounds(&w->ranges, a->tile, &lo, &hi)) lo = 0, hi = last;
@@ -102,6 +103,7 @@ static bool walk_nest(Walk *w, const Stmt *s, const Stmt *leaf) {
   return ok;
 }
 
+// The channel of a push or pop; -1: there is none.
 static int channel_of(const Stmt *s) {
   int64_t from, to;
   if (!expr_is_int(s->args[0], &from) || !expr_is_int(s->args[1], &to)) return -1;
@@ -110,6 +112,7 @@ static int channel_of(const Stmt *s) {
   return -1;
 }
 
+// A push leaves its unit's clock on the channel; a pop takes the oldest over.
 static bool walk_token(Walk *w, const Stmt *s) {
   int c = channel_of(s);
   if (c < 0) return false;
@@ -145,6 +148,7 @@ static bool walk_sync(Walk *w) {
 
 static bool walk(Walk *w, const Stmt *s);
 
+// The turns of a loop, or a sample of them.
 static bool walk_loop(Walk *w, const Stmt *s) {
   int64_t lo, hi, n, ignored;
   if (!expr_bounds(&w->ranges, s->min, &lo, &hi)) lo = 0;

@@ -46,6 +46,7 @@ static bool note_stmt(void *self, const Stmt *s) {
   return true;
 }
 
+// All that s does to host memory.
 static HostUses uses_of(Ctx *cx, const Stmt *s) {
   HostUses u = {.arena = cx->arena};
   stmt_visit(s, note_stmt, note_load, &u);
@@ -79,6 +80,7 @@ typedef struct Dram {
   bool flushed;     // there was a sync for certain
 } Dram;
 
+// A sync here: nothing is queued after it.
 static const Stmt *place_sync(Dram *d, const Stmt *like) {
   d->queued = (HostUses){.arena = d->pc->cx->arena};
   d->flushed = true;

@@ -77,6 +77,7 @@ const Stmt *token_stmt(PassCtx *pc, VtaOp op, Channel c, const Stmt *like) {
 
 // ---- accesses --------------------------------------------------------------------------------------------------
 
+// Far from overflow, for sums of two.
 static int64_t clamp64(__int128 v) {
   return v < INT64_MIN / 2 ? INT64_MIN / 2 : v > INT64_MAX / 2 ? INT64_MAX / 2 : (int64_t)v;
 }
@@ -108,6 +109,7 @@ static Access access_widen(Tokens *t, const Access *old, const Var *v) {
   return a;
 }
 
+// Whether two accesses may touch the same tile, and one writes it.
 static bool conflict(Tokens *t, const Access *a, const Access *b) {
   if (a->scope != b->scope || !(a->write || b->write)) return false;
   if (affine_equal(&a->outer, &b->outer)) return a->lo <= b->hi && b->lo <= a->hi;
@@ -140,6 +142,7 @@ static void leaf_accesses(Tokens *t, Item *it, const Stmt *s) {
   }
 }
 
+// Whether two accesses differ in their tiles alone.
 static bool same_standing(const Access *a, const Access *b) {
   if (a->unit != b->unit || a->scope != b->scope || a->write != b->write || a->ordered != b->ordered) return false;
   for (int c = 0; c < CHANNEL_COUNT; c++)
@@ -232,6 +235,7 @@ static int end_before_blocker(const Body *b, int c, int from, int to) {
   return to;
 }
 
+// The arcs between items of one turn that no others cover.
 static void find_arcs(Tokens *t, Body *b, int c) {
   Arcs *arcs = &b->arcs[c];
   int *source = NEW_ARRAY(t->cx->arena, int, b->n + 1), nsources = 0; // items so far with work of the source unit
@@ -387,6 +391,7 @@ typedef struct View {
   Arc ordered[CHANNEL_COUNT]; // as ordered_inside
 } View;
 
+// Computed once a body: it is asked for every access.
 static View view_of(const Body *b) {
   View v = {.body = b};
   for (int c = 0; c < CHANNEL_COUNT; c++) {

@@ -81,6 +81,7 @@ static const Expr *peel_product(Gemm *g, const Expr *e) {
   return NULL;
 }
 
+// Whether a load is of the element that the nest stores.
 static bool same_place(const Gemm *g, const Expr *load) {
   const Stmt *s = g->n->store;
   if (load->kind != EXPR_LOAD || load->buffer != s->buffer) return false;
@@ -326,6 +327,7 @@ static const Expr *tile_ref(const Gemm *g, const Buffer *b, Affine a, Loc loc) {
   return expr_at(g->p.cx, expr_ref(g->p.cx, b, nest_tile_expr(&g->p, &a, b->scope->tile)), loc);
 }
 
+// The matched nest: its loops over tiles around one intrinsic.
 static const Stmt *gemm_stmt(const Gemm *g) {
   Ctx *cx = g->p.cx;
   const Expr *args[3] = {tile_ref(g, g->n->store->buffer, g->a, g->n->store->loc)};

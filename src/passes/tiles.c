@@ -241,11 +241,6 @@ typedef struct Copy {
   size_t next_var, next_buffer; // the binder that the second walk meets next
 } Copy;
 
-static const Buffer *fresh_buffer(Ctx *cx, const Buffer *b) {
-  Buffer *n = arena_copy(cx->arena, b, sizeof *b);
-  return n;
-}
-
 static bool collect_binders(void *self, const Stmt *s) {
   Copy *c = self;
   if (s->kind == STMT_FOR) {
@@ -253,7 +248,7 @@ static bool collect_binders(void *self, const Stmt *s) {
     VEC_PUSH(c->cx->arena, c->values, expr_var(c->cx, tir_var(c->cx, s->var->name, s->var->loc)));
   } else if (s->kind == STMT_ALLOC) {
     VEC_PUSH(c->cx->arena, c->from, s->buffer);
-    VEC_PUSH(c->cx->arena, c->to, fresh_buffer(c->cx, s->buffer));
+    VEC_PUSH(c->cx->arena, c->to, arena_copy(c->cx->arena, s->buffer, sizeof *s->buffer));
   }
   return true;
 }

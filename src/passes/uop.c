@@ -105,6 +105,7 @@ static bool kernel_operation(Kernel *k) {
   return set_immediate(k, s->args[1]);
 }
 
+// Whether two buffers share tiles.
 static bool regions_meet(const Buffer *a, const Buffer *b) {
   return a->scope == b->scope && a->base < b->base + buffer_tiles(b) && b->base < a->base + buffer_tiles(a);
 }
@@ -153,6 +154,7 @@ static bool mergeable(const Fold *a, const Fold *b) {
   return true;
 }
 
+// Merges one pair of loops, if there is one.
 static bool merge_once(Kernel *k) {
   for (int a = 0; a < k->n; a++)
     for (int b = 0; b < k->n; b++) {
@@ -243,6 +245,7 @@ static bool steps_repeat(const Kernel *k, const Choice *c) {
   return c->out >= 0 && k->loops[c->out].step[DST] == 0;
 }
 
+// Whether a is to be preferred; the head of the file says by what.
 static bool better(const Choice *a, const Choice *b) {
   if (a->instructions != b->instructions) return a->instructions < b->instructions;
   if (a->hazard != b->hazard) return b->hazard;
@@ -262,6 +265,7 @@ static bool keeps_order(const Kernel *k, const Choice *c) {
   return true;
 }
 
+// Counts what c costs, and keeps it if it is legal and better.
 static void try_choice(const Kernel *k, Choice c, int64_t limit, Choice *best) {
   c.instructions = c.nuops = 1;
   for (int i = 0; i < k->n; i++) {
@@ -293,6 +297,7 @@ static void try_unrolling(const Kernel *k, Choice c, int64_t limit, Choice *best
   }
 }
 
+// The best of all pairs of hardware loops and all ways to unroll the others.
 static Choice choose(const Kernel *k) {
   int64_t limit = vta_depth(&k->pc->vta->config, MEM_UOP) / 8;
   if (limit < 1) limit = 1;
@@ -317,6 +322,7 @@ static const Var *loop_var(Kernel *k, int i) {
   return v;
 }
 
+// Loop i over v around body.
 static const Stmt *wrap(Kernel *k, const Var *v, int i, const Stmt *body) {
   const Expr *zero = expr_index(k->cx, 0), *extent = expr_index(k->cx, k->loops[i].extent);
   const Stmt *s = stmt_for(k->cx, v, zero, extent, FOR_SERIAL, body);

@@ -4,7 +4,8 @@
 
 #include <string.h>
 
-TeExpr *te_expr_new(Arena *a, TeExprKind kind, DType t, Loc loc) {
+// A node without its operands.
+static TeExpr *node_new(Arena *a, TeExprKind kind, DType t, Loc loc) {
   TeExpr *e = NEW(a, TeExpr);
   e->kind = kind;
   e->type = t;
@@ -13,19 +14,19 @@ TeExpr *te_expr_new(Arena *a, TeExprKind kind, DType t, Loc loc) {
 }
 
 const TeExpr *te_const(Arena *a, DType t, Scalar v, Loc loc) {
-  TeExpr *e = te_expr_new(a, TE_CONST, t, loc);
+  TeExpr *e = node_new(a, TE_CONST, t, loc);
   e->value = v;
   return e;
 }
 
 const TeExpr *te_axis(Arena *a, const TeAxis *axis, Loc loc) {
-  TeExpr *e = te_expr_new(a, TE_AXIS, DT_I64, loc);
+  TeExpr *e = node_new(a, TE_AXIS, DT_I64, loc);
   e->axis = axis;
   return e;
 }
 
 const TeExpr *te_access(Arena *a, const TeTensor *t, const TeExpr **idx, Loc loc) {
-  TeExpr *e = te_expr_new(a, TE_ACCESS, t->type, loc);
+  TeExpr *e = node_new(a, TE_ACCESS, t->type, loc);
   e->tensor = t;
   e->nargs = t->naxes;
   e->args = arena_copy(a, idx, (size_t)t->naxes * sizeof *idx);
@@ -33,14 +34,14 @@ const TeExpr *te_access(Arena *a, const TeTensor *t, const TeExpr **idx, Loc loc
 }
 
 const TeExpr *te_unary(Arena *a, UnOp op, const TeExpr *x, Loc loc) {
-  TeExpr *e = te_expr_new(a, TE_UNARY, x->type, loc);
+  TeExpr *e = node_new(a, TE_UNARY, x->type, loc);
   e->unop = op;
   e->a = x;
   return e;
 }
 
 const TeExpr *te_binary(Arena *a, BinOp op, const TeExpr *x, const TeExpr *y, Loc loc) {
-  TeExpr *e = te_expr_new(a, TE_BINARY, binop_is_bool(op) ? DT_BOOL : x->type, loc);
+  TeExpr *e = node_new(a, TE_BINARY, binop_is_bool(op) ? DT_BOOL : x->type, loc);
   e->binop = op;
   e->a = x;
   e->b = y;
@@ -49,13 +50,13 @@ const TeExpr *te_binary(Arena *a, BinOp op, const TeExpr *x, const TeExpr *y, Lo
 
 const TeExpr *te_cast(Arena *a, DType t, const TeExpr *x, Loc loc) {
   if (x->type == t) return x;
-  TeExpr *e = te_expr_new(a, TE_CAST, t, loc);
+  TeExpr *e = node_new(a, TE_CAST, t, loc);
   e->a = x;
   return e;
 }
 
 const TeExpr *te_select(Arena *a, const TeExpr *c, const TeExpr *x, const TeExpr *y, Loc loc) {
-  TeExpr *e = te_expr_new(a, TE_SELECT, x->type, loc);
+  TeExpr *e = node_new(a, TE_SELECT, x->type, loc);
   e->a = c;
   e->b = x;
   e->c = y;
@@ -63,7 +64,7 @@ const TeExpr *te_select(Arena *a, const TeExpr *c, const TeExpr *x, const TeExpr
 }
 
 const TeExpr *te_math(Arena *a, MathFn f, const TeExpr **args, Loc loc) {
-  TeExpr *e = te_expr_new(a, TE_MATH, args[0]->type, loc);
+  TeExpr *e = node_new(a, TE_MATH, args[0]->type, loc);
   e->fn = f;
   e->nargs = math_arity(f);
   e->args = arena_copy(a, args, (size_t)e->nargs * sizeof *args);

@@ -212,7 +212,6 @@ const TeTensor *stage_tensor(const StageCx *sx, Name name, bool *poisoned);
 void check_bounds(Checker *ck, TeTensor *stage);
 
 // build.c
-TeExpr *te_expr_new(Arena *a, TeExprKind kind, DType t, Loc loc);
 const TeExpr *te_unary(Arena *a, UnOp op, const TeExpr *x, Loc loc);
 const TeExpr *te_binary(Arena *a, BinOp op, const TeExpr *x, const TeExpr *y, Loc loc);
 const TeExpr *te_select(Arena *a, const TeExpr *c, const TeExpr *x, const TeExpr *y, Loc loc);

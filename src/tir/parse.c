@@ -175,7 +175,8 @@ void parse_bind(TirParser *p, Name name, const Var *v, const Buffer *b) {
 
 ParsedBlock parse_mark(TirParser *p) { return (ParsedBlock){p->items.len, p->symbols.len}; }
 
-void parse_restore(TirParser *p, ParsedBlock b) {
+// Names since the mark go out of scope.
+static void parse_restore(TirParser *p, ParsedBlock b) {
   while (p->symbols.len > b.symbols) {
     const Symbol *s = &p->symbols.data[--p->symbols.len];
     ptrmap_put(p->cx->arena, &p->scope, s->name, s->outer);

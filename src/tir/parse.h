@@ -100,7 +100,6 @@ void parse_bind(TirParser *p, Name name, const Var *v, const Buffer *b);
 ParsedStmt parse_store(TirParser *p, Name name, ParsedArgs *args, ParsedExpr value, ParsedPlace at, Loc loc,
                        Loc name_loc);
 ParsedBlock parse_mark(TirParser *p);
-void parse_restore(TirParser *p, ParsedBlock b); // names since the mark go out of scope
 ParsedStmt parse_for(TirParser *p, ForKind kind, ParsedBlock mark, ParsedRange *r, ParsedPlace at, ParsedStmt body, Loc loc);
 ParsedStmt parse_if(TirParser *p, ParsedExpr cond, ParsedPlace at, ParsedStmt then, const ParsedStmt *otherwise, Loc loc);
 ParsedStmt parse_intrin(TirParser *p, Name name, ParsedArgs *args, ParsedPlace at, const ParsedStmt *body, Loc loc,

@@ -287,7 +287,6 @@ typedef enum TirForm {
   FORM_TILES, // + tile references and tile intrinsics (loads, stores, gemm, alu) in loops
   FORM_CALLS  // on-chip work only as runtime calls; no on-chip allocation is left
 } TirForm;
-const char *tir_form_name(TirForm f);
 // Checks scoping, types, ranks, index ranges that can be proved wrong, on-chip buffers against their scope. False
 // with a message (allocated in cx->arena) that names the statement.
 bool tir_verify(Ctx *cx, const Func *f, TirForm form, const char **message);

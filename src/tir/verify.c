@@ -45,15 +45,6 @@ bool unop_takes(UnOp op, DType t) {
 
 bool math_takes(MathFn f, DType t) { return dtype_is_float(t) || (f == FN_ABS && dtype_is_int(t)); }
 
-const char *tir_form_name(TirForm f) {
-  switch (f) {
-  case FORM_LOOPS: return "loops";
-  case FORM_TILES: return "tiles";
-  case FORM_CALLS: return "calls";
-  }
-  return "?";
-}
-
 typedef struct Verifier {
   Ctx *cx;
   const Func *f;

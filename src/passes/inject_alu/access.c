@@ -75,6 +75,7 @@ static bool refuse_memory(Alu *s, const Expr *e) {
                  buffer_stage(s->n->store->buffer), name, b->scope->name);
   diag_here(g, "`%s`", expr_text(s->p.cx, e));
   if (b->role == BUF_LOCAL && b->scope != &scope_host) return false;
+  diag_note(g, "an ALU operation reads and writes tiles of vta.acc, and constants");
   diag_fix_after(g, s->p.region->why,
                  arena_printf(s->p.cx->arena, "%s_buf = %s.cache_read(vta.acc); %s_buf.dma_copy()", name, name, name),
                  "bring it on chip: `%s_buf = %s.cache_read(vta.acc);  %s_buf.dma_copy();`", name, name, name);

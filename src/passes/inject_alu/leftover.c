@@ -91,6 +91,7 @@ static bool leftover_expr(void *self, const Expr *e) {
   diag_here(g, "the CPU cannot read on-chip memory");
   Writer w = {.buffer = e->buffer};
   stmt_visit(l->f->body, find_writer, NULL, &w);
+  diag_note(g, "the CPU reads and writes host memory only; what is in %s reaches it by a transfer", e->buffer->scope->name);
   if (loc_known(w.why)) diag_also(g, w.why, "`%s` is scheduled here", buffer_stage(e->buffer));
   if (s && s->kind == STMT_STORE && is_copy(s->value) && e->buffer->scope == &l->vta->acc)
     diag_fix_after(g, w.why, arena_printf(l->pc->cx->arena, "%s.dma_copy()", reader),

@@ -25,6 +25,7 @@ Lower *lower_new(Ctx *cx, const Schedule *s) {
   Lower *l = NEW(cx->arena, Lower);
   l->cx = cx;
   l->schedule = s;
+  l->unrolled = 1;
   l->place = NEW_ARRAY(cx->arena, Place, s->stages.len);
   l->by_tensor_size = 2 * s->stages.len + 1;
   l->by_tensor = NEW_ARRAY(cx->arena, Stage *, l->by_tensor_size);

@@ -25,6 +25,7 @@ static const Stmt *lower_instance(Lower *l, Instance *in);
 
 static const Expr *lower_expr(Lower *l, const Instance *in, const TeExpr *e);
 
+// The value of a tensor axis, by the loops as they stand.
 static const Expr *lower_axis(const Instance *in, const TeAxis *axis) {
   const Stage *s = in->stage;
   for (int i = 0; i < s->nroot; i++)
@@ -47,6 +48,7 @@ static const Expr *lower_access(Lower *l, const Instance *in, const TeExpr *e) {
   return expr_load(cx, p->buffer, idx);
 }
 
+// e over the loops and buffers of this instance.
 static const Expr *lower_node(Lower *l, const Instance *in, const TeExpr *e) {
   Ctx *cx = l->cx;
   switch (e->kind) {
@@ -86,6 +88,7 @@ static const Expr *reduce_start(Ctx *cx, TeReduce r, DType t) {
   return f ? expr_float(cx, t, 0) : expr_int(cx, t, 0);
 }
 
+// What joins a value to those before it.
 static BinOp reduce_op(TeReduce r) {
   switch (r) {
   case TE_PROD: return OP_MUL;
@@ -176,6 +179,7 @@ static void perfect_nests(Ctx *cx, const Stmt *s, StmtVec *out) {
   }
 }
 
+// The nest as perfect nests, each in the intrinsic that the stage is marked with.
 static const Stmt *mark_nests(Lower *l, const Stage *s, const Stmt *nest) {
   Ctx *cx = l->cx;
   StmtVec nests = {0};
@@ -213,6 +217,17 @@ static const Stmt *lower_body(Lower *l, Instance *in, int i, Mode mode) {
   return lower_attached(l, in, i, mode, regions, 0);
 }
 
+enum { UNROLL_LIMIT = 4096 }; // copies of a loop's body: more of them make code that nobody can compile or cache
+
+// How a loop over n iterations runs: as asked for, but for unrolling without bound.
+static ForKind loop_kind(Lower *l, const Axis *a, int64_t n) {
+  if (a->kind != FOR_UNROLLED || n <= UNROLL_LIMIT / l->unrolled) return a->kind;
+  Diag *g = diag_report(l->cx->diags, W_NO_EFFECT, a->kind_loc, "`%s` is not unrolled: its body would be copied more than %d times",
+                        a->name, UNROLL_LIMIT);
+  diag_help(g, "split the axis and unroll the inner loop");
+  return FOR_SERIAL;
+}
+
 // One loop over lo..hi, or its body alone if there is a single iteration.
 static const Stmt *lower_part(Lower *l, Instance *in, int i, Mode mode, int64_t lo, int64_t hi) {
   Ctx *cx = l->cx;
@@ -228,10 +243,14 @@ static const Stmt *lower_part(Lower *l, Instance *in, int i, Mode mode, int64_t 
   } else {
     const Var *v = tir_var(cx, a->name, a->loc);
     leaf->value = expr_var(cx, v);
+    ForKind kind = loop_kind(l, a, hi - lo);
+    int64_t copies = l->unrolled;
+    if (kind == FOR_UNROLLED) l->unrolled *= hi - lo;
     ranges_push(cx, &l->ranges, v, lo, hi - 1);
     s = lower_body(l, in, i, mode);
     ranges_pop(&l->ranges);
-    s = stmt_for(cx, v, expr_index(cx, lo), expr_index(cx, hi - lo), a->kind, s);
+    l->unrolled = copies;
+    s = stmt_for(cx, v, expr_index(cx, lo), expr_index(cx, hi - lo), kind, s);
     s = stmt_placed(cx, s, a->loc, a->kind_loc);
   }
   *leaf = saved;
@@ -319,6 +338,7 @@ static const Stmt *lower_instance(Lower *l, Instance *in) { return lower_leaf(l,
 
 // ---- the function ------------------------------------------------------------------------------------------------------------------
 
+// The stages at root from `from` on, each inside the allocations of those before it.
 static const Stmt *lower_roots(Lower *l, size_t from) {
   const Schedule *sch = l->schedule;
   for (; from < sch->stages.len; from++) {

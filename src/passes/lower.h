@@ -53,6 +53,7 @@ typedef struct Lower {
   Stage **by_tensor;  // hash of tensor pointers; only looked up
   size_t by_tensor_size;
   Ranges ranges;      // of the loops entered
+  int64_t unrolled;   // copies that the unrolled loops around make of what is inside
 } Lower;
 
 // bounds.c

@@ -38,6 +38,12 @@ void applier_bind(Applier *ap, Name name, Stage *st) {
   *b = (Binding){name, st};
 }
 
+bool applier_failed(const Applier *ap, Name name) {
+  for (size_t i = 0; i < ap->failed.len; i++)
+    if (ap->failed.data[i] == name) return true;
+  return false;
+}
+
 // `base`, or `base_2` and so on if a stage has that name.
 Name fresh_stage_name(Applier *ap, const char *base) {
   Name n = name_of(ap->cx->names, base);
@@ -97,9 +103,14 @@ static bool check_arguments(Applier *ap, const Primitive *p, const SchedStmt *st
   return true;
 }
 
+static void results_fail(Applier *ap, const SchedStmt *st) {
+  for (int i = 0; i < st->nresults; i++) VEC_PUSH(ap->cx->arena, ap->failed, st->results[i].name);
+}
+
 static void apply_call(Applier *ap, const SchedStmt *st) {
   Ctx *cx = ap->cx;
   Stage *s = applier_stage(ap, st->receiver.name);
+  if (!s && applier_failed(ap, st->receiver.name)) return;
   if (!s) {
     Diag *g = diag_report(cx->diags, E_NO_STAGE, st->receiver.loc, "there is no stage `%s`", st->receiver.name);
     Text t = {.arena = cx->arena};
@@ -109,7 +120,10 @@ static void apply_call(Applier *ap, const SchedStmt *st) {
     return;
   }
   const Primitive *p = find_primitive(cx, st->method);
-  if (!p || !check_arguments(ap, p, st)) return;
+  if (!p || !check_arguments(ap, p, st)) {
+    results_fail(ap, st);
+    return;
+  }
   for (int i = 0; i < st->nresults && p->max_results == 1 && strncmp(p->name, "cache", 5) == 0; i++)
     if (applier_stage(ap, st->results[i].name)) {
       diag_report(cx->diags, E_DUPLICATE_NAME, st->results[i].loc, "there is a stage `%s` already", st->results[i].name);
@@ -117,14 +131,16 @@ static void apply_call(Applier *ap, const SchedStmt *st) {
     }
   Call c = {.ap = ap, .stmt = st, .stage = s};
   p->apply(&c);
+  if (c.failed) results_fail(ap, st);
 }
 
-// The value of a constant in a knob statement: earlier knobs may be used.
-static bool knob_lookup(void *self, Name name, int64_t *value) {
-  const Schedule *s = self;
-  for (size_t i = 0; i < s->knobs.len; i++)
+// Knobs come before params and consts in constant expressions.
+bool knob_lookup(void *self, Name name, int64_t *value) {
+  Schedule *s = self;
+  for (size_t i = s->knobs.len; i-- > 0;)
     if (s->knobs.data[i].name == name) {
       *value = s->knobs.data[i].value;
+      s->knobs.data[i].used = true;
       return true;
     }
   return false;
@@ -212,6 +228,9 @@ Schedule *schedule_apply(Ctx *cx, const TeModule *m, const TeKernel *k, const Te
                             opt->knobs[i].name);
       if (!source) diag_note(g, "kernel `%s` has no schedule", k->name);
     }
+  for (size_t i = 0; i < s->knobs.len && diags_errors(cx->diags) == before; i++)
+    if (!s->knobs.data[i].used)
+      diag_report(cx->diags, W_NO_EFFECT, s->knobs.data[i].loc, "knob `%s` has no effect: nothing uses it", s->knobs.data[i].name);
   if (diags_errors(cx->diags) > before || !schedule_complete(&ap)) return NULL;
   return diags_errors(cx->diags) > before ? NULL : s;
 }

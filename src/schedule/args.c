@@ -63,7 +63,9 @@ Axis *call_axis(Call *c, int position, Stage *of) {
     return NULL;
   }
   Axis *found = stage_axis(of, a->value->name);
-  if (!found) {
+  if (!found && applier_failed(c->ap, a->value->name)) {
+    c->failed = true;
+  } else if (!found) {
     Diag *g = diag_report(cx->diags, E_AXIS, a->loc, "`%s` has no axis `%s`%s", of->name, a->value->name,
                           of->tensor->role == TE_INPUT ? ": it is an input" : " at this point");
     explain_axis(g, cx, of, a->value->name);
@@ -79,7 +81,9 @@ Stage *call_stage(Call *c, int position) {
     return NULL;
   }
   Stage *s = a->value->kind == AST_NAME ? applier_stage(c->ap, a->value->name) : NULL;
-  if (!s) {
+  if (!s && a->value->kind == AST_NAME && applier_failed(c->ap, a->value->name)) {
+    c->failed = true;
+  } else if (!s) {
     if (a->value->kind == AST_NAME)
       call_fail(c, E_NO_STAGE, a->loc, "there is no stage `%s`", a->value->name);
     else
@@ -117,17 +121,6 @@ const Scope *call_scope(Call *c, int position) {
   if (!t) diag_help(g, "name the accelerator at the head of the file: `target vta;`");
   c->failed = true;
   return NULL;
-}
-
-// Knobs come before params and consts.
-static bool knob_lookup(void *self, Name name, int64_t *value) {
-  const Schedule *s = self;
-  for (size_t i = s->knobs.len; i-- > 0;)
-    if (s->knobs.data[i].name == name) {
-      *value = s->knobs.data[i].value;
-      return true;
-    }
-  return false;
 }
 
 // A constant greater than zero.

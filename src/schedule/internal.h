@@ -18,6 +18,7 @@ typedef struct Applier {
   Binding *table;     // of stages, by hash of the name's pointer; looked up, never walked
   size_t table_len, table_size;
   bool *knob_used; // one an entry of opt->knobs
+  VEC(Name) failed; // results of statements that were refused: what uses them is not told again
 } Applier;
 
 // One call statement being applied.
@@ -54,6 +55,8 @@ const TeExpr **axis_exprs(Ctx *cx, const TeTensor *t); // one TE_AXIS an axis
 Stage *applier_stage(Applier *ap, Name name);
 Axis *stage_axis(Stage *s, Name name); // a leaf by name; NULL
 void applier_bind(Applier *ap, Name name, Stage *st);
+bool applier_failed(const Applier *ap, Name name); // a refused statement would have made it
+TeLookup knob_lookup;                              // self: the Schedule; notes that the knob is used
 Name fresh_stage_name(Applier *ap, const char *base);
 
 // args.c: arguments by position (keyword arguments do not count) or key; each reports and sets c->failed

@@ -239,7 +239,11 @@ static bool check_compute_at(Applier *ap, const Stage *s) {
                           s->name, root->name, c->name);
     diag_also(g, c->tensor->name_loc, "`%s` reads `%s`", c->name, s->name);
     if (c->attach == ATTACH_AT) diag_also(g, c->attach_loc, "`%s` is computed here", c->name);
-    diag_help(g, "compute `%s` at `%s`, or at a loop that encloses both", s->name, c->name);
+    if (c->tensor->role == TE_OUTPUT || c == root)
+      diag_help(g, "compute all of it first: `%s.compute_root();`", s->name);
+    else
+      diag_help(g, "compute `%s` inside that loop too: `%s.compute_at(%s, %s);`, or all of `%s` first: `%s.compute_root();`",
+                c->name, c->name, root->name, s->at_axis->name, s->name, s->name);
     return false;
   }
   return true;
@@ -298,7 +302,9 @@ static bool check_mark(Applier *ap, Stage *s) {
                         s->mark_axis ? s->mark_axis->name : s->leaf.data[s->leaf.len - 1]->name);
   if (who) diag_also(g, who->attach_loc, "`%s` is computed inside them", who->name);
   else diag_also(g, s->leaf.data[taken]->kind_loc, "`%s` runs in threads", s->leaf.data[taken]->name);
-  if (taken + 1 < (int)s->leaf.len) diag_help(g, "start at a loop inside that one: `%s`", s->leaf.data[taken + 1]->name);
+  if (who && s->mark == MARK_TENSORIZE)
+    diag_help(g, "compute `%s` further out, at a loop around `%s`", who->name, s->mark_axis->name);
+  else if (taken + 1 < (int)s->leaf.len) diag_help(g, "start at a loop inside that one: `%s`", s->leaf.data[taken + 1]->name);
   return false;
 }
 
@@ -320,6 +326,15 @@ static bool check_parallel(Applier *ap, const Stage *s) {
     return false;
   }
   return true;
+}
+
+// Virtual threads interleave accelerator work; without any they are told to be void.
+static void check_threads(Applier *ap, const Stage *s) {
+  for (size_t i = 0; i < s->leaf.len; i++) {
+    const Axis *a = s->leaf.data[i];
+    if (a->kind == FOR_VTHREAD && !uses_accelerator(s))
+      diag_report(ap->cx->diags, W_NO_EFFECT, a->kind_loc, "virtual threads have no effect on `%s`: all of it runs on the CPU", s->name);
+  }
 }
 
 // A directive on a stage that nothing needs is told.
@@ -357,6 +372,7 @@ bool schedule_complete(Applier *ap) {
     if (!st->live || !st->body || st->attach == ATTACH_INLINE) continue;
     ok = check_mark(ap, st) && ok;
     ok = check_parallel(ap, st) && ok;
+    check_threads(ap, st);
   }
   return ok;
 }

@@ -221,6 +221,19 @@ static bool is_computed(Call *c) {
   return false;
 }
 
+// Decides where the stage is computed; an earlier decision is told to be void.
+static void place(Call *c, Attach attach, Stage *at, Axis *axis) {
+  Stage *s = c->stage;
+  if (loc_known(s->attach_loc)) {
+    Diag *g = diag_report(c->ap->cx->diags, W_NO_EFFECT, s->attach_loc, "this has no effect: where `%s` is computed is said again later", s->name);
+    diag_also(g, c->stmt->loc, "this counts");
+  }
+  s->attach = attach;
+  s->at_stage = at;
+  s->at_axis = axis;
+  s->attach_loc = c->stmt->loc;
+}
+
 static void apply_compute_at(Call *c) {
   Stage *at = call_stage(c, 0);
   Axis *a = call_axis(c, 1, at);
@@ -229,16 +242,11 @@ static void apply_compute_at(Call *c) {
     call_fail(c, E_COMPUTE_AT, c->stmt->loc, "`%s` cannot be computed at itself", at->name);
     return;
   }
-  c->stage->attach = ATTACH_AT;
-  c->stage->at_stage = at;
-  c->stage->at_axis = a;
-  c->stage->attach_loc = c->stmt->loc;
+  place(c, ATTACH_AT, at, a);
 }
 
 static void apply_compute_root(Call *c) {
-  if (!is_computed(c)) return;
-  c->stage->attach = ATTACH_ROOT;
-  c->stage->attach_loc = c->stmt->loc;
+  if (is_computed(c)) place(c, ATTACH_ROOT, NULL, NULL);
 }
 
 static void apply_compute_inline(Call *c) {
@@ -252,8 +260,7 @@ static void apply_compute_inline(Call *c) {
     c->failed = true;
     return;
   }
-  c->stage->attach = ATTACH_INLINE;
-  c->stage->attach_loc = c->stmt->loc;
+  place(c, ATTACH_INLINE, NULL, NULL);
 }
 
 static void apply_set_scope(Call *c) {
@@ -363,6 +370,10 @@ static void mark(Call *c, Mark m, const char *region, Axis *a, const char *needs
     diag_also(g, c->stage->mark_loc, "asked for here");
     c->failed = true;
     return;
+  }
+  if (c->stage->mark == m) {
+    Diag *g = diag_report(c->ap->cx->diags, W_NO_EFFECT, c->stage->mark_loc, "this has no effect: it is said again for `%s` later", c->stage->name);
+    diag_also(g, c->stmt->loc, "this counts");
   }
   c->stage->mark = m;
   c->stage->mark_axis = a;

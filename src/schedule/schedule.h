@@ -72,6 +72,7 @@ typedef struct Knob {
   int64_t value;
   const AstExpr *set; // NULL: any
   Loc loc;
+  bool used;
 } Knob;
 
 typedef struct Schedule {

@@ -121,10 +121,11 @@ static void place_operand(Gemm *g, const Expr *load) {
     MISMATCH(g, E_GEMM_TYPE, load->loc, "`%s` is %s, but vta.gemm multiplies int8", buffer_stage(b),
              dtype_name(b->type));
   if (*slot) {
-    MISMATCH(g, E_GEMM_OPERAND, load->loc,
-             "both operands, `%s` and `%s`, are in %s, but vta.gemm takes one from "
-             "vta.inp and one from vta.wgt",
-             buffer_stage((*slot)->buffer), buffer_stage(b), b->scope->name);
+    Diag *d = MISMATCH(g, E_GEMM_OPERAND, load->loc,
+                       "both operands, `%s` and `%s`, are in %s, but vta.gemm takes one from "
+                       "vta.inp and one from vta.wgt",
+                       buffer_stage((*slot)->buffer), buffer_stage(b), b->scope->name);
+    diag_help(d, "bring one of them into %s", b->scope == &v->inp ? "vta.wgt, with tiles [j, r]" : "vta.inp, with tiles [b, r]");
     return;
   }
   *slot = load;
@@ -378,10 +379,12 @@ static const Stmt *lower_nest(Tensorize *t, const Stmt *region, const Stmt *s) {
   if (g.failed || !match_target(&g)) return NULL;
   g.a = nest_linear(&g.p, g.n, g.n->store->buffer, g.n->index);
   bool reset = expr_is_int(g.n->value, &zero);
-  if (reset && zero != 0)
-    MISMATCH(&g, E_GEMM_OPERAND, g.n->value->loc,
-             "`%s` is not a sum of products: it starts at %lld, but a sum at 0", buffer_stage(g.n->store->buffer),
-             (long long)zero);
+  if (reset && zero != 0) {
+    Diag *d = MISMATCH(&g, E_GEMM_OPERAND, g.n->value->loc,
+                       "`%s` is not a sum of products: it starts at %lld, but a sum at 0",
+                       buffer_stage(g.n->store->buffer), (long long)zero);
+    diag_help(d, "minima, maxima and products reduce on the ALU: `%s.alu();`", buffer_stage(g.n->store->buffer));
+  }
   if (g.failed || (!reset && !match_value(&g))) return NULL;
   if (!reset) {
     g.i = nest_linear(&g.p, g.n, g.inp->buffer, g.inp->args);

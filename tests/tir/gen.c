@@ -353,13 +353,13 @@ Func *gen_func(Gen *g, bool machine) {
   for (; f->nparams < GEN_BUFFERS; f->nparams++) f->params[f->nparams] = g->buffers[f->nparams];
   for (int i = 0; i < 3; i++) {
     int64_t shape[3] = {2 + i, 3, 4};
-    char name[8];
+    char name[16];
     snprintf(name, sizeof name, "out%d", i);
     const Buffer *b = tir_buffer(&g->cx, name_of(g->cx.names, name), any_type(g), &scope_host, BUF_OUTPUT, 1 + i, shape, (Loc){0});
     f->params[f->nparams++] = g->pool[g->npool++] = b;
   }
   for (int i = 0; i < GEN_BUFFERS; i++) {
-    char name[8];
+    char name[16];
     snprintf(name, sizeof name, "in%d", i);
     ((Buffer *)g->buffers[i])->name = name_of(g->cx.names, name);
   }

@@ -58,6 +58,11 @@ static Scalar random_value(DType t, uint64_t r) {
   if (dtype_is_float(t)) return (Scalar){.f = round_float(t, (double)(r >> 11) * 0x1p-52 - 1)};
   if (t == DT_BOOL) return (Scalar){.i = (int64_t)(r >> 63)};
   if (dtype_bits(t) == 8) return (Scalar){.i = wrap_int(t, (int64_t)(r >> 56))};
+  if (r % 16 == 0) { // now and then what overflows, and what 16-bit immediates cannot say
+    static const int64_t edges[] = {INT64_MIN, INT64_MAX, -1, 0, 1, 32767, -32769, 65536};
+    int64_t v = edges[r / 16 % 8], most = (int64_t)(UINT64_MAX >> (65 - dtype_bits(t)));
+    return (Scalar){.i = wrap_int(t, v == INT64_MIN ? -most - 1 : v == INT64_MAX ? most : v)};
+  }
   if (dtype_is_signed(t)) return (Scalar){.i = (int64_t)((r >> 32) * 2001 >> 32) - 1000};
   return (Scalar){.i = (int64_t)((r >> 32) * 1001 >> 32)};
 }

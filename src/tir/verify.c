@@ -52,6 +52,7 @@ typedef struct Verifier {
   PtrMap bound;   // variables and buffers: 1 in scope, 0 no longer
   PtrMap intrins; // of the target
   Ranges ranges;
+  bool regions;     // nests wait to be matched: their buffers may turn out not to be whole tiles, and be refused then
   int guards;       // conditions around: an index may be out of range there, because it is never computed
   const Stmt *stmt; // the statement being checked
   const char *message;
@@ -208,7 +209,7 @@ static bool check_buffer(Verifier *v, const Buffer *b) {
   if (v->form == FORM_CALLS) return wrong(v, "`%s` is allocated in %s in form calls", hint(b->name), b->scope->name);
   if (dtype_bits(b->type) != dtype_bits(b->scope->type))
     return wrong(v, "`%s` is %s, but %s holds %s", hint(b->name), dtype_name(b->type), b->scope->name, dtype_name(b->scope->type));
-  if (n % b->scope->tile)
+  if (!v->regions && n % b->scope->tile)
     return wrong(v, "`%s` has %" PRId64 " elements, which is not whole tiles of %" PRId64, hint(b->name), n, b->scope->tile);
   int64_t tiles = n / b->scope->tile;
   if (b->base >= 0 && b->scope->depth && (tiles > b->scope->depth || b->base > b->scope->depth - tiles))
@@ -307,8 +308,20 @@ static bool check_params(Verifier *v) {
   return true;
 }
 
+// A region that the schedule marked has a body and no arguments.
+static bool note_region(void *self, const Stmt *s) {
+  if (s->kind == STMT_INTRIN && s->body && s->intrin->max_args == 0) *(bool *)self = true;
+  return true;
+}
+
+static bool no_expr(void *self, const Expr *e) {
+  (void)self, (void)e;
+  return false;
+}
+
 bool tir_verify(Ctx *cx, const Func *f, TirForm form, const char **message) {
   Verifier v = {.cx = cx, .f = f, .form = form};
+  stmt_visit(f->body, note_region, no_expr, &v.regions);
   for (int i = 0; f->target && i < f->target->nintrins; i++)
     ptrmap_put(cx->arena, &v.intrins, f->target->intrins[i], i);
   if (check_params(&v) && check_stmt(&v, f->body)) return true;

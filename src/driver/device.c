@@ -26,6 +26,14 @@ TetcDevice *device_open(Driver *d, const VtaConfig *config) {
   return device;
 }
 
+bool device_has_rtl(const VtaConfig *config) {
+  const char *why = NULL;
+  TetcRtlOptions o = tetc_rtl_defaults();
+  TetcDevice *device = tetc_rtl_open(config, &o, &why);
+  if (device) device->free(device->self);
+  return device != NULL;
+}
+
 typedef unsigned long long Count;
 
 // What the core counted, and how much of its arithmetic was used.

@@ -232,6 +232,7 @@ bool run_compiled(Session *s, const Unit *u, Array *arrays);
 
 // The device that --device names, for this configuration; NULL after a report.
 TetcDevice *device_open(Driver *d, const VtaConfig *config);
+bool device_has_rtl(const VtaConfig *config); // the core under Verilator is built, for this configuration
 void device_stats(const TetcStats *s, const VtaConfig *c, Text *out);
 
 #endif

@@ -121,8 +121,8 @@ static void observe(void *self, const char *phase, const Func *f) {
   compare(v, phase, start);
 }
 
-// After the last phase: as it would really run.
-static bool run_it(Verify *v, const Unit *u) {
+// After the last phase: as it would really run, on a device.
+static bool run_it(Verify *v, const Unit *u, const char *phase, DeviceKind device) {
   const TeKernel *k = v->kernel;
   Array *arrays = NEW_ARRAY(v->d->cx.arena, Array, k->ntensors);
   double start = now_seconds();
@@ -130,10 +130,23 @@ static bool run_it(Verify *v, const Unit *u) {
     arrays[i] = k->tensors[i]->role == TE_INPUT ? v->inputs[i] : v->got[i];
     if (v->got[i].data) memset(v->got[i].data, 0, (size_t)array_bytes(&v->got[i]));
   }
-  const char *phase = u->func->target ? "llvm, vta" : "llvm";
-  if (run_compiled(v->s, u, arrays)) return compare(v, phase, start);
+  int saved = v->d->opt.device;
+  v->d->opt.device = device;
+  bool ran = run_compiled(v->s, u, arrays);
+  v->d->opt.device = saved;
+  if (ran) return compare(v, phase, start);
   v->failed = phase;
   return false;
+}
+
+// The functional simulator, then the core under Verilator where it is built for this configuration.
+static void run_devices(Verify *v, const Unit *u) {
+  if (!u->func->target) {
+    run_it(v, u, "llvm", DEVICE_FSIM);
+    return;
+  }
+  if (run_it(v, u, "llvm, vta", DEVICE_FSIM) && !v->failed && device_has_rtl(&v->s->vta->config))
+    run_it(v, u, "rtl", DEVICE_RTL);
 }
 
 // The phase after which the kernel is wrong, or NULL.
@@ -144,7 +157,7 @@ static const char *verify_kernel(Session *s, const TeKernel *k, bool compiled) {
   if (make_arrays(&v)) {
     s->observe = observe;
     s->observer = &v;
-    if (session_lower(s, k, &unit) && !v.failed && compiled) run_it(&v, &unit);
+    if (session_lower(s, k, &unit) && !v.failed && compiled) run_devices(&v, &unit);
   }
   free_arrays(&v);
   return v.failed;

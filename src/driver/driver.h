@@ -23,9 +23,7 @@ typedef enum CommandId {
   CMD_EXPLAIN = 8,
   CMD_VERIFY = 16,
   CMD_OPT = 32,
-  CMD_FMT = 64,
-  CMD_FIX = 128,
-  CMD_DISASM = 256
+  CMD_FIX = 128
 } CommandId;
 
 typedef enum Emit { EMIT_OBJ, EMIT_SHARED, EMIT_ASM, EMIT_LLVM, EMIT_TIR, EMIT_VTA, EMIT_HEADER, EMIT_HTML } Emit;

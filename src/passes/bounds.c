@@ -284,7 +284,7 @@ static const Expr *relax(Infer *f, Name name, int64_t lo, int64_t hi) {
 static const Expr *index_expr(Infer *f, const Instance *in, const TeExpr *e) {
   Ctx *cx = f->l->cx;
   switch (e->kind) {
-  case TE_CONST: return expr_int(cx, e->type, dtype_is_float(e->type) ? 0 : e->value.i);
+  case TE_CONST: return dtype_is_float(e->type) ? expr_float(cx, e->type, e->value.f) : expr_int(cx, e->type, e->value.i);
   case TE_AXIS:
     for (int i = 0; i < in->stage->nroot; i++)
       if (in->stage->root[i]->root == e->axis) return in->root_value[i];
@@ -369,10 +369,10 @@ static void relax_reader(Infer *f, Instance *in, int i) {
 }
 
 // The same for a stage inside, whose region is known: all its axes are relaxed.
-static Instance *relax_region(Infer *f, const Stage *s, const Region *r) {
+static Instance *relax_region(Infer *f, Stage *s, const Region *r) {
   Ctx *cx = f->l->cx;
   Instance *in = NEW(cx->arena, Instance);
-  in->stage = (Stage *)(uintptr_t)s;
+  in->stage = s;
   in->root_value = NEW_ARRAY(cx->arena, const Expr *, s->nroot);
   in->rroot_value = NEW_ARRAY(cx->arena, const Expr *, s->nrroot + 1);
   for (int i = 0; i < s->nroot; i++) {

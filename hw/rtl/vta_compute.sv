@@ -28,6 +28,8 @@ module vta_compute #(
   output logic               wait_prev_o,
   output logic               wait_next_o,
   output logic               wait_hazard_o, // an older instruction in another engine is in the way
+  output logic               start_o,       // an instruction starts, its tokens taken
+  output logic [1:0]         engine_o,      // in this one, if it has work: 0 micro-op load, 1 ACC load, 2 GEMM, 3 ALU
   output logic               retire_o,
   output logic               range_error_o,
   output logic               scan_re_o,
@@ -232,6 +234,8 @@ module vta_compute #(
   logic retire;
   assign retire = valid_q[head_q] && done_q[head_q] && !(push_prev_q[head_q] && prev_full_i) &&
                   !(push_next_q[head_q] && next_full_i);
+  assign start_o = go;
+  assign engine_o = engine;
   assign retire_o = retire;
   assign prev_push_o = retire && push_prev_q[head_q];
   assign next_push_o = retire && push_next_q[head_q];

@@ -12,6 +12,7 @@ module vta_fetch #(
   input  logic [31:0]             base_i,   // aligned to beats
   input  logic [31:0]             count_i,
   output logic                    busy_o,
+  output logic                    starved_o, // there is nothing to hand on
   output logic                    illegal_o,
   output logic [31:0]             taken_o,  // instructions handed on
   output logic                    ar_valid_o,
@@ -110,6 +111,7 @@ module vta_fetch #(
     end
   end
   assign busy_o = left_q != '0;
+  assign starved_o = busy_o && !beat_valid;
   assign taken_o = taken_q;
 
   // Routing does not look at sizes: see vta-isa, section 3. A store of nothing may name any memory.

@@ -21,6 +21,12 @@ module vta_load #(
   output logic                         token_push_o,
   output logic                         busy_o,
   output logic                         wait_token_o,
+  output logic                         start_o,     // an instruction leaves the head of the queue, its token taken
+  output logic                         retire_o,    // one is completely in the memory, in order
+  output logic                         inp_done_o,
+  output logic                         inp_starved_o,
+  output logic                         wgt_done_o,
+  output logic                         wgt_starved_o,
   output logic                         range_error_o,
   output logic                         inp_ar_valid_o,
   input  logic                         inp_ar_ready_i,
@@ -68,7 +74,7 @@ module vta_load #(
     .LOG_BUS(LOG_BUS), .LOG_ELEM(LOG_INP_BYTES), .LOG_ALT(LOG_INP_BYTES), .LOG_DEPTH(LOG_INP)
   ) u_inp (
     .clk_i, .rst_i, .base_i(inp_base_i), .valid_i(inp_valid), .ready_o(inp_ready), .alt_i(1'b0), .insn_i,
-    .done_o(inp_done), .busy_o(inp_busy), .range_error_o(inp_range),
+    .done_o(inp_done), .busy_o(inp_busy), .starved_o(inp_starved_o), .range_error_o(inp_range),
     .ar_valid_o(inp_ar_valid_o), .ar_ready_i(inp_ar_ready_i), .ar_addr_o(inp_ar_addr_o), .ar_len_o(inp_ar_len_o),
     .r_valid_i(inp_r_valid_i), .r_ready_o(inp_r_ready_o), .r_data_i, .r_last_i,
     .we_o(inp_we_o), .wready_i(1'b1), .walt_o(unused_alt[0]), .waddr_o(inp_waddr_o), .wdata_o(inp_wdata_o)
@@ -77,7 +83,7 @@ module vta_load #(
     .LOG_BUS(LOG_BUS), .LOG_ELEM(LOG_WGT_BYTES), .LOG_ALT(LOG_WGT_BYTES), .LOG_DEPTH(LOG_WGT)
   ) u_wgt (
     .clk_i, .rst_i, .base_i(wgt_base_i), .valid_i(wgt_valid), .ready_o(wgt_ready), .alt_i(1'b0), .insn_i,
-    .done_o(wgt_done), .busy_o(wgt_busy), .range_error_o(wgt_range),
+    .done_o(wgt_done), .busy_o(wgt_busy), .starved_o(wgt_starved_o), .range_error_o(wgt_range),
     .ar_valid_o(wgt_ar_valid_o), .ar_ready_i(wgt_ar_ready_i), .ar_addr_o(wgt_ar_addr_o), .ar_len_o(wgt_ar_len_o),
     .r_valid_i(wgt_r_valid_i), .r_ready_o(wgt_r_ready_o), .r_data_i, .r_last_i,
     .we_o(wgt_we_o), .wready_i(1'b1), .walt_o(unused_alt[1]), .waddr_o(wgt_waddr_o), .wdata_o(wgt_wdata_o)
@@ -112,6 +118,10 @@ module vta_load #(
   end
 
   assign busy_o = oldest_valid || inp_busy || wgt_busy;
+  assign start_o = start;
+  assign retire_o = retire;
+  assign inp_done_o = inp_done;
+  assign wgt_done_o = wgt_done;
   assign wait_token_o = valid_i && !started_q && pop_next && !token_i;
   assign range_error_o = inp_range || wgt_range;
   logic unused;

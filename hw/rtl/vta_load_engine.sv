@@ -18,6 +18,7 @@ module vta_load_engine #(
   input  logic [127:0]             insn_i, // a LOAD with x_size > 0
   output logic                     done_o, // an instruction is completely in the memory, in order
   output logic                     busy_o,
+  output logic                     starved_o, // the next element is not here yet
   output logic                     range_error_o,
   output logic                     ar_valid_o,
   input  logic                     ar_ready_i,
@@ -187,6 +188,7 @@ module vta_load_engine #(
   logic need;
   logic [ElemBits-1:0] element;
   assign need = pend_valid && !empty && !pad && !range_error;
+  assign starved_o = need && !d_valid;
   assign wdata_o = pad ? '0 : element;
 
   localparam int unsigned LogMost = (LOG_ELEM > LOG_BUS) ? LOG_ELEM - LOG_BUS : 1;

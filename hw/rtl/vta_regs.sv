@@ -37,8 +37,7 @@ module vta_regs #(
   input  logic [31:0]            taken_i,
   input  logic [47:0]            tokens_i,
   input  logic [1:0]             acc_writes_i,  // this cycle
-  input  logic [COUNTERS-1:0]    events_i,
-  input  logic [COUNTERS*4-1:0]  amounts_i      // what an event adds
+  input  logic [COUNTERS-1:0]    events_i       // what counts this cycle
 );
   logic [31:0] regs_q [0:15];
   logic [31:0] counter_q [0:COUNTERS-1];
@@ -99,7 +98,7 @@ module vta_regs #(
         cycles_q <= cycles_q + 1'b1;
         ucnt_q <= ucnt_q + 32'(acc_writes_i);
         for (int unsigned n = 0; n < COUNTERS; n++) begin
-          if (events_i[n]) counter_q[n] <= counter_q[n] + 32'(amounts_i[n*4 +: 4]);
+          if (events_i[n]) counter_q[n] <= counter_q[n] + 1'b1;
         end
         if (finish_i) begin
           running_q <= 1'b0;

@@ -18,6 +18,8 @@ module vta_store #(
   output logic                     token_push_o,
   output logic                     busy_o,
   output logic                     wait_token_o,
+  output logic                     wait_done_o, // everything is handed over, responses are missing
+  output logic                     start_o,     // an instruction starts, its token taken
   output logic                     range_error_o,
   output logic                     bus_error_o,
   output logic                     re_o,
@@ -63,6 +65,7 @@ module vta_store #(
   assign ready_o = retire;
   assign busy_o = run_q;
   assign wait_token_o = valid_i && !run_q && insn_i[3] && !token_i;
+  assign start_o = start;
   always_ff @(posedge clk_i) begin
     if (rst_i) run_q <= 1'b0;
     else if (start) run_q <= 1'b1;
@@ -225,6 +228,8 @@ module vta_store #(
 
   // Done: all rows of data handed over, and every burst acknowledged.
   assign finished = nothing || (drow_q == y_size && arow_q == y_size && !burst_valid && open_q == '0 && !full_q);
+
+  assign wait_done_o = run_q && !finished && drow_q == y_size && !full_q;
 
   logic unused;
   assign unused = ^{insn_i[127:112], insn_i[63:58], insn_i[9:6], insn_i[4], insn_i[2:0], row_addr[47:32], lens_count};

@@ -57,7 +57,8 @@ module vta_top #(
   output logic                    s_axil_r_valid_o,
   input  logic                    s_axil_r_ready_i,
   output logic [31:0]             s_axil_r_data_o,
-  output logic [1:0]              s_axil_r_resp_o
+  output logic [1:0]              s_axil_r_resp_o,
+  output logic [59:0]             monitor_o // this cycle, for traces; of no use in hardware
 );
   localparam int unsigned Batch = 1 << LOG_BATCH;
   localparam int unsigned BlockIn = 1 << LOG_BLOCK_IN;
@@ -71,7 +72,7 @@ module vta_top #(
   localparam int unsigned AccBits = 8 << LogAccBytes;
   localparam int unsigned OutBits = 8 << LogOutBytes;
   localparam int unsigned LogSrc = (LOG_ACC > LOG_INP) ? LOG_ACC : LOG_INP;
-  localparam int unsigned Counters = 24;
+  localparam int unsigned Counters = 33;
   localparam int unsigned LogQueue = 9; // instructions that wait for a unit
 
   // ---- control ----
@@ -81,7 +82,6 @@ module vta_top #(
   logic [47:0] token_counts;
   logic [1:0] acc_writes;
   logic [Counters-1:0] events;
-  logic [Counters*4-1:0] amounts;
   assign rst = rst_i || clear;
   assign halt = !running;
   vta_regs #(
@@ -97,7 +97,7 @@ module vta_top #(
     .launch_o(launch), .running_o(running), .clear_o(clear), .count_o(count), .insn_base_o(insn_base),
     .uop_base_o(uop_base), .inp_base_o(inp_base), .wgt_base_o(wgt_base), .acc_base_o(acc_base), .out_base_o(out_base),
     .watchdog_o(watchdog), .finish_i(finish), .error_i(error), .taken_i(taken), .tokens_i(token_counts),
-    .acc_writes_i(acc_writes), .events_i(events), .amounts_i(amounts)
+    .acc_writes_i(acc_writes), .events_i(events)
   );
 
   // ---- the read channel: 0 fetch, 1 micro-ops, 2 ACC, 3 INP, 4 WGT ----
@@ -120,7 +120,7 @@ module vta_top #(
   assign m_axi_aw_id_o = '0;
 
   // ---- fetch and the units' queues ----
-  logic fetch_busy, illegal;
+  logic fetch_busy, fetch_starved, illegal;
   logic [127:0] insn, load_insn, compute_insn, store_insn;
   logic load_in, load_in_ready, compute_in, compute_in_ready, store_in, store_in_ready;
   logic load_valid, load_ready, compute_valid, compute_ready, store_valid, store_ready;
@@ -129,6 +129,7 @@ module vta_top #(
     .LOG_BUS(LOG_BUS), .LOG_ACC(LOG_ACC)
   ) u_fetch (
     .clk_i, .rst_i(rst), .launch_i(launch), .halt_i(halt), .base_i(insn_base), .count_i(count), .busy_o(fetch_busy),
+    .starved_o(fetch_starved),
     .illegal_o(illegal), .taken_o(taken), .ar_valid_o(ar_valid[0]), .ar_ready_i(ar_ready[0]),
     .ar_addr_o(ar_addr[0 +: 32]), .ar_len_o(ar_len[0 +: 8]), .r_valid_i(r_valid[0]), .r_ready_o(r_ready[0]),
     .r_data_i(m_axi_r_data_i), .insn_o(insn), .load_valid_o(load_in), .load_ready_i(load_in_ready),
@@ -158,7 +159,7 @@ module vta_top #(
   end
 
   // ---- load ----
-  logic load_busy, load_wait, load_range;
+  logic load_busy, load_wait, load_range, load_start, load_retire, inp_done, inp_starved, wgt_done, wgt_starved;
   logic inp_we, wgt_we;
   logic [LOG_INP-1:0] inp_waddr;
   logic [LOG_WGT-1:0] wgt_waddr;
@@ -170,6 +171,8 @@ module vta_top #(
     .clk_i, .rst_i(rst), .halt_i(halt), .inp_base_i(inp_base), .wgt_base_i(wgt_base), .valid_i(load_valid),
     .ready_o(load_ready), .insn_i(load_insn), .token_i(token_some[1]), .token_pop_o(token_pop[1]),
     .full_i(token_full[0]), .token_push_o(token_push[0]), .busy_o(load_busy), .wait_token_o(load_wait),
+    .start_o(load_start), .retire_o(load_retire), .inp_done_o(inp_done), .inp_starved_o(inp_starved),
+    .wgt_done_o(wgt_done), .wgt_starved_o(wgt_starved),
     .range_error_o(load_range),
     .inp_ar_valid_o(ar_valid[3]), .inp_ar_ready_i(ar_ready[3]), .inp_ar_addr_o(ar_addr[96 +: 32]),
     .inp_ar_len_o(ar_len[24 +: 8]), .inp_r_valid_i(r_valid[3]), .inp_r_ready_o(r_ready[3]),
@@ -180,7 +183,8 @@ module vta_top #(
   );
 
   // ---- compute: control ----
-  logic compute_busy, wait_prev, wait_next, wait_hazard, retire, finished, compute_range;
+  logic compute_busy, wait_prev, wait_next, wait_hazard, compute_start, retire, finished, compute_range;
+  logic [1:0] compute_engine;
   logic scan_re, uop_valid, uop_ready, uop_done, accl_valid, accl_ready, accl_done;
   logic gemm_in, gemm_in_ready, gemm_done, alu_in, alu_in_ready, alu_done, reset_insn, use_imm;
   logic [LOG_UOP-1:0] scan_addr, uop_begin;
@@ -197,7 +201,8 @@ module vta_top #(
     .finish_o(finished), .prev_token_i(token_some[0]), .prev_pop_o(token_pop[0]), .next_token_i(token_some[3]),
     .next_pop_o(token_pop[3]), .prev_full_i(token_full[1]), .prev_push_o(token_push[1]), .next_full_i(token_full[2]),
     .next_push_o(token_push[2]), .busy_o(compute_busy), .wait_prev_o(wait_prev), .wait_next_o(wait_next),
-    .wait_hazard_o(wait_hazard), .retire_o(retire), .range_error_o(compute_range), .scan_re_o(scan_re),
+    .wait_hazard_o(wait_hazard), .start_o(compute_start), .engine_o(compute_engine), .retire_o(retire),
+    .range_error_o(compute_range), .scan_re_o(scan_re),
     .scan_addr_o(scan_addr), .scan_uop_i(scan_uop), .uop_valid_o(uop_valid), .uop_ready_i(uop_ready),
     .uop_done_i(uop_done), .acc_valid_o(accl_valid), .acc_ready_i(accl_ready), .acc_done_i(accl_done),
     .gemm_valid_o(gemm_in), .gemm_ready_i(gemm_in_ready), .gemm_done_i(gemm_done), .alu_valid_o(alu_in),
@@ -207,7 +212,8 @@ module vta_top #(
   );
 
   // ---- compute: loads ----
-  logic uop_busy, uop_range, uop_we, uop_walt, acc_busy, acc_range, acc_lwe, acc_lready, acc_lalt;
+  logic uop_busy, uop_starved, uop_range, uop_we, uop_walt, acc_busy, acc_starved, acc_range, acc_lwe, acc_lready;
+  logic acc_lalt;
   logic [LOG_UOP-1:0] uop_waddr;
   logic [31:0] uop_wdata;
   logic [LOG_ACC-1:0] acc_lwaddr;
@@ -216,7 +222,7 @@ module vta_top #(
     .LOG_BUS(LOG_BUS), .LOG_ELEM(2), .LOG_ALT(2), .LOG_DEPTH(LOG_UOP)
   ) u_uop_load (
     .clk_i, .rst_i(rst), .base_i(uop_base), .valid_i(uop_valid), .ready_o(uop_ready), .alt_i(1'b0),
-    .insn_i(compute_insn), .done_o(uop_done), .busy_o(uop_busy), .range_error_o(uop_range), .ar_valid_o(ar_valid[1]),
+    .insn_i(compute_insn), .done_o(uop_done), .busy_o(uop_busy), .starved_o(uop_starved), .range_error_o(uop_range), .ar_valid_o(ar_valid[1]),
     .ar_ready_i(ar_ready[1]), .ar_addr_o(ar_addr[32 +: 32]), .ar_len_o(ar_len[8 +: 8]), .r_valid_i(r_valid[1]),
     .r_ready_o(r_ready[1]), .r_data_i(m_axi_r_data_i), .r_last_i(m_axi_r_last_i), .we_o(uop_we), .wready_i(1'b1),
     .walt_o(uop_walt), .waddr_o(uop_waddr), .wdata_o(uop_wdata)
@@ -225,7 +231,7 @@ module vta_top #(
     .LOG_BUS(LOG_BUS), .LOG_ELEM(LogAccBytes), .LOG_ALT(LogOutBytes), .LOG_DEPTH(LOG_ACC)
   ) u_acc_load (
     .clk_i, .rst_i(rst), .base_i(acc_base), .valid_i(accl_valid), .ready_o(accl_ready),
-    .alt_i(compute_insn[9:7] == vta_pkg::MemAcc8), .insn_i(compute_insn), .done_o(accl_done), .busy_o(acc_busy),
+    .alt_i(compute_insn[9:7] == vta_pkg::MemAcc8), .insn_i(compute_insn), .done_o(accl_done), .busy_o(acc_busy), .starved_o(acc_starved),
     .range_error_o(acc_range), .ar_valid_o(ar_valid[2]), .ar_ready_i(ar_ready[2]), .ar_addr_o(ar_addr[64 +: 32]),
     .ar_len_o(ar_len[16 +: 8]), .r_valid_i(r_valid[2]), .r_ready_o(r_ready[2]), .r_data_i(m_axi_r_data_i),
     .r_last_i(m_axi_r_last_i), .we_o(acc_lwe), .wready_i(acc_lready), .walt_o(acc_lalt), .waddr_o(acc_lwaddr),
@@ -324,13 +330,13 @@ module vta_top #(
   assign acc_writes = 2'(gemm_we) + 2'(alu_we);
 
   // ---- store ----
-  logic store_busy, store_wait, store_range, write_error;
+  logic store_busy, store_wait, store_wait_done, store_start, store_range, write_error;
   vta_store #(
     .LOG_BUS(LOG_BUS), .LOG_ELEM(LogOutBytes), .LOG_DEPTH(LOG_ACC)
   ) u_store (
     .clk_i, .rst_i(rst), .halt_i(halt), .base_i(out_base), .valid_i(store_valid), .ready_o(store_ready),
     .insn_i(store_insn), .token_i(token_some[2]), .token_pop_o(token_pop[2]), .full_i(token_full[3]),
-    .token_push_o(token_push[3]), .busy_o(store_busy), .wait_token_o(store_wait), .range_error_o(store_range),
+    .token_push_o(token_push[3]), .busy_o(store_busy), .wait_token_o(store_wait), .wait_done_o(store_wait_done), .start_o(store_start), .range_error_o(store_range),
     .bus_error_o(write_error), .re_o(store_re), .raddr_o(store_raddr), .rdata_i(store_rdata),
     .aw_valid_o(m_axi_aw_valid_o), .aw_ready_i(m_axi_aw_ready_i), .aw_addr_o(m_axi_aw_addr_o),
     .aw_len_o(m_axi_aw_len_o), .w_valid_o(m_axi_w_valid_o), .w_ready_i(m_axi_w_ready_i), .w_data_o(m_axi_w_data_o),
@@ -364,34 +370,52 @@ module vta_top #(
     else if (running) idle_q <= idle_q + 1'b1;
   end
 
-  // ---- counters: docs/hardware.md and hw/sim/counters.def list them in this order ----
+  // ---- what happens in this cycle: src/runtime/counters.def has the same lists ----
+  logic computes, no_data;
+  assign computes = gemm_busy || alu_busy;
+  assign no_data = !m_axi_r_valid_i;
   assign events = {
-    m_axi_w_valid_o && !m_axi_w_ready_i,     // 23
-    m_axi_w_valid_o && m_axi_w_ready_i,      // 22
-    m_axi_r_valid_i && !m_axi_r_ready_o,     // 21
-    m_axi_ar_valid_o && !m_axi_ar_ready_i,   // 20
-    m_axi_r_valid_i && m_axi_r_ready_o,      // 19
-    store_busy && gemm_busy,                 // 18
-    load_busy && gemm_busy,                  // 17
-    alu_busy && gemm_busy,                   // 16
-    store_wait,                              // 15
-    store_busy,                              // 14
-    alu_stall,                               // 13
-    alu_step,                                // 12
-    alu_busy,                                // 11
-    gemm_step,                               // 10
-    gemm_busy,                               // 9
-    acc_busy,                                // 8
-    uop_busy,                                // 7
-    wait_hazard,                             // 6
-    wait_next,                               // 5
-    wait_prev,                               // 4
-    compute_busy,                            // 3
-    load_wait,                               // 2
-    load_busy,                               // 1
-    fetch_busy && !compute_valid             // 0
+    m_axi_w_valid_o && m_axi_w_ready_i,                               // 32
+    m_axi_r_valid_i && !m_axi_r_ready_o,                              // 31
+    m_axi_ar_valid_o && !m_axi_ar_ready_i,                            // 30
+    m_axi_r_valid_i && m_axi_r_ready_o,                               // 29
+    alu_busy && gemm_busy,                                            // 28
+    load_busy && store_busy,                                          // 27
+    store_busy && computes,                                           // 26
+    load_busy && computes,                                            // 25
+    (m_axi_w_valid_o && !m_axi_w_ready_i) || (m_axi_aw_valid_o && !m_axi_aw_ready_i), // 24
+    store_wait_done,                                                  // 23
+    store_wait,                                                       // 22
+    store_busy,                                                       // 21
+    alu_stall,                                                        // 20
+    alu_step,                                                         // 19
+    alu_busy,                                                         // 18
+    gemm_step,                                                        // 17
+    gemm_busy,                                                        // 16
+    acc_busy,                                                         // 15
+    uop_busy,                                                         // 14
+    (uop_starved || acc_starved) && !no_data,                         // 13
+    (uop_starved || acc_starved) && no_data,                          // 12
+    wait_hazard,                                                      // 11
+    wait_next,                                                        // 10
+    wait_prev,                                                        // 9
+    fetch_busy && !compute_valid,                                     // 8
+    compute_busy,                                                     // 7
+    (inp_starved || wgt_starved) && !no_data,                         // 6
+    (inp_starved || wgt_starved) && no_data,                          // 5
+    load_wait,                                                        // 4
+    load_busy,                                                        // 3
+    fetch_starved && !no_data,                                        // 2
+    fetch_starved && no_data,                                         // 1
+    fetch_busy                                                        // 0
   };
-  assign amounts = {Counters{4'd1}};
+  assign monitor_o = {
+    store_ready && store_valid, store_start, store_valid, alu_done, alu_valid && alu_ready, gemm_done,
+    gemm_valid && gemm_ready, acc_starved, accl_done, uop_starved, uop_done, retire, compute_ready && compute_valid,
+    compute_engine, compute_start, compute_valid, wgt_starved, wgt_done, inp_starved, inp_done, load_retire,
+    load_ready && load_valid, load_start, load_valid,
+    (load_in && load_in_ready) || (compute_in && compute_in_ready) || (store_in && store_in_ready), running, events
+  };
 
   logic unused;
   assign unused = ^{load_count, compute_count, store_count, gemm_count, alu_count, uop_walt};

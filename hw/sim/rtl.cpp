@@ -40,7 +40,8 @@ struct Rtl {
   uint64_t now, random;
   std::deque<Request> reads, writes;
   bool r_valid, ar_ready, aw_ready, w_ready;
-  unsigned b_pending;
+  std::deque<uint64_t> responses;     // of writes: the cycles from which they are given
+  unsigned read_credit, write_credit; // per cent of a beat that may move
   bool b_error;
   TetcFault *fault;
 };
@@ -71,13 +72,21 @@ void choose_read(Rtl *r) {
   r->reads.push_front(q);
 }
 
+// A direction of the bus earns its share of a beat each cycle.
+void earn(unsigned *credit, unsigned share) {
+  if (*credit < 100) *credit += share;
+}
+
 // One clock cycle, memory included.
 void cycle(Rtl *r) {
   Vvta_top *t = r->top;
-  if (!r->r_valid) {
+  earn(&r->read_credit, r->options.bandwidth);
+  earn(&r->write_credit, r->options.bandwidth);
+  if (!r->r_valid && r->read_credit >= 100) {
     choose_read(r);
     r->r_valid = !r->reads.empty() && r->reads.front().ready <= r->now && lucky(r);
     if (r->r_valid) {
+      r->read_credit -= 100;
       const Request &q = r->reads.front();
       uint64_t data = 0;
       if (q.host) memcpy(&data, q.host + q.next * kBusBytes, kBusBytes);
@@ -88,17 +97,17 @@ void cycle(Rtl *r) {
     }
   }
   t->m_axi_r_valid_i = r->r_valid;
-  t->m_axi_ar_ready_i = r->reads.size() < 256 && lucky(r);
-  t->m_axi_aw_ready_i = r->writes.size() < 16 && lucky(r);
-  t->m_axi_w_ready_i = !r->writes.empty() && lucky(r);
-  t->m_axi_b_valid_i = r->b_pending != 0;
+  t->m_axi_ar_ready_i = r->reads.size() < r->options.outstanding && lucky(r);
+  t->m_axi_aw_ready_i = r->writes.size() + r->responses.size() < r->options.outstanding && lucky(r);
+  t->m_axi_w_ready_i = !r->writes.empty() && r->write_credit >= 100 && lucky(r);
+  t->m_axi_b_valid_i = !r->responses.empty() && r->responses.front() <= r->now;
   t->m_axi_b_resp_i = r->b_error ? 2 : 0;
   t->clk_i = 0;
   t->eval();
   bool ar = t->m_axi_ar_valid_o && t->m_axi_ar_ready_i, got = t->m_axi_r_valid_i && t->m_axi_r_ready_o;
   bool aw = t->m_axi_aw_valid_o && t->m_axi_aw_ready_i, w = t->m_axi_w_valid_o && t->m_axi_w_ready_i;
   bool b = t->m_axi_b_valid_i && t->m_axi_b_ready_o;
-  if (b) r->b_pending--;
+  if (b) r->responses.pop_front();
   if (got) {
     r->r_valid = false;
     if (++r->reads.front().next == r->reads.front().beats) r->reads.pop_front();
@@ -109,6 +118,7 @@ void cycle(Rtl *r) {
                         host_of(r, t->m_axi_ar_addr_o, beats)});
   }
   if (w) {
+    r->write_credit -= 100;
     Request &q = r->writes.front();
     uint64_t data = t->m_axi_w_data_o;
     for (unsigned k = 0; k < kBusBytes && q.host; k++)
@@ -116,7 +126,7 @@ void cycle(Rtl *r) {
     r->b_error |= !q.host || (q.next + 1 == q.beats) != (t->m_axi_w_last_o != 0);
     if (++q.next == q.beats) {
       r->writes.pop_front();
-      r->b_pending++;
+      r->responses.push_back(r->now + 1 + r->options.write_latency);
     }
   }
   if (aw) {
@@ -155,7 +165,7 @@ void rtl_reset(void *self) {
   r->reads.clear();
   r->writes.clear();
   r->r_valid = false;
-  r->b_pending = 0;
+  r->responses.clear();
   r->b_error = false;
   r->top->rst_i = 1;
   for (int n = 0; n < 4; n++) {
@@ -217,7 +227,7 @@ bool run(Rtl *r, uint64_t phys, size_t n) {
     "instructions after finish"};
   write_register(r, 0x08, static_cast<uint32_t>(n));
   write_register(r, 0x0c, static_cast<uint32_t>(phys));
-  write_register(r, 0x3c, 20000 + 64 * r->options.latency + 1000 * (r->options.stalls >= 90));
+  write_register(r, 0x3c, 20000 + 64 * (r->options.latency + r->options.write_latency) + 1000 * (r->options.stalls >= 90));
   write_register(r, 0x00, 1);
   while (!(read_register(r, 0x00) & 2))
     for (int k = 0; k < 62; k++) cycle(r);
@@ -288,6 +298,8 @@ TetcDevice *tetc_rtl_new(const VtaConfig *config, const TetcRtlOptions *options,
   Rtl *r = new (std::nothrow) Rtl();
   if (!r) return nullptr;
   r->options = *options;
+  if (!options->bandwidth) r->options.bandwidth = 100;
+  if (!options->outstanding) r->options.outstanding = 256;
   r->random = options->seed * 2654435761u + 88172645463325252u;
   r->device.name = "rtl";
   r->device.config = *config;

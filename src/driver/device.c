@@ -2,14 +2,23 @@
 // Which device executes VTA instructions, and its counters as text.
 #include "driver/driver.h"
 
-// The core under Verilator, with the memory that --rtl-... describe.
+// The memory that --rtl-memory names, with what the other options change of it.
+static TetcRtlOptions rtl_options(const Options *o) {
+  TetcRtlOptions r = tetc_rtl_options(o->rtl_memory == TETC_MEMORY_DRAM ? TETC_MEMORY_DRAM : TETC_MEMORY_UPSTREAM);
+  if (o->rtl_latency >= 0) r.latency = (uint32_t)o->rtl_latency;
+  if (o->rtl_write_latency >= 0) r.write_latency = (uint32_t)o->rtl_write_latency;
+  if (o->rtl_bandwidth >= 0) r.bandwidth = (uint32_t)o->rtl_bandwidth;
+  if (o->rtl_outstanding >= 0) r.outstanding = (uint32_t)o->rtl_outstanding;
+  r.stalls = (uint32_t)o->rtl_stalls;
+  r.reorder = o->rtl_reorder;
+  r.seed = (uint64_t)o->seed;
+  return r;
+}
+
+// The core under Verilator.
 static TetcDevice *open_rtl(Driver *d, const VtaConfig *config) {
   const char *why = NULL;
-  TetcRtlOptions o = tetc_rtl_defaults();
-  o.latency = (uint32_t)d->opt.rtl_latency;
-  o.stalls = (uint32_t)d->opt.rtl_stalls;
-  o.reorder = d->opt.rtl_stalls > 0;
-  o.seed = (uint64_t)d->opt.seed;
+  TetcRtlOptions o = rtl_options(&d->opt);
   TetcDevice *device = tetc_rtl_open(config, &o, &why);
   if (!device) diag_report(d->cx.diags, E_RUN, (Loc){0}, "the device `rtl` is not available: %s", why);
   return device;
@@ -28,7 +37,7 @@ TetcDevice *device_open(Driver *d, const VtaConfig *config) {
 
 bool device_has_rtl(const VtaConfig *config) {
   const char *why = NULL;
-  TetcRtlOptions o = tetc_rtl_defaults();
+  TetcRtlOptions o = tetc_rtl_options(TETC_MEMORY_UPSTREAM);
   TetcDevice *device = tetc_rtl_open(config, &o, &why);
   if (device) device->free(device->self);
   return device != NULL;

@@ -23,7 +23,8 @@ typedef enum CommandId {
   CMD_EXPLAIN = 8,
   CMD_VERIFY = 16,
   CMD_OPT = 32,
-  CMD_FIX = 128
+  CMD_FIX = 128,
+  NEEDS_RTL = 256 // of an option of `run`: only with --device=rtl
 } CommandId;
 
 typedef enum Emit { EMIT_OBJ, EMIT_SHARED, EMIT_ASM, EMIT_LLVM, EMIT_TIR, EMIT_VTA, EMIT_HEADER, EMIT_HTML } Emit;
@@ -37,8 +38,12 @@ typedef struct NamePair { // NAME=TEXT
 typedef struct Options {
   bool help, version, verbose, list_passes, print_targets;
   int emit, diagnostics, color, device; // Emit, DiagFormat, ColorMode, DeviceKind
+  int rtl_memory;                       // TetcRtlMemory; -1: not given
+  bool rtl_reorder;
+  const char *needs_rtl; // an option that was given and needs --device=rtl; NULL: none
   bool emit_given;
-  int64_t opt_level, seed, rtl_latency, rtl_stalls, memory; // memory: MiB that a compilation may use
+  int64_t opt_level, seed, memory; // memory: MiB that a compilation may use
+  int64_t rtl_latency, rtl_write_latency, rtl_bandwidth, rtl_outstanding, rtl_stalls; // -1: as rtl_memory has it
   const char *output, *target, *cpu, *features, *schedule, *kernel, *vta_config;
   const char *dump_tir, *dump_dir; // dump_tir: NULL not asked for, "" all phases, else "P,Q"
   const char *stop_after, *from, *to;

@@ -28,7 +28,8 @@ enum { SPEC_COUNT = sizeof specs / sizeof *specs };
 void options_init(Options *o) {
   *o = (Options){0};
   o->opt_level = 2;
-  o->rtl_latency = 16;
+  o->rtl_memory = -1;
+  o->rtl_latency = o->rtl_write_latency = o->rtl_bandwidth = o->rtl_outstanding = -1;
   o->memory = 4096;
 }
 
@@ -110,6 +111,22 @@ static bool cut_pair(const Driver *d, const char *value, NamePair *out) {
   return true;
 }
 
+// Whether a number of the simulated memory is in its range.
+static bool number_fits(const Driver *d, const OptionSpec *s, int64_t n) {
+  static const struct {
+    size_t offset;
+    int least, most;
+    const char *unit;
+  } ranges[] = {
+    {offsetof(Options, rtl_latency), 0, 10000, "cycles"},     {offsetof(Options, rtl_write_latency), 0, 10000, "cycles"},
+    {offsetof(Options, rtl_bandwidth), 1, 100, "per cent"},   {offsetof(Options, rtl_outstanding), 1, 256, "requests"},
+    {offsetof(Options, rtl_stalls), 0, 99, "per cent"}};
+  for (size_t i = 0; i < sizeof ranges / sizeof *ranges; i++)
+    if (ranges[i].offset == s->offset && (n < ranges[i].least || n > ranges[i].most))
+      return usage_error(d, "`%s` takes %d to %d %s", s->name, ranges[i].least, ranges[i].most, ranges[i].unit), false;
+  return true;
+}
+
 // Stores one option. Several definitions of a name: the last counts.
 static bool option_set(Driver *d, const OptionSpec *s, const char *value) {
   char *field = (char *)&d->opt + s->offset;
@@ -122,9 +139,10 @@ static bool option_set(Driver *d, const OptionSpec *s, const char *value) {
   case TEXT:
   case MAYBE: *(const char **)field = value; return true;
   case INT:
-    if (!parse_int64(value, (int64_t *)field))
+    if (!parse_int64(value, &number))
       return usage_error(d, "`%s` takes an integer, not `%s`", s->name, value), false;
-    return true;
+    *(int64_t *)field = number;
+    return number_fits(d, s, number);
   case CHOICE:
     *(int *)field = choice_index(s->argument, value);
     if (*(int *)field >= 0) return true;
@@ -159,16 +177,16 @@ static bool option_parse(Driver *d, int argc, char **argv, int *i) {
     value = argv[++*i];
   }
   if (s->offset == offsetof(Options, emit)) d->opt.emit_given = true;
+  if (s->commands == (CMD_RUN | NEEDS_RTL)) d->opt.needs_rtl = s->name;
   return option_set(d, s, value);
 }
 
 // What one value alone cannot tell.
 static bool options_fit(const Driver *d) {
   const Options *o = &d->opt;
-  if (o->rtl_latency < 0 || o->rtl_latency > 10000)
-    return usage_error(d, "`--rtl-latency` takes 0 to 10000 cycles"), false;
-  if (o->rtl_stalls < 0 || o->rtl_stalls > 99)
-    return usage_error(d, "`--rtl-stalls` takes 0 to 99 per cent"), false;
+  if (o->needs_rtl && o->device != DEVICE_RTL)
+    return usage_error(d, "`%s` needs `--device=rtl`: only there are cycles", o->needs_rtl), false;
+  if (o->needs_rtl && o->interpret) return usage_error(d, "`%s` and --interpret exclude each other", o->needs_rtl), false;
   if (o->opt_level < 0 || o->opt_level > 3) return usage_error(d, "`-O` takes 0, 1, 2 or 3"), false;
   if (o->memory < 1 || o->memory > (1 << 22))
     return usage_error(d, "`--memory-limit` takes 1 to 4194304 MiB"), false;

@@ -79,11 +79,18 @@ void *tetc_fsim_sram(TetcDevice *d, VtaMemory m);
 // rtl.c: the core of hw/ under Verilator, from a module that is loaded when it is wanted.
 typedef struct TetcRtlOptions {
   uint32_t latency;       // of the memory, from a request to its first beat, in cycles
+  uint32_t write_latency; // from the last beat of a burst to its response
+  uint32_t bandwidth;     // per cent of a beat a cycle, in each direction; 0: 100
+  uint32_t outstanding;   // read requests that it holds, and write requests; 0: 256
   uint32_t stalls;        // per cent of cycles in which the memory accepts and gives nothing
   bool reorder;           // requests of different clients are served in any order
   uint64_t seed;          // of both
 } TetcRtlOptions;
-TetcRtlOptions tetc_rtl_defaults(void);
+typedef enum TetcRtlMemory {
+  TETC_MEMORY_UPSTREAM, // as upstream's simulation has it: 16 cycles, a beat a cycle, writes without latency
+  TETC_MEMORY_DRAM      // 100 cycles, 90 % of the beats, 32 requests
+} TetcRtlMemory;
+TetcRtlOptions tetc_rtl_options(TetcRtlMemory memory);
 // NULL, and *why, when the module is not there or does not serve this configuration.
 TetcDevice *tetc_rtl_open(const VtaConfig *config, const TetcRtlOptions *options, const char **why);
 void *tetc_rtl_symbol(const char *name, const char **why); // a function of the module

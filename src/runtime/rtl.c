@@ -11,7 +11,14 @@
 
 #define MODULE "libtetc_rtl.so"
 
-TetcRtlOptions tetc_rtl_defaults(void) { return (TetcRtlOptions){.latency = 16}; }
+TetcRtlOptions tetc_rtl_options(TetcRtlMemory memory) {
+  switch (memory) {
+  case TETC_MEMORY_UPSTREAM: break;
+  case TETC_MEMORY_DRAM:
+    return (TetcRtlOptions){.latency = 100, .write_latency = 50, .bandwidth = 90, .outstanding = 32};
+  }
+  return (TetcRtlOptions){.latency = 16, .bandwidth = 100, .outstanding = 256};
+}
 
 // The module beside the program, in the build tree, or where it was installed; NULL: nowhere, or *found and unfit.
 static void *open_module(bool *found) {

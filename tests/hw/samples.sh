@@ -6,7 +6,7 @@ try() {
   n=$((n + 1))
   if "$tetc" run --device=rtl --check "$@" >/dev/null; then echo "ok $n - $*"; else echo "not ok $n - $*"; fi
 }
-for memory in "--rtl-latency=16" "--rtl-latency=100 --rtl-stalls=40"; do
+for memory in "--rtl-latency=16" "--rtl-memory=dram" "--rtl-latency=60 --rtl-stalls=40 --rtl-reorder --rtl-bandwidth=35 --rtl-outstanding=3"; do
   # shellcheck disable=SC2086 # options
   {
     try "$samples/vector_add.te" $memory

@@ -92,22 +92,35 @@ void stage_legalize_epilogue(Applier *ap, Stage *st, Loc why, bool asked) {
   t->body = expr_replace_axes(cx, e, t->naxes, st->tensor->axes, axis_exprs(cx, t));
   Stage *act = stage_new(cx, t);
   act->scope = acc;
-  act->scope_loc = act->mark_loc = act->attach_loc = why;
+  act->scope_loc = act->mark_loc = why;
+  act->epilogue_of = st;
   act->mark = MARK_ALU;
   act->intrin = tir_intrin(ap->opt->target, "vta.alu");
   const TeExpr *copy = te_access(cx->arena, t, axis_exprs(cx, st->tensor), e->loc);
   st->body = te_cast(cx->arena, st->tensor->type, copy, st->body->loc);
-  // It is computed where the copied tile is complete: at the loop around the copy.
-  int at = st->mark_axis ? stage_leaf_index(st, st->mark_axis) : 0;
-  if (at > 0) {
-    act->attach = ATTACH_AT;
-    act->at_stage = st;
-    act->at_axis = st->leaf.data[at - 1];
-  }
   stage_insert(cx, ap->s, act, st->index);
   applier_bind(ap, name, act);
   diag_report(cx->diags, R_LEGALIZED, why, "what `%s` computed runs in a stage of its own, `%s`, on the VTA ALU; `%s` copies it",
               st->name, name, st->name);
+}
+
+// The epilogue of a copy, unless the schedule says where, is computed around the copy: there the copied tile is complete.
+static void place_epilogue(Schedule *s, Stage *act) {
+  Stage *st = act->epilogue_of;
+  int at = -1;
+  for (size_t i = 0; i < st->leaf.len; i++)
+    if (st->leaf.data[i]->kind == FOR_VTHREAD) at = (int)i;
+  for (size_t i = 0; i < s->stages.len; i++) {
+    const Stage *o = s->stages.data[i];
+    int l = o->attach == ATTACH_AT && o->at_stage == st ? stage_leaf_index(st, o->at_axis) : -1;
+    if (l > at) at = l;
+  }
+  if (st->mark_axis) at = stage_leaf_index(st, st->mark_axis) - 1;
+  if (at < 0) return;
+  act->attach = ATTACH_AT;
+  act->attach_loc = act->mark_loc;
+  act->at_stage = st;
+  act->at_axis = st->leaf.data[at];
 }
 
 // ---- who reads whom -----------------------------------------------------------------------------------------------------
@@ -352,6 +365,10 @@ bool schedule_complete(Applier *ap) {
       stage_legalize_epilogue(ap, st, st->mark_loc, false);
       i = (size_t)st->index; // a stage may have been put before it
     }
+  }
+  for (size_t i = 0; i < s->stages.len; i++) {
+    Stage *st = s->stages.data[i];
+    if (st->epilogue_of && st->attach == ATTACH_ROOT && !loc_known(st->attach_loc)) place_epilogue(s, st);
   }
   if (!inline_stages(ap)) return false;
   connect(ap);

@@ -61,6 +61,7 @@ struct Stage {
   Axis *mark_axis; // where the marked nest starts; NULL until schedule_apply chose one
   Loc mark_loc;
   const Intrin *intrin; // of the mark
+  Stage *epilogue_of;   // the copy that this stage was made for by legalize_epilogue; NULL for others
   // Set when the schedule is complete; in stage order:
   VEC(Stage *) consumers, producers; // no duplicates
   VEC(Stage *) attached;             // live stages computed at this one

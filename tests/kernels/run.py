@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Kernels that must compile and be right: run.py TETC prints TAP, a case a file of the folders here, configuration and line of arguments.
+"""Kernels that must compile and be right: run.py TETC DIR [CONFIG...] prints TAP, a case a file below DIR, configuration
+and line of arguments.
 
 Each runs on the functional simulator and is compared with the reference evaluator (`tetc run --check`), in the default
-configuration, with two rows in a batch, and with blocks of 32. A file may restrict them, `// configs: default`, and ask for
-runs with other options, one each line `// args: -D n=5`.
+configuration, with two rows in a batch, and with blocks of 32, or in those named. A file may restrict them, `// configs:
+default`, and ask for runs with other options, one each line `// args: -D n=5`.
 """
 import glob
 import json
@@ -22,7 +23,8 @@ CONFIGS = {'default': {}, 'batch2': {'LOG_BATCH': 1}, 'block32': {'LOG_BLOCK': 5
 def run(tetc, path, config, options):
     worst = None
     for args in ([], ['--seed', '7']):
-        p = subprocess.run([tetc, 'run', path, '--check', '--vta-config', config] + options + args, stdin=subprocess.DEVNULL,
+        hardware = [] if any(o.startswith('--vta-config') for o in options) else ['--vta-config', config]
+        p = subprocess.run([tetc, 'run', path, '--check'] + hardware + options + args, cwd=os.path.dirname(path), stdin=subprocess.DEVNULL,
                            capture_output=True, timeout=120)
         if p.returncode:
             worst = p.stderr.decode() + p.stdout.decode()
@@ -30,13 +32,15 @@ def run(tetc, path, config, options):
 
 
 def main():
-    tetc, failed, number = sys.argv[1], 0, 0
+    tetc, folder, *configs = sys.argv[1:]
+    tetc, folder = os.path.abspath(tetc), os.path.abspath(folder)
+    failed = number = 0
     cases = []
-    for f in sorted(glob.glob(os.path.join(os.path.dirname(os.path.abspath(__file__)), '*', '*.te'))):
+    for f in sorted(glob.glob(os.path.join(folder, '**', '*.te'), recursive=True)):
         text = open(f).read()
         m = re.search(r'^// configs: (.*)$', text, re.M)
         options = [line.split() for line in re.findall(r'^// args:(.*)$', text, re.M)] or [[]]
-        cases += [(f, c, o) for c in (m[1].split() if m else CONFIGS) for o in options]
+        cases += [(f, c, o) for c in (m[1].split() if m else configs or CONFIGS) for o in options]
     print('1..%d' % len(cases))
     with tempfile.TemporaryDirectory() as tmp:
         for name, change in CONFIGS.items():
@@ -46,7 +50,7 @@ def main():
             number += 1
             bad = run(tetc, path, os.path.join(tmp, config + '.json'), options)
             failed += bool(bad)
-            what = ' '.join([os.path.relpath(path, os.path.dirname(__file__)), config] + options)
+            what = ' '.join([os.path.relpath(path, folder), config] + options)
             print('%s %d - %s' % ('not ok' if bad else 'ok', number, what))
             for line in (bad or '').splitlines()[:40]:
                 print('# ' + line)

@@ -5,6 +5,7 @@ set -u
 tetc=$1
 samples=$2
 . "$(dirname "$0")/../driver/tap.sh"
+here=$(cd "$(dirname "$0")" && pwd)
 cd "$tmp" || exit 1
 
 # data_of PAGE PYTHON: an assertion about `d`, the data of the page.
@@ -77,6 +78,8 @@ if [ -n "${TETC_LONG_TESTS-}" ]; then
   expect "two phases" 0 out 'class="line add linked"' out 'class="line cut linked"' out 'class="line cut"'
   browse "conv2d_relu.html"
   expect "maps are drawn" 0 out ">bias_buf_1</button>" out 'pad ← data' out 'class="pad"' out 'vta.acc'
+  run python3 "$here/keyboard.py" "$tetc" "$samples"
+  expect "keys and mouse" 0 out "1..15"
   browse "odd.html#kernel=two"
   expect "odd names are shown" 0 out '&lt;/script&gt;&lt;script&gt;document.title' out '>two<' out '!<title>broken'
 fi

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// The meaning of the VTA intrinsics for the TIR interpreter: plain and in program order. Tile references work on the
-// interpreter's own buffers; runtime calls (FORM_CALLS) on on-chip memories that live here. Tokens are counted: a pop
-// that finds none is an error, and so is one left at a synchronisation.
-#include "backend_vta/vta.h"
+// The meaning of the VTA intrinsics for the TIR interpreter. Tile references work on the interpreter's own buffers;
+// runtime calls (FORM_CALLS) on on-chip memories that live here. Every operation is issued to its unit, which executes
+// it now or later (units.c): what lacks a token shows as a wrong value in some order.
+#include "backend_vta/internal.h"
 
 #include <string.h>
 
@@ -25,10 +25,11 @@ typedef struct Machine {
   const VtaTarget *target;
   int64_t batch, block_in, block_out;
   void *sram[3]; // inp, wgt, acc: allocated when a runtime call first names them
-  int64_t tokens[4][4]; // [from][to]
+  Units *units;
   bool in_kernel;
-  int64_t kernel[10]; // the arguments of vta.kernel
+  int64_t kernel[10]; // the arguments of the vta.kernel that is built
   VEC(Step) steps;
+  VEC(int64_t) built; // room for a Kernel
 } Machine;
 
 // Sets the message; returns false.
@@ -335,8 +336,7 @@ static bool run_uop(Machine *m, const TirArg *a, const char **error) {
 }
 
 // One micro-op, its operands moved by the loops.
-static bool kernel_step(Machine *m, Step s, int64_t o, int64_t i, const char **error) {
-  const int64_t *k = m->kernel;
+static bool kernel_step(Machine *m, const int64_t *k, Step s, int64_t o, int64_t i, const char **error) {
   s.dst.index += o * k[K_OUT_DST] + i * k[K_IN_DST];
   s.src.index += o * k[K_OUT_SRC] + i * k[K_IN_SRC];
   s.wgt.index += o * k[K_OUT_WGT] + i * k[K_IN_WGT];
@@ -352,48 +352,57 @@ static bool kernel_step(Machine *m, Step s, int64_t o, int64_t i, const char **e
   return true;
 }
 
-static bool kernel_leave(Machine *m, const char **error) {
+// A kernel as it is issued: its arguments, then its micro-ops.
+typedef struct Kernel {
+  int64_t args[10];
+  size_t nsteps;
+  Step steps[];
+} Kernel;
+
+static bool run_kernel(Machine *m, const Kernel *k, const char **error) {
+  for (int64_t o = 0; o < k->args[K_OUT]; o++)
+    for (int64_t i = 0; i < k->args[K_IN]; i++)
+      for (size_t n = 0; n < k->nsteps; n++)
+        if (!kernel_step(m, k->args, k->steps[n], o, i, error)) return false;
+  return true;
+}
+
+static bool kernel_leave(Machine *m, const Stmt *s, const TirArg *args, TirFault *fault) {
   m->in_kernel = false;
-  for (int64_t o = 0; o < m->kernel[K_OUT]; o++)
-    for (int64_t i = 0; i < m->kernel[K_IN]; i++)
-      for (size_t n = 0; n < m->steps.len; n++)
-        if (!kernel_step(m, m->steps.data[n], o, i, error)) return false;
-  return true;
-}
-
-// ---- tokens --------------------------------------------------------------------------------------------------------
-
-static const char *const unit_names[4] = {"", "load", "compute", "store"};
-
-static bool run_token(Machine *m, bool push, const TirArg *a, const char **error) {
-  int64_t from = a[0].value, to = a[1].value;
-  if (from < UNIT_LOAD || from > UNIT_STORE || to < UNIT_LOAD || to > UNIT_STORE || (from - to != 1 && to - from != 1))
-    return fault(m, error, "there is no token channel from unit %lld to unit %lld", (long long)from, (long long)to);
-  if (push) {
-    m->tokens[from][to]++;
-    return true;
-  }
-  if (m->tokens[from][to]-- > 0) return true;
-  return fault(m, error, "deadlock: %s waits for a token from %s that nothing has given", unit_names[to],
-               unit_names[from]);
-}
-
-static bool run_sync(Machine *m, const char **error) {
-  for (int from = UNIT_LOAD; from <= UNIT_STORE; from++)
-    for (int to = UNIT_LOAD; to <= UNIT_STORE; to++)
-      if (m->tokens[from][to])
-        return fault(m, error, "%lld tokens from %s to %s are left over", (long long)m->tokens[from][to],
-                     unit_names[from], unit_names[to]);
-  return true;
+  size_t bytes = sizeof(Kernel) + m->steps.len * sizeof(Step);
+  m->built.len = 0;
+  while (m->built.len * sizeof(int64_t) < bytes) VEC_PUSH(m->cx->arena, m->built, 0);
+  Kernel *k = (Kernel *)(void *)m->built.data;
+  memcpy(k->args, m->kernel, sizeof k->args);
+  k->nsteps = m->steps.len;
+  if (k->nsteps) memcpy(k->steps, m->steps.data, k->nsteps * sizeof(Step));
+  return units_issue(m->units, UNIT_COMPUTE, s, args, k, bytes, fault);
 }
 
 // ---- the machine ---------------------------------------------------------------------------------------------------
 
-static bool machine_run(void *self, const Intrin *op, int nargs, const TirArg *a, const char **error) {
+// The unit that executes an operation; what is malformed goes to any, which says so.
+static int unit_of(const Stmt *s, const TirArg *a) {
+  int64_t mem = MEM_ACC;
+  switch ((VtaOp)s->intrin->id) {
+  case VTA_STORE:
+  case VTA_STORE_CALL: return UNIT_STORE;
+  case VTA_LOAD:
+  case VTA_ZERO:
+    if (a[0].is_ref && a[0].buffer->scope->id >= 0) mem = vta_scope_memory(a[0].buffer->scope->id);
+    break;
+  case VTA_LOAD_CALL: mem = a[9].value; break;
+  case VTA_ZERO_CALL: mem = a[2].value; break;
+  default: break; // computes
+  }
+  return mem == MEM_INP || mem == MEM_WGT ? UNIT_LOAD : UNIT_COMPUTE;
+}
+
+// What a unit does.
+static bool machine_exec(void *self, const Stmt *s, const TirArg *a, const void *extra, const char **error) {
   Machine *m = self;
   Tiles t;
-  (void)nargs;
-  switch ((VtaOp)op->id) {
+  switch ((VtaOp)s->intrin->id) {
   case VTA_LOAD: return run_load(m, a, error);
   case VTA_ZERO: return tiles_of(m, &a[0], MEM_ACC, &t, error) && run_zero(m, t, a[1].value, error);
   case VTA_STORE: {
@@ -408,40 +417,54 @@ static bool machine_run(void *self, const Intrin *op, int nargs, const TirArg *a
   case VTA_ADD: return run_alu(m, ALU_ADD, a, error);
   case VTA_SHR: return run_alu(m, ALU_SHR, a, error);
   case VTA_MUL: return run_alu(m, ALU_MUL, a, error);
-  case VTA_PUSH: return run_token(m, true, a, error);
-  case VTA_POP: return run_token(m, false, a, error);
-  case VTA_SYNC: return run_sync(m, error);
-  case VTA_UOP: return run_uop(m, a, error);
+  case VTA_KERNEL: return run_kernel(m, extra, error);
   case VTA_LOAD_CALL: return run_load_call(m, a, error);
   case VTA_ZERO_CALL: return run_zero_call(m, a, error);
   case VTA_STORE_CALL: return run_store_call(m, a, error);
+  case VTA_PUSH:
+  case VTA_POP:
+  case VTA_SYNC:
+  case VTA_UOP:
   case VTA_DMA_COPY:
   case VTA_ALU:
   case VTA_TENSORIZE:
-  case VTA_KERNEL:
   case VTA_OP_COUNT: break;
   }
-  return fault(m, error, "%s needs a body", op->name);
+  return fault(m, error, "%s is no operation of a unit", s->intrin->name);
+}
+
+// What the host does: it issues operations, waits, and builds kernels.
+static bool machine_run(void *self, const Stmt *s, const TirArg *a, TirFault *fault) {
+  Machine *m = self;
+  switch ((VtaOp)s->intrin->id) {
+  case VTA_PUSH:
+  case VTA_POP: return units_token(m->units, is_vta(s->intrin, VTA_PUSH), a[0].value, a[1].value, s, fault);
+  case VTA_SYNC: return units_drain(m->units, fault);
+  case VTA_UOP: return run_uop(m, a, &fault->text);
+  default: return units_issue(m->units, unit_of(s, a), s, a, NULL, 0, fault);
+  }
 }
 
 // The regions of FORM_LOOPS are marks: their bodies say what they do.
-static bool machine_enter(void *self, const Intrin *op, int nargs, const TirArg *args, const char **error) {
-  (void)nargs;
-  return op->id == VTA_KERNEL ? kernel_enter(self, args, error) : true;
+static bool machine_enter(void *self, const Stmt *s, const TirArg *args, TirFault *fault) {
+  return is_vta(s->intrin, VTA_KERNEL) ? kernel_enter(self, args, &fault->text) : true;
 }
 
-static bool machine_leave(void *self, const Intrin *op, int nargs, const TirArg *args, const char **error) {
-  (void)nargs, (void)args;
-  return op->id == VTA_KERNEL ? kernel_leave(self, error) : true;
+static bool machine_leave(void *self, const Stmt *s, const TirArg *args, TirFault *fault) {
+  return is_vta(s->intrin, VTA_KERNEL) ? kernel_leave(self, s, args, fault) : true;
 }
 
-TirMachine *vta_machine_new(Ctx *cx, const VtaTarget *t) {
+static bool machine_finish(void *self, TirFault *fault) { return units_finish(((Machine *)self)->units, fault); }
+
+TirMachine *vta_machine_new(Ctx *cx, const VtaTarget *t, VtaOrder order) {
   Machine *m = NEW(cx->arena, Machine);
   m->cx = cx;
   m->target = t;
   m->batch = t->acc.rows;
   m->block_in = t->inp.cols;
   m->block_out = t->acc.cols;
-  m->machine = (TirMachine){.self = m, .run = machine_run, .enter = machine_enter, .leave = machine_leave};
+  m->units = units_new(cx, order, machine_exec, m);
+  m->machine = (TirMachine){
+      .self = m, .run = machine_run, .enter = machine_enter, .leave = machine_leave, .finish = machine_finish};
   return &m->machine;
 }

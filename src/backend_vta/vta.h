@@ -75,6 +75,14 @@ bool vta_listing(Ctx *cx, const Func *f, Text *out);
 bool vta_check_stream(Ctx *cx, const Func *f);
 
 // machine.c: the meaning of every VTA intrinsic for the TIR interpreter, on architectural SRAM state.
-TirMachine *vta_machine_new(Ctx *cx, const VtaTarget *t);
+// Load, compute and store each execute what the host issues to them in its order; tokens are all that holds one unit
+// against another. An order says which goes on when several could.
+typedef enum VtaOrder {
+  VTA_IN_ORDER,     // the one whose operation was issued first: without waiting tokens, the program's own order
+  VTA_LOADS_AHEAD,  // when the host waits: load as far as it can, then compute, store last
+  VTA_STORES_AHEAD, // when the host waits: store as far as it can, then compute, load last
+  VTA_ORDER_COUNT
+} VtaOrder;
+TirMachine *vta_machine_new(Ctx *cx, const VtaTarget *t, VtaOrder order);
 
 #endif

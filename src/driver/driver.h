@@ -183,8 +183,9 @@ const Func *fault_plant(Ctx *cx, const char *text, const Func *f);
 
 // ---- executing TIR: interpret.c -----------------------------------------------------------------------------------------
 
-// Executes f on its parameters, VTA intrinsics included. *error: what went wrong, from an arena.
-bool interpret_func(Ctx *cx, const VtaTarget *vta, const Func *f, void **params, const char **error);
+// Executes f on its parameters, VTA intrinsics included. *error: what went wrong, a line a fact, from an arena.
+bool interpret_func(Ctx *cx, const VtaTarget *vta, const Func *f, void **params, VtaOrder order, const char **error);
+void diag_note_lines(Diag *g, const char *text);
 
 // ---- files: output.c -------------------------------------------------------------------------------------------------
 

@@ -100,9 +100,10 @@ static void bind_params(Run *r) {
 static bool interpret(Run *r) {
   const char *why;
   bind_params(r);
-  if (interpret_func(&r->d->cx, r->s.vta, r->unit.func, r->params, &why)) return true;
-  diag_report(r->d->cx.diags, E_RUN, r->unit.kernel->name_loc, "kernel `%s` failed: %s", r->unit.kernel->name,
-              why);
+  if (interpret_func(&r->d->cx, r->s.vta, r->unit.func, r->params, VTA_IN_ORDER, &why)) return true;
+  Diag *g = diag_report(r->d->cx.diags, E_RUN, r->unit.kernel->name_loc, "kernel `%s` failed: %.*s",
+                        r->unit.kernel->name, (int)strcspn(why, "\n"), why);
+  diag_note_lines(g, why + strcspn(why, "\n"));
   return false;
 }
 

@@ -72,23 +72,25 @@ static void **bind_params(Verify *v, const Func *f) {
 static void blame(Verify *v, const char *phase, const char *what) {
   Diag *g =
       diag_report(v->d->cx.diags, E_VERIFY, v->kernel->name_loc, "`%s` is wrong after %s", v->kernel->name, phase);
-  diag_note(g, "%s", what);
+  diag_note_lines(g, what);
   if (v->last_good) diag_note(g, "after %s it was right", v->last_good);
   v->failed = phase;
 }
 
 // ---- phases ---------------------------------------------------------------------------------------------------------
 
-// Compares what was computed; false after a report.
-static bool compare(Verify *v, const char *phase, double start) {
+// Compares what was computed; false after a report. `how`: in which order, or "".
+static bool compare(Verify *v, const char *phase, const char *how) {
   Text t = {.arena = v->d->cx.arena};
   bool same = true;
   for (int i = 0; i < v->kernel->ntensors; i++)
     if (v->got[i].data) same &= array_compare(&v->got[i], &v->wanted[i], &t);
-  if (!same) {
-    blame(v, phase, t.data);
-    return false;
-  }
+  if (!same) blame(v, phase, arena_printf(v->d->cx.arena, "%s%s", t.data, how));
+  return same;
+}
+
+// A phase is right.
+static bool agrees(Verify *v, const char *phase, double start) {
   v->last_good = phase;
   if (v->d->quiet) return true;
   printf("%-12s agrees", phase);
@@ -103,22 +105,35 @@ static TirForm form_of(const char *phase) {
   return i < 0 ? FORM_LOOPS : pass_table[i].out;
 }
 
+// Executes the function of a phase, the units taking turns in some order.
+static bool interpret_in(Verify *v, const char *phase, const Func *f, VtaOrder order) {
+  static const char *const how[VTA_ORDER_COUNT] = {
+      [VTA_IN_ORDER] = "",
+      [VTA_LOADS_AHEAD] = "\nso it is when load runs as far ahead of compute and store as tokens let it",
+      [VTA_STORES_AHEAD] = "\nso it is when store and compute run as far ahead of load as tokens let them",
+  };
+  const char *error = NULL;
+  if (interpret_func(&v->d->cx, v->s->vta, f, bind_params(v, f), order, &error))
+    return compare(v, phase, how[order]);
+  blame(v, phase, arena_printf(v->d->cx.arena, "%s%s", error, how[order]));
+  return false;
+}
+
 // Called with the function after each phase.
 static void observe(void *self, const char *phase, const Func *f) {
   Verify *v = self;
-  Ctx *cx = &v->d->cx;
   const char *error = NULL;
   if (v->failed) return;
   double start = now_seconds();
-  if (!tir_verify(cx, f, form_of(phase), &error)) {
+  if (!tir_verify(&v->d->cx, f, form_of(phase), &error)) {
     blame(v, phase, error);
     return;
   }
-  if (!interpret_func(cx, v->s->vta, f, bind_params(v, f), &error)) {
-    blame(v, phase, error);
-    return;
-  }
-  compare(v, phase, start);
+  // Until there are tokens, only the program's own order is right.
+  int last = pass_find(phase) >= pass_find("sync") && f->target ? VTA_ORDER_COUNT - 1 : VTA_IN_ORDER;
+  for (int order = VTA_IN_ORDER; order <= last; order++)
+    if (!interpret_in(v, phase, f, (VtaOrder)order)) return;
+  agrees(v, phase, start);
 }
 
 // After the last phase: as it would really run, on a device.
@@ -134,7 +149,7 @@ static bool run_it(Verify *v, const Unit *u, const char *phase, DeviceKind devic
   v->d->opt.device = device;
   bool ran = run_compiled(v->s, u, arrays);
   v->d->opt.device = saved;
-  if (ran) return compare(v, phase, start);
+  if (ran) return compare(v, phase, "") && agrees(v, phase, start);
   v->failed = phase;
   return false;
 }

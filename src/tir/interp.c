@@ -580,23 +580,24 @@ static void fill_args(Call *c, const Scalar *r) {
   for (int i = 0; i < c->stmt->nargs; i++) c->args[i].value = r[c->regs[i]].i;
 }
 
-typedef bool MachineFn(void *self, const Intrin *op, int nargs, const TirArg *args, const char **error);
-
-static bool call_machine(const TirMachine *m, MachineFn *fn, Call *c, const Scalar *r, const char **error) {
+// Tells the machine of an intrinsic. False: a fault, or (enter) that the body is to be skipped.
+static bool call_machine(const TirMachine *m, TirMachineFn *fn, Call *c, const Scalar *r, TirFault *fault) {
   if (!m || !fn) return true;
   fill_args(c, r);
-  return fn(m->self, c->stmt->intrin, c->stmt->nargs, c->args, error);
+  return fn(m->self, c->stmt, c->args, fault);
 }
 
-static const char *index_error(Interp *in, const Ins *i, int64_t v) {
-  return arena_printf(in->cx->arena, "index %" PRId64 " is outside a dimension of %" PRId64, v, i->z);
+static bool index_error(Interp *in, const Ins *i, int64_t v, TirFault *fault) {
+  fault->text = arena_printf(in->cx->arena, "index %" PRId64 " is outside a dimension of %" PRId64, v, i->z);
+  return false;
 }
 
-// Runs from the start; NULL, or what went wrong, with *at the instruction.
-static const char *run(Interp *in, Scalar *r, size_t *at) {
+// Runs from the start; false after a fault.
+static bool run(Interp *in, Scalar *r, TirFault *fault) {
   const Ins *code = in->block->code.data, *i = code;
   const TirMachine *m = in->machine;
-  const char *error = NULL;
+  // A fault without a statement named is one of the instruction's.
+#define FAULT_HERE(f) (fault->at = in->block->where.data[i - code], f)
 #define NEXT { i++; break; }
   for (;;) {
     switch ((Code)i->code) {
@@ -634,8 +635,7 @@ static const char *run(Interp *in, Scalar *r, size_t *at) {
     case INDEX_NEXT: {
       int64_t v = r[i->b].i;
       if ((uint64_t)v >= (uint64_t)i->z) {
-        *at = (size_t)(i - code);
-        return index_error(in, i, v);
+        return FAULT_HERE(index_error(in, i, v, fault));
       }
       r[i->dst].i = r[i->a].i + i->y * v;
       NEXT
@@ -656,58 +656,57 @@ static const char *run(Interp *in, Scalar *r, size_t *at) {
       break;
     case ALLOC: memset(i->data, i->type ? 1 : 0xa5, (size_t)i->x); NEXT
     case CALL:
-      if (call_machine(m, m->run, i->call, r, &error)) NEXT
-      *at = (size_t)(i - code);
-      return error ? error : "the machine refused it";
+      if (FAULT_HERE(call_machine(m, m->run, i->call, r, fault))) NEXT
+      return false;
     case ENTER:
-      if (call_machine(m, m ? m->enter : NULL, i->call, r, &error)) NEXT
-      if (error) {
-        *at = (size_t)(i - code);
-        return error;
-      }
+      if (FAULT_HERE(call_machine(m, m ? m->enter : NULL, i->call, r, fault))) NEXT
+      if (fault->text) return false;
       i += i->x; // skip the body
       break;
     case LEAVE:
-      if (call_machine(m, m ? m->leave : NULL, i->call, r, &error)) NEXT
-      *at = (size_t)(i - code);
-      return error ? error : "the machine refused it";
-    case FAULT: *at = (size_t)(i - code); return i->text;
-    case HALT: return NULL;
+      if (FAULT_HERE(call_machine(m, m ? m->leave : NULL, i->call, r, fault))) NEXT
+      return false;
+    case FAULT: return FAULT_HERE((fault->text = i->text, false));
+    case HALT: return fault->at = NULL, !m || !m->finish || m->finish(m->self, fault);
     }
   }
+#undef FAULT_HERE
 #undef NEXT
 }
 
-// What went wrong, with the statement it went wrong in.
-static const char *locate(Interp *in, const char *error, const Stmt *s) {
+// What went wrong, with the statement it went wrong in, and its place.
+static const char *locate(Interp *in, TirFault fault) {
   Text t = {.arena = in->cx->arena};
+  const Stmt *s = fault.at;
+  const char *error = fault.text ? fault.text : "the machine refused it", *place = "";
   if (!s) return error;
   Stmt alone = *s, nothing = {.kind = STMT_SEQ};
   if (alone.body) alone.body = &nothing;
   if (alone.kind == STMT_IF) alone.else_body = NULL;
   tir_print_stmt(&alone, 0, &t);
-  return arena_printf(in->cx->arena, "%s, in `%.*s`", error, (int)strcspn(t.data, "\n"), t.data);
+  if (loc_known(s->loc))
+    place = arena_printf(in->cx->arena, " (%s:%" PRIu32 ":%" PRIu32 ")", s->loc.src->path, s->loc.line, s->loc.col);
+  return arena_printf(in->cx->arena, "%s, in `%.*s`%s", error, (int)strcspn(t.data, "\n"), t.data, place);
 }
 
 bool tir_interpret(Ctx *cx, const Func *f, void **params, const TirMachine *machine, const char **error) {
   Block block = {0};
   Interp in = {.cx = cx, .machine = machine, .block = &block};
-  size_t at = 0;
   for (int i = 0; i < f->nparams; i++) {
     ptrmap_put(cx->arena, &in.buffers, f->params[i], (int64_t)in.data.len);
     VEC_PUSH(cx->arena, in.data, params[i]);
   }
   compile_stmt(&in, f->body);
   emit(&in, HALT, 0, 0, 0);
-  const char *wrong = in.error ? locate(&in, in.error, in.stmt) : NULL;
-  if (!wrong) {
+  TirFault fault = {.text = in.error, .at = in.stmt};
+  bool ok = !in.error;
+  if (ok) {
     size_t nc = in.constants.len;
     Scalar *registers = NEW_ARRAY(cx->arena, Scalar, nc + (size_t)in.most + 1), *r = registers + nc;
     for (size_t i = 0; i < nc; i++) r[-(ptrdiff_t)i - 1] = in.constants.data[i];
-    wrong = run(&in, r, &at);
-    if (wrong) wrong = locate(&in, wrong, block.where.data[at]);
+    ok = run(&in, r, &fault);
   }
+  if (!ok) *error = locate(&in, fault);
   for (size_t i = 0; i < in.owned.len; i++) free(in.owned.data[i]);
-  if (wrong) *error = wrong;
-  return !wrong;
+  return ok;
 }

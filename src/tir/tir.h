@@ -301,14 +301,21 @@ typedef struct TirArg {
   const Buffer *buffer; // is_ref
   void *data;           // is_ref: the buffer's memory as the interpreter holds it (dense, row-major)
 } TirArg;
+// What went wrong, a line a fact, and the statement it went wrong in: the one that runs, unless the machine names
+// another, or none (NULL).
+typedef struct TirFault {
+  const char *text;
+  const Stmt *at;
+} TirFault;
+// One execution of an intrinsic. A statement's args stay where they are; only their values change between executions.
+typedef bool TirMachineFn(void *self, const Stmt *s, const TirArg *args, TirFault *fault);
 struct TirMachine {
   void *self;
-  // Executes an intrinsic without a body. False: *error says why.
-  bool (*run)(void *self, const Intrin *op, int nargs, const TirArg *args, const char **error);
-  // Before and after the body of an intrinsic that has one. `enter` may return false without an error: then neither the
+  TirMachineFn *run; // an intrinsic without a body; false: a fault
+  // Before and after the body of an intrinsic that has one. `enter` may return false without a fault: then neither the
   // body nor `leave` is run.
-  bool (*enter)(void *self, const Intrin *op, int nargs, const TirArg *args, const char **error);
-  bool (*leave)(void *self, const Intrin *op, int nargs, const TirArg *args, const char **error);
+  TirMachineFn *enter, *leave;
+  bool (*finish)(void *self, TirFault *fault); // the end of the function; may be NULL
 };
 // Runs f on the parameters' memory (dense arrays, one a parameter). machine may be NULL if f has no intrinsics but
 // those with bodies. Checks every access; false with *error on a fault.

@@ -96,40 +96,42 @@ static void placed_buffers_overlap(void **state) {
 }
 
 // A machine that writes down what it is told.
-static bool record(void *self, const Intrin *op, int nargs, const TirArg *args, const char **error) {
+static bool record(void *self, const Stmt *s, const TirArg *args, TirFault *fault) {
   Text *t = self;
-  text_add(t, "%s", op->name);
-  for (int i = 0; i < nargs; i++)
+  text_add(t, "%s", s->intrin->name);
+  for (int i = 0; i < s->nargs; i++)
     if (args[i].is_ref) text_add(t, " &%s[%lld]", args[i].buffer->name, (long long)args[i].value);
     else text_add(t, " %lld", (long long)args[i].value);
   text_add(t, ";");
-  if (nargs && !args[0].is_ref && args[0].value == 13) {
-    *error = "unlucky";
+  if (s->nargs && !args[0].is_ref && args[0].value == 13) {
+    fault->text = "unlucky";
     return false;
   }
-  if (nargs == 1 && args[0].is_ref) ((int64_t *)args[0].data)[args[0].value] += 100;
+  if (s->nargs == 1 && args[0].is_ref) ((int64_t *)args[0].data)[args[0].value] += 100;
   return true;
 }
 
-static bool enter(void *self, const Intrin *op, int nargs, const TirArg *args, const char **error) {
-  return text_add(self, "{"), (void)op, (void)error, nargs == 0 || args[0].value != 99; // 99: skip the body
+static bool enter(void *self, const Stmt *s, const TirArg *args, TirFault *fault) {
+  return text_add(self, "{"), (void)fault, s->nargs == 0 || args[0].value != 99; // 99: skip the body
 }
 
-static bool leave(void *self, const Intrin *op, int nargs, const TirArg *args, const char **error) {
-  return text_add(self, "}"), (void)op, (void)nargs, (void)args, (void)error, true;
+static bool leave(void *self, const Stmt *s, const TirArg *args, TirFault *fault) {
+  return text_add(self, "}"), (void)s, (void)args, (void)fault, true;
 }
+
+static bool finish(void *self, TirFault *fault) { return text_add(self, "."), (void)fault, true; }
 
 static void machines_are_called(void **state) {
   (void)state;
   Ctx cx = gen_ctx();
   Text t = {.arena = cx.arena};
-  TirMachine m = {&t, record, enter, leave};
+  TirMachine m = {&t, record, enter, leave, finish};
   int64_t a[8] = {0};
   assert_null(run_text(&cx, "for i in 0..2 { t.region(i) { t.op(&a[i + 1]); t.op(i * 2, 7i8, &a[0]); } } t.region(99) { t.op(5); }", a, &m));
-  assert_string_equal(t.data, "{t.op &a[1];t.op 0 7 &a[0];}{t.op &a[2];t.op 2 7 &a[0];}{");
+  assert_string_equal(t.data, "{t.op &a[1];t.op 0 7 &a[0];}{t.op &a[2];t.op 2 7 &a[0];}{.");
   assert_true(a[1] == 100 && a[2] == 100);
   const char *error = run_text(&cx, "for i in 12..15 { t.op(i); }", a, &m);
-  assert_string_equal(error, "unlucky, in `t.op(i);`");
+  assert_string_equal(error, "unlucky, in `t.op(i);` (t.tir:1:57)");
   assert_null(run_text(&cx, "t.region() { a[5] = 5; }", a, NULL)); // bodies run without a machine too
   assert_int_equal(a[5], 5);
   arena_free(cx.arena);

@@ -134,10 +134,28 @@
     return v.before ? difference(v.before.lines, v.lines)[1] : new Set();
   }
 
+  // Two phases stand line by line beside each other: how many empty rows go before each line of that side.
+  function gapsOf(side) {
+    const gaps = new Map(), left = shown("left"), right = shown("right");
+    if (!aligned()) return gaps;
+    const [cut, add] = difference(left.lines, right.lines);
+    for (let i = 0, j = 0; i < left.lines.length || j < right.lines.length; i++, j++) {
+      const i0 = i, j0 = j;
+      while (cut.has(i)) i++;
+      while (add.has(j)) j++;
+      const more = (i - i0) - (j - j0);
+      if (side === "left" ? more < 0 : more > 0) gaps.set(side === "left" ? i : j, Math.abs(more));
+    }
+    return gaps;
+  }
+  const aligned = () => shown("left").tir && shown("right").tir && sides.every(s => shown(s).lines.length <= mostLines);
+  const emptyRow = () => element("div", "line gap");
+  const rowsOf = side => $(side + "-code").querySelectorAll("[data-n]");
+
   function fill(side) {
-    const v = shown(side), box = $(side + "-code"), marks = marksOf(side);
+    const v = shown(side), box = $(side + "-code"), marks = marksOf(side), gaps = gapsOf(side);
     const removed = side === "left" && shown("right").tir && v.tir && shown("right") !== v;
-    const rows = v.lines.slice(0, mostLines).map((text, i) => {
+    const rows = v.lines.slice(0, mostLines).flatMap((text, i) => {
       const row = element("div", "line", element("span", "mark", marks.has(i) ? removed ? "−" : "+" : ""),
         ...coloured(text, v.source < 0 && !v.tir && v.name !== "schedule"));
       row.dataset.n = i + 1;
@@ -145,8 +163,9 @@
       row.setAttribute("role", "option");
       if (marks.has(i)) row.classList.add(removed ? "cut" : "add");
       if (v.at.has(i + 1)) row.classList.add("linked");
-      return row;
+      return [...Array.from({ length: gaps.get(i) || 0 }, emptyRow), row];
     });
+    rows.push(...Array.from({ length: gaps.get(v.lines.length) || 0 }, emptyRow));
     if (v.lines.length > mostLines) rows.push(element("div", "line c", `… ${plural(v.lines.length - mostLines, "line")} more`));
     box.replaceChildren(...rows);
     box.scrollTop = 0;
@@ -156,7 +175,7 @@
   }
 
   function setCursor(side, n, scroll) {
-    const box = $(side + "-code"), row = box.children[n - 1];
+    const box = $(side + "-code"), row = $(`${side}-${n}`);
     box.querySelector(".cursor")?.classList.remove("cursor");
     if (!row) return;
     row.classList.add("cursor");
@@ -216,8 +235,8 @@
     const c = state.chosen;
     for (const side of sides) {
       const v = shown(side);
-      [...$(side + "-code").children].forEach((row, i) => {
-        const how = c ? relation(v, i + 1, c) : "";
+      rowsOf(side).forEach(row => {
+        const how = c ? relation(v, +row.dataset.n, c) : "";
         row.classList.toggle("lit", how === "lit");
         row.classList.toggle("why", how === "why");
         row.setAttribute("aria-selected", how ? "true" : "false");
@@ -439,8 +458,12 @@
   for (const s of sides) {
     $(s).onchange = e => show(s, +e.target.value);
     $(s + "-code").onclick = e => {
-      const row = e.target.closest(".line");
+      const row = e.target.closest("[data-n]");
       if (row && getSelection().isCollapsed) choose(s, +row.dataset.n);
+    };
+    $(s + "-code").onscroll = e => {
+      const other = $((s === "left" ? "right" : "left") + "-code");
+      if (aligned() && other.scrollTop !== e.target.scrollTop) other.scrollTop = e.target.scrollTop;
     };
     $(s + "-code").onkeydown = e => {
       const n = cursorOf(s), last = Math.min(mostLines, shown(s).lines.length);
@@ -456,7 +479,7 @@
   // Moves to the next (by 1) or previous (by -1) line that is lit, in the pane that has the focus or the right one.
   function step(by) {
     const side = document.activeElement === $("left-code") ? "left" : "right";
-    const found = [...$(side + "-code").children].flatMap((row, i) => row.matches(".lit, .why") ? [i + 1] : []);
+    const found = [...rowsOf(side)].flatMap(row => row.matches(".lit, .why") ? [+row.dataset.n] : []);
     const n = cursorOf(side), next = by > 0 ? found.find(i => i > n) ?? found[0] : found.findLast(i => i < n) ?? found.at(-1);
     if (next) setCursor(side, next, true);
   }

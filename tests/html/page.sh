@@ -79,7 +79,7 @@ if [ -n "${TETC_LONG_TESTS-}" ]; then
   browse "conv2d_relu.html"
   expect "maps are drawn" 0 out ">bias_buf_1</button>" out 'pad ← data' out 'class="pad"' out 'vta.acc'
   run python3 "$here/keyboard.py" "$tetc" "$samples"
-  expect "keys and mouse" 0 out "1..15"
+  expect "keys and mouse" 0 out "1..16"
   browse "odd.html#kernel=two"
   expect "odd names are shown" 0 out '&lt;/script&gt;&lt;script&gt;document.title' out '>two<' out '!<title>broken'
 fi

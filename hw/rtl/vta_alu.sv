@@ -2,10 +2,11 @@
 // ALU: a micro-op a cycle unless the accumulator's banks make it wait. Stages as in GEMM: 0 loop, 1 micro-op, 3 ACC
 // addresses, 4 operation, 5 write; results of the two steps before are forwarded to both operands. Up to three
 // instructions with immediates over the same rows are one pass (see the chain below).
+`include "vta_isa.svh"
 module vta_alu #(
   parameter int unsigned LANES = 16,
   parameter int unsigned LOG_UOP = 13,
-  parameter int unsigned LOG_SRC = 11, // width of a micro-op's source index
+  parameter int unsigned LOG_INP = 11,
   parameter int unsigned LOG_ACC = 11
 ) (
   input  logic                 clk_i,
@@ -98,8 +99,8 @@ module vta_alu #(
   logic [1:0] count1_q, count3_q, count4_q, count5_q;
   logic [LOG_ACC-1:0] d3_q, s3_q;
   assign use_src1 = !payload1_q[16] && payload1_q[19:17] != vta_pkg::AluZero;
-  assign d1 = doff1_q + 28'(uop_i[LOG_ACC-1:0]);
-  assign s1 = soff1_q + 28'(uop_i[LOG_ACC +: LOG_SRC]);
+  assign d1 = doff1_q + 28'(uop_i[`VTA_UOP_DST]);
+  assign s1 = soff1_q + 28'(uop_i[`VTA_UOP_SRC]);
   assign out_of_range = d1[27:LOG_ACC] != '0 || (use_src1 && s1[27:LOG_ACC] != '0);
   assign range_error_o = v1_q && out_of_range;
   assign move = !v3_q || dst_grant_i;

@@ -3,6 +3,7 @@
 // ALU), and starts it as soon as no older instruction in another engine touches the same: micro-op loads, accumulator
 // loads, GEMM and ALU run side by side. Tokens are taken at the start and given in order. A reset goes to the ALU when
 // that is free.
+`include "vta_isa.svh"
 module vta_compute #(
   parameter int unsigned LOG_UOP = 13,
   parameter int unsigned LOG_INP = 11,
@@ -67,39 +68,43 @@ module vta_compute #(
   logic loads, steps;  // moves data; has steps
   logic [LOG_ACC-1:0] dst_out, dst_in;
   logic [15:0] src_out, src_in;
-  assign opcode = insn_i[2:0];
-  assign {push_next, push_prev, pop_next, pop_prev} = insn_i[6:3];
+  assign opcode = insn_i[`VTA_INSN_OPCODE];
+  assign pop_prev = insn_i[`VTA_INSN_POP_PREV];
+  assign pop_next = insn_i[`VTA_INSN_POP_NEXT];
+  assign push_prev = insn_i[`VTA_INSN_PUSH_PREV];
+  assign push_next = insn_i[`VTA_INSN_PUSH_NEXT];
   assign is_load = opcode == vta_pkg::OpLoad;
-  assign is_acc = is_load && insn_i[9:7] != vta_pkg::MemUop;
+  assign is_acc = is_load && insn_i[`VTA_MOVE_MEMORY] != vta_pkg::MemUop;
   assign is_gemm = opcode == vta_pkg::OpGemm;
   assign is_alu = opcode == vta_pkg::OpAlu;
   assign is_finish = opcode == vta_pkg::OpFinish;
-  assign is_reset = is_gemm && insn_i[7];
-  assign loads = is_load && insn_i[95:80] != '0;
-  assign begin_o = insn_i[8 +: LOG_UOP];
-  assign end_o = insn_i[8+LOG_UOP +: LOG_UOP+1];
-  assign iter_out_o = insn_i[9+2*LOG_UOP +: 14];
-  assign iter_in_o = insn_i[23+2*LOG_UOP +: 14];
+  assign is_reset = is_gemm && insn_i[`VTA_LOOP_RESET];
+  assign loads = is_load && insn_i[`VTA_MOVE_X_SIZE] != '0;
+  assign begin_o = insn_i[`VTA_LOOP_UOP_BEGIN];
+  assign end_o = insn_i[`VTA_LOOP_UOP_END];
+  assign iter_out_o = insn_i[`VTA_LOOP_ITER_OUT];
+  assign iter_in_o = insn_i[`VTA_LOOP_ITER_IN];
   assign steps = (is_gemm || is_alu) && end_o > {1'b0, begin_o} && iter_out_o != '0 && iter_in_o != '0;
-  assign dst_out = insn_i[64 +: LOG_ACC];
-  assign dst_in = insn_i[64+LOG_ACC +: LOG_ACC];
-  assign src_out = is_alu ? 16'(insn_i[64+2*LOG_ACC +: LOG_ACC]) : 16'(insn_i[64+2*LOG_ACC +: LOG_INP]);
-  assign src_in = is_alu ? 16'(insn_i[64+3*LOG_ACC +: LOG_ACC]) : 16'(insn_i[64+2*LOG_ACC+LOG_INP +: LOG_INP]);
-  assign factors_o = {16'(insn_i[64+2*LOG_ACC+2*LOG_INP+LOG_WGT +: LOG_WGT]),
-                      16'(insn_i[64+2*LOG_ACC+2*LOG_INP +: LOG_WGT]), src_in, src_out, 16'(dst_in), 16'(dst_out)};
+  assign dst_out = insn_i[`VTA_LOOP_DST_OUT];
+  assign dst_in = insn_i[`VTA_LOOP_DST_IN];
+  assign src_out = is_alu ? 16'(insn_i[`VTA_ALU_SRC_OUT]) : 16'(insn_i[`VTA_GEMM_SRC_OUT]);
+  assign src_in = is_alu ? 16'(insn_i[`VTA_ALU_SRC_IN]) : 16'(insn_i[`VTA_GEMM_SRC_IN]);
+  assign factors_o = {16'(insn_i[`VTA_GEMM_WGT_IN]), 16'(insn_i[`VTA_GEMM_WGT_OUT]), src_in, src_out, 16'(dst_in), 16'(dst_out)};
   assign reset_o = is_reset;
-  assign alu_op_o = is_gemm ? vta_pkg::AluZero : insn_i[64+4*LOG_ACC +: 3];
-  assign use_imm_o = insn_i[67+4*LOG_ACC];
-  assign imm_o = insn_i[68+4*LOG_ACC +: 16];
+  assign alu_op_o = is_gemm ? vta_pkg::AluZero : insn_i[`VTA_ALU_ALU_OP];
+  assign use_imm_o = insn_i[`VTA_ALU_USE_IMM];
+  assign imm_o = insn_i[`VTA_ALU_IMM];
   assign range_error_o = valid_i && steps && end_o > {1'b1, {LOG_UOP{1'b0}}};
 
   // Elements that a load writes, at most as many as anything here counts.
+  logic [15:0] sram_base;
   logic [16:0] height, width;
   logic [33:0] area, load_end;
-  assign height = 17'(insn_i[115:112]) + 17'(insn_i[79:64]) + 17'(insn_i[119:116]);
-  assign width = 17'(insn_i[123:120]) + 17'(insn_i[95:80]) + 17'(insn_i[127:124]);
+  assign sram_base = insn_i[`VTA_MOVE_SRAM_BASE];
+  assign height = 17'(insn_i[`VTA_MOVE_Y_PAD0]) + 17'(insn_i[`VTA_MOVE_Y_SIZE]) + 17'(insn_i[`VTA_MOVE_Y_PAD1]);
+  assign width = 17'(insn_i[`VTA_MOVE_X_PAD0]) + 17'(insn_i[`VTA_MOVE_X_SIZE]) + 17'(insn_i[`VTA_MOVE_X_PAD1]);
   assign area = 34'(height) * 34'(width);
-  assign load_end = area + 34'(insn_i[25:10]);
+  assign load_end = area + 34'(sram_base);
 
   // ---- instructions that run: what they touch, ranges inclusive-exclusive ----
   logic [Slots-1:0] valid_q, done_q, has_src_q, has_dst_q, has_uop_q, push_prev_q, push_next_q, finish_q;
@@ -118,12 +123,12 @@ module vta_compute #(
   logic [1:0] engine;
   logic [29:0] dend, send;
   assign uses_src = is_alu && !use_imm_o;
-  assign ulo = is_load ? ((insn_i[25:10] >= 16'(1 << LOG_UOP)) ? {1'b1, {LOG_UOP{1'b0}}} : (LOG_UOP + 1)'(insn_i[25:10])) :
-               {1'b0, begin_o};
+  assign ulo = !is_load ? {1'b0, begin_o} :
+               (sram_base >= 16'(1 << LOG_UOP)) ? {1'b1, {LOG_UOP{1'b0}}} : (LOG_UOP + 1)'(sram_base);
   assign uhi = !is_load ? end_o : (load_end > 34'(1 << LOG_UOP)) ? {1'b1, {LOG_UOP{1'b0}}} : (LOG_UOP + 1)'(load_end);
   assign count = end_o - {1'b0, begin_o};
-  assign d = scan_uop_i[LOG_ACC-1:0];
-  assign s = scan_uop_i[LOG_ACC +: LOG_ACC];
+  assign d = scan_uop_i[`VTA_UOP_DST];
+  assign s = LOG_ACC'(scan_uop_i[`VTA_UOP_SRC]);
   // Largest index reached, plus one.
   assign dend = 30'(dmax_q) + 30'd1 + (30'(iter_out_o) - 30'd1) * 30'(dst_out) + (30'(iter_in_o) - 30'd1) * 30'(dst_in);
   assign send = 30'(smax_q) + 30'd1 + (30'(iter_out_o) - 30'd1) * 30'(src_out) + (30'(iter_in_o) - 30'd1) * 30'(src_in);
@@ -197,7 +202,7 @@ module vta_compute #(
       StIdle: begin
         first_q <= 1'b1;
         scan_q <= {1'b0, begin_o};
-        dlo_new_q <= is_acc ? ((insn_i[25:10] >= 16'(1 << LOG_ACC)) ? '0 : (LOG_ACC + 1)'(insn_i[25:10])) : '0;
+        dlo_new_q <= is_acc ? ((sram_base >= 16'(1 << LOG_ACC)) ? '0 : (LOG_ACC + 1)'(sram_base)) : '0;
         dhi_new_q <= (is_acc && load_end <= 34'(1 << LOG_ACC)) ? (LOG_ACC + 1)'(load_end) : {1'b1, {LOG_ACC{1'b0}}};
         slo_new_q <= '0;
         shi_new_q <= {1'b1, {LOG_ACC{1'b0}}};
@@ -300,7 +305,7 @@ module vta_compute #(
   end
 
   logic unused;
-  assign unused = ^{insn_i[63:58], scan_uop_i[31:2*LOG_ACC]};
+  assign unused = ^{insn_i, scan_uop_i};
 
   always_ff @(posedge clk_i) begin
     if (!rst_i && go) assert (!valid_q[tail_q]);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Reads instructions ahead, as far as its buffer has room, and hands one a cycle to the queue of its unit.
+`include "vta_isa.svh"
 module vta_fetch #(
   parameter int unsigned LOG_BUS = 3,
   parameter int unsigned LOG_BUFFER = 6, // beats, log2
@@ -118,12 +119,12 @@ module vta_fetch #(
   logic [2:0] opcode, memory, alu_op;
   logic [15:0] x_size;
   logic to_load, to_store, legal;
-  assign opcode = insn_o[2:0];
-  assign memory = insn_o[9:7];
-  assign x_size = insn_o[95:80];
+  assign opcode = insn_o[`VTA_INSN_OPCODE];
+  assign memory = insn_o[`VTA_MOVE_MEMORY];
+  assign x_size = insn_o[`VTA_MOVE_X_SIZE];
   assign to_load = opcode == vta_pkg::OpLoad && (memory == vta_pkg::MemInp || memory == vta_pkg::MemWgt);
   assign to_store = opcode == vta_pkg::OpStore;
-  assign alu_op = insn_o[64+4*LOG_ACC +: 3];
+  assign alu_op = insn_o[`VTA_ALU_ALU_OP];
   always_comb begin
     case (opcode)
       vta_pkg::OpLoad: legal = memory != vta_pkg::MemOut && memory <= vta_pkg::MemAcc8;

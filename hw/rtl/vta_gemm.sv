@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // GEMM: a micro-op a cycle, never stalled. Stages: 0 loop, 1 micro-op, 2 INP and WGT address, 3 dot products and ACC
 // address, 4 addition, 5 write. Results of the two steps before are forwarded, so any order of micro-ops is exact.
+`include "vta_isa.svh"
 module vta_gemm #(
   parameter int unsigned BATCH = 1,
   parameter int unsigned BLOCK_IN = 16,
@@ -40,7 +41,6 @@ module vta_gemm #(
   output logic [LOG_ACC-1:0]              acc_waddr_o,
   output logic [BATCH*BLOCK_OUT*32-1:0]   acc_wdata_o
 );
-  localparam int unsigned LogSrc = (LOG_ACC > LOG_INP) ? LOG_ACC : LOG_INP;
   localparam int unsigned AccBits = BATCH * BLOCK_OUT * 32;
 
   // 0: the loops
@@ -61,9 +61,9 @@ module vta_gemm #(
   logic v1_q, last1_q, reset1_q;
   logic [27:0] doff1_q, soff1_q, woff1_q, d1, s1, w1;
   logic out_of_range;
-  assign d1 = doff1_q + 28'(uop_i[LOG_ACC-1:0]);
-  assign s1 = soff1_q + 28'(uop_i[LOG_ACC +: LogSrc]);
-  assign w1 = woff1_q + 28'(uop_i[LOG_ACC+LogSrc +: LOG_WGT]);
+  assign d1 = doff1_q + 28'(uop_i[`VTA_UOP_DST]);
+  assign s1 = soff1_q + 28'(uop_i[`VTA_UOP_SRC]);
+  assign w1 = woff1_q + 28'(uop_i[`VTA_UOP_WGT]);
   assign out_of_range = d1[27:LOG_ACC] != '0 || (!reset1_q && (s1[27:LOG_INP] != '0 || w1[27:LOG_WGT] != '0));
   assign range_error_o = v1_q && out_of_range;
 

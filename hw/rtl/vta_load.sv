@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The load unit: starts LOAD INP and LOAD WGT in order, lets the two engines run side by side, and gives tokens in order.
+`include "vta_isa.svh"
 module vta_load #(
   parameter int unsigned LOG_BUS = 3,
   parameter int unsigned LOG_INP_BYTES = 4,
@@ -51,9 +52,9 @@ module vta_load #(
 );
   logic pop_next, is_wgt, nothing, can_start, start, slot_ready;
   logic inp_valid, inp_ready, wgt_valid, wgt_ready, inp_done, wgt_done, inp_busy, wgt_busy, inp_range, wgt_range;
-  assign pop_next = insn_i[4];
-  assign is_wgt = insn_i[9:7] == vta_pkg::MemWgt;
-  assign nothing = insn_i[95:80] == '0;
+  assign pop_next = insn_i[`VTA_INSN_POP_NEXT];
+  assign is_wgt = insn_i[`VTA_MOVE_MEMORY] == vta_pkg::MemWgt;
+  assign nothing = insn_i[`VTA_MOVE_X_SIZE] == '0;
 
   // An engine takes an instruction only when its last request is out, so it is offered it before it is taken from the
   // queue; the token is consumed with the first offer.
@@ -98,7 +99,7 @@ module vta_load #(
     .WIDTH(3),
     .LOG_DEPTH(3)
   ) u_order (
-    .clk_i, .rst_i, .valid_i(start), .ready_o(slot_ready), .data_i({insn_i[6], nothing, is_wgt}),
+    .clk_i, .rst_i, .valid_i(start), .ready_o(slot_ready), .data_i({insn_i[`VTA_INSN_PUSH_NEXT], nothing, is_wgt}),
     .valid_o(oldest_valid), .ready_i(retire), .data_o(oldest), .count_o(slot_count)
   );
   // Instructions that an engine has finished and that wait for older ones of the other.

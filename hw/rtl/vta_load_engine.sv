@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Loads a padded rectangle from DRAM into one on-chip memory. The request side walks rows and issues bursts, the
 // response side walks the padded rectangle and writes an element a cycle; up to four instructions are between them.
+`include "vta_isa.svh"
 module vta_load_engine #(
   parameter int unsigned LOG_BUS = 3,    // bytes of a beat, log2
   parameter int unsigned LOG_ELEM = 4,   // bytes of an element in DRAM, log2
@@ -41,9 +42,9 @@ module vta_load_engine #(
 
   // ---- requests: a row in two cycles, then a burst a cycle ----
   logic [15:0] x_size, y_size, x_stride;
-  assign y_size = insn_i[79:64];
-  assign x_size = insn_i[95:80];
-  assign x_stride = insn_i[111:96];
+  assign y_size = insn_i[`VTA_MOVE_Y_SIZE];
+  assign x_size = insn_i[`VTA_MOVE_X_SIZE];
+  assign x_stride = insn_i[`VTA_MOVE_X_STRIDE];
 
   logic [15:0] row_q;      // rows whose bursts have been handed on
   logic [33:0] index_q;    // DRAM index of the row
@@ -70,7 +71,7 @@ module vta_load_engine #(
     end else if (!active_q) begin
       active_q <= valid_i;
       row_q <= '0;
-      index_q <= 34'(insn_i[57:26]);
+      index_q <= 34'(insn_i[`VTA_MOVE_DRAM_BASE]);
     end else if (row_ready && burst_ready) begin
       row_q <= row_q + 1'b1;
       index_q <= index_q + 34'(x_stride);
@@ -142,12 +143,15 @@ module vta_load_engine #(
   logic [3:0] p_y0, p_y1, p_x0, p_x1;
   logic p_alt;
   assign p_alt = pend[128];
-  assign p_base = pend[25:10];
-  assign p_dram = pend[57:26];
-  assign p_ysize = pend[79:64];
-  assign p_xsize = pend[95:80];
-  assign p_stride = pend[111:96];
-  assign {p_x1, p_x0, p_y1, p_y0} = pend[127:112];
+  assign p_base = pend[`VTA_MOVE_SRAM_BASE];
+  assign p_dram = pend[`VTA_MOVE_DRAM_BASE];
+  assign p_ysize = pend[`VTA_MOVE_Y_SIZE];
+  assign p_xsize = pend[`VTA_MOVE_X_SIZE];
+  assign p_stride = pend[`VTA_MOVE_X_STRIDE];
+  assign p_y0 = pend[`VTA_MOVE_Y_PAD0];
+  assign p_y1 = pend[`VTA_MOVE_Y_PAD1];
+  assign p_x0 = pend[`VTA_MOVE_X_PAD0];
+  assign p_x1 = pend[`VTA_MOVE_X_PAD1];
 
   logic [16:0] r_q, c_q, height, width;
   logic [16:0] at_q; // writes so far, stops counting when it passes the end
@@ -266,5 +270,5 @@ module vta_load_engine #(
   assign row_index = p_dram + 32'(data_row_q) * 32'(p_stride);
 
   logic unused;
-  assign unused = ^{d_count, pend[9:0], pend[63:58], pend_count, row_addr[47:32]};
+  assign unused = ^{d_count, pend, pend_count, row_addr[47:32]};
 endmodule

@@ -1,23 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Constants of the instruction set and of error reporting.
 package vta_pkg;
-  localparam logic [2:0] OpLoad = 3'd0;
-  localparam logic [2:0] OpStore = 3'd1;
-  localparam logic [2:0] OpGemm = 3'd2;
-  localparam logic [2:0] OpFinish = 3'd3;
-  localparam logic [2:0] OpAlu = 3'd4;
-
-  localparam logic [2:0] MemUop = 3'd0;
-  localparam logic [2:0] MemWgt = 3'd1;
-  localparam logic [2:0] MemInp = 3'd2;
-  localparam logic [2:0] MemOut = 3'd4;
-  localparam logic [2:0] MemAcc8 = 3'd5;
-
-  localparam logic [2:0] AluMin = 3'd0;
-  localparam logic [2:0] AluMax = 3'd1;
-  localparam logic [2:0] AluAdd = 3'd2;
-  localparam logic [2:0] AluShr = 3'd3;
-  localparam logic [2:0] AluMul = 3'd4;
+  `include "vta_isa_codes.svh"
   localparam logic [2:0] AluZero = 3'd7; // internal: a reset executed by the ALU
 
   // Error codes, register 0x40.

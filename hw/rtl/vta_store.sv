@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The store unit: OUT rows to DRAM. Addresses go ahead of data; OUT is read ahead; a beat a cycle.
+`include "vta_isa.svh"
 module vta_store #(
   parameter int unsigned LOG_BUS = 3,
   parameter int unsigned LOG_ELEM = 4,
@@ -46,25 +47,27 @@ module vta_store #(
 
   logic [15:0] sram_base, x_size, y_size, x_stride;
   logic [31:0] dram_base;
-  assign sram_base = insn_i[25:10];
-  assign dram_base = insn_i[57:26];
-  assign y_size = insn_i[79:64];
-  assign x_size = insn_i[95:80];
-  assign x_stride = insn_i[111:96];
+  assign sram_base = insn_i[`VTA_MOVE_SRAM_BASE];
+  assign dram_base = insn_i[`VTA_MOVE_DRAM_BASE];
+  assign y_size = insn_i[`VTA_MOVE_Y_SIZE];
+  assign x_size = insn_i[`VTA_MOVE_X_SIZE];
+  assign x_stride = insn_i[`VTA_MOVE_X_STRIDE];
 
   // ---- control: an instruction at a time ----
-  logic run_q, nothing, start, finished, retire;
+  logic run_q, nothing, start, finished, retire, pop_prev, push_prev;
   logic [15:0] arow_q, drow_q, col_q;   // rows of addresses and of data; column of data
   logic [33:0] aindex_q;
   logic [16:0] at_q;                    // OUT element to read next, relative
   assign nothing = x_size == '0 || y_size == '0;
-  assign start = valid_i && !run_q && !halt_i && (!insn_i[3] || token_i);
-  assign token_pop_o = start && insn_i[3];
-  assign retire = run_q && finished && !(insn_i[5] && full_i);
-  assign token_push_o = retire && insn_i[5];
+  assign pop_prev = insn_i[`VTA_INSN_POP_PREV];
+  assign push_prev = insn_i[`VTA_INSN_PUSH_PREV];
+  assign start = valid_i && !run_q && !halt_i && (!pop_prev || token_i);
+  assign token_pop_o = start && pop_prev;
+  assign retire = run_q && finished && !(push_prev && full_i);
+  assign token_push_o = retire && push_prev;
   assign ready_o = retire;
   assign busy_o = run_q;
-  assign wait_token_o = valid_i && !run_q && insn_i[3] && !token_i;
+  assign wait_token_o = valid_i && !run_q && pop_prev && !token_i;
   assign start_o = start;
   always_ff @(posedge clk_i) begin
     if (rst_i) run_q <= 1'b0;
@@ -232,7 +235,7 @@ module vta_store #(
   assign wait_done_o = run_q && !finished && drow_q == y_size && !full_q;
 
   logic unused;
-  assign unused = ^{insn_i[127:112], insn_i[63:58], insn_i[9:6], insn_i[4], insn_i[2:0], row_addr[47:32], lens_count};
+  assign unused = ^{insn_i, row_addr[47:32], lens_count};
 
   always_ff @(posedge clk_i) begin
     if (!rst_i && reading_q) assert (elem_ready);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The whole core: AXI4 master for memory, AXI-Lite slave for control, and between them the units of docs/hardware.md.
+`include "vta_isa.svh"
 module vta_top #(
   parameter int unsigned LOG_BATCH = 0,
   parameter int unsigned LOG_BLOCK_IN = 4,
@@ -71,7 +72,6 @@ module vta_top #(
   localparam int unsigned WgtBits = 8 << LogWgtBytes;
   localparam int unsigned AccBits = 8 << LogAccBytes;
   localparam int unsigned OutBits = 8 << LogOutBytes;
-  localparam int unsigned LogSrc = (LOG_ACC > LOG_INP) ? LOG_ACC : LOG_INP;
   localparam int unsigned Counters = 33;
   localparam int unsigned LogQueue = 9; // instructions that wait for a unit
 
@@ -231,7 +231,7 @@ module vta_top #(
     .LOG_BUS(LOG_BUS), .LOG_ELEM(LogAccBytes), .LOG_ALT(LogOutBytes), .LOG_DEPTH(LOG_ACC)
   ) u_acc_load (
     .clk_i, .rst_i(rst), .base_i(acc_base), .valid_i(accl_valid), .ready_o(accl_ready),
-    .alt_i(compute_insn[9:7] == vta_pkg::MemAcc8), .insn_i(compute_insn), .done_o(accl_done), .busy_o(acc_busy), .starved_o(acc_starved),
+    .alt_i(compute_insn[`VTA_MOVE_MEMORY] == vta_pkg::MemAcc8), .insn_i(compute_insn), .done_o(accl_done), .busy_o(acc_busy), .starved_o(acc_starved),
     .range_error_o(acc_range), .ar_valid_o(ar_valid[2]), .ar_ready_i(ar_ready[2]), .ar_addr_o(ar_addr[64 +: 32]),
     .ar_len_o(ar_len[16 +: 8]), .r_valid_i(r_valid[2]), .r_ready_o(r_ready[2]), .r_data_i(m_axi_r_data_i),
     .r_last_i(m_axi_r_last_i), .we_o(acc_lwe), .wready_i(acc_lready), .walt_o(acc_lalt), .waddr_o(acc_lwaddr),
@@ -283,7 +283,7 @@ module vta_top #(
     .acc_i(gemm_rdata), .acc_we_o(gemm_we), .acc_waddr_o(gemm_waddr), .acc_wdata_o(gemm_wdata)
   );
   vta_alu #(
-    .LANES(Batch * BlockOut), .LOG_UOP(LOG_UOP), .LOG_SRC(LogSrc), .LOG_ACC(LOG_ACC)
+    .LANES(Batch * BlockOut), .LOG_UOP(LOG_UOP), .LOG_INP(LOG_INP), .LOG_ACC(LOG_ACC)
   ) u_alu (
     .clk_i, .rst_i(rst), .valid_i(alu_valid), .ready_o(alu_ready), .begin_i(alu_loops[LOG_UOP-1:0]),
     .end_i(alu_loops[LOG_UOP +: LOG_UOP+1]), .iter_out_i(alu_loops[2*LOG_UOP+1 +: 14]),

@@ -6,6 +6,16 @@
 #include <stdio.h>
 #include <string.h>
 
+// How many there are of each.
+static const uint32_t opcode_count = 0
+#define OPCODE(name) + 1
+#include "backend_vta/isa.def"
+  ;
+static const uint32_t alu_op_count = 0
+#define ALU_OP(name, text) + 1
+#include "backend_vta/isa.def"
+  ;
+
 // Upstream's shipped values (every shipped target has the same).
 VtaConfig vta_config_default(void) {
   return (VtaConfig){.log_inp_width = 3, .log_wgt_width = 3, .log_acc_width = 5, .log_out_width = 3,
@@ -70,100 +80,125 @@ static const char *shape_problem(const VtaConfig *c) {
   return NULL;
 }
 
+// The depths that widths of fields follow, log2.
+typedef struct Depths {
+  int uop, inp, wgt, acc;
+} Depths;
+
+static Depths depths_of(const VtaConfig *c) {
+  return (Depths){vta_log_depth(c, MEM_UOP), vta_log_depth(c, MEM_INP), vta_log_depth(c, MEM_WGT), vta_log_depth(c, MEM_ACC)};
+}
+
+enum { LO, HI, WORDS }; // the words of an instruction
+
+// Bits that fields take of each word of a GEMM, an ALU instruction and a micro-op.
+typedef struct Taken {
+  int gemm[WORDS], alu[WORDS], uop[WORDS];
+} Taken;
+
+static Taken bits_taken(Depths d) {
+  int U = d.uop, I = d.inp, W = d.wgt, A = d.acc, S = larger(A, I), F = I;
+  Taken t = {{0}, {0}, {0}};
+#define FIELD_INSN(type, name, word, bits) t.gemm[word] += bits, t.alu[word] += bits;
+#define FIELD_LOOP(type, name, word, bits) t.gemm[word] += bits;
+#define FIELD_GEMM(type, name, word, bits) t.gemm[word] += bits;
+#define FIELD_UOP(type, name, word, bits) t.uop[word] += bits;
+#include "backend_vta/isa.def"
+  F = A;
+#define FIELD_LOOP(type, name, word, bits) t.alu[word] += bits;
+#define FIELD_ALU(type, name, word, bits) t.alu[word] += bits;
+#include "backend_vta/isa.def"
+  return t;
+}
+
+// Widths of the fields that do not follow the configuration: MOVE_name.
+enum {
+#define FIELD_MOVE(type, name, word, bits) MOVE_##name = bits,
+#include "backend_vta/isa.def"
+};
+
 // The limits of vta-isa section 1.3: upstream's bit-fields would silently straddle words beyond them.
 const char *vta_config_problem(const VtaConfig *c) {
   const char *why = shape_problem(c);
   if (why) return why;
-  int u = vta_log_depth(c, MEM_UOP), a = vta_log_depth(c, MEM_ACC);
-  int i = vta_log_depth(c, MEM_INP), w = vta_log_depth(c, MEM_WGT);
-  if (u < 1) return "LOG_UOP_BUFF_SIZE is too small: the buffer must hold at least two micro-ops";
-  if (i < 1) return "LOG_INP_BUFF_SIZE is too small: the buffer must hold at least two tiles";
-  if (w < 1) return "LOG_WGT_BUFF_SIZE is too small: the buffer must hold at least two tiles";
-  if (a < 1) return "LOG_ACC_BUFF_SIZE is too small: the buffer must hold at least two tiles";
-  if (u > 13) return "LOG_UOP_BUFF_SIZE is too large: micro-op indices do not fit the instruction (at most 8192 micro-ops)";
-  if (a > 11) return "LOG_ACC_BUFF_SIZE is too large: accumulator indices do not fit an ALU instruction (at most 2048 tiles)";
-  if (i > 16 || w > 16) return "an input or weight buffer is too large: its indices do not fit the 16 bits of a load";
-  if (a + i + w > 32) return "the buffers are too large: the index factors do not fit a GEMM instruction (LOG depths of ACC + INP + WGT are above 32)";
-  if (a + larger(a, i) + w > 32) return "the buffers are too large: indices do not fit a 32-bit micro-op (LOG depths of ACC + max(ACC, INP) + WGT are above 32)";
+  Depths d = depths_of(c);
+  if (d.uop < 1) return "LOG_UOP_BUFF_SIZE is too small: the buffer must hold at least two micro-ops";
+  if (d.inp < 1) return "LOG_INP_BUFF_SIZE is too small: the buffer must hold at least two tiles";
+  if (d.wgt < 1) return "LOG_WGT_BUFF_SIZE is too small: the buffer must hold at least two tiles";
+  if (d.acc < 1) return "LOG_ACC_BUFF_SIZE is too small: the buffer must hold at least two tiles";
+  Taken t = bits_taken(d);
+  if (t.gemm[LO] > 64) return "LOG_UOP_BUFF_SIZE is too large: micro-op indices do not fit the instruction (at most 8192 micro-ops)";
+  if (t.alu[HI] > 64) return "LOG_ACC_BUFF_SIZE is too large: accumulator indices do not fit an ALU instruction (at most 2048 tiles)";
+  if (larger(d.inp, d.wgt) > MOVE_sram_base) return "an input or weight buffer is too large: its indices do not fit the 16 bits of a load";
+  if (t.gemm[HI] > 64) return "the buffers are too large: the index factors do not fit a GEMM instruction (LOG depths of ACC + INP + WGT are above 32)";
+  if (t.uop[LO] > 32) return "the buffers are too large: indices do not fit a 32-bit micro-op (LOG depths of ACC + max(ACC, INP) + WGT are above 32)";
   return NULL;
 }
 
 // ---- bits ----------------------------------------------------------------------------------------------------------
 
-static uint64_t mask(int width) { return width >= 64 ? ~(uint64_t)0 : ((uint64_t)1 << width) - 1; }
-
-// Reads or writes consecutive fields of a 64-bit word.
+// The next free bit of each word.
 typedef struct Cursor {
-  uint64_t *word;
-  int at;
+  uint64_t word[WORDS];
+  int at[WORDS];
 } Cursor;
 
-static void put(Cursor *p, int width, uint64_t v) {
-  *p->word |= (v & mask(width)) << p->at;
-  p->at += width;
+static uint64_t mask(int bits) { return bits >= 64 ? ~(uint64_t)0 : ((uint64_t)1 << bits) - 1; }
+
+static void put(Cursor *p, int word, int bits, uint64_t v) {
+  p->word[word] |= (v & mask(bits)) << p->at[word];
+  p->at[word] += bits;
 }
 
-static uint32_t get(Cursor *p, int width) {
-  uint32_t v = (uint32_t)(*p->word >> p->at & mask(width));
-  p->at += width;
+static uint32_t get_unsigned(Cursor *p, int word, int bits) {
+  uint32_t v = (uint32_t)(p->word[word] >> p->at[word] & mask(bits));
+  p->at[word] += bits;
   return v;
 }
 
-enum { OPCODE_BITS = 3, MEMORY_BITS = 3, SRAM_BITS = 16, DRAM_BITS = 32, SIZE_BITS = 16, PAD_BITS = 4, ITER_BITS = 14,
-       ALU_BITS = 3, IMM_BITS = 16 };
-
-static void encode_memory(const VtaInsn *i, Cursor *lo, Cursor *hi) {
-  put(lo, MEMORY_BITS, i->memory);
-  put(lo, SRAM_BITS, i->sram_base);
-  put(lo, DRAM_BITS, i->dram_base);
-  put(hi, SIZE_BITS, i->y_size);
-  put(hi, SIZE_BITS, i->x_size);
-  put(hi, SIZE_BITS, i->x_stride);
-  put(hi, PAD_BITS, i->y_pad0);
-  put(hi, PAD_BITS, i->y_pad1);
-  put(hi, PAD_BITS, i->x_pad0);
-  put(hi, PAD_BITS, i->x_pad1);
+static int32_t get_signed(Cursor *p, int word, int bits) {
+  return (int32_t)(get_unsigned(p, word, bits) << (32 - bits)) >> (32 - bits);
 }
 
-static void encode_compute(const VtaConfig *c, const VtaInsn *i, Cursor *lo, Cursor *hi) {
-  int u = vta_log_depth(c, MEM_UOP), a = vta_log_depth(c, MEM_ACC);
-  int s = i->opcode == OPC_GEMM ? vta_log_depth(c, MEM_INP) : a, w = vta_log_depth(c, MEM_WGT);
-  put(lo, 1, i->opcode == OPC_GEMM && i->reset);
-  put(lo, u, i->uop_begin);
-  put(lo, u + 1, i->uop_end);
-  put(lo, ITER_BITS, i->iter_out);
-  put(lo, ITER_BITS, i->iter_in);
-  put(hi, a, i->dst_out);
-  put(hi, a, i->dst_in);
-  put(hi, s, i->src_out);
-  put(hi, s, i->src_in);
+// A field of the table, from or to the member of its name.
+#define PUT(type, name, word, bits) put(&at, word, bits, (uint64_t)i->name);
+#define GET(type, name, word, bits) \
+  i->name = (type)_Generic((type)0, int32_t: get_signed, default: get_unsigned)(&at, word, bits);
+
+static Cursor put_move(Cursor at, const VtaInsn *i) {
+#define FIELD_MOVE PUT
+#include "backend_vta/isa.def"
+  return at;
+}
+
+static Cursor put_compute(Cursor at, const VtaConfig *c, const VtaInsn *i) {
+  Depths d = depths_of(c);
+  int U = d.uop, W = d.wgt, A = d.acc, F = i->opcode == OPC_GEMM ? d.inp : d.acc;
+#define FIELD_LOOP PUT
+#include "backend_vta/isa.def"
   if (i->opcode == OPC_GEMM) {
-    put(hi, w, i->wgt_out);
-    put(hi, w, i->wgt_in);
+#define FIELD_GEMM PUT
+#include "backend_vta/isa.def"
   } else {
-    put(hi, ALU_BITS, i->alu_op);
-    put(hi, 1, i->use_imm);
-    put(hi, IMM_BITS, (uint32_t)i->imm);
+#define FIELD_ALU PUT
+#include "backend_vta/isa.def"
   }
+  return at;
 }
 
 // Values are cut to their fields; who builds an instruction checks that they fit.
 VtaWord vta_encode(const VtaConfig *c, const VtaInsn *i) {
-  VtaWord w = {0, 0};
-  Cursor lo = {&w.lo, 0}, hi = {&w.hi, 0};
-  put(&lo, OPCODE_BITS, i->opcode);
-  put(&lo, 1, i->pop_prev);
-  put(&lo, 1, i->pop_next);
-  put(&lo, 1, i->push_prev);
-  put(&lo, 1, i->push_next);
+  Cursor at = {{0, 0}, {0, 0}};
+#define FIELD_INSN PUT
+#include "backend_vta/isa.def"
   switch (i->opcode) {
   case OPC_LOAD:
-  case OPC_STORE: encode_memory(i, &lo, &hi); break;
+  case OPC_STORE: at = put_move(at, i); break;
   case OPC_GEMM:
-  case OPC_ALU: encode_compute(c, i, &lo, &hi); break;
+  case OPC_ALU: at = put_compute(at, c, i); break;
   case OPC_FINISH: break;
   }
-  return w;
+  return (VtaWord){at.word[LO], at.word[HI]};
 }
 
 // Which memories a load or store may name. A store that moves nothing is upstream's no-op: it names memory 0.
@@ -172,61 +207,40 @@ static bool memory_legal(const VtaInsn *i) {
   return i->memory == MEM_OUT || (i->x_size == 0 && i->memory < MEM_COUNT);
 }
 
-static bool decode_memory(VtaInsn *i, Cursor *lo, Cursor *hi) {
-  i->memory = (VtaMemory)get(lo, MEMORY_BITS);
-  i->sram_base = get(lo, SRAM_BITS);
-  i->dram_base = get(lo, DRAM_BITS);
-  i->y_size = get(hi, SIZE_BITS);
-  i->x_size = get(hi, SIZE_BITS);
-  i->x_stride = get(hi, SIZE_BITS);
-  i->y_pad0 = get(hi, PAD_BITS);
-  i->y_pad1 = get(hi, PAD_BITS);
-  i->x_pad0 = get(hi, PAD_BITS);
-  i->x_pad1 = get(hi, PAD_BITS);
+static bool get_move(Cursor at, VtaInsn *i) {
+#define FIELD_MOVE GET
+#include "backend_vta/isa.def"
   return memory_legal(i);
 }
 
-static bool decode_compute(const VtaConfig *c, VtaInsn *i, Cursor *lo, Cursor *hi) {
-  int u = vta_log_depth(c, MEM_UOP), a = vta_log_depth(c, MEM_ACC);
-  int s = i->opcode == OPC_GEMM ? vta_log_depth(c, MEM_INP) : a, w = vta_log_depth(c, MEM_WGT);
-  bool reset = get(lo, 1);
-  i->reset = reset && i->opcode == OPC_GEMM; // the bit has no meaning in an ALU instruction
-  i->uop_begin = get(lo, u);
-  i->uop_end = get(lo, u + 1);
-  i->iter_out = get(lo, ITER_BITS);
-  i->iter_in = get(lo, ITER_BITS);
-  i->dst_out = get(hi, a);
-  i->dst_in = get(hi, a);
-  i->src_out = get(hi, s);
-  i->src_in = get(hi, s);
+static bool get_compute(Cursor at, const VtaConfig *c, VtaInsn *i) {
+  Depths d = depths_of(c);
+  int U = d.uop, W = d.wgt, A = d.acc, F = i->opcode == OPC_GEMM ? d.inp : d.acc;
+#define FIELD_LOOP GET
+#include "backend_vta/isa.def"
   if (i->opcode == OPC_GEMM) {
-    i->wgt_out = get(hi, w);
-    i->wgt_in = get(hi, w);
+#define FIELD_GEMM GET
+#include "backend_vta/isa.def"
     return true;
   }
-  uint32_t op = get(hi, ALU_BITS);
-  i->alu_op = (VtaAluOp)op;
-  i->use_imm = get(hi, 1);
-  i->imm = (int16_t)get(hi, IMM_BITS);
-  return op <= ALU_MUL;
+  i->reset = false; // the bit has no meaning in an ALU instruction
+#define FIELD_ALU GET
+#include "backend_vta/isa.def"
+  return i->alu_op < alu_op_count;
 }
 
 // Bits outside the fields are ignored: upstream's runtime leaves them uninitialised.
-bool vta_decode(const VtaConfig *c, VtaWord w, VtaInsn *out) {
-  Cursor lo = {&w.lo, 0}, hi = {&w.hi, 0};
-  memset(out, 0, sizeof *out);
-  uint32_t opcode = get(&lo, OPCODE_BITS);
-  if (opcode > OPC_ALU) return false;
-  out->opcode = (VtaOpcode)opcode;
-  out->pop_prev = get(&lo, 1);
-  out->pop_next = get(&lo, 1);
-  out->push_prev = get(&lo, 1);
-  out->push_next = get(&lo, 1);
-  switch (out->opcode) {
+bool vta_decode(const VtaConfig *c, VtaWord w, VtaInsn *i) {
+  Cursor at = {{w.lo, w.hi}, {0, 0}};
+  memset(i, 0, sizeof *i);
+#define FIELD_INSN GET
+#include "backend_vta/isa.def"
+  if (i->opcode >= opcode_count) return false;
+  switch (i->opcode) {
   case OPC_LOAD:
-  case OPC_STORE: return decode_memory(out, &lo, &hi);
+  case OPC_STORE: return get_move(at, i);
   case OPC_GEMM:
-  case OPC_ALU: return decode_compute(c, out, &lo, &hi);
+  case OPC_ALU: return get_compute(at, c, i);
   case OPC_FINISH: break;
   }
   return true;
@@ -245,23 +259,22 @@ VtaUnit vta_unit(const VtaInsn *i) {
 }
 
 uint32_t vta_encode_uop(const VtaConfig *c, VtaUop u) {
-  int a = vta_log_depth(c, MEM_ACC), s = larger(a, vta_log_depth(c, MEM_INP));
-  uint64_t word = 0;
-  Cursor p = {&word, 0};
-  put(&p, a, u.dst);
-  put(&p, s, u.src);
-  put(&p, vta_log_depth(c, MEM_WGT), u.wgt);
-  return (uint32_t)word;
+  Depths d = depths_of(c);
+  int A = d.acc, S = larger(d.acc, d.inp), W = d.wgt;
+  Cursor at = {{0, 0}, {0, 0}};
+  const VtaUop *i = &u;
+#define FIELD_UOP PUT
+#include "backend_vta/isa.def"
+  return (uint32_t)at.word[LO];
 }
 
 VtaUop vta_decode_uop(const VtaConfig *c, uint32_t w) {
-  int a = vta_log_depth(c, MEM_ACC), s = larger(a, vta_log_depth(c, MEM_INP));
-  uint64_t word = w;
-  Cursor p = {&word, 0};
-  VtaUop u;
-  u.dst = get(&p, a);
-  u.src = get(&p, s);
-  u.wgt = get(&p, vta_log_depth(c, MEM_WGT));
+  Depths d = depths_of(c);
+  int A = d.acc, S = larger(d.acc, d.inp), W = d.wgt;
+  Cursor at = {{w, 0}, {0, 0}};
+  VtaUop u, *i = &u;
+#define FIELD_UOP GET
+#include "backend_vta/isa.def"
   return u;
 }
 
@@ -278,12 +291,25 @@ static int append(char *buf, size_t size, int len, const char *fmt, ...) {
   return len + (n > 0 ? n : 0);
 }
 
-static const char *const memory_names[] = {"uop", "wgt", "inp", "acc", "out", "acc8", "?", "?"};
-static const char *const alu_names[] = {"min", "max", "add", "shr", "mul", "?", "?", "?"};
+const char *vta_memory_name(VtaMemory m) {
+  static const char *const names[] = {
+#define MEMORY(name, text) text,
+#include "backend_vta/isa.def"
+  };
+  return m < MEM_COUNT ? names[m] : "?";
+}
+
+static const char *alu_name(VtaAluOp op) {
+  static const char *const names[] = {
+#define ALU_OP(name, text) text,
+#include "backend_vta/isa.def"
+  };
+  return op < alu_op_count ? names[op] : "?";
+}
 
 static int memory_text(const VtaInsn *i, char *buf, size_t size) {
   const char *name = i->opcode == OPC_LOAD ? "load" : "store";
-  int n = append(buf, size, 0, "%s.%s", name, memory_names[i->memory & 7]);
+  int n = append(buf, size, 0, "%s.%s", name, vta_memory_name(i->memory));
   if (i->x_size == 0) return append(buf, size, n, " nothing");
   n = append(buf, size, n, " sram=%u dram=%u y=%u x=%u stride=%u", i->sram_base, i->dram_base, i->y_size, i->x_size,
              i->x_stride);
@@ -293,7 +319,7 @@ static int memory_text(const VtaInsn *i, char *buf, size_t size) {
 }
 
 static int compute_text(const VtaInsn *i, char *buf, size_t size) {
-  int n = i->opcode == OPC_ALU ? append(buf, size, 0, "alu.%s", alu_names[i->alu_op & 7])
+  int n = i->opcode == OPC_ALU ? append(buf, size, 0, "alu.%s", alu_name(i->alu_op))
                                : append(buf, size, 0, i->reset ? "gemm.reset" : "gemm");
   if (i->opcode == OPC_ALU && i->use_imm) n = append(buf, size, n, " imm=%d", i->imm);
   n = append(buf, size, n, " uop=[%u,%u) out=%u in=%u dst=(%u,%u)", i->uop_begin, i->uop_end, i->iter_out, i->iter_in,

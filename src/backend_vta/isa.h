@@ -20,32 +20,39 @@ VtaConfig vta_config_default(void);
 // else why not.
 const char *vta_config_problem(const VtaConfig *c);
 
-typedef enum VtaMemory { MEM_UOP, MEM_WGT, MEM_INP, MEM_ACC, MEM_OUT, MEM_ACC8, MEM_COUNT } VtaMemory;
-typedef enum VtaOpcode { OPC_LOAD, OPC_STORE, OPC_GEMM, OPC_FINISH, OPC_ALU } VtaOpcode;
-typedef enum VtaAluOp { ALU_MIN, ALU_MAX, ALU_ADD, ALU_SHR, ALU_MUL } VtaAluOp;
+typedef enum VtaOpcode {
+#define OPCODE(name) OPC_##name,
+#include "backend_vta/isa.def"
+} VtaOpcode;
+typedef enum VtaMemory {
+#define MEMORY(name, text) MEM_##name,
+#include "backend_vta/isa.def"
+  MEM_COUNT
+} VtaMemory;
+typedef enum VtaAluOp {
+#define ALU_OP(name, text) ALU_##name,
+#include "backend_vta/isa.def"
+} VtaAluOp;
 typedef enum VtaUnit { UNIT_LOAD = 1, UNIT_COMPUTE = 2, UNIT_STORE = 3 } VtaUnit; // upstream's stage numbers
 
 int vta_log_depth(const VtaConfig *c, VtaMemory m); // entries of the on-chip memory, log2 (MEM_ACC8 as MEM_ACC)
 int64_t vta_depth(const VtaConfig *c, VtaMemory m);
 int64_t vta_elem_bytes(const VtaConfig *c, VtaMemory m); // DRAM bytes of one element
 
-// A decoded instruction; `kind` says which arm is valid.
+// A decoded instruction; `opcode` says which arm is valid. The members and what they mean: isa.def.
 typedef struct VtaInsn {
-  VtaOpcode opcode;
-  bool pop_prev, pop_next, push_prev, push_next;
+#define FIELD_INSN(type, name, word, bits) type name;
+#include "backend_vta/isa.def"
   union {
     struct { // OPC_LOAD OPC_STORE
-      VtaMemory memory;
-      uint32_t sram_base, dram_base, y_size, x_size, x_stride, y_pad0, y_pad1, x_pad0, x_pad1;
+#define FIELD_MOVE(type, name, word, bits) type name;
+#include "backend_vta/isa.def"
     };
     struct { // OPC_GEMM OPC_ALU
-      bool reset; // GEMM
-      uint32_t uop_begin, uop_end, iter_out, iter_in;
-      uint32_t dst_out, dst_in, src_out, src_in; // factors
-      uint32_t wgt_out, wgt_in;                  // GEMM
-      VtaAluOp alu_op;                           // ALU
-      bool use_imm;
-      int32_t imm;
+#define FIELD_LOOP(type, name, word, bits) type name;
+#define FIELD_GEMM(type, name, word, bits) type name;
+#define FIELD_ALU(type, name, word, bits) type name;
+#include "backend_vta/isa.def"
     };
   };
 } VtaInsn;
@@ -59,11 +66,13 @@ bool vta_decode(const VtaConfig *c, VtaWord w, VtaInsn *out); // false: an illeg
 VtaUnit vta_unit(const VtaInsn *i);                          // which unit executes it
 
 typedef struct VtaUop {
-  uint32_t dst, src, wgt;
+#define FIELD_UOP(type, name, word, bits) type name;
+#include "backend_vta/isa.def"
 } VtaUop;
 uint32_t vta_encode_uop(const VtaConfig *c, VtaUop u);
 VtaUop vta_decode_uop(const VtaConfig *c, uint32_t w);
 
+const char *vta_memory_name(VtaMemory m); // as listings show it; "?" for none
 // One line of text without newline, e.g. `load.inp sram=0 dram=12 y=14 x=56 stride=56 pad=(1,0,1,1) push>`.
 int vta_disassemble(const VtaConfig *c, const VtaInsn *i, char *buf, size_t size);
 

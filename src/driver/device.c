@@ -63,15 +63,14 @@ static void cycle_stats(const TetcStats *s, const VtaConfig *c, Text *out) {
 
 // Counters, a line a unit. `tiles` are micro-operations: one tile of the accumulator each.
 void device_stats(const TetcStats *s, const VtaConfig *c, Text *out) {
-  static const char *const names[MEM_COUNT] = {"uop", "wgt", "inp", "acc", "out", "acc8"};
   Count moved = 0;
   text_add(out, "stats: %llu instructions in %llu launches (block %dx%dx%d)\n", (Count)s->instructions,
            (Count)s->launches, 1 << c->log_batch, 1 << c->log_block_in, 1 << c->log_block_out);
   for (int m = 0; m < MEM_COUNT; m++) {
     moved += s->load_bytes[m];
     if (s->loads[m])
-      text_add(out, "stats: load %-4s %10llu instructions %12llu bytes\n", names[m], (Count)s->loads[m],
-               (Count)s->load_bytes[m]);
+      text_add(out, "stats: load %-4s %10llu instructions %12llu bytes\n", vta_memory_name((VtaMemory)m),
+               (Count)s->loads[m], (Count)s->load_bytes[m]);
   }
   text_add(out, "stats: store     %10llu instructions %12llu bytes\n", (Count)s->stores, (Count)s->store_bytes);
   text_add(out, "stats: gemm      %10llu instructions %12llu tiles %14llu multiply-accumulates\n", (Count)s->gemms,

@@ -13,7 +13,6 @@ enum { CH_LOAD_COMPUTE, CH_COMPUTE_LOAD, CH_COMPUTE_STORE, CH_STORE_COMPUTE, CHA
 static const char *const channel_names[CHANNELS] = {"load to compute", "compute to load", "compute to store",
   "store to compute"};
 static const char *const unit_names[4] = {"", "load", "compute", "store"};
-static const char *const memory_names[MEM_COUNT] = {"uop", "wgt", "inp", "acc", "out", "acc8"};
 
 // A unit's share of the stream.
 typedef struct Unit {
@@ -71,7 +70,7 @@ static bool fail_hazard(Fsim *f, const HazardReport *r) {
   size_t first = f->units[r->first_unit].insns[r->first];
   char place[64];
   if (r->memory == MEM_COUNT) snprintf(place, sizeof place, "DRAM byte 0x%llx", (unsigned long long)r->place);
-  else snprintf(place, sizeof place, "%s[%llu]", memory_names[r->memory], (unsigned long long)r->place);
+  else snprintf(place, sizeof place, "%s[%llu]", vta_memory_name(r->memory), (unsigned long long)r->place);
   fail(f, "hazard: %s %s %s, and no token orders it after %s, which %s it", insn_text(f, f->current).text,
        r->second_writes ? "writes" : "reads", place, insn_text(f, first).text, r->first_writes ? "writes" : "reads");
   f->fault->insns[f->fault->count++] = first;

@@ -129,6 +129,9 @@ void diag_here(Diag *g, const char *fmt, ...) PRINTF_LIKE(2, 3);
 void diag_also(Diag *g, Loc at, const char *fmt, ...) PRINTF_LIKE(3, 4);
 // A cause or explanation; may have several lines. Printed as `= text`.
 void diag_note(Diag *g, const char *fmt, ...) PRINTF_LIKE(2, 3);
+// Two notes that programs can tell from others: the loop nest at fault, and the rule that it breaks.
+void diag_nest(Diag *g, const char *fmt, ...) PRINTF_LIKE(2, 3);
+void diag_rule(Diag *g, const char *fmt, ...) PRINTF_LIKE(2, 3);
 // A remedy. Printed as `= help: text`.
 void diag_help(Diag *g, const char *fmt, ...) PRINTF_LIKE(2, 3);
 // A mechanical remedy: replace the text of `at` (empty span: insert) by `replacement`. Printed as a help; the
@@ -147,6 +150,7 @@ typedef struct DiagFix {
 const DiagFix *diags_fixes(const Diags *d, size_t *n);
 int diags_count(const Diags *d);
 bool diags_have(const Diags *d, DiagCode code);
+bool diags_told(const Diags *d, DiagCode code, const char *headline); // wherever
 void diags_show_remarks(Diags *d, bool on); // remarks are collected always, but printed only if asked for
 // Prints all messages; `color` uses ANSI colours, `width` wraps notes (0: no wrapping).
 void diags_print(const Diags *d, FILE *out, DiagFormat format, bool color, int width);

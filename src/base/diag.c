@@ -61,6 +61,12 @@ bool diags_have(const Diags *d, DiagCode code) {
   return false;
 }
 
+bool diags_told(const Diags *d, DiagCode code, const char *headline) {
+  for (size_t i = 0; i < d->list.len; i++)
+    if (d->list.data[i]->code == code && !strcmp(d->list.data[i]->headline, headline)) return true;
+  return false;
+}
+
 static bool same_place(Loc a, Loc b) { return a.src == b.src && a.line == b.line && a.col == b.col; }
 
 // An earlier message with the same code and place says the same; without a place the words must agree.
@@ -126,6 +132,20 @@ void diag_note(Diag *g, const char *fmt, ...) {
   va_list ap;
   va_start(ap, fmt);
   add_sub(g, SUB_NOTE, arena_vprintf(g->arena, fmt, ap));
+  va_end(ap);
+}
+
+void diag_nest(Diag *g, const char *fmt, ...) {
+  va_list ap;
+  va_start(ap, fmt);
+  add_sub(g, SUB_NEST, arena_vprintf(g->arena, fmt, ap));
+  va_end(ap);
+}
+
+void diag_rule(Diag *g, const char *fmt, ...) {
+  va_list ap;
+  va_start(ap, fmt);
+  add_sub(g, SUB_RULE, arena_vprintf(g->arena, fmt, ap));
   va_end(ap);
 }
 

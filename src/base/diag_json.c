@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Messages for programs: JSON lines in rustc's manner, and SARIF 2.1.0.
 //
-// A JSON line: {"code", "severity", "title", "message", "spans": [span], "children": [{"level", "message"}],
+// A JSON line: {"code", "severity", "title", "message", "spans": [span], "children": [{"level", "kind", "message"}],
 // "fixes": [{"message", "applicability", "span", "replacement"}], "rendered"}. A span is {"file", "byte_start",
 // "byte_end", "line_start", "line_end", "column_start", "column_end", "primary", "label"}: lines and columns count from
 // 1, columns in bytes, ends are exclusive.
@@ -91,6 +91,7 @@ static void json_fixes(Text *out, const Diag *g) {
 
 // One message as one line.
 void diag_json(const Diag *g, Text *out) {
+  static const char *const kinds[] = {"note", "nest", "rule", "help"};
   text_add(out, "{\"code\":\"%s\",\"severity\":\"%s\",\"title\":", diag_code_text(g->code),
            severity_text(g->severity));
   text_add_json(out, diag_code_title(g->code));
@@ -99,8 +100,8 @@ void diag_json(const Diag *g, Text *out) {
   json_spans(out, g);
   text_add(out, ",\"children\":[");
   for (size_t i = 0; i < g->subs.len; i++) {
-    text_add(out, "%s{\"level\":\"%s\",\"message\":", i ? "," : "",
-             g->subs.data[i].kind == SUB_HELP ? "help" : "note");
+    text_add(out, "%s{\"level\":\"%s\",\"kind\":\"%s\",\"message\":", i ? "," : "",
+             g->subs.data[i].kind == SUB_HELP ? "help" : "note", kinds[g->subs.data[i].kind]);
     text_add_json(out, g->subs.data[i].text);
     text_add(out, "}");
   }

@@ -11,7 +11,7 @@ typedef struct DiagPlace {
   const char *label; // "": none
 } DiagPlace;
 
-typedef enum DiagSubKind { SUB_NOTE, SUB_HELP } DiagSubKind;
+typedef enum DiagSubKind { SUB_NOTE, SUB_NEST, SUB_RULE, SUB_HELP } DiagSubKind;
 
 typedef struct DiagSub {
   DiagSubKind kind;

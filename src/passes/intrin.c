@@ -65,7 +65,7 @@ static const Stmt *to_calls(TirMap *m, const Stmt *s) {
 }
 
 Func *pass_intrin(PassCtx *pc, const Func *f) {
-  if (!tiles_check(pc, f, true)) return NULL;
+  if (!tiles_check(pc, "intrin", f, true)) return NULL;
   TirMap m = {.cx = pc->cx, .stmt = to_calls, .self = pc};
   const Stmt *body = pc->vta ? stmt_map(&m, f->body) : f->body;
   return func_with_body(pc->cx, f, stmt_simplify(pc->cx, body));

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "passes/sram.h"
+#include "passes/refuse.h"
 
 static bool overlap_in_time(const Region *a, const Region *b) {
   return a->first <= b->last && b->first <= a->last;
@@ -151,10 +152,12 @@ void sram_report(PassCtx *pc, const Scope *scope, const Region *regions, int n) 
   qsort(live, (size_t)nlive, sizeof *live, by_size);
   const Region *top = live[0];
   for (int i = 0; i < nlive; i++) threads += stage_of(live[i]) == stage_of(top) && live[i]->tiles == top->tiles;
-  Diag *g = diag_report(pc->cx->diags, E_SRAM, top->buffer->loc, "%s overflows: %s needed, it holds %s",
-                        scope->name, size_text(pc, scope, need), size_text(pc, scope, scope->depth));
+  Refusal r = {.cx = pc->cx, .phase = "storage", .nest = top->filled, .asked = top->why, .asked_as = "what fills it is asked for here"};
+  r.rule = arena_printf(pc->cx->arena, "stages that are alive at the same time share the %lld tiles of %s",
+                        (long long)scope->depth, scope->name);
+  Diag *g = refuse(&r, E_SRAM, top->buffer->loc, arena_printf(pc->cx->arena, "%s overflows: %s needed, it holds %s", scope->name,
+                                                              size_text(pc, scope, need), size_text(pc, scope, scope->depth)));
   diag_here(g, "`%s` takes the most of it", stage_of(top));
-  if (loc_known(top->why)) diag_also(g, top->why, "what fills it is asked for here");
   note_live(pc, g, scope, live, nlive);
   help_fit(g, scope, top, threads, need);
 }

@@ -9,6 +9,7 @@
 typedef struct Region {
   const Buffer *buffer; // the first of them, for messages
   Loc why;              // the schedule statement that has it filled
+  const Stmt *filled;   // the first nest that does
   int64_t tiles;
   int64_t first, last; // the time during which it holds something, inclusive
   int64_t base;        // the result

@@ -17,12 +17,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "passes/refuse.h"
 #include "passes/sram.h"
 #include "passes/tiles.h"
 
 typedef struct Life {
   const Buffer *buffer;
   Loc why;             // of the first statement that fills it
+  const Stmt *filled;  // by this nest
   int depth;           // loops around its allocation
   int64_t first, last; // -1: never used
   int64_t tiles;
@@ -56,6 +58,7 @@ typedef struct Storage {
   VEC(int) stack; // loops around the current statement
   VEC(Mov) movs;
   size_t next_mov; // that rewrite_movs meets
+  const Stmt *moment; // the nest or statement that is looked at
   bool failed;
 } Storage;
 
@@ -95,26 +98,26 @@ static void note_use(Storage *s, const Buffer *b) {
 }
 
 // An access by the CPU: nothing computes this stage on the accelerator.
-static void refuse_cpu_access(Storage *s, const Buffer *b, Loc at, Loc why) {
-  Diag *g = diag_report(s->cx->diags, E_UNPLACED, loc_known(b->loc) ? b->loc : at,
-                        "`%s` is in %s, but the CPU would have to compute or read it",
-                        b->stage ? b->stage : b->name, b->scope->name);
-  if (loc_known(why)) diag_also(g, why, "asked for here");
-  diag_note(g, "only DMA transfers, vta.gemm and the ALU reach on-chip memory");
+static void refuse_cpu_access(Storage *s, const Buffer *b, Loc at) {
+  Refusal r = {.cx = s->cx, .phase = "storage", .nest = s->moment, .asked = s->moment->why, .asked_as = "asked for here",
+               .rule = "only DMA transfers, vta.gemm and the ALU reach on-chip memory"};
+  Diag *g = refuse(&r, E_UNPLACED, loc_known(b->loc) ? b->loc : at,
+                   arena_printf(s->cx->arena, "`%s` is in %s, but the CPU would have to compute or read it",
+                                b->stage ? b->stage : b->name, b->scope->name));
   diag_help(g, "mark the stage with dma_copy(), alu() or tensorize(), or leave it in host memory");
   s->failed = true;
 }
 
 static bool visit_expr(void *self, const Expr *e) {
   Storage *s = self;
-  if (e->kind == EXPR_LOAD && tile_is_on_chip(e->buffer)) refuse_cpu_access(s, e->buffer, e->loc, (Loc){0});
+  if (e->kind == EXPR_LOAD && tile_is_on_chip(e->buffer)) refuse_cpu_access(s, e->buffer, e->loc);
   if (e->kind == EXPR_REF && tile_is_on_chip(e->buffer)) note_use(s, e->buffer);
   return true;
 }
 
 static bool visit_leaf(void *self, const Stmt *st) {
   Storage *s = self;
-  if (st->kind == STMT_STORE && tile_is_on_chip(st->buffer)) refuse_cpu_access(s, st->buffer, st->loc, st->why);
+  if (st->kind == STMT_STORE && tile_is_on_chip(st->buffer)) refuse_cpu_access(s, st->buffer, st->loc);
   return true;
 }
 
@@ -123,10 +126,12 @@ static void walk(Storage *s, const Stmt *st);
 // A nest around one intrinsic, or a statement without children: one moment.
 static void walk_moment(Storage *s, const Stmt *st) {
   s->now++;
+  s->moment = st;
   stmt_visit(st, visit_leaf, visit_expr, s);
   const Stmt *leaf = tile_nest_leaf(st);
   int written = leaf && leaf->args[0]->kind == EXPR_REF ? life_of(s, leaf->args[0]->buffer) : -1;
   if (written >= 0 && !loc_known(s->lives.data[written].why)) s->lives.data[written].why = leaf->why;
+  if (written >= 0 && !s->lives.data[written].filled) s->lives.data[written].filled = st;
   if (leaf && is_vta(leaf->intrin, VTA_MOV)) {
     Mov m = {.nest = st, .at = s->now};
     VEC_PUSH(s->cx->arena, s->movs, m);
@@ -288,7 +293,7 @@ static bool place_scope(Storage *s, const Scope *scope, int64_t *bases) {
   for (size_t i = 0; i < s->lives.len; i++) {
     const Life *l = &s->lives.data[i];
     if (l->buffer->scope != scope || l->first < 0 || root(s, (int)i) != (int)i) continue;
-    Region r = {.buffer = l->buffer, .why = l->why, .tiles = l->tiles, .first = l->first, .last = l->last,
+    Region r = {.buffer = l->buffer, .why = l->why, .filled = l->filled ? l->filled : s->moment, .tiles = l->tiles, .first = l->first, .last = l->last,
       .base = -1};
     region_of[i] = (int)regions.len;
     VEC_PUSH(s->cx->arena, regions, r);
@@ -352,7 +357,7 @@ static const Stmt *with_places(Storage *s, const Stmt *body, const int64_t *base
 
 Func *pass_storage(PassCtx *pc, const Func *f) {
   if (!pc->vta) return func_with_body(pc->cx, f, f->body);
-  if (!tiles_check(pc, f, false)) return NULL;
+  if (!tiles_check(pc, "storage", f, false)) return NULL;
   Storage s = {.pc = pc, .cx = pc->cx};
   walk(&s, f->body);
   if (s.failed) return NULL;

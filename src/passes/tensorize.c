@@ -40,14 +40,13 @@ static const char *const axis_role[] = {"the rows of the output tile", "the colu
 // Reports one mismatch; every one of a nest is told.
 static Diag *mismatch(Gemm *g, DiagCode code, Loc at, const char *text) {
   Loc place = loc_known(at) ? at : g->n && loc_known(g->n->store->loc) ? g->n->store->loc : g->p.region->loc;
-  Diag *d = diag_report(g->p.cx->diags, code, place, "%s", text);
-  nest_explain(&g->p, d, "vta.gemm is asked for here");
-  diag_note(d,
-            "vta.gemm is acc[b, j] += int32(inp[b, r]) * int32(wgt[j, r]) for b in 0..%lld, j in 0..%lld, "
-            "r in 0..%lld",
-            (long long)g->p.vta->acc.rows, (long long)g->p.vta->acc.cols, (long long)g->p.vta->inp.cols);
+  const VtaTarget *v = g->p.vta;
+  const char *rule = arena_printf(g->p.cx->arena,
+                                  "vta.gemm is acc[b, j] += int32(inp[b, r]) * int32(wgt[j, r]) for b in 0..%lld, "
+                                  "j in 0..%lld, r in 0..%lld",
+                                  (long long)v->acc.rows, (long long)v->acc.cols, (long long)v->inp.cols);
   g->failed = true;
-  return d;
+  return nest_refuse(&g->p, code, place, "vta.gemm is asked for here", rule, text);
 }
 
 #define MISMATCH(g, code, at, ...) mismatch(g, code, at, arena_printf((g)->p.cx->arena, __VA_ARGS__))
@@ -111,6 +110,9 @@ static void place_operand(Gemm *g, const Expr *load) {
                        buffer_stage(b), b->scope->name);
     diag_here(d, "expected an element of vta.inp or vta.wgt");
     const char *name = buffer_stage(b), *scope = looks_like_weight(g, load) ? "vta.wgt" : "vta.inp";
+    if (b->scope != &scope_host)
+      diag_help(d, "copy it out of %s first, and back into %s: `%s` as int8 in host memory, then `cache_read(%s)`", b->scope->name,
+                scope, name, scope);
     if (b->scope == &scope_host)
       diag_fix_after(d, g->p.region->why,
                      arena_printf(g->p.cx->arena, "%s_buf = %s.cache_read(%s); %s_buf.dma_copy()", name, name, scope, name),
@@ -118,8 +120,9 @@ static void place_operand(Gemm *g, const Expr *load) {
     return;
   }
   if (b->type != DT_I8)
-    MISMATCH(g, E_GEMM_TYPE, load->loc, "`%s` is %s, but vta.gemm multiplies int8", buffer_stage(b),
-             dtype_name(b->type));
+    diag_help(MISMATCH(g, E_GEMM_TYPE, load->loc, "`%s` is %s, but vta.gemm multiplies int8", buffer_stage(b),
+                       dtype_name(b->type)),
+              "copy it on chip as int8");
   if (*slot) {
     Diag *d = MISMATCH(g, E_GEMM_OPERAND, load->loc,
                        "both operands, `%s` and `%s`, are in %s, but vta.gemm takes one from "
@@ -227,10 +230,11 @@ static void match_loop(Gemm *g, const NestLoop *l) {
   GemmAxis axis = axis_of(g, l->var);
   if (axis == AXIS_TILE) return;
   if (axis == AXIS_BAD) {
-    MISMATCH(g, E_GEMM_SHAPE, l->loc,
-             "loop `%s` steps by %lld elements of `%s`, which is neither inside a tile nor "
-             "whole tiles of %lld",
-             l->var->name, (long long)a, buffer_stage(g->n->store->buffer), (long long)t->acc.tile);
+    Diag *d = MISMATCH(g, E_GEMM_SHAPE, l->loc,
+                       "loop `%s` steps by %lld elements of `%s`, which is neither inside a tile nor "
+                       "whole tiles of %lld",
+                       l->var->name, (long long)a, buffer_stage(g->n->store->buffer), (long long)t->acc.tile);
+    diag_help(d, "let the last two axes of `%s` be `b: vta.batch, j: vta.block_out`", buffer_stage(g->n->store->buffer));
     return;
   }
   int64_t unit = axis == AXIS_B ? a / t->acc.cols : axis == AXIS_J ? a : i > 0 ? i : w;
@@ -301,9 +305,11 @@ static void match_extents(Gemm *g) {
 // What remains of an index besides the lanes must be whole tiles.
 static void match_base(Gemm *g, const Affine *a, const Buffer *b, Loc loc) {
   int64_t tile = b->scope->tile;
+  static const char whole[] = "read and write whole tiles: shift or slice by them, or in the copy that brings `%s` on chip";
   if (a->constant % tile)
-    MISMATCH(g, E_GEMM_OPERAND, loc, "`%s` starts %lld elements into a tile of %lld", buffer_stage(b),
-             (long long)floor_mod(a->constant, tile), (long long)tile);
+    diag_help(MISMATCH(g, E_GEMM_OPERAND, loc, "`%s` starts %lld elements into a tile of %lld", buffer_stage(b),
+                       (long long)floor_mod(a->constant, tile), (long long)tile),
+              whole, buffer_stage(b));
   for (int k = 0; k < a->nterms; k++) {
     const Expr *atom = a->terms[k].atom;
     bool lanes = false; // what the tile covers must not stand in a part that stays
@@ -314,8 +320,9 @@ static void match_base(Gemm *g, const Affine *a, const Buffer *b, Loc loc) {
     bool own = false;
     for (int l = 0; l < g->n->nloops; l++) own |= atom->kind == EXPR_VAR && atom->var == g->n->loops[l].var;
     if (!own)
-      MISMATCH(g, E_GEMM_OPERAND, loc, "`%s` is accessed at `%s`, which moves it by parts of a tile",
-               buffer_stage(b), expr_text(g->p.cx, atom));
+      diag_help(MISMATCH(g, E_GEMM_OPERAND, loc, "`%s` is accessed at `%s`, which moves it by parts of a tile",
+                         buffer_stage(b), expr_text(g->p.cx, atom)),
+                whole, buffer_stage(b));
   }
 }
 
@@ -356,8 +363,9 @@ static bool match_target(Gemm *g) {
     return false;
   }
   if (b->type == DT_I32) return true;
-  MISMATCH(g, E_GEMM_TYPE, g->n->store->loc, "`%s` is %s, but vta.gemm accumulates in int32", buffer_stage(b),
-           dtype_name(b->type));
+  diag_help(MISMATCH(g, E_GEMM_TYPE, g->n->store->loc, "`%s` is %s, but vta.gemm accumulates in int32", buffer_stage(b),
+                     dtype_name(b->type)),
+            "let `%s` be int32, and cast where it is copied out", buffer_stage(b));
   return false;
 }
 
@@ -371,11 +379,14 @@ static const Stmt *lower_nest(Tensorize *t, const Stmt *region, const Stmt *s) {
   if (!g.n) {
     Diag *d = MISMATCH(&g, at->kind == STMT_IF ? E_GUARD : E_GEMM_SHAPE, at->loc,
                        "there is %s inside the nest that vta.gemm should replace", why);
-    if (at->kind == STMT_IF) diag_help(d, "choose tile sizes that divide the extents");
+    diag_help(d, at->kind == STMT_IF ? "choose tile sizes that divide the extents"
+                                     : "tensorize at a loop with nothing but the sum of products below it");
     return NULL;
   }
   nest_unfuse(&g.p, g.n);
-  if (g.n->nloops > 60) MISMATCH(&g, E_GEMM_SHAPE, s->loc, "the nest has %d loops", g.n->nloops);
+  if (g.n->nloops > 60)
+    diag_help(MISMATCH(&g, E_GEMM_SHAPE, s->loc, "the nest has %d loops, more than 60", g.n->nloops),
+              "tensorize at a loop further in");
   if (g.failed || !match_target(&g)) return NULL;
   g.a = nest_linear(&g.p, g.n, g.n->store->buffer, g.n->index);
   bool reset = expr_is_int(g.n->value, &zero);

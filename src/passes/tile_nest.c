@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "passes/tile_nest.h"
+#include "passes/refuse.h"
 
 // ---- taking apart ----------------------------------------------------------------------------------------------
 
@@ -230,17 +231,7 @@ const char *expr_text(Ctx *cx, const Expr *e) {
   return t.data ? t.data : "";
 }
 
-void nest_explain(const NestPlace *p, Diag *g, const char *asked) {
-  if (loc_known(p->region->why)) diag_also(g, p->region->why, "%s", asked);
-  Text t = {.arena = p->cx->arena};
-  tir_print_stmt(p->region->body, 1, &t);
-  if (t.len > 2000) { // a message, not a listing
-    t.data[2000] = 0;
-    char *end = strrchr(t.data, '\n');
-    if (end) *end = 0;
-    t.len = strlen(t.data);
-    text_add(&t, "\n  ...");
-  }
-  while (t.len && t.data[t.len - 1] == '\n') t.data[--t.len] = 0;
-  diag_note(g, "the loop nest, at phase %s:\n%s", p->phase, t.data ? t.data : "");
+Diag *nest_refuse(const NestPlace *p, DiagCode code, Loc at, const char *asked, const char *rule, const char *headline) {
+  Refusal r = {.cx = p->cx, .phase = p->phase, .nest = p->region->body, .asked = p->region->why, .asked_as = asked, .rule = rule};
+  return refuse(&r, code, at, headline);
 }

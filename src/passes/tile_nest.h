@@ -55,8 +55,8 @@ bool nest_bounds(const NestPlace *p, const Nest *n, const Affine *a, int64_t *lo
 // ---- messages ----
 // The user's name of a buffer's stage.
 const char *buffer_stage(const Buffer *b);
-// Adds what every refusal of a region has: who asked, and the nest.
-void nest_explain(const NestPlace *p, Diag *g, const char *asked);
+// Reports what a region breaks (see refuse.h).
+Diag *nest_refuse(const NestPlace *p, DiagCode code, Loc at, const char *asked, const char *rule, const char *headline);
 // `e` as the user wrote it, where that is known and short; else as TIR.
 const char *expr_text(Ctx *cx, const Expr *e);
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "passes/tiles.h"
+#include "passes/refuse.h"
 
 bool tile_is_on_chip(const Buffer *b) { return b->scope != &scope_host; }
 
@@ -197,13 +198,19 @@ static const char *operand_problem(char want, const Expr *e) {
 
 typedef struct Check {
   PassCtx *pc;
+  const char *phase;
   bool placed, ok;
 } Check;
 
+static Refusal operand_refusal(const Check *c, const Stmt *s, const char *rule) {
+  return (Refusal){.cx = c->pc->cx, .phase = c->phase, .nest = s, .asked = s->why, .asked_as = "asked for here", .rule = rule};
+}
+
 static void check_place(Check *c, const Stmt *s, const Buffer *b) {
   if (!c->placed || !tile_is_on_chip(b) || b->base >= 0) return;
-  Diag *g = diag_report(c->pc->cx->diags, E_UNPLACED, loc_known(b->loc) ? b->loc : s->loc, "`%s` has no place in %s",
-                        b->name, b->scope->name);
+  Refusal r = operand_refusal(c, s, "every buffer in on-chip memory has a base (`@base`) after the pass `storage`");
+  Diag *g = refuse(&r, E_UNPLACED, loc_known(b->loc) ? b->loc : s->loc,
+                   arena_printf(c->pc->cx->arena, "`%s` has no place in %s", b->name, b->scope->name));
   diag_help(g, "run the pass `storage` first");
   c->ok = false;
 }
@@ -216,15 +223,17 @@ static bool check_stmt(void *self, const Stmt *s) {
     if (!want[i]) break;
     if (s->args[i]->kind == EXPR_REF) check_place(c, s, s->args[i]->buffer);
     if (!(problem = operand_problem(want[i], s->args[i]))) continue;
-    diag_report(c->pc->cx->diags, E_TYPE, loc_known(s->args[i]->loc) ? s->args[i]->loc : s->loc,
-                "operand %d of %s must be %s", i + 1, s->intrin->name, problem);
+    Refusal r = operand_refusal(c, s, "the operands of an intrinsic are tiles of its own memories, and integers");
+    Diag *g = refuse(&r, E_TYPE, loc_known(s->args[i]->loc) ? s->args[i]->loc : s->loc,
+                     arena_printf(c->pc->cx->arena, "operand %d of %s must be %s", i + 1, s->intrin->name, problem));
+    diag_help(g, "docs/tir.md lists the operands of every intrinsic");
     c->ok = false;
   }
   return true;
 }
 
-bool tiles_check(PassCtx *pc, const Func *f, bool placed) {
-  Check c = {.pc = pc, .placed = placed, .ok = true};
+bool tiles_check(PassCtx *pc, const char *phase, const Func *f, bool placed) {
+  Check c = {.pc = pc, .phase = phase, .placed = placed, .ok = true};
   stmt_visit(f->body, check_stmt, NULL, &c);
   return c.ok;
 }

@@ -17,7 +17,7 @@ typedef struct TileAccess {
 
 // Checks that the operands of all intrinsics are of the right kind, and (placed) that on-chip buffers have a base.
 // TIR can be written by hand, so the passes here ask before they rely on it. False after a report.
-bool tiles_check(PassCtx *pc, const Func *f, bool placed);
+bool tiles_check(PassCtx *pc, const char *phase, const Func *f, bool placed);
 // Whether a buffer lives in an on-chip memory.
 bool tile_is_on_chip(const Buffer *b);
 // The unit that executes an intrinsic without body; 0 if none does (tokens, syncs, anything not VTA's).

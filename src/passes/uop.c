@@ -18,6 +18,7 @@
 // operand in the region that is written) loops keep their order and only the innermost are folded.
 #include <string.h>
 
+#include "passes/refuse.h"
 #include "passes/tiles.h"
 
 #define EXTENT_MAX 16383 // 14 bits
@@ -76,12 +77,12 @@ static void set_operand(Kernel *k, int which, const Expr *ref) {
 // An immediate must be a constant of 16 bits.
 static bool set_immediate(Kernel *k, const Expr *e) {
   if (expr_is_int(e, &k->imm) && k->imm >= INT16_MIN && k->imm <= INT16_MAX) return true;
-  Diag *g = diag_report(k->cx->diags, E_FIELD, k->leaf->loc, "an operand of %s does not fit the instruction",
-                        k->leaf->intrin->name);
-  long long imm = (long long)k->imm;
-  if (e->kind == EXPR_INT) diag_note(g, "it is %lld; an immediate has 16 bits, -32768 to 32767", imm);
-  else diag_note(g, "an immediate must be a constant");
-  if (loc_known(k->leaf->why)) diag_also(g, k->leaf->why, "asked for here");
+  Refusal r = {.cx = k->cx, .phase = "uop", .nest = k->leaf, .asked = k->leaf->why, .asked_as = "asked for here",
+               .rule = "an immediate is a constant of 16 bits, -32768 to 32767"};
+  Diag *g = refuse(&r, E_FIELD, k->leaf->loc,
+                   arena_printf(k->cx->arena, "an operand of %s does not fit the instruction", k->leaf->intrin->name));
+  if (e->kind == EXPR_INT) diag_note(g, "it is %lld", (long long)e->value.i);
+  diag_help(g, "put it together from several operations, or into a tile of vta.acc");
   return false;
 }
 
@@ -402,7 +403,7 @@ static const Stmt *fold_nests(void *self, const Stmt *s) {
 
 Func *pass_uop(PassCtx *pc, const Func *f) {
   if (!pc->vta) return func_with_body(pc->cx, f, f->body);
-  if (!tiles_check(pc, f, true)) return NULL;
+  if (!tiles_check(pc, "uop", f, true)) return NULL;
   UopPass u = {.pc = pc};
   const Stmt *body = fold_nests(&u, tile_split_nests(pc, f->body));
   return u.failed ? NULL : func_with_body(pc->cx, f, body);

@@ -150,7 +150,7 @@ static const Stmt *expand(TirMap *m, const Stmt *s) {
 }
 
 Func *pass_vthread(PassCtx *pc, const Func *f) {
-  if (!tiles_check(pc, f, false)) return NULL;
+  if (!tiles_check(pc, "vthread", f, false)) return NULL;
   TirMap m = {.cx = pc->cx, .stmt = expand, .self = pc};
   const Stmt *body = stmt_map(&m, f->body);
   return func_with_body(pc->cx, f, stmt_simplify(pc->cx, body));

@@ -67,15 +67,22 @@ static const char *misaligned(const Alu *s, const Affine *a) {
 
 // ---- operands --------------------------------------------------------------------------------------------------
 
+static const char memory_rule[] = "an ALU operation reads and writes tiles of vta.acc, and constants";
+
 static bool refuse_memory(Alu *s, const Expr *e) {
   const Buffer *b = e->buffer;
   const char *name = buffer_stage(b);
-  Diag *g =
-      alu_refuse(s, E_ALU_ACCESS, e->loc, "`%s` reads `%s`, which is in %s memory, but the ALU reads vta.acc only",
-                 buffer_stage(s->n->store->buffer), name, b->scope->name);
+  const char *headline = arena_printf(s->p.cx->arena, "`%s` reads `%s`, which is in %s memory, but the ALU reads vta.acc only",
+                                      buffer_stage(s->n->store->buffer), name, b->scope->name);
+  s->failed = true;
+  if (diags_told(s->p.cx->diags, E_ALU_ACCESS, headline)) return false; // `a * a`: one cause
+  Diag *g = alu_refuse(s, E_ALU_ACCESS, e->loc, memory_rule, "%s", headline);
   diag_here(g, "`%s`", expr_text(s->p.cx, e));
-  if (b->role == BUF_LOCAL && b->scope != &scope_host) return false;
-  diag_note(g, "an ALU operation reads and writes tiles of vta.acc, and constants");
+  if (b->role == BUF_LOCAL && b->scope != &scope_host) {
+    diag_help(g, "bring what `%s` holds into vta.acc, as int32: a stage of its own with `.set_scope(vta.acc)` and `.dma_copy()`",
+              name);
+    return false;
+  }
   diag_fix_after(g, s->p.region->why,
                  arena_printf(s->p.cx->arena, "%s_buf = %s.cache_read(vta.acc); %s_buf.dma_copy()", name, name, name),
                  "bring it on chip: `%s_buf = %s.cache_read(vta.acc);  %s_buf.dma_copy();`", name, name, name);
@@ -83,27 +90,26 @@ static bool refuse_memory(Alu *s, const Expr *e) {
 }
 
 static bool refuse_lanes(Alu *s, const Expr *e, const NestLoop *l, int64_t is, int64_t want) {
+  static const char rule[] = "lane [b, j] of an ALU operation reads lane [b, j] of its operands: loops inside a tile must "
+                             "have the same coefficient in every index";
   Diag *g;
   const char *text = expr_text(s->p.cx, e), *name = buffer_stage(e->buffer);
   if (is == 0) {
-    g = alu_refuse(s, E_ALU_ACCESS, e->loc, "`%s` is broadcast along `%s`, inside a tile", name, loop_name(l));
+    g = alu_refuse(s, E_ALU_ACCESS, e->loc, rule, "`%s` is broadcast along `%s`, inside a tile", name, loop_name(l));
     diag_help(g, "give `%s` the axis `%s` too, with the value repeated: a broadcast over whole tiles is free",
               name, loop_name(l));
   } else if (want == 0) {
-    g = alu_refuse(s, E_ALU_ACCESS, e->loc, "`%s` combines the lanes of a tile with each other along `%s`",
+    g = alu_refuse(s, E_ALU_ACCESS, e->loc, rule, "`%s` combines the lanes of a tile with each other along `%s`",
                    buffer_stage(s->n->store->buffer), loop_name(l));
     diag_help(g, "reduce over whole tiles on the ALU, and over the lanes on the CPU or with vta.gemm by ones");
   } else {
-    g = alu_refuse(s, E_ALU_ACCESS, e->loc,
+    g = alu_refuse(s, E_ALU_ACCESS, e->loc, rule,
                    "`%s` is read in steps of %lld along `%s`, but `%s` is written in steps of "
                    "%lld",
                    name, (long long)is, loop_name(l), buffer_stage(s->n->store->buffer), (long long)want);
     diag_help(g, "use the axes of a tile in the same order in both");
   }
   diag_here(g, "`%s`", text);
-  diag_note(g,
-            "lane [b, j] of an ALU operation reads lane [b, j] of its operands: loops inside a tile must have the "
-            "same coefficient in every index");
   return false;
 }
 
@@ -135,12 +141,18 @@ static bool may_overlap(const Alu *s, const Affine *x, const Affine *y) {
   return xl <= yh && yl <= xh;
 }
 
+// A tile of vta.acc that is not int32.
+static void refuse_type(Alu *s, const Buffer *b, Loc at) {
+  Diag *g = alu_refuse(s, E_ALU_TYPE, at, ALU_TYPE_RULE, "`%s` is %s, but the ALU computes in int32", buffer_stage(b),
+                       dtype_name(b->type));
+  diag_help(g, "let `%s` be int32, and cast where it is copied out", buffer_stage(b));
+}
+
 bool alu_match_load(Alu *s, const Expr *e, Node *out) {
   const Buffer *b = e->buffer;
   if (b->scope != &s->p.vta->acc) return refuse_memory(s, e);
   if (b->type != DT_I32) {
-    alu_refuse(s, E_ALU_TYPE, e->loc, "`%s` is %s, but the ALU computes in int32", buffer_stage(b),
-               dtype_name(b->type));
+    refuse_type(s, b, e->loc);
     return false;
   }
   Affine a = nest_linear(&s->p, s->n, b, e->args);
@@ -156,7 +168,7 @@ bool alu_match_load(Alu *s, const Expr *e, Node *out) {
   }
   const char *why = misaligned(s, &a);
   if (why) {
-    Diag *g = alu_refuse(s, E_ALU_ACCESS, e->loc, "`%s` is read at parts of a tile: %s", buffer_stage(b), why);
+    Diag *g = alu_refuse(s, E_ALU_ACCESS, e->loc, alu_tile_rule(s), "`%s` is read at parts of a tile: %s", buffer_stage(b), why);
     diag_here(g, "`%s`", expr_text(s->p.cx, e));
     diag_help(g,
               "the ALU works on whole tiles [%lld, %lld]: shift or slice by whole tiles, or do it while copying",
@@ -182,9 +194,8 @@ bool alu_match_load(Alu *s, const Expr *e, Node *out) {
 static bool refuse_target(Alu *s) {
   const Buffer *b = s->n->store->buffer;
   if (b->scope != &s->p.vta->acc) {
-    Diag *g = alu_refuse(s, E_ALU_ACCESS, s->n->store->loc, "`%s` is computed on the ALU, but lives in %s memory",
-                         buffer_stage(b), b->scope->name);
-    diag_note(g, "the ALU writes vta.acc only");
+    Diag *g = alu_refuse(s, E_ALU_ACCESS, s->n->store->loc, memory_rule,
+                         "`%s` is computed on the ALU, but lives in %s memory", buffer_stage(b), b->scope->name);
     const char *name = buffer_stage(b);
     if (b->role == BUF_OUTPUT)
       diag_help(g,
@@ -195,8 +206,7 @@ static bool refuse_target(Alu *s) {
     return false;
   }
   if (b->type == DT_I32) return true;
-  alu_refuse(s, E_ALU_TYPE, s->n->store->loc, "`%s` is %s, but the ALU computes in int32", buffer_stage(b),
-             dtype_name(b->type));
+  refuse_type(s, b, s->n->store->loc);
   return false;
 }
 
@@ -231,17 +241,16 @@ static bool refuse_coverage(Alu *s, int64_t reached) {
   int64_t tile = s->p.vta->acc.tile;
   const char *name = buffer_stage(s->n->store->buffer);
   Diag *g;
-  if (reached)
-    g = alu_refuse(s, E_ALU_ACCESS, s->n->store->loc, "the nest of `%s` writes %lld of the %lld lanes of a tile",
-                   name, (long long)reached, (long long)tile);
+  if (reached > tile)
+    g = alu_refuse(s, E_ALU_ACCESS, s->n->store->loc, alu_tile_rule(s),
+                   "the nest of `%s` writes runs of %lld lanes, which do not divide into tiles of %lld", name,
+                   (long long)reached, (long long)tile);
+  else if (reached)
+    g = alu_refuse(s, E_ALU_ACCESS, s->n->store->loc, alu_tile_rule(s),
+                   "the nest of `%s` writes %lld of the %lld lanes of a tile", name, (long long)reached, (long long)tile);
   else
-    g = alu_refuse(s, E_ALU_ACCESS, s->n->store->loc,
-                   "the nest of `%s` writes lanes of a tile with gaps or more than "
-                   "once",
-                   name);
-  diag_note(
-      g, "the ALU computes whole tiles: axes [%lld, %lld] (vta.batch, vta.block_out), whole and inside the nest",
-      (long long)s->p.vta->acc.rows, (long long)s->p.vta->acc.cols);
+    g = alu_refuse(s, E_ALU_ACCESS, s->n->store->loc, alu_tile_rule(s),
+                   "the nest of `%s` writes lanes of a tile with gaps or more than once", name);
   for (size_t k = 0; s->p.outer && k < s->p.outer->len; k++) {
     const Var *v = s->p.outer->data[k].var;
     if (affine_coef(&s->linear, v) % tile == 0) continue;
@@ -259,7 +268,9 @@ bool alu_match_target(Alu *s) {
   s->linear = nest_linear(&s->p, s->n, b, s->n->index);
   cut_loops(s);
   if (s->n->nloops > 60) {
-    alu_refuse(s, E_ALU_ACCESS, s->n->store->loc, "the nest of `%s` has %d loops", buffer_stage(b), s->n->nloops);
+    Diag *g = alu_refuse(s, E_ALU_ACCESS, s->n->store->loc, "an ALU nest has at most 60 loops", "the nest of `%s` has %d loops",
+                         buffer_stage(b), s->n->nloops);
+    diag_help(g, "fuse loops, or mark an axis further in: `%s.alu(axis)`", buffer_stage(b));
     return false;
   }
   for (int k = 0; k < s->n->nloops; k++)
@@ -268,7 +279,9 @@ bool alu_match_target(Alu *s) {
   if (reached != s->p.vta->acc.tile) return refuse_coverage(s, reached);
   const char *why = misaligned(s, &s->linear);
   if (why) {
-    alu_refuse(s, E_ALU_ACCESS, s->n->store->loc, "`%s` is written at parts of a tile: %s", buffer_stage(b), why);
+    Diag *g = alu_refuse(s, E_ALU_ACCESS, s->n->store->loc, alu_tile_rule(s), "`%s` is written at parts of a tile: %s",
+                         buffer_stage(b), why);
+    diag_help(g, "let the last two axes of `%s` be `b: vta.batch, j: vta.block_out`", buffer_stage(b));
     return false;
   }
   s->dst = (AluPlace){b, in_tiles(s, s->linear)};

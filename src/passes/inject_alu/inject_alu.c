@@ -121,13 +121,15 @@ static void drop_repeats(Alu *s) {
 }
 
 static void refuse_nest(Alu *s, const char *why, const Stmt *at) {
+  static const char rule[] = "an ALU nest is loops of constant extent around one assignment, which all of their rounds do";
   if (at->kind == STMT_IF) {
-    Diag *g = alu_refuse(s, E_GUARD, at->loc, "a guard stays inside a nest that the ALU should compute");
+    Diag *g = alu_refuse(s, E_GUARD, at->loc, rule, "a guard stays inside a nest that the ALU should compute");
     diag_here(g, "`if %s`", expr_text(s->p.cx, at->cond));
     diag_help(g, "choose tile sizes that divide the extents");
     return;
   }
-  alu_refuse(s, E_ALU_ACCESS, at->loc, "there is %s inside a nest that the ALU should compute", why);
+  Diag *g = alu_refuse(s, E_ALU_ACCESS, at->loc, rule, "there is %s inside a nest that the ALU should compute", why);
+  diag_help(g, "ask for the ALU at a loop with nothing but the assignment below it");
 }
 
 static const Stmt *lower_nest(Inject *in, const Stmt *region, const Stmt *nest);

@@ -97,8 +97,10 @@ const Node *node_op(Alu *s, VtaOp op, const Node *a, const Node *b, Loc loc);
 bool node_is_const(const Node *n, int64_t *v);
 bool op_commutes(VtaOp op);
 int32_t op_value(VtaOp op, int32_t x, int32_t y); // the ALU's own arithmetic
-// Reports a refusal at `at` with what every one of them tells.
-Diag *alu_refuse(Alu *s, DiagCode code, Loc at, const char *fmt, ...) PRINTF_LIKE(4, 5);
+// Reports a refusal at `at`, with the rule that is broken.
+Diag *alu_refuse(Alu *s, DiagCode code, Loc at, const char *rule, const char *fmt, ...) PRINTF_LIKE(5, 6);
+const char *alu_tile_rule(const Alu *s); // whole tiles
+#define ALU_TYPE_RULE "the ALU computes in int32: it reads and writes int32 tiles of vta.acc"
 
 /* access.c */
 bool alu_match_target(Alu *s); // destination's memory, type, lanes; false when refused (reported)

@@ -2,6 +2,7 @@
 // What is left of host statements that touch on-chip memory: a stage in vta.acc that no region computes, a CPU
 // stage that reads one. Nothing can run them, so they are refused here, with the line that is missing.
 #include "passes/inject_alu/internal.h"
+#include "passes/refuse.h"
 
 typedef struct Leftover {
   PassCtx *pc;
@@ -44,15 +45,13 @@ static void refuse_stage(Leftover *l, const Stmt *s) {
   const char *name = buffer_stage(s->buffer);
   FromHost from = {0};
   expr_visit(s->value, find_source, &from);
-  Diag *g = diag_report(cx->diags, E_UNPLACED, s->loc, "`%s` is in %s, but nothing on the accelerator computes it",
-                        name, s->buffer->scope->name);
-  if (loc_known(s->why)) diag_also(g, s->why, "it is scheduled here");
   bool acc = s->buffer->scope == &l->vta->acc;
-  diag_note(g,
-            acc ? "the CPU cannot write vta.acc: its stages are computed by vta.gemm or by the ALU, or copied in"
-                : "the CPU cannot write %s: its stages are copied in",
-            s->buffer->scope->name);
   Arena *m = cx->arena;
+  Refusal r = {.cx = cx, .phase = "inject_alu", .nest = nest_around(l->f->body, s), .asked = s->why, .asked_as = "it is scheduled here"};
+  r.rule = acc ? "the CPU cannot write vta.acc: its stages are computed by vta.gemm or by the ALU, or copied in"
+               : arena_printf(m, "the CPU cannot write %s: its stages are copied in", s->buffer->scope->name);
+  Diag *g = refuse(&r, E_UNPLACED, s->loc,
+                   arena_printf(m, "`%s` is in %s, but nothing on the accelerator computes it", name, s->buffer->scope->name));
   if (is_copy(s->value) && (from.host || !acc))
     diag_fix_after(g, s->why, arena_printf(m, "%s.dma_copy()", name), "`%s.dma_copy();`", name);
   else if (acc && is_product_sum(s)) diag_help(g, "`%s.tensorize(b, vta.gemm);`", name);
@@ -85,14 +84,16 @@ static bool leftover_expr(void *self, const Expr *e) {
   l->found = true;
   if (s && s->kind == STMT_STORE && s->buffer->scope != &scope_host) return true; // told with its stage
   const char *reader = s && s->kind == STMT_STORE ? buffer_stage(s->buffer) : "the host code";
-  Diag *g = diag_report(l->pc->cx->diags, E_UNPLACED, loc_known(e->loc) || !s ? e->loc : s->loc,
-                        "`%s` runs on the CPU, but reads `%s`, which is in %s", reader, buffer_stage(e->buffer),
-                        e->buffer->scope->name);
-  diag_here(g, "the CPU cannot read on-chip memory");
   Writer w = {.buffer = e->buffer};
   stmt_visit(l->f->body, find_writer, NULL, &w);
-  diag_note(g, "the CPU reads and writes host memory only; what is in %s reaches it by a transfer", e->buffer->scope->name);
-  if (loc_known(w.why)) diag_also(g, w.why, "`%s` is scheduled here", buffer_stage(e->buffer));
+  Arena *m = l->pc->cx->arena;
+  Refusal r = {.cx = l->pc->cx, .phase = "inject_alu", .nest = nest_around(l->f->body, s), .asked = w.why};
+  r.asked_as = arena_printf(m, "`%s` is scheduled here", buffer_stage(e->buffer));
+  r.rule = arena_printf(m, "the CPU reads and writes host memory only; what is in %s reaches it by a transfer",
+                        e->buffer->scope->name);
+  Diag *g = refuse(&r, E_UNPLACED, e->loc, arena_printf(m, "`%s` runs on the CPU, but reads `%s`, which is in %s", reader,
+                                                        buffer_stage(e->buffer), e->buffer->scope->name));
+  diag_here(g, "the CPU cannot read on-chip memory");
   if (s && s->kind == STMT_STORE && is_copy(s->value) && e->buffer->scope == &l->vta->acc)
     diag_fix_after(g, w.why, arena_printf(l->pc->cx->arena, "%s.dma_copy()", reader),
                    "let the accelerator store it: `%s.dma_copy();`", reader);

@@ -11,26 +11,30 @@
 
 // ---- refusals --------------------------------------------------------------------------------------------------
 
-Diag *alu_refuse(Alu *s, DiagCode code, Loc at, const char *fmt, ...) {
+Diag *alu_refuse(Alu *s, DiagCode code, Loc at, const char *rule, const char *fmt, ...) {
   va_list ap;
   va_start(ap, fmt);
   const char *text = arena_vprintf(s->p.cx->arena, fmt, ap);
   va_end(ap);
   Loc place = loc_known(at) ? at : s->n && loc_known(s->n->store->loc) ? s->n->store->loc : s->p.region->loc;
-  Diag *g = diag_report(s->p.cx->diags, code, place, "%s", text);
-  nest_explain(&s->p, g, "the ALU is asked for here");
   s->failed = true;
-  return g;
+  return nest_refuse(&s->p, code, place, "the ALU is asked for here", rule, text);
 }
+
+const char *alu_tile_rule(const Alu *s) {
+  return arena_printf(s->p.cx->arena, "the ALU computes whole tiles of vta.acc: axes [%lld, %lld] (vta.batch, vta.block_out), "
+                      "whole and inside the nest", (long long)s->p.vta->acc.rows, (long long)s->p.vta->acc.cols);
+}
+
+static const char op_rule[] =
+    "the ALU has min, max, add, multiply and shift on int32; subtraction, negation, abs, clamp and a `?:` that is a min "
+    "or max are made of them";
 
 // An operation that the ALU lacks.
 static const Node *lacks(Alu *s, const Expr *e, const char *what, const char *help) {
-  Diag *g = alu_refuse(s, E_ALU_OP, e->loc, "`%s` computes %s, which the ALU lacks",
+  Diag *g = alu_refuse(s, E_ALU_OP, e->loc, op_rule, "`%s` computes %s, which the ALU lacks",
                        buffer_stage(s->n->store->buffer), what);
   diag_here(g, "`%s`", expr_text(s->p.cx, e));
-  diag_note(g,
-            "the ALU has min, max, add, multiply and shift on int32; subtraction, negation, abs, clamp and a `?:` "
-            "that is a min or max are made of them");
   if (help) diag_help(g, "%s", help);
   diag_help(g, "%sleave this stage to the CPU: without `.alu()` and `.set_scope(vta.acc)`", help ? "or " : "");
   return NULL;
@@ -345,7 +349,7 @@ static const Node *match_select(Alu *s, const Expr *e, int depth) {
 // ---- expressions -----------------------------------------------------------------------------------------------
 
 static const Node *bad_type(Alu *s, const Expr *e) {
-  Diag *g = alu_refuse(s, E_ALU_TYPE, e->loc, "`%s` computes in %s, but the ALU computes in int32",
+  Diag *g = alu_refuse(s, E_ALU_TYPE, e->loc, ALU_TYPE_RULE, "`%s` computes in %s, but the ALU computes in int32",
                        buffer_stage(s->n->store->buffer), dtype_name(e->type));
   diag_here(g, "`%s` is %s", expr_text(s->p.cx, e), dtype_name(e->type));
   diag_help(g, "widen the operands with `int32(...)`, or leave this stage to the CPU");
@@ -360,11 +364,10 @@ static const Node *match_shift(Alu *s, const Expr *e, const Node *a, const Node 
     return node_op(s, VTA_SHR, a, node_const(s, left ? -(k & 31) : k & 31, e->b->loc), e->loc);
   if (b->lo >= 0 && b->hi <= 31) return node_op(s, VTA_SHR, a, left ? node_neg(s, b, e->loc) : b, e->loc);
   const char *amount = expr_text(s->p.cx, e->b);
-  Diag *g = alu_refuse(s, E_ALU_SHIFT, e->b->loc, "`%s` shifts by `%s`, which is not known to be in 0..31",
-                       buffer_stage(s->n->store->buffer), amount);
+  Diag *g = alu_refuse(s, E_ALU_SHIFT, e->b->loc,
+                       "the ALU shifts left when the amount is negative: an amount has to be known to be in 0..31",
+                       "`%s` shifts by `%s`, which is not known to be in 0..31", buffer_stage(s->n->store->buffer), amount);
   diag_here(g, "between %lld and %lld", (long long)b->lo, (long long)b->hi);
-  diag_note(
-      g, "the ALU shifts left when the amount is negative, so an amount of unknown sign would do another thing");
   diag_help(g, "bound it: `clamp(%s, 0, 31)`", amount);
   return NULL;
 }
@@ -386,7 +389,7 @@ static const Node *refuse_division(Alu *s, const Expr *e) {
   Arena *a = s->p.cx->arena;
   const char *x = expr_text(s->p.cx, e->a), *as;
   as = div ? arena_printf(a, "(%s >> %d)", x, k) : arena_printf(a, "(%s - (%s >> %d << %d))", x, x, k, k);
-  Diag *g = alu_refuse(s, E_ALU_OP, e->loc, "`%s` computes %s, which the ALU lacks",
+  Diag *g = alu_refuse(s, E_ALU_OP, e->loc, op_rule, "`%s` computes %s, which the ALU lacks",
                        buffer_stage(s->n->store->buffer), div ? "a division" : "a remainder");
   diag_here(g, "`%s`", expr_text(s->p.cx, e));
   diag_note(g, "`/` rounds towards minus infinity, and so does a shift");
@@ -516,8 +519,9 @@ static const Node *match_new(Alu *s, const Expr *e, int depth) {
 // Shared subtrees are looked at once, so that a graph of shared trees does not cost its unfolded size.
 static const Node *match(Alu *s, const Expr *e, int depth) {
   if (depth > 4000) {
-    alu_refuse(s, E_TOO_DEEP, e->loc, "the expression of `%s` is nested too deeply",
-               buffer_stage(s->n->store->buffer));
+    Diag *g = alu_refuse(s, E_TOO_DEEP, e->loc, "an expression for the ALU nests at most 4000 deep",
+                         "the expression of `%s` is nested too deeply", buffer_stage(s->n->store->buffer));
+    diag_help(g, "name intermediate results: give them stages of their own, with `.set_scope(vta.acc)` and `.alu()`");
     return NULL;
   }
   if (s->memo.cap) {

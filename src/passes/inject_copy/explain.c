@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "passes/inject_copy/internal.h"
+#include "passes/refuse.h"
 
 // ---- texts -----------------------------------------------------------------------------------------------------------
 
@@ -122,7 +123,7 @@ static const char *operator_text(const Expr *e) {
 // The nest in compact form: its loops in a line, guards, then the store with indices left out (or in full).
 static const char *nest_text(CopyCx *c, const CopyStore *s, bool indices) {
   Text t = {.arena = c->cx->arena};
-  text_add(&t, "the loop nest, at phase inject_copy:\n    ");
+  text_add(&t, "    ");
   for (size_t i = 0; i < s->loops.len; i++) {
     const Stmt *l = s->loops.data[i];
     const Expr *end = expr_simplify(c->cx, NULL, expr_binary(c->cx, OP_ADD, l->min, l->extent));
@@ -137,23 +138,23 @@ static const char *nest_text(CopyCx *c, const CopyStore *s, bool indices) {
   return t.data;
 }
 
-// Starts a report: its place and label, the schedule statement, the nest.
-static Diag *report(CopyCx *c, const CopyStore *s, DiagCode code, Loc at, const char *here, const char *fmt, ...)
-    PRINTF_LIKE(6, 7);
-static Diag *report(CopyCx *c, const CopyStore *s, DiagCode code, Loc at, const char *here, const char *fmt, ...) {
+// Reports a refusal: its place and label, the schedule statement, the nest, the rule.
+static Diag *report(CopyCx *c, const CopyStore *s, DiagCode code, Loc at, const char *here, const char *rule, const char *fmt, ...)
+    PRINTF_LIKE(7, 8);
+static Diag *report(CopyCx *c, const CopyStore *s, DiagCode code, Loc at, const char *here, const char *rule, const char *fmt, ...) {
   va_list ap;
   va_start(ap, fmt);
   const char *headline = arena_vprintf(c->cx->arena, fmt, ap);
   va_end(ap);
-  Diag *g = diag_report(c->cx->diags, code, loc_known(at) ? at : s->store->loc, "%s", headline);
+  Refusal r = {.cx = c->cx, .phase = "inject_copy", .nest = c->region->body, .nest_text = nest_text(c, s, code != E_COPY_COMPUTES),
+               .asked = c->region->why, .asked_as = "the copy is asked for here", .rule = rule};
+  Diag *g = refuse(&r, code, loc_known(at) ? at : s->store->loc, headline);
   c->failed = true;
   diag_here(g, "%s", here);
-  if (loc_known(c->region->why)) diag_also(g, c->region->why, "the copy is asked for here");
-  diag_note(g, "%s", nest_text(c, s, code != E_COPY_COMPUTES));
   return g;
 }
 
-static const char *copy_rule = "a copy is `dst[affine] = src[affine]`, a cast of it, or `cond ? src : 0`";
+static const char copy_rule[] = "a copy is `dst[affine] = src[affine]`, a cast of it, or `cond ? src : 0`";
 
 // The tile of an on-chip memory: "16 (1 x 16)".
 static const char *tile_text(CopyCx *c, const Scope *s) {
@@ -241,9 +242,8 @@ static void help_cpu_stage(Diag *g, const CopyStore *s) {
 void explain_computes(CopyCx *c, const CopyStore *s, const Expr *op) {
   const Buffer *to = s->store->buffer;
   const char *here = arena_printf(c->cx->arena, "this `%s` would have to run inside the transfer", operator_text(op));
-  Diag *g = report(c, s, E_COPY_COMPUTES, op->loc, here, "`%s` is %s, but it computes: a DMA transfer can only move data",
+  Diag *g = report(c, s, E_COPY_COMPUTES, op->loc, here, copy_rule, "`%s` is %s, but it computes: a DMA transfer can only move data",
                    stage_name(to), way(to));
-  diag_note(g, "%s", copy_rule);
   if (to->scope == &scope_host && copy_is_reduced(c, to)) help_reduce_stage(g, s);
   else if (to->scope == &scope_host && dtype_is_float(op->type)) help_cpu_stage(g, s);
   else if (to->scope == &scope_host) help_alu_stage(c, g, s, op);
@@ -254,14 +254,19 @@ void explain_computes(CopyCx *c, const CopyStore *s, const Expr *op) {
 }
 
 void explain_foreign(CopyCx *c, const Stmt *s) {
-  Diag *g = diag_report(c->cx->diags, E_COPY_SHAPE, s->loc, "a copy region holds something that is not a copy");
+  Refusal r = {.cx = c->cx, .phase = "inject_copy", .nest = c->region->body, .asked = c->region->why,
+               .asked_as = "the copy is asked for here", .rule = copy_rule};
+  Diag *g = refuse(&r, E_COPY_SHAPE, s->loc, "a copy region holds something that is not a copy");
   c->failed = true;
-  if (loc_known(c->region->why)) diag_also(g, c->region->why, "the copy is asked for here");
-  diag_note(g, "%s", copy_rule);
   diag_help(g, "give dma_copy the axis below which there is nothing but the copy");
 }
 
 // ---- E0302 --------------------------------------------------------------------------------------------------------------
+
+static const char *lanes_rule(CopyCx *c, const Nest *n) {
+  return arena_printf(c->cx->arena, "a transfer moves whole tiles: the %s of a tile of %s lie side by side, in the same order, on "
+                      "both sides", tile_text(c, n->chip_buffer->scope), n->chip_buffer->scope->name);
+}
 
 void explain_lane_step(CopyCx *c, const Nest *n, const Loop *l) {
   const char *axis = l->var->name, *dram = stage_name(n->dram_buffer), *what = "strided";
@@ -271,11 +276,9 @@ void explain_lane_step(CopyCx *c, const Nest *n, const Loop *l) {
   const char *here = l->dram == 0 ? arena_printf(c->cx->arena, "`%s` does not move in `%s`", axis, dram)
                                   : arena_printf(c->cx->arena, "one step of `%s` is %lld element%s of `%s`", axis, (long long)l->dram,
                                                  l->dram == 1 ? "" : "s", dram);
-  Diag *g = report(c, n->from, E_COPY_SHAPE, load_loc(n), here,
+  Diag *g = report(c, n->from, E_COPY_SHAPE, load_loc(n), here, lanes_rule(c, n),
                    "`%s` is %s with its tiles %s, which no transfer does", stage_name(n->from->store->buffer),
                    way(n->from->store->buffer), what);
-  diag_note(g, "a transfer moves whole tiles: the %s of a tile of %s lie side by side, in the same order, on both sides",
-            tile_text(c, n->chip_buffer->scope), n->chip_buffer->scope->name);
   diag_note(g, "one step of `%s` is %lld in `%s`, %lld in `%s`", axis, (long long)l->chip, stage_name(n->chip_buffer),
             (long long)l->dram, dram);
   if (n->kind == COPY_STORE)
@@ -291,44 +294,45 @@ void explain_lane_index(CopyCx *c, const Nest *n, const Loop *l) {
   bool index = affine_mentions(&n->dram, l->var) && affine_coef(&n->dram, l->var) == 0;
   const char *here = index ? arena_printf(c->cx->arena, "the place of `%s` in `%s` is not affine", axis, stage_name(n->dram_buffer))
                            : arena_printf(c->cx->arena, "a condition on `%s` is not a range", axis);
-  Diag *g = report(c, n->from, E_COPY_SHAPE, load_loc(n), here, "`%s` is %s with its tiles gathered, which no transfer does", stage,
-                   way(n->from->store->buffer));
-  diag_note(g, "a transfer moves whole tiles: the %s of a tile of %s lie side by side, in the same order, on both sides",
-            tile_text(c, n->chip_buffer->scope), n->chip_buffer->scope->name);
+  Diag *g = report(c, n->from, E_COPY_SHAPE, load_loc(n), here, lanes_rule(c, n),
+                   "`%s` is %s with its tiles gathered, which no transfer does", stage, way(n->from->store->buffer));
   diag_help(g, "gather on the CPU, in a stage with the axes [..., %s], and copy that stage", tile_axes(c, n->chip_buffer->scope));
 }
 
 void explain_gather(CopyCx *c, const CopyStore *s, const Expr *load, const Expr *index) {
   const char *where = load ? stage_name(load->buffer) : stage_name(s->store->buffer);
-  Diag *g = report(c, s, E_COPY_SHAPE, index->loc, "this index is known only when the kernel runs",
+  Diag *g = report(c, s, E_COPY_SHAPE, index->loc, "this index is known only when the kernel runs", copy_rule,
                    "`%s` is %s from places of `%s` that depend on computed data", stage_name(s->store->buffer),
                    way(s->store->buffer), where);
-  diag_note(g, "%s", copy_rule);
   diag_help(g, "gather on the CPU, in a stage of its own, and copy the gathered stage");
 }
 
 void explain_unknown_extent(CopyCx *c, const CopyStore *s, const Stmt *loop) {
-  Diag *g = report(c, s, E_COPY_SHAPE, loop->loc, "in this copy",
+  Diag *g = report(c, s, E_COPY_SHAPE, loop->loc, "in this copy", "a copy nest has loops of known, bounded length",
                    "`%s` is %s by a loop `%s` whose length is not known", stage_name(s->store->buffer),
                    way(s->store->buffer), loop->var->name);
   diag_help(g, "bound the extent of `%s`", loop->var->name);
 }
 
 void explain_overwrites(CopyCx *c, const CopyStore *s) {
-  Diag *g = report(c, s, E_COPY_SHAPE, s->store->loc, "written more than once", "`%s` is %s several times over, in an order that matters",
+  Diag *g = report(c, s, E_COPY_SHAPE, s->store->loc, "written more than once",
+                   "transfers may be done in any order: a copy writes each element once", "`%s` is %s several times over, in an order that matters",
                    stage_name(s->store->buffer), way(s->store->buffer));
   diag_help(g, "let each element of `%s` be written once", stage_name(s->store->buffer));
 }
 
 // ---- E0303 --------------------------------------------------------------------------------------------------------------
 
+static const char *whole_rule(CopyCx *c, const Scope *s) {
+  return arena_printf(c->cx->arena, "a tile of %s has %s, and a transfer moves or zeroes whole tiles", s->name, tile_text(c, s));
+}
+
 void explain_part_of_tile(CopyCx *c, const Nest *n, int64_t have) {
   const Scope *scope = n->chip_buffer->scope;
   const char *stage = stage_name(n->from->store->buffer);
-  Diag *g = report(c, n->from, E_COPY_ALIGN, load_loc(n), "narrower than a tile",
+  Diag *g = report(c, n->from, E_COPY_ALIGN, load_loc(n), "narrower than a tile", whole_rule(c, scope),
                    "`%s` is %s by pieces of %lld element%s, but %s is moved in tiles of %lld", stage,
                    way(n->from->store->buffer), (long long)have, have == 1 ? "" : "s", scope->name, (long long)scope->tile);
-  diag_note(g, "a tile of %s has %s, and a transfer moves whole tiles", scope->name, tile_text(c, scope));
   diag_help(g, "end the axes of `%s` with [%s], and let the copy run over all of them (a CPU stage can fill the rest with zeros)",
             stage, tile_axes(c, scope));
 }
@@ -342,10 +346,10 @@ void explain_misaligned(CopyCx *c, const Nest *n, const Loop *l, const Buffer *s
                        : arena_printf(c->cx->arena, "%lld element%s past a tile of `%s`", (long long)rest, rest == 1 ? "" : "s", in);
   const char *how = l ? arena_printf(c->cx->arena, "in steps of %lld element%s", (long long)offset, offset == 1 ? "" : "s")
                       : arena_printf(c->cx->arena, "from element %lld of a tile on", (long long)rest);
-  Diag *g = report(c, n->from, E_COPY_ALIGN, load_loc(n), here, "`%s` is %s %s, but %s is moved in tiles of %lld", stage,
-                   way(n->from->store->buffer), how, scope->name, (long long)n->tile);
-  diag_note(g, "a tile of %s has %s; offset %lld in `%s` is not a multiple of it", scope->name, tile_text(c, scope),
-            (long long)offset, in);
+  Diag *g = report(c, n->from, E_COPY_ALIGN, load_loc(n), here, whole_rule(c, scope),
+                   "`%s` is %s %s, but %s is moved in tiles of %lld", stage, way(n->from->store->buffer), how, scope->name,
+                   (long long)n->tile);
+  diag_note(g, "offset %lld in `%s` is not a multiple of a tile", (long long)offset, in);
   diag_help(g, "let a CPU stage pack `%s` into blocks of %lld, with the axes [..., %s], filling up with zeros", in,
             (long long)n->tile, tile_axes(c, scope));
 }
@@ -354,33 +358,33 @@ void explain_lane_condition(CopyCx *c, const Nest *n, bool guard) {
   const Scope *scope = n->chip_buffer->scope;
   const CopyStore *s = n->from;
   Loc at = guard && s->guards.len ? s->guards.data[s->guards.len - 1].expr->loc : s->value->loc;
-  Diag *g = report(c, s, E_COPY_ALIGN, at, "this condition holds for a part of a tile only",
+  Diag *g = report(c, s, E_COPY_ALIGN, at, "this condition holds for a part of a tile only", whole_rule(c, scope),
                    guard ? "`%s` is %s up to the middle of a tile of %s" : "`%s` is %s with zeros in a part of a tile of %s",
                    stage_name(s->store->buffer), way(s->store->buffer), scope->name);
-  diag_note(g, "a tile of %s has %s, and a transfer moves or zeroes whole tiles", scope->name, tile_text(c, scope));
   diag_help(g, "let a CPU stage fill up to whole tiles, with the axes [..., %s], and copy that stage", tile_axes(c, scope));
 }
 
 // ---- E0304 --------------------------------------------------------------------------------------------------------------
 
 void explain_fill(CopyCx *c, const CopyStore *s, const Expr *constant) {
-  Diag *g = report(c, s, E_COPY_PAD, constant->loc, "VTA pads with zeros only", "`%s` is %s with %s where there is no source",
-                   stage_name(s->store->buffer), way(s->store->buffer), expr_text(c, constant));
-  diag_note(g, "the padding that a transfer writes is always zero; the instruction has no field for another value");
+  Diag *g = report(c, s, E_COPY_PAD, constant->loc, "VTA pads with zeros only",
+                   "the padding that a transfer writes is always zero; the instruction has no field for another value",
+                   "`%s` is %s with %s where there is no source", stage_name(s->store->buffer), way(s->store->buffer),
+                   expr_text(c, constant));
   diag_help(g, "pad on the CPU: a stage without a scope with this expression, and copy that stage in");
 }
 
 void explain_condition(CopyCx *c, const CopyStore *s, const Expr *cond, const char *why) {
-  Diag *g = report(c, s, E_COPY_PAD, cond->loc, why, "`%s` is %s under a condition that no transfer can take",
+  const char *rule = arena_printf(c->cx->arena, "%s, where the condition compares indices", copy_rule);
+  Diag *g = report(c, s, E_COPY_PAD, cond->loc, why, rule, "`%s` is %s under a condition that no transfer can take",
                    stage_name(s->store->buffer), way(s->store->buffer));
-  diag_note(g, "%s, where the condition compares indices", copy_rule);
   diag_help(g, "choose on the CPU, in a stage without a scope, and copy that stage");
 }
 
 void explain_store_pads(CopyCx *c, const CopyStore *s) {
   Diag *g = report(c, s, E_COPY_PAD, s->value->loc, "a store has no padding",
+                   "only loads into the accelerator pad; a store moves what is in vta.acc",
                    "`%s` is copied out with zeros, which a transfer from vta.acc does not write", stage_name(s->store->buffer));
-  diag_note(g, "only loads into the accelerator pad; a store moves what is in vta.acc");
   diag_help(g, "copy out a stage without the zeros, and let a CPU stage that reads it write them");
 }
 
@@ -390,9 +394,10 @@ void explain_scopes(CopyCx *c, const CopyStore *s, const Expr *load) {
   const Buffer *from = load->buffer, *to = s->store->buffer;
   const char *stage = stage_name(to);
   const char *here = arena_printf(c->cx->arena, "`%s` is in %s", stage_name(from), memory_text(from));
-  Diag *g = report(c, s, E_COPY_SCOPE, load->loc, here, "`%s` is copied from %s to %s, which no transfer joins", stage,
+  Diag *g = report(c, s, E_COPY_SCOPE, load->loc, here,
+                   "transfers go from host memory into vta.inp, vta.wgt or vta.acc, and from vta.acc to host memory",
+                   "`%s` is copied from %s to %s, which no transfer joins", stage,
                    memory_text(from), memory_text(to));
-  diag_note(g, "transfers go from host memory into vta.inp, vta.wgt or vta.acc, and from vta.acc to host memory");
   if (from->scope == &scope_host)
     diag_help(g, "put one end on the accelerator: `%s.set_scope(vta.inp);`, or drop `%s.dma_copy` to let the CPU copy", stage, stage);
   else if (to->scope == &scope_host)
@@ -408,21 +413,23 @@ void explain_types(CopyCx *c, const CopyStore *s, const Expr *load) {
   const char *stage = stage_name(to), *type = type_text(to->type);
   const char *here = arena_printf(c->cx->arena, "`%s` is %s", stage_name(from), type_text(from->type));
   if (to->scope != &scope_host) {
-    Diag *g = report(c, s, E_COPY_TYPE, load->loc, here, "`%s` is copied in from %s to %s, a conversion that no transfer makes",
+    Diag *g = report(c, s, E_COPY_TYPE, load->loc, here,
+                     "a load moves int8 into vta.inp and vta.wgt, and int32, or int8 with its sign extended, into vta.acc",
+                     "`%s` is copied in from %s to %s, a conversion that no transfer makes",
                      stage, type_text(from->type), type);
-    diag_note(g, "a load moves int8 into vta.inp and vta.wgt, and int32, or int8 with its sign extended, into vta.acc");
     diag_help(g, "convert on the CPU, in a stage without a scope of type %s, and copy that stage in",
               type_text(to->scope == &c->vta->acc ? DT_I32 : DT_I8));
     return;
   }
   if (dtype_bits(to->type) == 8 && dtype_is_int(to->type)) {
-    Diag *g = report(c, s, E_COPY_TYPE, load->loc, here, "`%s` is copied out by a conversion that no transfer makes", stage);
-    diag_note(g, "a store writes the low 8 bits of each 32-bit accumulator, as the cast `%s(...)` of an int32 does", type);
+    const char *low = arena_printf(c->cx->arena, "a store writes the low 8 bits of each 32-bit accumulator, as the cast `%s(...)` of "
+                                   "an int32 does", type);
+    Diag *g = report(c, s, E_COPY_TYPE, load->loc, here, low, "`%s` is copied out by a conversion that no transfer makes", stage);
     diag_help(g, "clip on the ALU first, and copy out by the plain cast `%s(...)`", type);
     return;
   }
-  Diag *g = report(c, s, E_COPY_TYPE, load->loc, here, "`%s` is copied out as %s, but a transfer stores int8", stage, type);
-  diag_note(g, "a store writes the low 8 bits of each 32-bit accumulator");
+  Diag *g = report(c, s, E_COPY_TYPE, load->loc, here, "a store writes the low 8 bits of each 32-bit accumulator",
+                   "`%s` is copied out as %s, but a transfer stores int8", stage, type);
   diag_help(g, "scale and clip on the ALU, copy out as int8, and let a CPU stage widen that:\n"
                "    compute %s8 = int8(%s);      %s %s = %s(%s8);\n    %s8.dma_copy();",
             stage, stage_name(from), to->role == BUF_OUTPUT ? "output" : "compute", stage, type, stage, stage);
@@ -431,7 +438,8 @@ void explain_types(CopyCx *c, const CopyStore *s, const Expr *load) {
 // ---- E0405 ----------------------------------------------------------------------------------------------------------------
 
 void explain_too_large(CopyCx *c, const Nest *n) {
-  Diag *g = report(c, n->from, E_FIELD, load_loc(n), "too large for one address field", "`%s` has %lld tiles, more than the 32-bit address of a transfer reaches",
+  Diag *g = report(c, n->from, E_FIELD, load_loc(n), "too large for one address field",
+                   "the address of a transfer counts tiles in 32 bits", "`%s` has %lld tiles, more than the 32-bit address of a transfer reaches",
                    stage_name(n->dram_buffer), (long long)(buffer_elems(n->dram_buffer) / n->tile));
   diag_help(g, "divide `%s` into several tensors", stage_name(n->dram_buffer));
 }

@@ -44,7 +44,7 @@ module vta_alu #(
 
   // Instructions with immediates that follow one another are fused while the one before them runs: same micro-op, same
   // loop, and no row twice (one micro-op, one loop, a step that is not 0), so that row by row gives the same result.
-  logic c_valid_q, c_free, c_take, fits, index_ready;
+  logic c_valid_q, c_whole, c_free, c_take, fits, index_ready;
   logic [1:0] c_count_q, count0;
   logic [LOG_UOP-1:0] c_begin_q;
   logic [LOG_UOP:0] c_end_q;
@@ -57,7 +57,8 @@ module vta_alu #(
   assign fits = c_valid_q && single && c_ops_q[16] && c_ops_q[19:17] != vta_pkg::AluZero && c_count_q != 2'd3 &&
                 begin_i == c_begin_q && end_i == c_end_q && iter_out_i == c_out_q && iter_in_i == c_in_q &&
                 factors_i[31:0] == c_factors_q[31:0];
-  assign c_free = !c_valid_q || index_ready;
+  assign c_whole = c_valid_q && !(valid_i && fits); // a chain goes on as long as instructions come that fit
+  assign c_free = !c_valid_q || (index_ready && c_whole);
   assign c_take = valid_i && ready_o;
   assign ready_o = c_free || fits;
   always_ff @(posedge clk_i) begin
@@ -86,7 +87,7 @@ module vta_alu #(
     .LOG_UOP(LOG_UOP),
     .PAYLOAD(62)
   ) u_index (
-    .clk_i, .rst_i, .valid_i(c_valid_q), .ready_o(index_ready), .begin_i(c_begin_q), .end_i(c_end_q),
+    .clk_i, .rst_i, .valid_i(c_whole), .ready_o(index_ready), .begin_i(c_begin_q), .end_i(c_end_q),
     .iter_out_i(c_out_q), .iter_in_i(c_in_q), .factors_i(c_factors_q), .payload_i({c_count_q, c_ops_q}), .step_i(move),
     .valid_o(v0), .last_o(last0), .uop_o(uop_addr_o), .dst_o(doff0), .src_o(soff0), .wgt_o(unused_woff),
     .payload_o({count0, payload0})

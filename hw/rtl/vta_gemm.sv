@@ -20,10 +20,9 @@ module vta_gemm #(
   input  logic [13:0]                     iter_out_i,
   input  logic [13:0]                     iter_in_i,
   input  logic [95:0]                     factors_i,
-  input  logic                            reset_i,
   output logic                            busy_o,
   output logic                            done_o,
-  output logic                            step_o,  // a multiplying micro-op entered
+  output logic                            step_o,  // a micro-op entered
   output logic                            range_error_o,
   output logic                            uop_re_o,
   output logic [LOG_UOP-1:0]              uop_addr_o,
@@ -44,36 +43,36 @@ module vta_gemm #(
   localparam int unsigned AccBits = BATCH * BLOCK_OUT * 32;
 
   // 0: the loops
-  logic v0, last0, reset0;
+  logic v0, last0, unused_payload;
   logic [27:0] doff0, soff0, woff0;
   vta_index #(
     .LOG_UOP(LOG_UOP),
     .PAYLOAD(1)
   ) u_index (
-    .clk_i, .rst_i, .valid_i, .ready_o, .begin_i, .end_i, .iter_out_i, .iter_in_i, .factors_i, .payload_i(reset_i),
+    .clk_i, .rst_i, .valid_i, .ready_o, .begin_i, .end_i, .iter_out_i, .iter_in_i, .factors_i, .payload_i(1'b0),
     .step_i(1'b1), .valid_o(v0), .last_o(last0), .uop_o(uop_addr_o), .dst_o(doff0), .src_o(soff0), .wgt_o(woff0),
-    .payload_o(reset0)
+    .payload_o(unused_payload)
   );
   assign uop_re_o = v0;
-  assign step_o = v0 && !reset0;
+  assign step_o = v0;
 
   // 1: the micro-op is there
-  logic v1_q, last1_q, reset1_q;
+  logic v1_q, last1_q;
   logic [27:0] doff1_q, soff1_q, woff1_q, d1, s1, w1;
   logic out_of_range;
   assign d1 = doff1_q + 28'(uop_i[`VTA_UOP_DST]);
   assign s1 = soff1_q + 28'(uop_i[`VTA_UOP_SRC]);
   assign w1 = woff1_q + 28'(uop_i[`VTA_UOP_WGT]);
-  assign out_of_range = d1[27:LOG_ACC] != '0 || (!reset1_q && (s1[27:LOG_INP] != '0 || w1[27:LOG_WGT] != '0));
+  assign out_of_range = d1[27:LOG_ACC] != '0 || s1[27:LOG_INP] != '0 || w1[27:LOG_WGT] != '0;
   assign range_error_o = v1_q && out_of_range;
 
   // 2: INP and WGT addresses; 3: their data; 4: dot products and old sums; 5: new sums
-  logic v2_q, last2_q, reset2_q, v3_q, last3_q, reset3_q, v4_q, last4_q, reset4_q, v5_q, last5_q, v6_q;
+  logic v2_q, last2_q, v3_q, last3_q, v4_q, last4_q, v5_q, last5_q, v6_q;
   logic [LOG_ACC-1:0] d2_q, d3_q, d4_q, d5_q, d6_q;
   logic [LOG_INP-1:0] s2_q;
   logic [LOG_WGT-1:0] w2_q;
-  assign inp_re_o = v2_q && !reset2_q;
-  assign wgt_re_o = v2_q && !reset2_q;
+  assign inp_re_o = v2_q;
+  assign wgt_re_o = v2_q;
   assign inp_addr_o = s2_q;
   assign wgt_addr_o = w2_q;
   assign acc_re_o = v3_q;
@@ -91,7 +90,6 @@ module vta_gemm #(
       v6_q <= v5_q;
     end
     {last1_q, last2_q, last3_q, last4_q, last5_q} <= {last0, last1_q, last2_q, last3_q, last4_q};
-    {reset1_q, reset2_q, reset3_q, reset4_q} <= {reset0, reset1_q, reset2_q, reset3_q};
     doff1_q <= doff0;
     soff1_q <= soff0;
     woff1_q <= woff0;
@@ -130,7 +128,7 @@ module vta_gemm #(
   always_ff @(posedge clk_i) begin
     if (v4_q) begin
       for (int unsigned l = 0; l < BATCH * BLOCK_OUT; l++) begin
-        sum5_q[l*32 +: 32] <= reset4_q ? '0 : old[l*32 +: 32] + dot_q[l*32 +: 32];
+        sum5_q[l*32 +: 32] <= old[l*32 +: 32] + dot_q[l*32 +: 32];
       end
     end
     if (v5_q) sum6_q <= sum5_q;

@@ -4,6 +4,12 @@ package vta_pkg;
   `include "vta_isa_codes.svh"
   localparam logic [2:0] AluZero = 3'd7; // internal: a reset executed by the ALU
 
+  // Engines of the compute unit.
+  localparam logic [1:0] EngUop = 2'd0;
+  localparam logic [1:0] EngAcc = 2'd1;
+  localparam logic [1:0] EngGemm = 2'd2;
+  localparam logic [1:0] EngAlu = 2'd3;
+
   // Error codes, register 0x40.
   localparam logic [3:0] ErrNone = 4'd0;
   localparam logic [3:0] ErrIllegal = 4'd1;  // an instruction that is none

@@ -15,6 +15,7 @@ module vta_store #(
   input  logic [127:0]             insn_i,
   input  logic                     token_i,     // compute to store
   output logic                     token_pop_o,
+  input  logic                     go_i,        // compute has nothing that must come before
   input  logic                     full_i,      // store to compute
   output logic                     token_push_o,
   output logic                     busy_o,
@@ -61,7 +62,7 @@ module vta_store #(
   assign nothing = x_size == '0 || y_size == '0;
   assign pop_prev = insn_i[`VTA_INSN_POP_PREV];
   assign push_prev = insn_i[`VTA_INSN_PUSH_PREV];
-  assign start = valid_i && !run_q && !halt_i && (!pop_prev || token_i);
+  assign start = valid_i && !run_q && !halt_i && (!pop_prev || token_i) && go_i;
   assign token_pop_o = start && pop_prev;
   assign retire = run_q && finished && !(push_prev && full_i);
   assign token_push_o = retire && push_prev;

@@ -59,7 +59,7 @@ module vta_top #(
   input  logic                    s_axil_r_ready_i,
   output logic [31:0]             s_axil_r_data_o,
   output logic [1:0]              s_axil_r_resp_o,
-  output logic [59:0]             monitor_o // this cycle, for traces; of no use in hardware
+  output logic [63:0]             monitor_o // this cycle, for traces; of no use in hardware
 );
   localparam int unsigned Batch = 1 << LOG_BATCH;
   localparam int unsigned BlockIn = 1 << LOG_BLOCK_IN;
@@ -74,6 +74,8 @@ module vta_top #(
   localparam int unsigned OutBits = 8 << LogOutBytes;
   localparam int unsigned Counters = 33;
   localparam int unsigned LogQueue = 9; // instructions that wait for a unit
+  localparam int unsigned LogAhead = 2; // stores that compute sees
+  localparam int unsigned LogSlots = 4; // instructions in compute's window
 
   // ---- control ----
   logic rst, clear, launch, running, halt, finish;
@@ -125,6 +127,11 @@ module vta_top #(
   logic load_in, load_in_ready, compute_in, compute_in_ready, store_in, store_in_ready;
   logic load_valid, load_ready, compute_valid, compute_ready, store_valid, store_ready;
   logic [LogQueue:0] load_count, compute_count, store_count;
+  logic ahead_in, ahead_in_ready;
+  logic [127:0] ahead_insn;
+  logic [(1<<LogAhead)-1:0] ahead_valid, ahead_push;
+  logic [(1<<LogAhead)*(LOG_ACC+1)-1:0] ahead_lo, ahead_hi;
+  logic [LogAhead-1:0] ahead_first;
   vta_fetch #(
     .LOG_BUS(LOG_BUS), .LOG_ACC(LOG_ACC)
   ) u_fetch (
@@ -145,8 +152,13 @@ module vta_top #(
     .ready_i(compute_ready), .data_o(compute_insn), .count_o(compute_count)
   );
   vta_fifo #(.WIDTH(128), .LOG_DEPTH(LogQueue)) u_store_queue (
-    .clk_i, .rst_i(rst), .valid_i(store_in), .ready_o(store_in_ready), .data_i(insn), .valid_o(store_valid),
-    .ready_i(store_ready), .data_o(store_insn), .count_o(store_count)
+    .clk_i, .rst_i(rst), .valid_i(store_in), .ready_o(store_in_ready), .data_i(insn), .valid_o(ahead_in),
+    .ready_i(ahead_in_ready), .data_o(ahead_insn), .count_o(store_count)
+  );
+  vta_ahead #(.LOG_DEPTH(LOG_ACC), .LOG_SLOTS(LogAhead)) u_ahead (
+    .clk_i, .rst_i(rst), .valid_i(ahead_in), .ready_o(ahead_in_ready), .insn_i(ahead_insn), .valid_o(store_valid),
+    .ready_i(store_ready), .insn_o(store_insn), .valid_each_o(ahead_valid), .push_each_o(ahead_push),
+    .lo_each_o(ahead_lo), .hi_each_o(ahead_hi), .first_o(ahead_first)
   );
 
   // ---- tokens: load to compute, compute to load, compute to store, store to compute ----
@@ -185,8 +197,11 @@ module vta_top #(
   // ---- compute: control ----
   logic compute_busy, wait_prev, wait_next, wait_hazard, compute_start, retire, finished, compute_range;
   logic [1:0] compute_engine;
+  logic [LogSlots-1:0] compute_slot, next_count;
+  logic store_go, store_waits;
+  logic [127:0] uop_insn, acc_insn;
   logic scan_re, uop_valid, uop_ready, uop_done, accl_valid, accl_ready, accl_done;
-  logic gemm_in, gemm_in_ready, gemm_done, alu_in, alu_in_ready, alu_done, reset_insn, use_imm;
+  logic gemm_in, gemm_in_ready, gemm_done, alu_in, alu_in_ready, alu_done, use_imm;
   logic [LOG_UOP-1:0] scan_addr, uop_begin;
   logic [LOG_UOP:0] uop_end;
   logic [31:0] scan_uop;
@@ -194,20 +209,27 @@ module vta_top #(
   logic [95:0] factors;
   logic [2:0] alu_op;
   logic [15:0] imm;
+  assign next_count = (token_counts[47:36] > 12'((1 << LogSlots) - 1)) ? '1 : token_counts[36 +: LogSlots];
+  assign store_waits = store_insn[`VTA_INSN_POP_PREV];
   vta_compute #(
-    .LOG_UOP(LOG_UOP), .LOG_INP(LOG_INP), .LOG_WGT(LOG_WGT), .LOG_ACC(LOG_ACC)
+    .LOG_UOP(LOG_UOP), .LOG_INP(LOG_INP), .LOG_WGT(LOG_WGT), .LOG_ACC(LOG_ACC), .LOG_SLOTS(LogSlots),
+    .AHEAD(1 << LogAhead)
   ) u_compute (
     .clk_i, .rst_i(rst), .halt_i(halt), .valid_i(compute_valid), .ready_o(compute_ready), .insn_i(compute_insn),
     .finish_o(finished), .prev_token_i(token_some[0]), .prev_pop_o(token_pop[0]), .next_token_i(token_some[3]),
+    .next_count_i(next_count), .store_valid_i(ahead_valid), .store_push_i(ahead_push), .store_lo_i(ahead_lo),
+    .store_hi_i(ahead_hi), .store_first_i(ahead_first), .store_done_i(store_valid && store_ready),
+    .store_pops_i(store_waits), .store_pop_i(store_start && store_waits), .store_token_i(token_some[2]),
+    .store_go_o(store_go),
     .next_pop_o(token_pop[3]), .prev_full_i(token_full[1]), .prev_push_o(token_push[1]), .next_full_i(token_full[2]),
     .next_push_o(token_push[2]), .busy_o(compute_busy), .wait_prev_o(wait_prev), .wait_next_o(wait_next),
-    .wait_hazard_o(wait_hazard), .start_o(compute_start), .engine_o(compute_engine), .retire_o(retire),
+    .wait_hazard_o(wait_hazard), .start_o(compute_start), .slot_o(compute_slot), .engine_o(compute_engine), .retire_o(retire),
     .range_error_o(compute_range), .scan_re_o(scan_re),
-    .scan_addr_o(scan_addr), .scan_uop_i(scan_uop), .uop_valid_o(uop_valid), .uop_ready_i(uop_ready),
-    .uop_done_i(uop_done), .acc_valid_o(accl_valid), .acc_ready_i(accl_ready), .acc_done_i(accl_done),
+    .scan_addr_o(scan_addr), .scan_uop_i(scan_uop), .uop_valid_o(uop_valid), .uop_insn_o(uop_insn), .uop_ready_i(uop_ready),
+    .uop_done_i(uop_done), .acc_valid_o(accl_valid), .acc_insn_o(acc_insn), .acc_ready_i(accl_ready), .acc_done_i(accl_done),
     .gemm_valid_o(gemm_in), .gemm_ready_i(gemm_in_ready), .gemm_done_i(gemm_done), .alu_valid_o(alu_in),
     .alu_ready_i(alu_in_ready), .alu_done_i(alu_done), .begin_o(uop_begin), .end_o(uop_end), .iter_out_o(iter_out),
-    .iter_in_o(iter_in), .factors_o(factors), .reset_o(reset_insn), .alu_op_o(alu_op), .use_imm_o(use_imm),
+    .iter_in_o(iter_in), .factors_o(factors), .alu_op_o(alu_op), .use_imm_o(use_imm),
     .imm_o(imm)
   );
 
@@ -222,7 +244,7 @@ module vta_top #(
     .LOG_BUS(LOG_BUS), .LOG_ELEM(2), .LOG_ALT(2), .LOG_DEPTH(LOG_UOP)
   ) u_uop_load (
     .clk_i, .rst_i(rst), .base_i(uop_base), .valid_i(uop_valid), .ready_o(uop_ready), .alt_i(1'b0),
-    .insn_i(compute_insn), .done_o(uop_done), .busy_o(uop_busy), .starved_o(uop_starved), .range_error_o(uop_range), .ar_valid_o(ar_valid[1]),
+    .insn_i(uop_insn), .done_o(uop_done), .busy_o(uop_busy), .starved_o(uop_starved), .range_error_o(uop_range), .ar_valid_o(ar_valid[1]),
     .ar_ready_i(ar_ready[1]), .ar_addr_o(ar_addr[32 +: 32]), .ar_len_o(ar_len[8 +: 8]), .r_valid_i(r_valid[1]),
     .r_ready_o(r_ready[1]), .r_data_i(m_axi_r_data_i), .r_last_i(m_axi_r_last_i), .we_o(uop_we), .wready_i(1'b1),
     .walt_o(uop_walt), .waddr_o(uop_waddr), .wdata_o(uop_wdata)
@@ -231,7 +253,7 @@ module vta_top #(
     .LOG_BUS(LOG_BUS), .LOG_ELEM(LogAccBytes), .LOG_ALT(LogOutBytes), .LOG_DEPTH(LOG_ACC)
   ) u_acc_load (
     .clk_i, .rst_i(rst), .base_i(acc_base), .valid_i(accl_valid), .ready_o(accl_ready),
-    .alt_i(compute_insn[`VTA_MOVE_MEMORY] == vta_pkg::MemAcc8), .insn_i(compute_insn), .done_o(accl_done), .busy_o(acc_busy), .starved_o(acc_starved),
+    .alt_i(acc_insn[`VTA_MOVE_MEMORY] == vta_pkg::MemAcc8), .insn_i(acc_insn), .done_o(accl_done), .busy_o(acc_busy), .starved_o(acc_starved),
     .range_error_o(acc_range), .ar_valid_o(ar_valid[2]), .ar_ready_i(ar_ready[2]), .ar_addr_o(ar_addr[64 +: 32]),
     .ar_len_o(ar_len[16 +: 8]), .r_valid_i(r_valid[2]), .r_ready_o(r_ready[2]), .r_data_i(m_axi_r_data_i),
     .r_last_i(m_axi_r_last_i), .we_o(acc_lwe), .wready_i(acc_lready), .walt_o(acc_lalt), .waddr_o(acc_lwaddr),
@@ -246,15 +268,15 @@ module vta_top #(
 
   // ---- compute: engines, each with a short queue ----
   localparam int unsigned LoopWidth = LOG_UOP + LOG_UOP + 1 + 28 + 96;
-  logic gemm_valid, gemm_ready, gemm_reset, gemm_busy, gemm_step, gemm_range;
+  logic gemm_valid, gemm_ready, gemm_busy, gemm_step, gemm_range;
   logic alu_valid, alu_ready, alu_busy, alu_step, alu_stall, alu_range;
   logic [LoopWidth-1:0] loops, gemm_loops, alu_loops;
   logic [19:0] alu_what;
   logic [2:0] gemm_count, alu_count;
   assign loops = {factors, iter_in, iter_out, uop_end, uop_begin};
-  vta_fifo #(.WIDTH(LoopWidth + 1), .LOG_DEPTH(2)) u_gemm_queue (
-    .clk_i, .rst_i(rst), .valid_i(gemm_in), .ready_o(gemm_in_ready), .data_i({reset_insn, loops}),
-    .valid_o(gemm_valid), .ready_i(gemm_ready), .data_o({gemm_reset, gemm_loops}), .count_o(gemm_count)
+  vta_fifo #(.WIDTH(LoopWidth), .LOG_DEPTH(2)) u_gemm_queue (
+    .clk_i, .rst_i(rst), .valid_i(gemm_in), .ready_o(gemm_in_ready), .data_i(loops),
+    .valid_o(gemm_valid), .ready_i(gemm_ready), .data_o(gemm_loops), .count_o(gemm_count)
   );
   vta_fifo #(.WIDTH(LoopWidth + 20), .LOG_DEPTH(2)) u_alu_queue (
     .clk_i, .rst_i(rst), .valid_i(alu_in), .ready_o(alu_in_ready), .data_i({alu_op, use_imm, imm, loops}),
@@ -276,7 +298,7 @@ module vta_top #(
   ) u_gemm (
     .clk_i, .rst_i(rst), .valid_i(gemm_valid), .ready_o(gemm_ready), .begin_i(gemm_loops[LOG_UOP-1:0]),
     .end_i(gemm_loops[LOG_UOP +: LOG_UOP+1]), .iter_out_i(gemm_loops[2*LOG_UOP+1 +: 14]),
-    .iter_in_i(gemm_loops[2*LOG_UOP+15 +: 14]), .factors_i(gemm_loops[2*LOG_UOP+29 +: 96]), .reset_i(gemm_reset),
+    .iter_in_i(gemm_loops[2*LOG_UOP+15 +: 14]), .factors_i(gemm_loops[2*LOG_UOP+29 +: 96]),
     .busy_o(gemm_busy), .done_o(gemm_done), .step_o(gemm_step), .range_error_o(gemm_range), .uop_re_o(gemm_uop_re),
     .uop_addr_o(gemm_uop_addr), .uop_i(gemm_uop), .inp_re_o(inp_re), .inp_addr_o(inp_addr), .inp_i(inp_data),
     .wgt_re_o(wgt_re), .wgt_addr_o(wgt_addr), .wgt_i(wgt_data), .acc_re_o(gemm_re), .acc_raddr_o(gemm_raddr),
@@ -335,7 +357,7 @@ module vta_top #(
     .LOG_BUS(LOG_BUS), .LOG_ELEM(LogOutBytes), .LOG_DEPTH(LOG_ACC)
   ) u_store (
     .clk_i, .rst_i(rst), .halt_i(halt), .base_i(out_base), .valid_i(store_valid), .ready_o(store_ready),
-    .insn_i(store_insn), .token_i(token_some[2]), .token_pop_o(token_pop[2]), .full_i(token_full[3]),
+    .insn_i(store_insn), .token_i(token_some[2]), .token_pop_o(token_pop[2]), .go_i(store_go), .full_i(token_full[3]),
     .token_push_o(token_push[3]), .busy_o(store_busy), .wait_token_o(store_wait), .wait_done_o(store_wait_done), .start_o(store_start), .range_error_o(store_range),
     .bus_error_o(write_error), .re_o(store_re), .raddr_o(store_raddr), .rdata_i(store_rdata),
     .aw_valid_o(m_axi_aw_valid_o), .aw_ready_i(m_axi_aw_ready_i), .aw_addr_o(m_axi_aw_addr_o),
@@ -410,6 +432,7 @@ module vta_top #(
     fetch_busy                                                        // 0
   };
   assign monitor_o = {
+    compute_slot,
     store_ready && store_valid, store_start, store_valid, alu_done, alu_valid && alu_ready, gemm_done,
     gemm_valid && gemm_ready, acc_starved, accl_done, uop_starved, uop_done, retire, compute_ready && compute_valid,
     compute_engine, compute_start, compute_valid, wgt_starved, wgt_done, inp_starved, inp_done, load_retire,

@@ -42,7 +42,8 @@ typedef enum Code {
   JUMP, JUMP_IF, JUMP_UNLESS, // by x instructions
   LOOP_BEGIN, // dst = a, dst + 1 = b; by x if b <= 0
   LOOP_NEXT,  // by x while there is more
-  ALLOC, CALL, ENTER, LEAVE, FAULT, HALT
+  ALLOC, CALL, ENTER, LEAVE, FAULT, HALT,
+  WEAVE_BEGIN, WEAVE_TURN, WEAVE_END // virtual threads: all start; the next one's turn; one is done, on by x if all are
 } Code;
 
 // An intrinsic's arguments, filled anew each time.
@@ -52,7 +53,18 @@ typedef struct Call {
   int *regs;
 } Call;
 
-typedef struct Ins {
+// Virtual threads that take turns, a store or an operation at a time. Each has code, registers and local buffers of
+// its own.
+typedef struct Ins Ins;
+typedef struct Weave Weave;
+struct Weave {
+  Weave *outer; // the thread that these are in; NULL: none
+  int n, now, live;
+  size_t *starts;   // of their code, counted from WEAVE_BEGIN
+  const Ins **next; // where each goes on; NULL: it is done
+};
+
+struct Ins {
   uint16_t code;
   uint8_t type, op; // DType, and BinOp, UnOp or MathFn
   int32_t dst, a, b;
@@ -61,8 +73,9 @@ typedef struct Ins {
     void *data; // LOAD STORE ALLOC
     Call *call;
     const char *text; // FAULT
+    Weave *weave;
   };
-} Ins;
+};
 
 typedef struct Block {
   VEC(Ins) code;
@@ -96,12 +109,15 @@ typedef struct Interp {
   Ranges ranges; // of the frames' variables
   VEC(Scalar) constants; // and the registers of partial sums
   int top, most; // registers in use; the most ever
+  Weave *weave;  // the threads that the code is for; NULL: none
   const Stmt *stmt;
   const char *error;
 } Interp;
 
 // What local buffers may need together.
 static const size_t memory_limit = (size_t)6 << 30;
+// More threads, or more code for them, and their loop runs as a serial one: what it computes is the same.
+enum { THREADS_MAX = 64, WEAVE_CODE_MAX = 1 << 20 };
 
 // ---- compiling ----------------------------------------------------------------------------------------------------------
 
@@ -371,6 +387,11 @@ static int compile_expr(Interp *in, const Expr *e, int want) {
 
 static void compile_stmt(Interp *in, const Stmt *s);
 
+// After a statement that other threads may see.
+static void take_turns(Interp *in) {
+  if (in->weave) emit(in, WEAVE_TURN, 0, 0, 0)->weave = in->weave;
+}
+
 // The values that a loop's variable can have.
 static Interval loop_range(const Interp *in, const Stmt *s) {
   Interval min = interval_of(&in->ranges, s->min), n = interval_of(&in->ranges, s->extent);
@@ -379,15 +400,10 @@ static Interval loop_range(const Interp *in, const Stmt *s) {
   return r;
 }
 
-static void compile_for(Interp *in, const Stmt *s) {
-  int mark = in->top, var = new_reg(in), count = new_reg(in), temp = in->top;
-  int min = compile_expr(in, s->min, ANY), extent = compile_expr(in, s->extent, ANY);
-  in->top = temp;
-  size_t begin = here(in);
-  emit(in, LOOP_BEGIN, var, min, extent);
+// The body of a loop for one value of its variable, which is in a register.
+static void compile_iteration(Interp *in, const Stmt *s, int var, Interval r) {
   Block body = {0}, *outside = in->block;
   Frame frame = {.var = s->var, .reg = var};
-  Interval r = loop_range(in, s);
   ptrmap_put(in->cx->arena, &in->vars, s->var, var);
   VEC_PUSH(in->cx->arena, in->frames, frame);
   ranges_push(in->cx, &in->ranges, s->var, r.lo, r.hi);
@@ -399,6 +415,59 @@ static void compile_for(Interp *in, const Stmt *s) {
   ptrmap_put(in->cx->arena, &in->vars, s->var, -1);
   append(in, &in->frames.data[--in->frames.len].prologue);
   append(in, &body);
+}
+
+// Counts the statements of a nest.
+static bool count_one(void *self, const Stmt *s) { return (void)s, ++*(int64_t *)self, true; }
+
+// Whether a loop's iterations are threads that can take turns here.
+static bool is_woven(const Stmt *s) {
+  int64_t n, size = 0;
+  if (s->for_kind != FOR_VTHREAD || !expr_is_int(s->extent, &n) || n < 2 || n > THREADS_MAX) return false;
+  stmt_visit(s->body, count_one, NULL, &size);
+  return size * n <= WEAVE_CODE_MAX;
+}
+
+// A loop of virtual threads: the code of each, one after the other, in registers of its own.
+static void compile_weave(Interp *in, const Stmt *s) {
+  int64_t n = 0;
+  expr_is_int(s->extent, &n);
+  Weave *w = NEW(in->cx->arena, Weave);
+  *w = (Weave){.outer = in->weave, .n = (int)n, .starts = NEW_ARRAY(in->cx->arena, size_t, n),
+               .next = NEW_ARRAY(in->cx->arena, const Ins *, n)};
+  size_t *ends = NEW_ARRAY(in->cx->arena, size_t, n);
+  Interval r = loop_range(in, s);
+  int mark = in->top, min = compile_expr(in, s->min, new_reg(in));
+  size_t begin = here(in);
+  emit(in, WEAVE_BEGIN, 0, 0, 0)->weave = w;
+  in->weave = w;
+  for (int t = 0; t < n && !in->error; t++) {
+    in->top = in->most; // no register of a thread is another's
+    int var = new_reg(in);
+    w->starts[t] = here(in) - begin;
+    Ins *set = emit(in, ADDRESS_FIRST, var, 0, min);
+    set->x = t;
+    set->y = 1;
+    compile_iteration(in, s, var, r);
+    ends[t] = here(in);
+    emit(in, WEAVE_END, 0, 0, 0)->weave = w;
+  }
+  in->weave = w->outer;
+  for (int t = 0; t < n && !in->error; t++) jump_here(in, ends[t]);
+  in->top = mark;
+}
+
+static void compile_for(Interp *in, const Stmt *s) {
+  if (is_woven(s)) {
+    compile_weave(in, s);
+    return;
+  }
+  int mark = in->top, var = new_reg(in), count = new_reg(in), temp = in->top;
+  int min = compile_expr(in, s->min, ANY), extent = compile_expr(in, s->extent, ANY);
+  in->top = temp;
+  size_t begin = here(in);
+  emit(in, LOOP_BEGIN, var, min, extent);
+  compile_iteration(in, s, var, loop_range(in, s));
   int64_t back = (int64_t)begin + 1 - (int64_t)here(in);
   emit(in, LOOP_NEXT, var, count, 0)->x = back;
   jump_here(in, begin);
@@ -412,6 +481,7 @@ static void compile_store(Interp *in, const Stmt *s) {
   Ins *i = emit(in, memory_code(s->buffer->type, true), value, at, 0);
   i->type = (uint8_t)s->buffer->type;
   i->data = data;
+  take_turns(in);
 }
 
 static void compile_if(Interp *in, const Stmt *s) {
@@ -503,7 +573,10 @@ static void compile_intrin(Interp *in, const Stmt *s) {
   in->top = mark;
   size_t enter = here(in);
   emit(in, s->intrin->has_body ? ENTER : CALL, 0, 0, 0)->call = c;
-  if (!s->intrin->has_body) return;
+  if (!s->intrin->has_body) {
+    take_turns(in);
+    return;
+  }
   compile_stmt(in, s->body);
   in->stmt = s;
   emit(in, LEAVE, 0, 0, 0)->call = c;
@@ -592,6 +665,34 @@ static bool index_error(Interp *in, const Ins *i, int64_t v, TirFault *fault) {
   return false;
 }
 
+// The thread that `from` is in goes on there at its next turn; whose turn it is now, and where. Threads within a thread
+// take one turn of it together.
+static const Ins *weave_turn(Weave *w, const Ins *from) {
+  for (; w; w = w->outer) {
+    w->next[w->now] = from;
+    do w->now = (w->now + 1) % w->n;
+    while (!w->next[w->now]);
+    from = w->next[w->now];
+  }
+  return from;
+}
+
+// All threads start with the first.
+static const Ins *weave_begin(Weave *w, const Ins *at) {
+  for (int t = 0; t < w->n; t++) w->next[t] = at + w->starts[t];
+  w->now = 0;
+  w->live = w->n;
+  return w->next[0];
+}
+
+// The thread whose turn it is is done.
+static const Ins *weave_end(Weave *w, const Ins *after_all) {
+  w->next[w->now] = NULL;
+  if (!--w->live) return after_all;
+  while (!w->next[w->now]) w->now = (w->now + 1) % w->n;
+  return w->next[w->now];
+}
+
 // Runs from the start; false after a fault.
 static bool run(Interp *in, Scalar *r, TirFault *fault) {
   const Ins *code = in->block->code.data, *i = code;
@@ -666,6 +767,9 @@ static bool run(Interp *in, Scalar *r, TirFault *fault) {
     case LEAVE:
       if (FAULT_HERE(call_machine(m, m ? m->leave : NULL, i->call, r, fault))) NEXT
       return false;
+    case WEAVE_BEGIN: i = weave_begin(i->weave, i); break;
+    case WEAVE_TURN: i = weave_turn(i->weave, i + 1); break;
+    case WEAVE_END: i = weave_end(i->weave, i + i->x); break;
     case FAULT: return FAULT_HERE((fault->text = i->text, false));
     case HALT: return fault->at = NULL, !m || !m->finish || m->finish(m->self, fault);
     }

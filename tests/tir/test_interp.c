@@ -18,6 +18,17 @@ static bool same_params(const Func *f, void **a, void **b) {
   return true;
 }
 
+// Random loops share what they write, which virtual threads may not: those become serial.
+static const Stmt *make_serial(TirMap *m, const Stmt *s) {
+  return s->kind == STMT_FOR && s->for_kind == FOR_VTHREAD
+    ? stmt_placed(m->cx, stmt_for(m->cx, s->var, s->min, s->extent, FOR_SERIAL, s->body), s->loc, s->why) : s;
+}
+
+static Func *without_threads(Ctx *cx, const Func *f) {
+  TirMap m = {.cx = cx, .stmt = make_serial};
+  return func_with_body(cx, f, stmt_map(&m, f->body));
+}
+
 // The interpreter, a plain walk over the tree, the text read again, and the simplified tree: one result.
 static void random_functions(void **state) {
   (void)state;
@@ -25,7 +36,7 @@ static void random_functions(void **state) {
     Ctx cx = gen_ctx();
     Gen g;
     gen_init(&g, cx, seed);
-    Func *f = gen_func(&g, false), *variants[3] = {f, read_text(&cx, write_text(&cx, f, false)), func_with_body(&cx, f, stmt_simplify(&cx, f->body))};
+    Func *f = without_threads(&cx, gen_func(&g, false)), *variants[3] = {f, read_text(&cx, write_text(&cx, f, false)), func_with_body(&cx, f, stmt_simplify(&cx, f->body))};
     void **start = gen_params(&g, f), **want = copy_params(&g, f, start);
     gen_run(&g, f, want);
     for (int i = 0; i < 3; i++) {
@@ -137,8 +148,50 @@ static void machines_are_called(void **state) {
   arena_free(cx.arena);
 }
 
+// Virtual threads take turns after each store; what they allocate is their own.
+static void threads_take_turns(void **state) {
+  (void)state;
+  static const struct {
+    const char *body;
+    int64_t a[8];
+  } cases[] = {
+    {"vthread for t in 0..2 { a[0] = t; a[t + 1] = a[0]; }", {1, 1, 1}},
+    {"for t in 0..2 { a[0] = t; a[t + 1] = a[0]; }", {1, 0, 1}},
+    {"vthread for t in 3..6 { alloc c: int64[1]; c[0] = t; a[0] = 9; a[t] = c[0]; }", {9, 0, 0, 3, 4, 5}},
+    {"vthread for t in a[7] + 1..+3 { a[t] = a[0] * 10 + t; a[0] = a[0] + 1; }", {3, 1, 2, 3}},
+    // threads of different length: the last one goes on alone
+    {"vthread for t in 0..3 { for i in 0..t { a[t] = a[t] * 10 + a[7]; a[7] = a[7] + 1; } if (t == 1) { a[6] = a[7]; } }",
+     {0, 0, 2, 0, 0, 0, 2, 3}},
+    // threads in threads: (0, 0) (1, 0) (0, 1) (1, 1)
+    {"vthread for t in 0..2 { vthread for u in 0..2 { a[7] = a[7] + 1; a[t * 2 + u] = a[7]; } }", {4, 4, 4, 4, 0, 0, 0, 4}},
+    {"vthread for t in 0..2 { vthread for u in 0..2 { a[7] = a[7] * 10 + t * 2 + u; } }", {0, 0, 0, 0, 0, 0, 0, 213}},
+    {"vthread for t in 0..2 { for i in 0..2 { vthread for u in 0..2 { a[6 - t] = a[6 - t] * 10 + i * 2 + u; } } }",
+     {0, 0, 0, 0, 0, 123, 123}},
+    // as many as there may be, and more: one after the other
+    {"vthread for t in 0..64 { a[0] = t; a[1] = a[1] + a[0]; }", {63, 64 * 63}},
+    {"vthread for t in 0..65 { a[0] = t; a[1] = a[1] + a[0]; }", {64, 65 * 32}},
+    {"vthread for t in 0..a[0] + 2 { a[7] = t; a[t] = a[7]; }", {0, 1, 0, 0, 0, 0, 0, 1}},
+  };
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    Ctx cx = gen_ctx();
+    int64_t a[8] = {0};
+    const char *error = run_text(&cx, cases[i].body, a, NULL);
+    if (error) fail_msg("%s: %s", cases[i].body, error);
+    for (int k = 0; k < 8; k++)
+      if (a[k] != cases[i].a[k])
+        fail_msg("%s: a[%d] is %lld, not %lld", cases[i].body, k, (long long)a[k], (long long)cases[i].a[k]);
+    arena_free(cx.arena);
+  }
+  Ctx cx = gen_ctx();
+  int64_t a[8] = {0};
+  const char *error = run_text(&cx, "vthread for t in 0..4 { a[7] = 1; a[t * 4] = t; }", a, NULL);
+  assert_string_equal(error, "index 8 is outside a dimension of 8, in `a[t * 4] = t;` (t.tir:1:73)");
+  arena_free(cx.arena);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {cmocka_unit_test(random_functions), cmocka_unit_test(faults_are_told),
-                                     cmocka_unit_test(placed_buffers_overlap), cmocka_unit_test(machines_are_called)};
+                                     cmocka_unit_test(placed_buffers_overlap), cmocka_unit_test(machines_are_called),
+                                     cmocka_unit_test(threads_take_turns)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -9,14 +9,8 @@
 
 // ---- set-up ---------------------------------------------------------------------------------------------------------------
 
-static size_t slot_of(const Lower *l, const TeTensor *t) {
-  size_t i = ((uintptr_t)t >> 4) * 0x9E3779B97F4A7C15u % l->by_tensor_size;
-  while (l->by_tensor[i] && l->by_tensor[i]->tensor != t) i = (i + 1) % l->by_tensor_size;
-  return i;
-}
-
 Stage *stage_of(const Lower *l, const TeTensor *t) {
-  Stage *s = l->by_tensor[slot_of(l, t)];
+  Stage *s = schedule_stage_of(l->schedule, t);
   if (!s) bug("tensor %s has no stage", t->name);
   return s;
 }
@@ -27,12 +21,6 @@ Lower *lower_new(Ctx *cx, const Schedule *s) {
   l->schedule = s;
   l->unrolled = 1;
   l->place = NEW_ARRAY(cx->arena, Place, s->stages.len);
-  l->by_tensor_size = 2 * s->stages.len + 1;
-  l->by_tensor = NEW_ARRAY(cx->arena, Stage *, l->by_tensor_size);
-  for (size_t i = 0; i < s->stages.len; i++) {
-    Stage *st = s->stages.data[i];
-    l->by_tensor[slot_of(l, st->tensor)] = st;
-  }
   return l;
 }
 

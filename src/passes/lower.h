@@ -50,8 +50,6 @@ typedef struct Lower {
   Ctx *cx;
   const Schedule *schedule;
   Place *place;       // by Stage.index
-  Stage **by_tensor;  // hash of tensor pointers; only looked up
-  size_t by_tensor_size;
   Ranges ranges;      // of the loops entered
   int64_t unrolled;   // copies that the unrolled loops around make of what is inside
 } Lower;

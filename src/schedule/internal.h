@@ -49,6 +49,7 @@ TeTensor *tensor_like(Ctx *cx, const TeTensor *t, Name name, Loc loc); // own co
 const TeExpr *expr_replace_axes(Ctx *cx, const TeExpr *e, int n, const TeAxis *const *from, const TeExpr *const *to);
 const TeExpr *expr_replace_tensor(Ctx *cx, const TeExpr *e, const TeTensor *from, const TeTensor *to);
 bool expr_reads(const TeExpr *e, const TeTensor *t);
+void schedule_index(Ctx *cx, Schedule *s); // when no stage comes any more: makes schedule_stage_of a look-up
 const TeExpr **axis_exprs(Ctx *cx, const TeTensor *t); // one TE_AXIS an axis
 
 // apply.c

@@ -125,21 +125,9 @@ static void place_epilogue(Schedule *s, Stage *act) {
 
 // ---- who reads whom -----------------------------------------------------------------------------------------------------
 
-// Tensor -> stage, by pointer; only looked up, never walked.
-typedef struct StageMap {
-  size_t size;
-  Stage **slot;
-} StageMap;
-
-static size_t slot_of(const StageMap *m, const TeTensor *t) {
-  size_t i = ((uintptr_t)t >> 4) * 0x9E3779B97F4A7C15u % m->size;
-  while (m->slot[i] && m->slot[i]->tensor != t) i = (i + 1) % m->size;
-  return i;
-}
-
 typedef struct Reads {
   Ctx *cx;
-  const StageMap *map;
+  const Schedule *schedule;
   Stage *reader;
 } Reads;
 
@@ -154,7 +142,7 @@ static void add_reads(Reads *r, const TeExpr *e) {
   case TE_UNARY:
   case TE_CAST: add_reads(r, e->a); return;
   case TE_ACCESS: {
-    Stage *p = r->map->slot[slot_of(r->map, e->tensor)];
+    Stage *p = schedule_stage_of(r->schedule, e->tensor);
     bool seen = !p;
     for (size_t i = 0; !seen && i < r->reader->producers.len; i++) seen = r->reader->producers.data[i] == p;
     if (!seen) {
@@ -170,11 +158,9 @@ static void add_reads(Reads *r, const TeExpr *e) {
 
 static void connect(Applier *ap) {
   Schedule *s = ap->s;
-  StageMap m = {.size = 2 * s->stages.len + 1};
-  m.slot = NEW_ARRAY(ap->cx->arena, Stage *, m.size);
-  for (size_t i = 0; i < s->stages.len; i++) m.slot[slot_of(&m, s->stages.data[i]->tensor)] = s->stages.data[i];
+  schedule_index(ap->cx, s);
   for (size_t i = 0; i < s->stages.len; i++) {
-    Reads r = {ap->cx, &m, s->stages.data[i]};
+    Reads r = {ap->cx, s, s->stages.data[i]};
     if (r.reader->body && r.reader->attach != ATTACH_INLINE) add_reads(&r, r.reader->body);
   }
   for (size_t i = s->stages.len; i-- > 0;) {

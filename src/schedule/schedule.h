@@ -83,6 +83,8 @@ typedef struct Schedule {
   const TirTarget *target;  // NULL: no accelerator
   VEC(Stage *) stages;      // producers before consumers
   VEC(Knob) knobs;
+  Stage **by_tensor; // once it is complete: a hash of tensor pointers, only looked up, never walked
+  size_t by_tensor_size;
 } Schedule;
 
 typedef struct ScheduleOptions {

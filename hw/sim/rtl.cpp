@@ -13,9 +13,7 @@
 #include <new>
 #include <vector>
 
-extern "C" {
-#include "sim/rtl.h"
-}
+#include "sim/watch.h"
 
 double sc_time_stamp() { return 0; }
 
@@ -44,6 +42,9 @@ struct Rtl {
   unsigned read_credit, write_credit; // per cent of a beat that may move
   bool b_error;
   TetcFault *fault;
+  bool watched, stopped; // stopped: what watches found something, and *fault says what
+  TetcRtlWatch watch;
+  WatchLaunch watch_launch;
 };
 
 // Whether the memory does something in this cycle.
@@ -133,8 +134,12 @@ void cycle(Rtl *r) {
     unsigned beats = t->m_axi_aw_len_o + 1u;
     r->writes.push_back({0, t->m_axi_aw_addr_o, beats, 0, r->now, host_of(r, t->m_axi_aw_addr_o, beats)});
   }
+  WatchSample seen;
+  if (r->watched) watch_sample(t->rootp, &seen);
   t->clk_i = 1;
   t->eval();
+  if (r->watched && r->fault && !r->stopped)
+    r->stopped = !watch_tell(t->rootp, &seen, &r->watch_launch, &r->watch, r->now, r->fault);
   r->now++;
 }
 
@@ -162,6 +167,7 @@ uint32_t read_register(Rtl *r, uint32_t addr) {
 // Core and memory as after power on; what is in the on-chip memories stays.
 void rtl_reset(void *self) {
   Rtl *r = static_cast<Rtl *>(self);
+  r->fault = nullptr; // nobody is told of what is broken off
   r->reads.clear();
   r->writes.clear();
   r->r_valid = false;
@@ -229,8 +235,9 @@ bool run(Rtl *r, uint64_t phys, size_t n) {
   write_register(r, 0x0c, static_cast<uint32_t>(phys));
   write_register(r, 0x3c, 20000 + 64 * (r->options.latency + r->options.write_latency) + 1000 * (r->options.stalls >= 90));
   write_register(r, 0x00, 1);
-  while (!(read_register(r, 0x00) & 2))
+  while (!r->stopped && !(read_register(r, 0x00) & 2))
     for (int k = 0; k < 62; k++) cycle(r);
+  if (r->stopped) return false;
   uint32_t error = read_register(r, 0x40), taken = read_register(r, 0x48);
   r->stats.cycles += read_register(r, 0x04);
   for (unsigned k = 0; k < TETC_COUNTERS; k++) r->stats.counters[k] += read_register(r, 0x80 + 4 * k);
@@ -248,6 +255,8 @@ bool rtl_launch(void *self, const VtaWord *insns, const uint32_t *marks, size_t 
   uint64_t phys;
   (void)marks;
   r->fault = fault;
+  r->stopped = false;
+  r->watch_launch = WatchLaunch();
   if (n == 0) return true;
   if (!check(r, insns, n)) return false;
   void *code = tetc_dram_alloc(r->device.dram, n * sizeof *insns, &phys);
@@ -321,31 +330,15 @@ TetcDevice *tetc_rtl_new(const VtaConfig *config, const TetcRtlOptions *options,
 extern "C" __attribute__((visibility("default")))
 void tetc_rtl_sram(TetcDevice *device, VtaMemory m, void *to) {
   Rtl *r = static_cast<Rtl *>(device->self);
-  Vvta_top___024root *t = r->top->rootp;
   uint8_t *p = static_cast<uint8_t *>(to);
   size_t elem = static_cast<size_t>(vta_elem_bytes(&device->config, m));
-  size_t depth = static_cast<size_t>(vta_depth(&device->config, m));
-#define BANK(n, name) &t->vta_top__DOT__u_acc__DOT__gen_bank__BRA__##n##__KET____DOT__##name##__DOT__mem_q[k / 4]
-  for (size_t k = 0; k < depth; k++) {
-    const void *from = nullptr;
-    switch (m) {
-    case MEM_UOP: from = &t->vta_top__DOT__u_uop_gemm__DOT__mem_q[k]; break;
-    case MEM_INP: from = &t->vta_top__DOT__u_inp__DOT__mem_q[k]; break;
-    case MEM_WGT: from = &t->vta_top__DOT__u_wgt__DOT__mem_q[k]; break;
-    case MEM_OUT: {
-      const void *banks[] = {BANK(0, u_out), BANK(1, u_out), BANK(2, u_out), BANK(3, u_out)};
-      from = banks[(k ^ k >> 2 ^ k >> 4 ^ k >> 6 ^ k >> 8 ^ k >> 10) % 4]; // as vta_acc
-      break;
-    }
-    case MEM_ACC:
-    case MEM_ACC8:
-    case MEM_COUNT: {
-      const void *banks[] = {BANK(0, u_acc), BANK(1, u_acc), BANK(2, u_acc), BANK(3, u_acc)};
-      from = banks[(k ^ k >> 2 ^ k >> 4 ^ k >> 6 ^ k >> 8 ^ k >> 10) % 4]; // as vta_acc
-      break;
-    }
-    }
-    memcpy(p + k * elem, from, elem);
-  }
-#undef BANK
+  uint32_t depth = static_cast<uint32_t>(vta_depth(&device->config, m));
+  for (uint32_t k = 0; k < depth; k++) memcpy(p + k * elem, watch_row(r->top->rootp, m, k), elem);
+}
+
+extern "C" __attribute__((visibility("default")))
+void tetc_rtl_watch(TetcDevice *device, const TetcRtlWatch *watch) {
+  Rtl *r = static_cast<Rtl *>(device->self);
+  r->watched = watch != nullptr;
+  if (watch) r->watch = *watch;
 }

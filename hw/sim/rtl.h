@@ -10,4 +10,31 @@ TetcDevice *tetc_rtl_new(const VtaConfig *config, const TetcRtlOptions *options,
 // Copies the contents of an on-chip memory, as in DRAM: micro-ops as words. MEM_OUT gives the narrowed copies.
 void tetc_rtl_sram(TetcDevice *device, VtaMemory m, void *to);
 
+// ---- watching the core at work, for tests ----------------------------------------------------------------------------
+
+// What writes on-chip memories: the load engines of micro-ops and accumulators, GEMM, ALU, and those of INP and WGT. Each
+// works on its instructions in the order in which they started.
+typedef enum TetcRtlEngine { RTL_UOP, RTL_ACC, RTL_GEMM, RTL_ALU, RTL_INP, RTL_WGT, RTL_NONE } TetcRtlEngine;
+
+typedef struct TetcRtlWrite {
+  uint64_t cycle; // since power on
+  TetcRtlEngine engine;
+  unsigned fused;   // ALU: so many of its oldest instructions are one pass, and this is the result of the last of them
+  VtaMemory memory; // never OUT or ACC8
+  uint32_t index;
+  const void *data, *out; // what the memory holds now, as in DRAM; out: OUT's copy of an accumulator, else NULL
+} TetcRtlWrite;
+
+// Calls during a launch. False stops it; *fault says why.
+typedef struct TetcRtlWatch {
+  void *context;
+  // The unit starts its `number`-th instruction of this launch, from 0. RTL_NONE: it writes nothing.
+  bool (*start)(void *context, uint64_t cycle, VtaUnit unit, uint32_t number, TetcRtlEngine engine, TetcFault *fault);
+  bool (*write)(void *context, const TetcRtlWrite *w, TetcFault *fault);
+  // The engine is done with its oldest `fused` instructions.
+  bool (*done)(void *context, uint64_t cycle, TetcRtlEngine engine, unsigned fused, TetcFault *fault);
+} TetcRtlWatch;
+
+void tetc_rtl_watch(TetcDevice *device, const TetcRtlWatch *watch); // NULL: no longer
+
 #endif

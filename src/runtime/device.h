@@ -75,6 +75,10 @@ bool tetc_fsim_use(TetcDevice *d, int level);
 const char *tetc_fsim_level_name(const TetcDevice *d);
 // The simulator's on-chip memories, for tests: raw elements, row-major. OUT and ACC8 give ACC.
 void *tetc_fsim_sram(TetcDevice *d, VtaMemory m);
+// Calls `see` after every write of an on-chip element, in each instruction's order, micro-op by micro-op: `insn` counts
+// from 0 in the launch, m is never OUT or ACC8, data is as tetc_fsim_sram has it. Slow. see NULL: no longer.
+typedef void TetcFsimWrite(void *context, size_t insn, VtaMemory m, uint64_t index, const void *data);
+void tetc_fsim_watch(TetcDevice *d, TetcFsimWrite *see, void *context);
 
 // rtl.c: the core of hw/ under Verilator, from a module that is loaded when it is wanted.
 typedef struct TetcRtlOptions {

@@ -31,6 +31,8 @@ typedef struct Fsim {
   const VtaWord *stream;      // during a launch
   size_t current;             // the instruction that runs
   TetcFault *fault;
+  TetcFsimWrite *see; // NULL: nobody watches
+  void *see_context;
 } Fsim;
 
 // ---- errors --------------------------------------------------------------------------------------------------------
@@ -130,6 +132,14 @@ static void put_elements(Fsim *f, VtaMemory m, uint64_t at, const uint8_t *src, 
   }
 }
 
+// Shows whoever watches `n` elements that have been written.
+static void show(Fsim *f, VtaMemory m, uint64_t first, uint64_t n) {
+  if (m == MEM_ACC8) m = MEM_ACC;
+  size_t elem = m == MEM_UOP ? sizeof(VtaUop) : (size_t)vta_elem_bytes(&f->device.config, m);
+  const uint8_t *data = tetc_fsim_sram(&f->device, m);
+  for (uint64_t k = first; f->see && k < first + n; k++) f->see(f->see_context, f->current, m, k, data + k * elem);
+}
+
 // Section 6: the padded rectangle, row by row.
 static bool run_load(Fsim *f, VtaUnit unit, const VtaInsn *i) {
   if (i->x_size == 0) return true;
@@ -153,6 +163,7 @@ static bool run_load(Fsim *f, VtaUnit unit, const VtaInsn *i) {
   put_elements(f, i->memory, at, NULL, i->y_pad1 * width);
   if (i->memory == MEM_INP) sram_inp_written(&f->sram, i->sram_base, (int64_t)(width * height));
   if (i->memory == MEM_WGT) sram_wgt_written(&f->sram, i->sram_base, (int64_t)(width * height));
+  show(f, i->memory, i->sram_base, width * height);
   f->stats.loads[i->memory]++;
   f->stats.load_bytes[i->memory] += (uint64_t)i->x_size * i->y_size * elem;
   return true;
@@ -226,6 +237,26 @@ static bool check_compute(Fsim *f, const VtaInsn *i, bool uses_src, bool uses_wg
   return true;
 }
 
+// The instruction's steps one by one, each shown: the micro-op is for a moment what the loops make of it.
+static void compute_steps(Fsim *f, const VtaInsn *i) {
+  VtaInsn one = *i;
+  one.iter_out = one.iter_in = 1;
+  for (uint32_t o = 0; o < i->iter_out; o++)
+    for (uint32_t j = 0; j < i->iter_in; j++)
+      for (uint32_t k = i->uop_begin; k < i->uop_end; k++) {
+        VtaUop *u = &f->sram.uop[k], kept = *u;
+        u->dst += o * i->dst_out + j * i->dst_in;
+        u->src += o * i->src_out + j * i->src_in;
+        if (i->opcode == OPC_GEMM) u->wgt += o * i->wgt_out + j * i->wgt_in;
+        one.uop_begin = k;
+        one.uop_end = k + 1;
+        if (i->opcode == OPC_GEMM) sram_gemm(&f->sram, &one);
+        else sram_alu(&f->sram, &one);
+        show(f, MEM_ACC, u->dst, 1);
+        *u = kept;
+      }
+}
+
 static bool run_compute(Fsim *f, const VtaInsn *i) {
   bool gemm = i->opcode == OPC_GEMM;
   bool uses_src = gemm ? !i->reset : !i->use_imm, uses_wgt = gemm && !i->reset;
@@ -240,7 +271,8 @@ static bool run_compute(Fsim *f, const VtaInsn *i) {
                 (long long)f->sram.uop_depth);
   if (!check_ranges(f, i, uses_src, uses_wgt)) return false;
   if (f->hazard && !check_compute(f, i, uses_src, uses_wgt)) return false;
-  if (gemm) sram_gemm(&f->sram, i);
+  if (f->see) compute_steps(f, i);
+  else if (gemm) sram_gemm(&f->sram, i);
   else sram_alu(&f->sram, i);
   if (!gemm) f->stats.alu_uops += steps;
   else if (i->reset) f->stats.reset_uops += steps;
@@ -439,6 +471,12 @@ bool tetc_fsim_use(TetcDevice *d, int level) { return sram_use(&((Fsim *)d->self
 const char *tetc_fsim_level_name(const TetcDevice *d) {
   static const char *const names[] = {"best", "C", "AVX2", "AVX-512 VNNI"};
   return names[((const Fsim *)d->self)->sram.level];
+}
+
+void tetc_fsim_watch(TetcDevice *d, TetcFsimWrite *see, void *context) {
+  Fsim *f = d->self;
+  f->see = see;
+  f->see_context = context;
 }
 
 void *tetc_fsim_sram(TetcDevice *d, VtaMemory m) {

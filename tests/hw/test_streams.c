@@ -8,7 +8,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "runtime/device.h"
+#include "lockstep.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,6 +19,7 @@ enum { DRAM_BYTES = 1 << 18, UOP_AT = DRAM_BYTES - 8192, UOPS = 256, STREAM = 40
 typedef struct Bench {
   VtaConfig config;
   TetcDevice *want, *got;
+  Lockstep *lockstep;
   void (*sram)(TetcDevice *, VtaMemory, void *);
   uint8_t *want_dram, *got_dram;
   uint64_t phys;
@@ -138,6 +139,8 @@ static void bench_open(Bench *b, const TetcRtlOptions *o, uint32_t seed) {
   b->want = tetc_fsim_new(&b->config);
   b->got = tetc_rtl_open(&b->config, o, &why);
   if (!b->got) fail_msg("%s", why);
+  b->lockstep = lockstep_new(b->want, b->got, &why);
+  if (!b->lockstep) fail_msg("%s", why);
   void *at = tetc_rtl_symbol("tetc_rtl_sram", &why);
   memcpy(&b->sram, &at, sizeof at);
   uint64_t other;
@@ -156,6 +159,10 @@ static void bench_open(Bench *b, const TetcRtlOptions *o, uint32_t seed) {
 static void run(Bench *b, VtaInsn *insns, size_t n) {
   TetcFault fault = {.count = 0};
   for (size_t k = 0; k < n; k++) b->words[k] = vta_encode(&b->config, &insns[k]);
+  if (b->lockstep) {
+    if (!lockstep_run(b->lockstep, b->words, n, &fault)) fail_msg("%s", fault.text);
+    return;
+  }
   if (!b->want->launch(b->want->self, b->words, NULL, n, &fault)) fail_msg("fsim: %s", fault.text);
   if (!b->got->launch(b->got->self, b->words, NULL, n, &fault)) fail_msg("rtl: %s", fault.text);
 }
@@ -192,6 +199,7 @@ static void streams(const TetcRtlOptions *o, int count, uint32_t seed) {
     compare(b, MEM_UOP, 4, n);
     if (n % 8 == 0) compare(b, MEM_WGT, 1, n);
   }
+  lockstep_free(b->lockstep);
   b->want->free(b->want->self);
   b->got->free(b->got->self);
   free(b);
@@ -223,6 +231,8 @@ static void errors(void **state) {
   (void)state;
   Bench *b = calloc(1, sizeof *b);
   bench_open(b, &(TetcRtlOptions){.latency = 16}, 6);
+  lockstep_free(b->lockstep);
+  b->lockstep = NULL; // what stops half-way is not compared
   uint32_t at = (uint32_t)(b->phys / 16);
   const struct {
     VtaInsn insn;
@@ -247,6 +257,7 @@ static void errors(void **state) {
     if (!strstr(fault.text, cases[k].text)) fail_msg("case %zu: %s", k, fault.text);
   }
   fill(b);
+  lockstep_free(b->lockstep);
   b->want->free(b->want->self);
   b->got->free(b->got->self);
   free(b);

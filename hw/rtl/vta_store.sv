@@ -19,7 +19,7 @@ module vta_store #(
   input  logic                     full_i,      // store to compute
   output logic                     token_push_o,
   output logic                     busy_o,
-  output logic                     wait_token_o,
+  output logic                     wait_token_o, // its own, or what compute must do before
   output logic                     wait_done_o, // everything is handed over, responses are missing
   output logic                     start_o,     // an instruction starts, its token taken
   output logic                     range_error_o,
@@ -68,7 +68,7 @@ module vta_store #(
   assign token_push_o = retire && push_prev;
   assign ready_o = retire;
   assign busy_o = run_q;
-  assign wait_token_o = valid_i && !run_q && pop_prev && !token_i;
+  assign wait_token_o = valid_i && !run_q && !halt_i && !start;
   assign start_o = start;
   always_ff @(posedge clk_i) begin
     if (rst_i) run_q <= 1'b0;

@@ -358,7 +358,8 @@ module vta_top #(
   ) u_store (
     .clk_i, .rst_i(rst), .halt_i(halt), .base_i(out_base), .valid_i(store_valid), .ready_o(store_ready),
     .insn_i(store_insn), .token_i(token_some[2]), .token_pop_o(token_pop[2]), .go_i(store_go), .full_i(token_full[3]),
-    .token_push_o(token_push[3]), .busy_o(store_busy), .wait_token_o(store_wait), .wait_done_o(store_wait_done), .start_o(store_start), .range_error_o(store_range),
+    .token_push_o(token_push[3]), .busy_o(store_busy), .wait_token_o(store_wait),
+    .wait_done_o(store_wait_done), .start_o(store_start), .range_error_o(store_range),
     .bus_error_o(write_error), .re_o(store_re), .raddr_o(store_raddr), .rdata_i(store_rdata),
     .aw_valid_o(m_axi_aw_valid_o), .aw_ready_i(m_axi_aw_ready_i), .aw_addr_o(m_axi_aw_addr_o),
     .aw_len_o(m_axi_aw_len_o), .w_valid_o(m_axi_w_valid_o), .w_ready_i(m_axi_w_ready_i), .w_data_o(m_axi_w_data_o),

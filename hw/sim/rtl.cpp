@@ -41,6 +41,7 @@ struct Rtl {
   std::deque<uint64_t> responses;     // of writes: the cycles from which they are given
   unsigned read_credit, write_credit; // per cent of a beat that may move
   bool b_error;
+  uint64_t shown; // what the timeline saw last
   TetcFault *fault;
   bool watched, stopped; // stopped: what watches found something, and *fault says what
   TetcRtlWatch watch;
@@ -105,6 +106,10 @@ void cycle(Rtl *r) {
   t->m_axi_b_resp_i = r->b_error ? 2 : 0;
   t->clk_i = 0;
   t->eval();
+  if (r->options.timeline && t->monitor_o != r->shown) {
+    r->shown = t->monitor_o;
+    tetc_timeline_see(r->options.timeline, r->now, r->shown);
+  }
   bool ar = t->m_axi_ar_valid_o && t->m_axi_ar_ready_i, got = t->m_axi_r_valid_i && t->m_axi_r_ready_o;
   bool aw = t->m_axi_aw_valid_o && t->m_axi_aw_ready_i, w = t->m_axi_w_valid_o && t->m_axi_w_ready_i;
   bool b = t->m_axi_b_valid_i && t->m_axi_b_ready_o;
@@ -253,7 +258,6 @@ bool run(Rtl *r, uint64_t phys, size_t n) {
 bool rtl_launch(void *self, const VtaWord *insns, const uint32_t *marks, size_t n, TetcFault *fault) {
   Rtl *r = static_cast<Rtl *>(self);
   uint64_t phys;
-  (void)marks;
   r->fault = fault;
   r->stopped = false;
   r->watch_launch = WatchLaunch();
@@ -262,7 +266,9 @@ bool rtl_launch(void *self, const VtaWord *insns, const uint32_t *marks, size_t 
   void *code = tetc_dram_alloc(r->device.dram, n * sizeof *insns, &phys);
   if (!code) return fail(r, 0, "no device memory for %zu instructions", n);
   memcpy(code, insns, n * sizeof *insns);
+  if (r->options.timeline) tetc_timeline_launch(r->options.timeline, &r->device.config, insns, marks, n);
   bool ok = run(r, phys, n);
+  if (r->options.timeline) tetc_timeline_end(r->options.timeline, r->now);
   tetc_dram_release(r->device.dram, phys);
   r->stats.launches++;
   r->stats.instructions += n;

@@ -3,7 +3,7 @@
 #ifndef TETC_HW_RTL_H
 #define TETC_HW_RTL_H
 
-#include "runtime/device.h"
+#include "runtime/timeline.h"
 
 // A device that runs `config`; NULL when the core was built for another one or memory is out (*why says).
 TetcDevice *tetc_rtl_new(const VtaConfig *config, const TetcRtlOptions *options, const char **why);

@@ -52,6 +52,7 @@ typedef struct Gen {
   bool parallel;              // an OpenMP runtime may be called
   bool apart;                 // each root nest is a function of its own
   bool failures;              // the runtime's count of failures may be asked for
+  LlvmMarks *marks;           // calls tell the runtime where they come from; NULL: they do not
   int opt_level;
   LLVMContextRef c;
   LLVMModuleRef m;

@@ -118,6 +118,7 @@ static LLVMMemoryBufferRef make_object(Ctx *cx, const Func *f, const LlvmOptions
   LLVMContextSetDiscardValueNames(g.c, true);
   g.parallel = parallel;
   g.failures = failures;
+  g.marks = opt->marks;
   g.opt_level = opt->opt_level;
   if (module_build(&g, &f, 1, "tetc_kernel") && machine_optimize(cx, mc, g.m, opt->opt_level) &&
       LLVMTargetMachineEmitToMemoryBuffer(mc->tm, g.m, LLVMObjectFile, &why, &object)) {

@@ -14,11 +14,17 @@
 
 #include "tir/tir.h"
 
+// Where the instructions of jitted code come from: mark k of the runtime (tetc_runtime_mark) means stmts.data[k - 1].
+typedef struct LlvmMarks {
+  VEC(const Stmt *) stmts;
+} LlvmMarks;
+
 typedef struct LlvmOptions {
   const char *triple;   // NULL: this machine
   const char *cpu;      // NULL: the triple's baseline (emit), this machine's (JIT); "native": this machine's
   const char *features; // "+avx2,-fma"; NULL: the cpu's
   int opt_level;        // 0..3
+  LlvmMarks *marks;     // jit_compile: filled, and the code marks its instructions; NULL: it does not
 } LlvmOptions;
 
 typedef enum LlvmKind { LLVM_OBJECT, LLVM_ASSEMBLY, LLVM_TEXT } LlvmKind;

@@ -280,12 +280,20 @@ static void gen_sync(Gen *g) {
   gen_call(g, "VTASynchronize", "vpi", args);
 }
 
+// What the runtime queues from now on comes from s.
+static void gen_mark(Gen *g, const Stmt *s) {
+  VEC_PUSH(g->cx->arena, g->marks->stmts, s);
+  LLVMValueRef args[2] = {g->frame->command, gen_i32(g, (int64_t)g->marks->stmts.len)};
+  gen_call(g, "tetc_runtime_mark", "vpi", args);
+}
+
 void gen_vta(Gen *g, const Stmt *s) {
   bool in_kernel = g->uop_mode && !is_vta(s->intrin, VTA_UOP);
   if (s->nargs < s->intrin->min_args || in_kernel) {
     refuse(g, s, in_kernel ? "it stands inside a kernel" : "arguments are missing");
     return;
   }
+  if (g->marks && !g->uop_mode) gen_mark(g, s);
   switch ((VtaOp)s->intrin->id) {
   case VTA_LOAD_CALL: gen_load_call(g, s); return;
   case VTA_STORE_CALL: gen_store_call(g, s); return;

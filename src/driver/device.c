@@ -16,20 +16,21 @@ static TetcRtlOptions rtl_options(const Options *o) {
 }
 
 // The core under Verilator.
-static TetcDevice *open_rtl(Driver *d, const VtaConfig *config) {
+static TetcDevice *open_rtl(Driver *d, const VtaConfig *config, TetcTimeline *timeline) {
   const char *why = NULL;
   TetcRtlOptions o = rtl_options(&d->opt);
+  o.timeline = timeline;
   TetcDevice *device = tetc_rtl_open(config, &o, &why);
   if (!device) diag_report(d->cx.diags, E_RUN, (Loc){0}, "the device `rtl` is not available: %s", why);
   return device;
 }
 
 // Opens the device that --device names. A new kind is an entry of the enum and a case here.
-TetcDevice *device_open(Driver *d, const VtaConfig *config) {
+TetcDevice *device_open(Driver *d, const VtaConfig *config, TetcTimeline *timeline) {
   TetcDevice *device = NULL;
   switch ((DeviceKind)d->opt.device) {
   case DEVICE_FSIM: device = tetc_fsim_new(config); break;
-  case DEVICE_RTL: return open_rtl(d, config);
+  case DEVICE_RTL: return open_rtl(d, config, timeline);
   }
   if (!device) diag_report(d->cx.diags, E_MEMORY, (Loc){0}, "there is no memory for the device");
   return device;
@@ -45,8 +46,25 @@ bool device_has_rtl(const VtaConfig *config) {
 
 typedef unsigned long long Count;
 
+// The least number of cycles for each of what may bound a kernel, and how near this run came: the roofline model.
+static void roofline_stats(const Driver *d, const TetcStats *s, Text *out) {
+  static const char *const names[] = {"the multipliers", "the alu", "reading", "writing"};
+  double share = (double)rtl_options(&d->opt).bandwidth / 100, traffic = (double)(s->store_bytes + 16 * s->instructions);
+  double least[] = {(double)s->gemm_uops, (double)s->counters[TETC_CYCLES_ALU_STEPS],
+    (double)s->counters[TETC_CYCLES_READ_BEATS] / share, (double)s->counters[TETC_CYCLES_WRITE_BEATS] / share};
+  int bound = 0;
+  for (int k = 1; k < 4; k++)
+    if (least[k] > least[bound]) bound = k;
+  for (int m = 0; m < MEM_COUNT; m++) traffic += (double)s->load_bytes[m];
+  text_add(out, "stats: at least %.0f cycles for %s, %.0f for %s, %.0f for %s, %.0f for %s\n", least[0], names[0],
+           least[1], names[1], least[2], names[2], least[3], names[3]);
+  text_add(out, "stats: roofline: %.1f multiply-accumulates a byte allow %.1f a cycle, bound by %s; %.1f %% of it achieved\n",
+           (double)s->macs / traffic, (double)s->macs / least[bound], names[bound],
+           100 * least[bound] / (double)s->cycles);
+}
+
 // What the core counted, and how much of its arithmetic was used.
-static void cycle_stats(const TetcStats *s, const VtaConfig *c, Text *out) {
+static void cycle_stats(const Driver *d, const TetcStats *s, const VtaConfig *c, Text *out) {
   static const char *const texts[] = {
 #define COUNTER(id, text) text,
 #include "runtime/counters.def"
@@ -59,10 +77,11 @@ static void cycle_stats(const TetcStats *s, const VtaConfig *c, Text *out) {
     if (s->counters[k])
       text_add(out, "stats: %-40s %10llu cycles %5.1f %%\n", texts[k], (Count)s->counters[k],
                100 * (double)s->counters[k] / (double)s->cycles);
+  roofline_stats(d, s, out);
 }
 
 // Counters, a line a unit. `tiles` are micro-operations: one tile of the accumulator each.
-void device_stats(const TetcStats *s, const VtaConfig *c, Text *out) {
+void device_stats(const Driver *d, const TetcStats *s, const VtaConfig *c, Text *out) {
   Count moved = 0;
   text_add(out, "stats: %llu instructions in %llu launches (block %dx%dx%d)\n", (Count)s->instructions,
            (Count)s->launches, 1 << c->log_batch, 1 << c->log_block_in, 1 << c->log_block_out);
@@ -78,5 +97,5 @@ void device_stats(const TetcStats *s, const VtaConfig *c, Text *out) {
   text_add(out, "stats: reset     %10llu instructions %12llu tiles\n", (Count)s->resets, (Count)s->reset_uops);
   text_add(out, "stats: alu       %10llu instructions %12llu tiles\n", (Count)s->alus, (Count)s->alu_uops);
   text_add(out, "stats: %llu bytes loaded, %llu bytes stored\n", moved, (Count)s->store_bytes);
-  if (s->cycles) cycle_stats(s, c, out);
+  if (s->cycles) cycle_stats(d, s, c, out);
 }

@@ -4,8 +4,10 @@
 #ifndef TETC_DRIVER_H
 #define TETC_DRIVER_H
 
+#include "backend_llvm/llvm.h"
 #include "passes/passes.h"
 #include "runtime/runtime.h"
+#include "runtime/timeline.h"
 
 // Exit statuses, the same for every sub-command.
 enum { EXIT_DONE, EXIT_INPUT, EXIT_USAGE, EXIT_FILES, EXIT_OURS };
@@ -40,6 +42,7 @@ typedef struct Options {
   int emit, diagnostics, color, device; // Emit, DiagFormat, ColorMode, DeviceKind
   int rtl_memory;                       // TetcRtlMemory; -1: not given
   bool rtl_reorder;
+  const char *trace; // file
   const char *needs_rtl; // an option that was given and needs --device=rtl; NULL: none
   bool emit_given;
   int64_t opt_level, seed, memory; // memory: MiB that a compilation may use
@@ -234,9 +237,16 @@ bool run_compiled(Session *s, const Unit *u, Array *arrays);
 
 // ---- devices: device.c -------------------------------------------------------------------------------------------------
 
-// The device that --device names, for this configuration; NULL after a report.
-TetcDevice *device_open(Driver *d, const VtaConfig *config);
+// The device that --device names, for this configuration; NULL after a report. `timeline` (may be NULL) sees what it does.
+TetcDevice *device_open(Driver *d, const VtaConfig *config, TetcTimeline *timeline);
 bool device_has_rtl(const VtaConfig *config); // the core under Verilator is built, for this configuration
-void device_stats(const TetcStats *s, const VtaConfig *c, Text *out);
+void device_stats(const Driver *d, const TetcStats *s, const VtaConfig *c, Text *out);
+
+// ---- what a device with cycles saw: timeline.c ---------------------------------------------------------------------------
+
+// The lines at which units waited longest.
+void timeline_stalls(const TetcTimeline *t, const LlvmMarks *marks, Text *out);
+// The whole of it, of a timeline that keeps spans, as Chrome trace events.
+void timeline_json(const TetcTimeline *t, const VtaConfig *config, const LlvmMarks *marks, const char *kernel, Text *out);
 
 #endif

@@ -18,6 +18,8 @@ typedef struct Run {
   void *handle;
   LlvmEntry *entry;
   TetcRuntime *runtime;
+  TetcTimeline *timeline; // --stats or --trace of a device with cycles; else NULL
+  LlvmMarks marks;        // where the instructions come from
 } Run;
 
 // What jitted code calls of the runtime.
@@ -28,7 +30,7 @@ static const LlvmSymbol symbols[] = {
     SYMBOL(VTABufferCPUPtr), SYMBOL(VTAWriteBarrier), SYMBOL(VTAReadBarrier), SYMBOL(VTASetDebugMode),
     SYMBOL(VTALoadBuffer2D), SYMBOL(VTAStoreBuffer2D), SYMBOL(VTAUopPush), SYMBOL(VTAUopLoopBegin),
     SYMBOL(VTAUopLoopEnd), SYMBOL(VTAPushGEMMOp), SYMBOL(VTAPushALUOp), SYMBOL(VTADepPush), SYMBOL(VTADepPop),
-    SYMBOL(VTASynchronize), SYMBOL(VTARuntimeShutdown),
+    SYMBOL(VTASynchronize), SYMBOL(VTARuntimeShutdown), SYMBOL(tetc_runtime_mark),
 // clang-format on
 #undef SYMBOL
 };
@@ -117,16 +119,44 @@ static bool compile_now(Run *r) {
     diag_report(d->cx.diags, E_BACKEND, (Loc){0}, "the LLVM back end is not available: %s", why);
     return false;
   }
-  LlvmOptions opt = {.cpu = d->opt.cpu, .features = d->opt.features, .opt_level = (int)d->opt.opt_level};
+  LlvmOptions opt = {.cpu = d->opt.cpu, .features = d->opt.features, .opt_level = (int)d->opt.opt_level,
+    .marks = r->timeline ? &r->marks : NULL};
   bind_params(r);
   return r->backend->jit_compile(&d->cx, f, &opt, (int)(sizeof symbols / sizeof *symbols), symbols, &r->handle,
                                  &r->entry);
 }
 
+// Something to see what the device does, if that is asked for and the device has cycles.
+static bool open_timeline(Run *r) {
+  const Options *o = &r->d->opt;
+  if (o->trace && !r->unit.func->target) {
+    diag_report(r->d->cx.diags, E_RUN, r->unit.kernel->name_loc,
+                "kernel `%s` has nothing for the accelerator to do: there is nothing to trace", r->unit.kernel->name);
+    return false;
+  }
+  if (o->device != DEVICE_RTL || !r->unit.func->target || (!o->trace && !o->stats)) return true;
+  r->timeline = tetc_timeline_new(o->trace != NULL);
+  if (!r->timeline) diag_report(r->d->cx.diags, E_MEMORY, (Loc){0}, "there is no memory for the timeline");
+  return r->timeline != NULL;
+}
+
+// --trace, also of a run that failed.
+static bool write_trace(Run *r) {
+  Driver *d = r->d;
+  Text t = {.arena = d->cx.arena};
+  if (r->timeline && r->timeline->lost) {
+    diag_report(d->cx.diags, E_MEMORY, (Loc){0}, "there is no memory for the timeline");
+    return false;
+  }
+  if (!r->timeline || !d->opt.trace) return true;
+  timeline_json(r->timeline, &r->s.vta->config, &r->marks, r->unit.kernel->name, &t);
+  return outputs_write(&d->cx, &(OutputFile){.path = d->opt.trace, .data = t.data, .len = t.len}, 1);
+}
+
 // The device with its command queue; the hazard checker is on when results are checked.
 static bool open_runtime(Run *r) {
   if (!r->unit.func->target) return true;
-  TetcDevice *device = device_open(r->d, &r->s.vta->config);
+  TetcDevice *device = device_open(r->d, &r->s.vta->config, r->timeline);
   if (!device) return false;
   r->runtime = tetc_runtime_new(device);
   if (!r->runtime) {
@@ -198,11 +228,13 @@ static int run_kernel(Run *r) {
   Driver *d = r->d;
   bool ok = make_arrays(r);
   if (d->opt.interpret) ok = ok && interpret(r);
-  else ok = ok && compile_now(r) && open_runtime(r) && execute(r);
+  else ok = ok && open_timeline(r) && compile_now(r) && open_runtime(r) && execute(r);
+  ok &= write_trace(r);
   if (!ok) return driver_status(d);
   if (d->opt.stats && r->runtime) {
     Text t = {.arena = d->cx.arena};
-    device_stats(tetc_runtime_stats(r->runtime), &r->s.vta->config, &t);
+    device_stats(d, tetc_runtime_stats(r->runtime), &r->s.vta->config, &t);
+    if (r->timeline) timeline_stalls(r->timeline, &r->marks, &t);
     fputs(t.data, stdout);
   }
   bool same = !d->opt.check || check_outputs(r);
@@ -216,6 +248,7 @@ static void run_free(Run *r) {
     tetc_runtime_select(NULL);
     tetc_runtime_free(r->runtime);
   }
+  tetc_timeline_free(r->timeline);
   if (r->backend) r->backend->jit_free(r->handle);
   for (int i = 0; r->unit.kernel && i < r->unit.kernel->ntensors; i++) {
     if (r->arrays) array_free(&r->arrays[i]);

@@ -81,6 +81,7 @@ typedef void TetcFsimWrite(void *context, size_t insn, VtaMemory m, uint64_t ind
 void tetc_fsim_watch(TetcDevice *d, TetcFsimWrite *see, void *context);
 
 // rtl.c: the core of hw/ under Verilator, from a module that is loaded when it is wanted.
+typedef struct TetcTimeline TetcTimeline; // timeline.h
 typedef struct TetcRtlOptions {
   uint32_t latency;       // of the memory, from a request to its first beat, in cycles
   uint32_t write_latency; // from the last beat of a burst to its response
@@ -89,6 +90,7 @@ typedef struct TetcRtlOptions {
   uint32_t stalls;        // per cent of cycles in which the memory accepts and gives nothing
   bool reorder;           // requests of different clients are served in any order
   uint64_t seed;          // of both
+  TetcTimeline *timeline; // sees everything that the core does; the caller's. NULL: none
 } TetcRtlOptions;
 typedef enum TetcRtlMemory {
   TETC_MEMORY_UPSTREAM, // as upstream's simulation has it: 16 cycles, a beat a cycle, writes without latency

@@ -159,30 +159,41 @@ module vta_store #(
   // ---- beats ----
   // A beat is made in w_*_q and goes when the bus takes it. Elements narrower than a beat gather in it.
   localparam int unsigned LogParts = (LOG_ELEM > LOG_BUS) ? LOG_ELEM - LOG_BUS : 1;
-  localparam int unsigned LogLanes = (LOG_BUS > LOG_ELEM) ? LOG_BUS - LOG_ELEM : 1;
   logic w_valid_q, w_last_q, beat_free, beat_end, put, row_end;
-  logic [BusBits-1:0] w_data_q;
-  logic [BusBytes-1:0] w_strb_q;
+  logic [BusBits-1:0] w_data_q, data;
+  logic [BusBytes-1:0] w_strb_q, strb;
   logic [7:0] beat_q; // beats of the burst that are complete
   logic [LogParts-1:0] part_q;
-  logic [LogLanes-1:0] lane;
-  logic [31:0] lane_index;
   logic [33:0] dindex_q;
   logic full_q;       // w_data_q is a complete beat
   assign beat_free = !full_q || w_ready_i;
   assign row_end = col_q + 1'b1 == x_size;
-  assign lane_index = 32'(dindex_q) + 32'(col_q);
-  assign lane = LogLanes'(lane_index);
   assign put = run_q && elem_valid && lens_valid && beat_free;
   if (LOG_ELEM > LOG_BUS) begin : gen_parts
     assign elem_pop = put && part_q == '1;
     assign beat_end = 1'b1;
+    always_comb begin
+      data = elem[32'(part_q)*BusBits +: BusBits];
+      strb = '1;
+    end
   end else if (LOG_ELEM == LOG_BUS) begin : gen_equal
     assign elem_pop = put;
     assign beat_end = 1'b1;
+    assign data = elem;
+    assign strb = '1;
   end else begin : gen_lanes
+    logic [LOG_BUS-LOG_ELEM-1:0] lane;
+    logic [31:0] lane_index;
+    assign lane_index = 32'(dindex_q) + 32'(col_q);
+    assign lane = lane_index[LOG_BUS-LOG_ELEM-1:0];
     assign elem_pop = put;
     assign beat_end = lane == '1 || row_end;
+    always_comb begin
+      data = w_data_q;
+      data[32'(lane)*ElemBits +: ElemBits] = elem;
+      strb = full_q ? '0 : w_strb_q;
+      strb[32'(lane)*ElemBytes +: ElemBytes] = '1;
+    end
   end
   assign lens_pop = put && beat_end && beat_q == len;
   always_ff @(posedge clk_i) begin
@@ -197,14 +208,8 @@ module vta_store #(
         w_strb_q <= '0;
       end
       if (put) begin
-        if (LOG_ELEM >= LOG_BUS) begin
-          w_data_q <= elem[(32'(part_q)*BusBits)%ElemBits +: (ElemBits < BusBits ? ElemBits : BusBits)];
-          w_strb_q <= '1;
-        end else begin
-          w_data_q[(32'(lane)*ElemBits)%BusBits +: (ElemBits < BusBits ? ElemBits : BusBits)] <=
-            elem[(ElemBits < BusBits ? ElemBits : BusBits)-1:0];
-          w_strb_q[(32'(lane)*ElemBytes)%BusBytes +: (ElemBytes < BusBytes ? ElemBytes : BusBytes)] <= '1;
-        end
+        w_data_q <= data;
+        w_strb_q <= strb;
         full_q <= beat_end;
         if (beat_end) beat_q <= (beat_q == len) ? '0 : beat_q + 1'b1;
         w_last_q <= beat_q == len;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // The device `rtl`: drives the Verilated core as a host would (AXI-Lite registers), serves its AXI4 master from the
-// memory that host and device share, and reads its counters.
-#include "Vvta_top.h"
-#include "Vvta_top___024root.h"
+// memory that host and device share, and reads its counters. Compiled once for each model; RTL_MODEL_HEADER names its
+// parameters and what Verilator made.
+#include "sim/watch.h"
 #include "verilated.h"
 
 #include <cstdarg>
@@ -13,13 +13,11 @@
 #include <new>
 #include <vector>
 
-#include "sim/watch.h"
-
 double sc_time_stamp() { return 0; }
 
 namespace {
 
-constexpr uint64_t kBusBytes = 8;
+constexpr uint64_t kBusBytes = uint64_t(1) << MODEL_LOG_BUS;
 
 struct Request {
   unsigned id;
@@ -34,7 +32,7 @@ struct Rtl {
   TetcStats stats;
   TetcRtlOptions options;
   VerilatedContext *context;
-  Vvta_top *top;
+  Model *top;
   uint64_t now, random;
   std::deque<Request> reads, writes;
   bool r_valid, ar_ready, aw_ready, w_ready;
@@ -81,7 +79,7 @@ void earn(unsigned *credit, unsigned share) {
 
 // One clock cycle, memory included.
 void cycle(Rtl *r) {
-  Vvta_top *t = r->top;
+  Model *t = r->top;
   earn(&r->read_credit, r->options.bandwidth);
   earn(&r->write_credit, r->options.bandwidth);
   if (!r->r_valid && r->read_credit >= 100) {
@@ -90,9 +88,7 @@ void cycle(Rtl *r) {
     if (r->r_valid) {
       r->read_credit -= 100;
       const Request &q = r->reads.front();
-      uint64_t data = 0;
-      if (q.host) memcpy(&data, q.host + q.next * kBusBytes, kBusBytes);
-      t->m_axi_r_data_i = data;
+      if (q.host) memcpy(&t->m_axi_r_data_i, q.host + q.next * kBusBytes, kBusBytes);
       t->m_axi_r_id_i = q.id;
       t->m_axi_r_resp_i = q.host ? 0 : 2;
       t->m_axi_r_last_i = q.next + 1 == q.beats;
@@ -126,9 +122,10 @@ void cycle(Rtl *r) {
   if (w) {
     r->write_credit -= 100;
     Request &q = r->writes.front();
-    uint64_t data = t->m_axi_w_data_o;
+    uint8_t data[kBusBytes];
+    memcpy(data, &t->m_axi_w_data_o, kBusBytes);
     for (unsigned k = 0; k < kBusBytes && q.host; k++)
-      if (t->m_axi_w_strb_o >> k & 1) q.host[q.next * kBusBytes + k] = static_cast<uint8_t>(data >> (8 * k));
+      if (uint64_t(t->m_axi_w_strb_o) >> k & 1) q.host[q.next * kBusBytes + k] = data[k];
     r->b_error |= !q.host || (q.next + 1 == q.beats) != (t->m_axi_w_last_o != 0);
     if (++q.next == q.beats) {
       r->writes.pop_front();
@@ -294,22 +291,22 @@ void rtl_free(void *self) {
   delete r;
 }
 
-bool same_config(const VtaConfig *a) {
-  VtaConfig b = vta_config_default();
-  return a->log_batch == b.log_batch && a->log_block_in == b.log_block_in && a->log_block_out == b.log_block_out &&
-         a->log_uop_buff == b.log_uop_buff && a->log_inp_buff == b.log_inp_buff &&
-         a->log_wgt_buff == b.log_wgt_buff && a->log_acc_buff == b.log_acc_buff;
+// Whether this model is the core of a configuration.
+bool serves(const VtaConfig *c) {
+#define PARAM(name, value) && MODEL_##name == (value)
+  return true
+#include "params.def"
+      ;
+#undef PARAM
 }
 
 } // namespace
 
 extern "C" __attribute__((visibility("default")))
 TetcDevice *tetc_rtl_new(const VtaConfig *config, const TetcRtlOptions *options, const char **why) {
+  *why = nullptr;
+  if (!serves(config) || options->bus != 8 * kBusBytes) return nullptr;
   *why = "there is no memory for the device";
-  if (!same_config(config)) {
-    *why = "the core was built for the default configuration, and the kernel is for another";
-    return nullptr;
-  }
   Rtl *r = new (std::nothrow) Rtl();
   if (!r) return nullptr;
   r->options = *options;
@@ -327,7 +324,7 @@ TetcDevice *tetc_rtl_new(const VtaConfig *config, const TetcRtlOptions *options,
   r->device.free = rtl_free;
   if (!r->device.dram) return rtl_free(r), nullptr;
   r->context = new VerilatedContext;
-  r->top = new Vvta_top(r->context);
+  r->top = new Model(r->context);
   rtl_reset(r);
   *why = nullptr;
   return &r->device;

@@ -2,10 +2,6 @@
 // watch.vlt makes the signals visible that are read here.
 #include "sim/watch.h"
 
-#include "Vvta_top.h"
-#include "Vvta_top___024root.h"
-#include "verilated.h"
-
 #include <cstring>
 
 namespace {
@@ -17,7 +13,7 @@ unsigned bank_of(uint32_t k) { return (k ^ k >> 2 ^ k >> 4 ^ k >> 6 ^ k >> 8 ^ k
 
 } // namespace
 
-const void *watch_row(const Vvta_top___024root *t, VtaMemory m, uint32_t k) {
+const void *watch_row(const ModelRoot *t, VtaMemory m, uint32_t k) {
 #define BANK(n, name) &t->vta_top__DOT__u_acc__DOT__gen_bank__BRA__##n##__KET____DOT__##name##__DOT__mem_q[k / 4]
   switch (m) {
   case MEM_UOP: {
@@ -42,7 +38,7 @@ const void *watch_row(const Vvta_top___024root *t, VtaMemory m, uint32_t k) {
 #undef BANK
 }
 
-void watch_sample(const Vvta_top___024root *t, WatchSample *s) {
+void watch_sample(const ModelRoot *t, WatchSample *s) {
   static const TetcRtlEngine compute[] = {RTL_UOP, RTL_ACC, RTL_GEMM, RTL_ALU}; // as vta_compute numbers them
   s->compute_enter = t->vta_top__DOT__u_compute__DOT__u_window__DOT__enter;
   s->enter_slot = t->vta_top__DOT__u_compute__DOT__u_window__DOT__tail_q;
@@ -63,7 +59,7 @@ void watch_sample(const Vvta_top___024root *t, WatchSample *s) {
   s->engines[RTL_WGT] = {!!t->vta_top__DOT__wgt_we, !!t->vta_top__DOT__u_load__DOT__wgt_done, 1, t->vta_top__DOT__wgt_waddr};
 }
 
-bool watch_tell(const Vvta_top___024root *t, const WatchSample *s, WatchLaunch *launch, const TetcRtlWatch *to,
+bool watch_tell(const ModelRoot *t, const WatchSample *s, WatchLaunch *launch, const TetcRtlWatch *to,
                 uint64_t cycle, TetcFault *fault) {
   if (s->load_start && !to->start(to->context, cycle, UNIT_LOAD, launch->loads++, s->load_engine, fault)) return false;
   if (s->compute_start && !to->start(to->context, cycle, UNIT_COMPUTE, launch->in_slot[s->start_slot], s->compute_engine,

@@ -3,16 +3,16 @@
 #ifndef TETC_HW_WATCH_H
 #define TETC_HW_WATCH_H
 
+#include RTL_MODEL_HEADER
+
 #include <cstdint>
 
 extern "C" {
 #include "sim/rtl.h"
 }
 
-class Vvta_top___024root;
-
 // Element `index` of a memory as it is now; the first copy where there are several, unless another one differs.
-const void *watch_row(const Vvta_top___024root *t, VtaMemory m, uint32_t index);
+const void *watch_row(const ModelRoot *t, VtaMemory m, uint32_t index);
 
 // What an engine does in this cycle.
 struct WatchEngine {
@@ -34,9 +34,9 @@ struct WatchLaunch {
   uint32_t loads, computes, in_slot[16];
 };
 
-void watch_sample(const Vvta_top___024root *t, WatchSample *s); // before the edge, when everything has settled
+void watch_sample(const ModelRoot *t, WatchSample *s); // before the edge, when everything has settled
 // After the edge. False: the watcher wants the run to stop, and *fault says why.
-bool watch_tell(const Vvta_top___024root *t, const WatchSample *s, WatchLaunch *launch, const TetcRtlWatch *to,
+bool watch_tell(const ModelRoot *t, const WatchSample *s, WatchLaunch *launch, const TetcRtlWatch *to,
                 uint64_t cycle, TetcFault *fault);
 
 #endif

@@ -2,7 +2,7 @@
 // Which device executes VTA instructions, and its counters as text.
 #include "driver/driver.h"
 
-// The memory that --rtl-memory names, with what the other options change of it.
+// The memory that --rtl-memory names and the bus, with what the other options change of it.
 static TetcRtlOptions rtl_options(const Options *o) {
   TetcRtlOptions r = tetc_rtl_options(o->rtl_memory == TETC_MEMORY_DRAM ? TETC_MEMORY_DRAM : TETC_MEMORY_UPSTREAM);
   if (o->rtl_latency >= 0) r.latency = (uint32_t)o->rtl_latency;
@@ -12,17 +12,25 @@ static TetcRtlOptions rtl_options(const Options *o) {
   r.stalls = (uint32_t)o->rtl_stalls;
   r.reorder = o->rtl_reorder;
   r.seed = (uint64_t)o->seed;
+  r.bus = 64u << o->rtl_bus;
   return r;
 }
 
-// The core under Verilator.
+// The core under Verilator. Each configuration and bus is a model of its own, and not all are built.
 static TetcDevice *open_rtl(Driver *d, const VtaConfig *config, TetcTimeline *timeline) {
-  const char *why = NULL;
+  TetcRtlWhy why;
   TetcRtlOptions o = rtl_options(&d->opt);
   o.timeline = timeline;
   TetcDevice *device = tetc_rtl_open(config, &o, &why);
-  if (!device) diag_report(d->cx.diags, E_RUN, (Loc){0}, "the device `rtl` is not available: %s", why);
-  return device;
+  if (device) return device;
+  Diag *g = diag_report(d->cx.diags, E_RUN, (Loc){0}, "the device `rtl` is not available for %s and a bus of %u bits",
+                        d->opt.vta_config ? d->opt.vta_config : "the default configuration", o.bus);
+  if (why.text[0]) diag_note(g, "%s", why.text);
+  if (why.models[0]) diag_note(g, "a model is built for: %s (configuration and bits of the bus)", why.models);
+  else diag_note(g, "no model of the core is beside tetc: it was built without Verilator");
+  diag_help(g, "in the source tree, `./dev rtl %s %u` builds the model",
+            d->opt.vta_config ? d->opt.vta_config : "hw/configs/default.json", o.bus);
+  return NULL;
 }
 
 // Opens the device that --device names. A new kind is an entry of the enum and a case here.
@@ -36,9 +44,9 @@ TetcDevice *device_open(Driver *d, const VtaConfig *config, TetcTimeline *timeli
   return device;
 }
 
-bool device_has_rtl(const VtaConfig *config) {
-  const char *why = NULL;
-  TetcRtlOptions o = tetc_rtl_options(TETC_MEMORY_UPSTREAM);
+bool device_has_rtl(const Driver *d, const VtaConfig *config) {
+  TetcRtlWhy why;
+  TetcRtlOptions o = rtl_options(&d->opt);
   TetcDevice *device = tetc_rtl_open(config, &o, &why);
   if (device) device->free(device->self);
   return device != NULL;

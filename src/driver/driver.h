@@ -40,7 +40,7 @@ typedef struct NamePair { // NAME=TEXT
 typedef struct Options {
   bool help, version, verbose, list_passes, print_targets;
   int emit, diagnostics, color, device; // Emit, DiagFormat, ColorMode, DeviceKind
-  int rtl_memory;                       // TetcRtlMemory; -1: not given
+  int rtl_memory, rtl_bus;              // TetcRtlMemory, -1: not given; 64 bits, or how often twice that
   bool rtl_reorder;
   const char *trace; // file
   const char *needs_rtl; // an option that was given and needs --device=rtl; NULL: none
@@ -239,7 +239,7 @@ bool run_compiled(Session *s, const Unit *u, Array *arrays);
 
 // The device that --device names, for this configuration; NULL after a report. `timeline` (may be NULL) sees what it does.
 TetcDevice *device_open(Driver *d, const VtaConfig *config, TetcTimeline *timeline);
-bool device_has_rtl(const VtaConfig *config); // the core under Verilator is built, for this configuration
+bool device_has_rtl(const Driver *d, const VtaConfig *config); // the core under Verilator is built, for this configuration
 void device_stats(const Driver *d, const TetcStats *s, const VtaConfig *c, Text *out);
 
 // ---- what a device with cycles saw: timeline.c ---------------------------------------------------------------------------

@@ -160,7 +160,7 @@ static void run_devices(Verify *v, const Unit *u) {
     run_it(v, u, "llvm", DEVICE_FSIM);
     return;
   }
-  if (run_it(v, u, "llvm, vta", DEVICE_FSIM) && !v->failed && device_has_rtl(&v->s->vta->config))
+  if (run_it(v, u, "llvm, vta", DEVICE_FSIM) && !v->failed && device_has_rtl(v->d, &v->s->vta->config))
     run_it(v, u, "rtl", DEVICE_RTL);
 }
 

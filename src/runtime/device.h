@@ -91,15 +91,20 @@ typedef struct TetcRtlOptions {
   bool reorder;           // requests of different clients are served in any order
   uint64_t seed;          // of both
   TetcTimeline *timeline; // sees everything that the core does; the caller's. NULL: none
+  uint32_t bus;           // bits of a beat
 } TetcRtlOptions;
 typedef enum TetcRtlMemory {
   TETC_MEMORY_UPSTREAM, // as upstream's simulation has it: 16 cycles, a beat a cycle, writes without latency
   TETC_MEMORY_DRAM      // 100 cycles, 90 % of the beats, 32 requests
 } TetcRtlMemory;
 TetcRtlOptions tetc_rtl_options(TetcRtlMemory memory);
-// NULL, and *why, when the module is not there or does not serve this configuration.
-TetcDevice *tetc_rtl_open(const VtaConfig *config, const TetcRtlOptions *options, const char **why);
-void *tetc_rtl_symbol(const char *name, const char **why); // a function of the module
+// Why there is no device: what went wrong, if anything did, and the models that are built, "" if none are.
+typedef struct TetcRtlWhy {
+  char text[400], models[400];
+} TetcRtlWhy;
+// NULL, and *why, when no module serves this configuration and bus.
+TetcDevice *tetc_rtl_open(const VtaConfig *config, const TetcRtlOptions *options, TetcRtlWhy *why);
+void *tetc_rtl_symbol(const TetcDevice *device, const char *name); // a function of its module; NULL: there is none
 
 // record.c: executes nothing; keeps every launched instruction.
 TetcDevice *tetc_record_new(const VtaConfig *config);

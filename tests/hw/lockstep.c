@@ -257,8 +257,8 @@ void lockstep_lie(Lockstep *l, LockstepLie lie, size_t write, size_t *insn) {
 
 uint64_t lockstep_writes(const Lockstep *l) { return l->compared; }
 
-Lockstep *lockstep_new(TetcDevice *fsim, TetcDevice *rtl, const char **why) {
-  void *at = tetc_rtl_symbol("tetc_rtl_watch", why);
+Lockstep *lockstep_new(TetcDevice *fsim, TetcDevice *rtl) {
+  void *at = tetc_rtl_symbol(rtl, "tetc_rtl_watch");
   Lockstep *l = at ? calloc(1, sizeof *l) : NULL;
   if (!l) return NULL;
   memcpy(&l->watch, &at, sizeof at);

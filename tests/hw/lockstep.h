@@ -8,8 +8,8 @@
 
 typedef struct Lockstep Lockstep;
 
-// Watches both devices until lockstep_free. NULL, and *why: no core, or no memory.
-Lockstep *lockstep_new(TetcDevice *fsim, TetcDevice *rtl, const char **why);
+// Watches both devices until lockstep_free. NULL: no memory.
+Lockstep *lockstep_new(TetcDevice *fsim, TetcDevice *rtl);
 void lockstep_free(Lockstep *l);
 // Runs the instructions on the simulator, then on the core. False: *fault says at which cycle which unit wrote what.
 bool lockstep_run(Lockstep *l, const VtaWord *insns, size_t n, TetcFault *fault);

@@ -2,12 +2,14 @@
 // Random instruction streams on the core and on the functional simulator: DRAM and every on-chip memory must agree
 // after each. All opcodes, memories, pads, strides and trip counts; micro-ops that meet; chains of ALU instructions;
 // transfers that run beside them where no token is needed; memories that are slow, pause and reorder.
+// `rtl_streams CONFIG.json BITS`: of which model.
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <cmocka.h>
 
+#include "backend_vta/vta.h"
 #include "lockstep.h"
 
 #include <stdio.h>
@@ -15,6 +17,12 @@
 #include <string.h>
 
 enum { DRAM_BYTES = 1 << 18, UOP_AT = DRAM_BYTES - 8192, UOPS = 256, STREAM = 40, INSNS = 8 * STREAM };
+
+// The model under test.
+typedef struct Model {
+  VtaConfig config;
+  uint32_t bus;
+} Model;
 
 typedef struct Bench {
   VtaConfig config;
@@ -51,12 +59,20 @@ static void add(Bench *b, VtaInsn i) {
 
 static uint32_t smaller(uint32_t a, uint32_t b) { return a < b ? a : b; }
 
+static uint32_t depth_of(const Bench *b, VtaMemory m) { return (uint32_t)vta_depth(&b->config, m); }
+
+// Bounds of a micro-op's index and of the factors of the outer loop (at most 4 rounds) and the inner one (9), with which
+// none leaves a memory.
+static uint32_t index_bound(const Bench *b, VtaMemory m) { return smaller(256, depth_of(b, m) / 4); }
+static uint32_t outer_bound(const Bench *b, VtaMemory m) { return smaller(64, depth_of(b, m) / 8); }
+static uint32_t inner_bound(const Bench *b, VtaMemory m) { return smaller(3, depth_of(b, m) / 64 + 1); }
+
 static VtaInsn random_transfer(Bench *b) {
   static const VtaMemory loads[] = {MEM_WGT, MEM_INP, MEM_ACC, MEM_ACC8, MEM_OUT, MEM_INP, MEM_ACC};
   VtaInsn i = {.memory = loads[below(b, 7)]};
   bool store = i.memory == MEM_OUT;
   i.opcode = store ? OPC_STORE : OPC_LOAD;
-  uint32_t depth = (uint32_t)vta_depth(&b->config, i.memory), elem = (uint32_t)vta_elem_bytes(&b->config, i.memory);
+  uint32_t depth = depth_of(b, i.memory), elem = (uint32_t)vta_elem_bytes(&b->config, i.memory);
   uint32_t elems = UOP_AT / elem;
   for (;;) {
     bool tall = below(b, 4) == 0;
@@ -75,16 +91,21 @@ static VtaInsn random_transfer(Bench *b) {
 
 // A kernel of micro-ops that are in DRAM already; `narrow` ones share few accumulators.
 static void random_kernel(Bench *b) {
-  uint32_t count = below(b, 8) ? below(b, 12) + 1 : 65 + below(b, 30), first = below(b, UOPS - count + 1), begin = first;
-  if (below(b, 4) == 0) begin = 8192 - count;
+  uint32_t depth = depth_of(b, MEM_UOP), count = below(b, 8) ? below(b, 12) + 1 : 65 + below(b, 30);
+  count = smaller(count, depth);
+  uint32_t first = below(b, UOPS - count + 1), begin = below(b, smaller(UOPS, depth) - count + 1);
+  if (below(b, 4) == 0) begin = depth - count;
   if (below(b, 3)) count = 1;
   add(b, (VtaInsn){.opcode = OPC_LOAD, .memory = MEM_UOP, .sram_base = begin,
     .dram_base = (uint32_t)(b->phys + UOP_AT) / 4 + first, .y_size = 1, .x_size = count, .x_stride = count});
   VtaInsn i = {.opcode = below(b, 2) ? OPC_GEMM : OPC_ALU, .uop_begin = begin,
     .uop_end = begin + count - (below(b, 20) == 0), .iter_out = below(b, 4), .iter_in = below(b, 9)};
-  i.dst_out = below(b, 2) * below(b, 64), i.dst_in = below(b, 3), i.src_out = below(b, 64), i.src_in = below(b, 3);
+  VtaMemory src = i.opcode == OPC_GEMM ? MEM_INP : MEM_ACC;
+  i.dst_out = below(b, 2) * below(b, outer_bound(b, MEM_ACC)), i.dst_in = below(b, inner_bound(b, MEM_ACC));
+  i.src_out = below(b, outer_bound(b, src)), i.src_in = below(b, inner_bound(b, src));
   if (below(b, 2)) i.iter_out = 1;
-  if (i.opcode == OPC_GEMM) i.wgt_out = below(b, 8), i.wgt_in = below(b, 3), i.reset = below(b, 3) == 0;
+  if (i.opcode == OPC_GEMM) i.wgt_out = below(b, outer_bound(b, MEM_WGT)), i.wgt_in = below(b, inner_bound(b, MEM_WGT));
+  if (i.opcode == OPC_GEMM) i.reset = below(b, 3) == 0;
   for (int chain = i.opcode == OPC_ALU ? (int)below(b, 6) : (int)below(b, 2); chain >= 0; chain--) {
     if (i.opcode == OPC_ALU) {
       i.alu_op = (VtaAluOp)below(b, 5), i.use_imm = below(b, 4) != 0;
@@ -92,8 +113,8 @@ static void random_kernel(Bench *b) {
     }
     add(b, i);
     if (below(b, 4) == 0) add(b, (VtaInsn){.opcode = OPC_GEMM, .reset = true, .uop_begin = begin, .uop_end = begin + 1,
-      .iter_out = 1, .iter_in = below(b, 30), .dst_in = 1});
-    if (below(b, 6) == 0) i.dst_in = below(b, 3);
+      .iter_out = 1, .iter_in = below(b, smaller(30, depth_of(b, MEM_ACC) / 2)), .dst_in = 1});
+    if (below(b, 6) == 0) i.dst_in = below(b, inner_bound(b, MEM_ACC));
   }
 }
 
@@ -115,7 +136,7 @@ static void random_stream(Bench *b) {
 }
 
 static void compare(Bench *b, VtaMemory m, size_t lane_bytes, int stream) {
-  size_t bytes = (size_t)(vta_depth(&b->config, m) * vta_elem_bytes(&b->config, m));
+  size_t bytes = depth_of(b, m) * (size_t)vta_elem_bytes(&b->config, m);
   uint8_t *got = malloc(bytes);
   const uint8_t *want = tetc_fsim_sram(b->want, m);
   b->sram(b->got, m, got);
@@ -132,16 +153,17 @@ static void compare(Bench *b, VtaMemory m, size_t lane_bytes, int stream) {
   free(got);
 }
 
-static void bench_open(Bench *b, const TetcRtlOptions *o, uint32_t seed) {
-  const char *why = NULL;
-  b->config = vta_config_default();
+static void bench_open(Bench *b, const Model *model, TetcRtlOptions o, uint32_t seed) {
+  TetcRtlWhy why;
+  b->config = model->config;
+  o.bus = model->bus;
   b->seed = seed;
   b->want = tetc_fsim_new(&b->config);
-  b->got = tetc_rtl_open(&b->config, o, &why);
-  if (!b->got) fail_msg("%s", why);
-  b->lockstep = lockstep_new(b->want, b->got, &why);
-  if (!b->lockstep) fail_msg("%s", why);
-  void *at = tetc_rtl_symbol("tetc_rtl_sram", &why);
+  b->got = tetc_rtl_open(&b->config, &o, &why);
+  if (!b->got) fail_msg("no model of this configuration and bus: %s; there are %s", why.text, why.models);
+  void *at = tetc_rtl_symbol(b->got, "tetc_rtl_sram");
+  b->lockstep = lockstep_new(b->want, b->got);
+  if (!b->lockstep) fail_msg("no memory for what is expected");
   memcpy(&b->sram, &at, sizeof at);
   uint64_t other;
   b->want_dram = tetc_dram_alloc(b->want->dram, DRAM_BYTES, &b->phys);
@@ -150,8 +172,9 @@ static void bench_open(Bench *b, const TetcRtlOptions *o, uint32_t seed) {
   for (int k = 0; k < DRAM_BYTES; k++) b->want_dram[k] = (uint8_t)(below(b, 6) ? below(b, 256) : 128 + 127 * below(b, 2));
   uint32_t *uops = (uint32_t *)(void *)(b->want_dram + UOP_AT);
   for (int k = 0; k < UOPS; k++) { // those of the second half meet more
-    uint32_t most = k < UOPS / 2 ? 256 : 6;
-    uops[k] = vta_encode_uop(&b->config, (VtaUop){below(b, most), below(b, most), below(b, 64)});
+    uint32_t most = k < UOPS / 2 ? 256 : 6, dst = smaller(most, index_bound(b, MEM_ACC));
+    uops[k] = vta_encode_uop(&b->config, (VtaUop){below(b, dst), below(b, smaller(dst, index_bound(b, MEM_INP))),
+                                                  below(b, index_bound(b, MEM_WGT))});
   }
   memcpy(b->got_dram, b->want_dram, DRAM_BYTES);
 }
@@ -159,17 +182,12 @@ static void bench_open(Bench *b, const TetcRtlOptions *o, uint32_t seed) {
 static void run(Bench *b, VtaInsn *insns, size_t n) {
   TetcFault fault = {.count = 0};
   for (size_t k = 0; k < n; k++) b->words[k] = vta_encode(&b->config, &insns[k]);
-  if (b->lockstep) {
-    if (!lockstep_run(b->lockstep, b->words, n, &fault)) fail_msg("%s", fault.text);
-    return;
-  }
-  if (!b->want->launch(b->want->self, b->words, NULL, n, &fault)) fail_msg("fsim: %s", fault.text);
-  if (!b->got->launch(b->got->self, b->words, NULL, n, &fault)) fail_msg("rtl: %s", fault.text);
+  if (!lockstep_run(b->lockstep, b->words, n, &fault)) fail_msg("%s", fault.text);
 }
 
 // Gives every on-chip memory contents: they start undefined.
 static void fill(Bench *b) {
-  VtaInsn load = {.opcode = OPC_LOAD, .x_size = 1, .dram_base = (uint32_t)(b->phys / 256)};
+  VtaInsn load = {.opcode = OPC_LOAD, .x_size = 2};
   static const VtaMemory all[] = {MEM_INP, MEM_WGT, MEM_ACC, MEM_UOP};
   VtaInsn insns[8] = {{0}};
   size_t n = 0;
@@ -177,17 +195,18 @@ static void fill(Bench *b) {
     VtaInsn i = load;
     i.memory = all[k];
     i.dram_base = (uint32_t)(b->phys / (uint64_t)vta_elem_bytes(&b->config, i.memory));
-    i.y_size = (uint32_t)vta_depth(&b->config, i.memory);
+    if (i.memory == MEM_UOP) i.dram_base += UOP_AT / 4;
+    i.y_size = depth_of(b, i.memory) / 2;
     insns[n++] = i;
   }
   insns[n++] = (VtaInsn){.opcode = OPC_FINISH};
   run(b, insns, n);
 }
 
-static void streams(const TetcRtlOptions *o, int count, uint32_t seed) {
+static void streams(const Model *model, TetcRtlOptions o, int count, uint32_t seed) {
   Bench *b = calloc(1, sizeof *b);
   if (getenv("TETC_LONG_TESTS")) count *= 30;
-  bench_open(b, o, seed);
+  bench_open(b, model, o, seed);
   fill(b);
   for (int n = 0; n < count; n++) {
     random_stream(b);
@@ -206,65 +225,38 @@ static void streams(const TetcRtlOptions *o, int count, uint32_t seed) {
 }
 
 static void default_memory(void **state) {
-  (void)state;
-  streams(&(TetcRtlOptions){.latency = 16}, 150, 1);
+  streams(*state, (TetcRtlOptions){.latency = 16}, 150, 1);
 }
 
 static void slow_memory(void **state) {
-  (void)state;
-  streams(&(TetcRtlOptions){.latency = 100, .reorder = true, .seed = 5}, 60, 2);
+  streams(*state, (TetcRtlOptions){.latency = 100, .reorder = true, .seed = 5}, 60, 2);
 }
 
 static void immediate_memory(void **state) {
-  (void)state;
-  streams(&(TetcRtlOptions){.latency = 0, .seed = 5}, 60, 3);
+  streams(*state, (TetcRtlOptions){.latency = 0, .seed = 5}, 60, 3);
 }
 
 static void stalling_memory(void **state) {
-  (void)state;
-  streams(&(TetcRtlOptions){.latency = 7, .stalls = 30, .reorder = true, .seed = 9}, 60, 4);
-  streams(&(TetcRtlOptions){.latency = 3, .stalls = 80, .reorder = true, .seed = 11}, 20, 5);
+  streams(*state, (TetcRtlOptions){.latency = 7, .stalls = 30, .reorder = true, .seed = 9}, 60, 4);
+  streams(*state, (TetcRtlOptions){.latency = 3, .stalls = 80, .reorder = true, .seed = 11}, 20, 5);
 }
 
-// What must stop with an error, and leave the core fit for the next launch.
-static void errors(void **state) {
-  (void)state;
-  Bench *b = calloc(1, sizeof *b);
-  bench_open(b, &(TetcRtlOptions){.latency = 16}, 6);
-  lockstep_free(b->lockstep);
-  b->lockstep = NULL; // what stops half-way is not compared
-  uint32_t at = (uint32_t)(b->phys / 16);
-  const struct {
-    VtaInsn insn;
-    const char *text;
-  } cases[] = {
-    {{.opcode = OPC_LOAD, .memory = MEM_INP, .dram_base = at, .x_size = 1, .y_size = 1, .pop_next = true}, "deadlock"},
-    {{.opcode = OPC_LOAD, .memory = MEM_INP, .dram_base = at, .x_size = 9, .y_size = 1, .sram_base = 2040}, "index"},
-    {{.opcode = OPC_LOAD, .memory = MEM_ACC, .dram_base = at / 4, .x_size = 9, .y_size = 1, .sram_base = 2040}, "index"},
-    {{.opcode = OPC_LOAD, .memory = MEM_INP, .dram_base = at + 100000, .x_size = 9, .y_size = 1}, "read"},
-    {{.opcode = OPC_STORE, .memory = MEM_OUT, .dram_base = at + 100000, .x_size = 9, .y_size = 1}, "write"},
-    {{.opcode = OPC_STORE, .memory = MEM_OUT, .dram_base = at, .x_size = 9, .y_size = 1, .sram_base = 2040}, "index"},
-    {{.opcode = OPC_GEMM, .uop_end = 1, .iter_out = 100, .iter_in = 1, .dst_out = 2000}, "index"},
-    {{.opcode = OPC_ALU, .uop_end = 1, .iter_out = 100, .iter_in = 1, .dst_out = 2000}, "index"},
-    {{.opcode = OPC_LOAD, .memory = MEM_INP, .push_next = true}, "left over"},
-  };
-  for (size_t k = 0; k < sizeof cases / sizeof *cases; k++) {
-    TetcFault fault = {.count = 0};
-    fill(b);
-    b->words[0] = vta_encode(&b->config, &cases[k].insn);
-    b->words[1] = vta_encode(&b->config, &(VtaInsn){.opcode = OPC_FINISH});
-    assert_false(b->got->launch(b->got->self, b->words, NULL, 2, &fault));
-    if (!strstr(fault.text, cases[k].text)) fail_msg("case %zu: %s", k, fault.text);
-  }
-  fill(b);
-  lockstep_free(b->lockstep);
-  b->want->free(b->want->self);
-  b->got->free(b->got->self);
-  free(b);
+static bool read_model(Model *m, const char *path, const char *bits) {
+  const char *error = NULL;
+  Arena *arena = arena_new();
+  Ctx cx = {.arena = arena, .diags = diags_new(arena)};
+  const Source *json = source_read(arena, path, &error);
+  m->bus = (uint32_t)atoi(bits);
+  bool ok = json && vta_config_load(&cx, json, &m->config);
+  arena_free(arena);
+  return ok;
 }
 
-int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(default_memory), cmocka_unit_test(slow_memory),
-    cmocka_unit_test(immediate_memory), cmocka_unit_test(stalling_memory), cmocka_unit_test(errors)};
+int main(int argc, char **argv) {
+  Model model;
+  if (argc != 3 || !read_model(&model, argv[1], argv[2])) return 2;
+  const struct CMUnitTest tests[] = {cmocka_unit_test_prestate(default_memory, &model),
+    cmocka_unit_test_prestate(slow_memory, &model), cmocka_unit_test_prestate(immediate_memory, &model),
+    cmocka_unit_test_prestate(stalling_memory, &model)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -54,6 +54,7 @@ typedef struct Sim {
   const Ranges *outer;
   VEC(Binding) env; // a stack; the last entry for a variable counts
 } Sim;
+enum { SIM_WALKS = 16 }; // until nothing changes, but never more; 2 have always been enough
 const Expr *sim_expr(Sim *s, const Expr *e, Interval *range); // e simplified, and its interval
 // Pushes the ranges that follow from a simplified condition being `truth`. The caller resets env.len.
 void sim_learn(Sim *s, const Expr *cond, bool truth);

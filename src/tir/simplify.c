@@ -16,7 +16,7 @@ typedef struct Term {
 typedef struct Terms {
   VEC(Term) list;
   int64_t constant;
-  bool ok; // coefficients and constant are those of ordinary integers
+  bool ok; // no coefficient and no constant wrapped on the way; only differences need it
 } Terms;
 
 static void terms_collect(Sim *s, Terms *t, const Expr *e, int64_t scale);
@@ -188,10 +188,10 @@ static void terms_recombine(Sim *s, Terms *t) {
   }
 }
 
-// The interval of the sum as ordinary integers. False: it may leave int64 (and then wraps).
+// The interval of the sum as ordinary integers. False: it may leave int64 (and then wraps). Where it does not, it is the
+// value, even if coefficients wrapped while they were added up: both are the same modulo 2^64.
 static bool terms_interval(const Terms *t, Interval *out) {
   Wide lo = t->constant, hi = t->constant, most = (Wide)1 << 100;
-  if (!t->ok) return false;
   for (size_t i = 0; i < t->list.len; i++) {
     const Term *x = &t->list.data[i];
     Wide p = (Wide)x->range.lo * x->coef, q = (Wide)x->range.hi * x->coef;
@@ -225,6 +225,12 @@ static const Expr *settle(Sim *s, const Expr *e, const Expr *r, Interval *range)
   if (r->kind == EXPR_INT) *range = (Interval){r->value.i, r->value.i};
   if (expr_equal(r, e)) return e;
   return expr_at(s->cx, r, e->loc);
+}
+
+// r, a part of what e was simplified to, in the place of e: its own interval may be smaller than e's.
+static const Expr *settle_inner(Sim *s, const Expr *e, const Expr *r, Interval *range) {
+  *range = range_again(s, r);
+  return settle(s, e, r, range);
 }
 
 // A sum of terms in the place of e.
@@ -330,6 +336,13 @@ static Terms terms_modulo(Sim *s, const Terms *t, int64_t d) {
   for (size_t i = 0; i < r.list.len; i++) r.list.data[i].coef /= g;
   r.constant = floor_div(r.constant, g);
   Terms out = {.constant = low, .ok = true};
+  if (g > 1) { // u % d may be simpler: (x % 16) % 8
+    Terms u = terms_modulo(s, &r, d / g);
+    for (size_t i = 0; i < u.list.len; i++)
+      terms_add(s, &out, u.list.data[i].atom, u.list.data[i].coef * g, u.list.data[i].range);
+    out.constant += u.constant * g;
+    return out;
+  }
   const Expr *x = expr_raw_binary(s->cx, OP_MOD, terms_expr(s, &r), expr_index(s->cx, d / g), (Loc){0});
   Interval u = divide_range(range, g), m = {d / g, d / g};
   terms_add(s, &out, x, g, interval_binary(OP_MOD, DT_I64, u, m));
@@ -449,6 +462,8 @@ static bool terms_difference(Sim *s, const Expr *a, const Expr *b, Terms *ta, Te
   return terms_interval(ta, &ra) && terms_interval(tb, &rb) && d->ok;
 }
 
+static int64_t clip(Wide v) { return v < INT64_MIN ? INT64_MIN : v > INT64_MAX ? INT64_MAX : (int64_t)v; }
+
 // The interval of a difference that may be wider than int64, clipped to it: good enough to compare with 0.
 static Interval clipped_interval(const Terms *t) {
   Wide lo = t->constant, hi = t->constant;
@@ -458,17 +473,17 @@ static Interval clipped_interval(const Terms *t) {
     lo += p < q ? p : q;
     hi += p < q ? q : p;
   }
-  lo = lo < INT64_MIN ? INT64_MIN : lo;
-  hi = hi > INT64_MAX ? INT64_MAX : hi;
-  return (Interval){(int64_t)lo, (int64_t)hi};
+  return (Interval){clip(lo), clip(hi)};
 }
 
 static const Expr *simp_compare(Sim *s, const Expr *e, Interval *range) {
   Terms a = {.ok = true}, b = {.ok = true}, d;
   bool exact = terms_difference(s, e->a, e->b, &a, &b, &d);
   const Interval zero = {0, 0};
+  Interval ra, rb;
   *range = (Interval){0, 1};
-  if (exact) *range = interval_binary(e->binop, DT_I64, clipped_interval(&d), zero);
+  if (terms_interval(&a, &ra) && terms_interval(&b, &rb)) *range = interval_binary(e->binop, DT_I64, ra, rb);
+  if (exact && range->lo != range->hi) *range = interval_binary(e->binop, DT_I64, clipped_interval(&d), zero);
   bool same_terms = d.list.len == 0; // modulo 2^64 the difference is the constant
   if (same_terms && (d.constant == 0 || e->binop == OP_EQ || e->binop == OP_NE)) {
     Interval k = {d.constant, d.constant};
@@ -488,9 +503,9 @@ static const Expr *simp_minmax(Sim *s, const Expr *e, Interval *range) {
   if (terms_difference(s, e->a, e->b, &a, &b, &d)) rd = clipped_interval(&d);
   if (!terms_interval(&a, &ra)) ra = interval_of_type(DT_I64);
   if (!terms_interval(&b, &rb)) rb = interval_of_type(DT_I64);
-  bool max = e->binop == OP_MAX;
-  if (rd.hi <= 0 || rd.lo >= 0) {
-    bool first = (rd.lo >= 0) == max;
+  bool max = e->binop == OP_MAX, less = rd.hi <= 0 || ra.hi <= rb.lo, more = rd.lo >= 0 || ra.lo >= rb.hi;
+  if (less || more) {
+    bool first = more == max;
     return settle_terms(s, e, first ? &a : &b, range);
   }
   *range = interval_binary(e->binop, DT_I64, ra, rb);
@@ -613,7 +628,7 @@ static const Expr *merge_constants(Sim *s, BinOp op, const Expr *a, const Expr *
 
 // x op x, x op neutral, for integers; NULL if there is no rule.
 static const Expr *identities(Sim *s, BinOp op, const Expr *a, const Expr *b) {
-  int64_t v;
+  int64_t v, w;
   bool same = expr_equal(a, b), known = expr_is_int(b, &v);
   switch (op) {
   case OP_SUB:
@@ -628,7 +643,9 @@ static const Expr *identities(Sim *s, BinOp op, const Expr *a, const Expr *b) {
   case OP_MIN:
   case OP_MAX: return same ? a : NULL;
   case OP_SHL:
-  case OP_SHR: return known && (v & (dtype_bits(a->type) - 1)) == 0 ? a : NULL;
+  case OP_SHR:
+    if (expr_is_int(a, &w) && w == 0) return a;
+    return known && (v & (dtype_bits(a->type) - 1)) == 0 ? a : NULL;
   case OP_DIV: return known && v == 0 ? b : NULL;
   case OP_MOD: return known && (v == 0 || v == 1) ? expr_int(s->cx, a->type, 0) : NULL;
   case OP_LE:
@@ -671,7 +688,9 @@ static const Expr *simp_integer(Sim *s, const Expr *e, Interval *range) {
   if (!r) r = decided(e->binop, t, a, b, ra, rb);
   if (!r && (r = merge_constants(s, e->binop, a, b)) && r->kind == EXPR_BINARY) {
     const Expr *more = identities(s, r->binop, r->a, r->b); // x & 12 & 3 is x & 0
+    if (!more) more = decided(r->binop, t, r->a, r->b, range_again(s, r->a), range_again(s, r->b));
     r = more ? more : r;
+    *range = range_again(s, r); // what is known of (x | 12) | 3 may be less than of x | 15
   }
   if (r == a) *range = ra;
   if (r == b) *range = rb;
@@ -741,9 +760,9 @@ static const Expr *simp_unary(Sim *s, const Expr *e, Interval *range) {
   *range = interval_unary(e->unop, e->type, *range);
   if (a->kind == EXPR_UNARY && a->unop == e->unop && e->type != DT_BOOL && dtype_is_int(e->type) &&
       e->unop != UN_NOT)
-    return settle(s, e, a->a, range); // -(-x), ~~x
+    return settle_inner(s, e, a->a, range); // -(-x), ~~x
   if (e->unop == UN_NOT && e->type == DT_BOOL) {
-    if (a->kind == EXPR_UNARY && a->unop == UN_NOT) return settle(s, e, a->a, range);
+    if (a->kind == EXPR_UNARY && a->unop == UN_NOT) return settle_inner(s, e, a->a, range);
     if (a->kind == EXPR_BINARY && binop_is_bool(a->binop) && dtype_is_int(a->a->type))
       return settle(s, e, expr_raw_binary(s->cx, inverse(a->binop), a->a, a->b, e->loc), range);
   }
@@ -827,8 +846,14 @@ const Expr *sim_expr(Sim *s, const Expr *e, Interval *range) {
   return e;
 }
 
+// One walk leaves next to nothing for another, but what a rule made may let one apply that was tried before.
 const Expr *expr_simplify(Ctx *cx, const Ranges *r, const Expr *e) {
-  Sim s = {.cx = cx, .outer = r};
-  Interval unused;
-  return sim_expr(&s, e, &unused);
+  for (int i = 0; i < SIM_WALKS; i++) {
+    Sim s = {.cx = cx, .outer = r};
+    Interval unused;
+    const Expr *before = e;
+    e = sim_expr(&s, e, &unused);
+    if (e == before) break;
+  }
+  return e;
 }

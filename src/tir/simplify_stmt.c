@@ -85,6 +85,11 @@ static const Stmt *simp_stmt(void *self, const Stmt *st) {
 }
 
 const Stmt *stmt_simplify(Ctx *cx, const Stmt *st) {
-  Sim s = {.cx = cx};
-  return simp_stmt(&s, st);
+  for (int i = 0; i < SIM_WALKS; i++) {
+    Sim s = {.cx = cx};
+    const Stmt *before = st;
+    st = simp_stmt(&s, st);
+    if (st == before) break;
+  }
+  return st;
 }

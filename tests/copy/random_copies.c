@@ -30,6 +30,7 @@ typedef struct Gen {
   int64_t outer_extent[2];
   int nouter;
   int64_t points; // iterations so far
+  bool wild;
   int ndims;
   const Expr *chip[DIMS_MAX], *dram[DIMS_MAX];
   int64_t chip_shape[DIMS_MAX], dram_shape[DIMS_MAX];
@@ -201,16 +202,57 @@ static void new_dims(Gen *g, bool pads) {
   }
 }
 
+// Something odd inside of tiles, which now and then is harmless: dimension d, its first `inner` iterations being a loop's.
+static void wild_lanes(Gen *g, int d, int64_t tile, int64_t inner) {
+  const Expr *lane = g->chip[d], *other = expr_binary(g->cx, OP_SUB, num(g, g->chip_shape[d] - 1), lane), *cond;
+  int64_t k;
+  switch (pick(g, 0, 6)) {
+  case 0: // backwards, on one side or on both
+    if (chance(g, 70)) g->chip[d] = other;
+    if (chance(g, 70)) g->dram[d] = other;
+    return;
+  case 1: // misaligned
+    k = chance(g, 40) ? tile : pick(g, 1, tile);
+    g->dram[d] = add(g, lane, num(g, k));
+    g->dram_shape[d] += tile;
+    return;
+  case 2: // a part of the tiles
+    k = chance(g, 30) ? tile : pick(g, 0, g->chip_shape[d]);
+    cond = chance(g, 50) ? less(g, lane, k) : at_least(g, lane, k);
+    if (chance(g, 50) && g->mode != MODE_STORE) VEC_PUSH(g->cx->arena, g->pads, cond);
+    else VEC_PUSH(g->cx->arena, g->guards, cond);
+    return;
+  case 3: // one element for all
+    g->dram[d] = chance(g, 50) ? num(g, 0) : expr_binary(g->cx, OP_DIV, lane, num(g, tile));
+    return;
+  case 4: // in another order
+    k = inner;
+    other = add(g, times(g, expr_binary(g->cx, OP_MOD, lane, num(g, k)), g->chip_shape[d] / k), expr_binary(g->cx, OP_DIV, lane, num(g, k)));
+    g->dram[d] = other;
+    return;
+  case 5: // spread out
+    k = pick(g, 1, 2);
+    g->dram[d] = times(g, lane, k);
+    g->dram_shape[d] *= k;
+    return;
+  default: // a condition that is decided by whole tiles
+    other = expr_binary(g->cx, OP_DIV, lane, num(g, chance(g, 60) ? tile : 2));
+    VEC_PUSH(g->cx->arena, g->guards, less(g, other, pick(g, 0, 3)));
+    return;
+  }
+}
+
 // The lanes: one dimension of the tile's size, walked by one to three loops; now and then in one with the dimension
 // before it.
 static void lane_dims(Gen *g, int64_t tile) {
-  int64_t left = tile, done = 1;
+  int64_t left = tile, done = 1, whole = tile, inner = 1;
   const Expr *lane = num(g, 0);
   while (left > 1) {
     int64_t e = left;
     if (chance(g, 30))
       for (e = 2; e < left && chance(g, 60);) e *= 2;
     lane = add(g, lane, times(g, new_loop(g, e), done));
+    inner = done == 1 ? e : inner;
     done *= e;
     left /= e;
   }
@@ -222,6 +264,7 @@ static void lane_dims(Gen *g, int64_t tile) {
   }
   g->chip[d] = g->dram[d] = lane;
   g->chip_shape[d] = g->dram_shape[d] = tile;
+  if (g->wild) wild_lanes(g, d, whole, inner);
 }
 
 static void shuffle(Gen *g, void *data, int n, size_t size) {
@@ -299,6 +342,7 @@ RandomCopy random_copy(Ctx *cx, const VtaTarget *vta, uint64_t seed) {
     g.outer_extent[i] = pick(&g, 1, 3);
     g.outer[i] = new_var(&g, i ? "o1" : "o0", 0, g.outer_extent[i] - 1);
   }
+  g.wild = g.nouter == 0 && chance(&g, 20);
   if (g.mode == MODE_WGT) g.points = 10; // its tiles are large
   int rank = (int)pick(&g, 0, 5);
   while (g.ndims < rank && g.nloops < LOOPS_MAX - 10 && g.points < 400) new_dims(&g, g.mode != MODE_STORE);
@@ -314,5 +358,5 @@ RandomCopy random_copy(Ctx *cx, const VtaTarget *vta, uint64_t seed) {
   *f = (Func){.name = name_of(cx->names, "copy"), .target = &vta->tir, .nparams = 1, .body = stmt_alloc(cx, chip, s)};
   f->params = NEW_ARRAY(cx->arena, const Buffer *, 1);
   f->params[0] = dram;
-  return (RandomCopy){f, chip, dram};
+  return (RandomCopy){f, chip, dram, g.nouter, g.wild};
 }

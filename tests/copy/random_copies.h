@@ -8,6 +8,8 @@
 typedef struct RandomCopy {
   Func *f;
   const Buffer *chip, *dram;
+  int nouter; // loops around the region
+  bool wild;  // something odd goes on inside of tiles: it may be no copy that transfers can make
 } RandomCopy;
 
 // The copy of a seed; the same seed gives the same copy.

@@ -2,12 +2,9 @@
 // Cutting: a nest in tiles as transfers with loops around them. One transfer walks two loops: x, which steps by one tile
 // on either side, and y, which steps by x's extent on the chip and by anything of 16 bits in memory. Either may be
 // several loops of the nest that chain. All ways to choose them are tried, with two ways to treat padding (inside the
-// transfer, or zeros first and then what is inside the image), and the one with the fewest transfers is taken.
+// transfer, or zeros first and then what is inside the image), and the one with the fewest transfers is taken; picture.c
+// looks for fewer still.
 #include "passes/inject_copy/internal.h"
-
-#define PAD_MAX 15     // of a pad field
-#define SIZE_MAX_16 65535 // of a size or stride field
-#define DIVISIONS_MAX 100 // of a nest at the ends of its padding, that are tried
 
 // Loops of the nest, innermost first, that run as one.
 typedef struct Chain {
@@ -226,14 +223,29 @@ static bool order_allows(const Cut *u, const Chain *x, const Chain *y) {
   return true;
 }
 
+// The most iterations of host loop i that the bounds let through, given those of the host loops before it.
+static int64_t host_length(const Cut *u, const Chain *x, const Chain *y, int i, bool inside) {
+  Cut some = *u;
+  Nest n = *u->n;
+  Chain one = {.n = 1, .loop = {i}, .extent = n.loops[i].extent};
+  n.rows = (RowVec){0};
+  for (size_t k = 0; k < u->n->rows.len; k++) {
+    const Row *r = &u->n->rows.data[k];
+    bool known = !row_mentions(r, x) && !row_mentions(r, y);
+    for (int j = i + 1; j < n.nloops; j++) known &= r->coef[j] == 0;
+    if (known) VEC_PUSH(u->cx->arena, n.rows, *r);
+  }
+  some.n = &n;
+  Limits l = chain_limits(&some, &one, inside);
+  return most_length(&some, &l);
+}
+
 // Transfers that the host loops make: all iterations, or those inside the bounds.
 static int64_t host_iterations(const Cut *u, const Chain *x, const Chain *y, bool inside) {
   int64_t total = 1;
   for (int i = 0; i < u->n->nloops; i++) {
     if (chain_has(x, i) || chain_has(y, i)) continue;
-    Chain one = {.n = 1, .loop = {i}, .extent = u->n->loops[i].extent};
-    Limits l = chain_limits(u, &one, inside);
-    total = mul_sat(total, most_length(u, &l));
+    total = mul_sat(total, host_length(u, x, y, i, inside));
   }
   return total;
 }
@@ -371,10 +383,17 @@ static const Expr *both(const Cut *u, const Expr *a, const Expr *b) {
   return expr_binary(u->cx, OP_LAND, a, b);
 }
 
-static const Stmt *emit_op(const Cut *u, VtaOp op, int nargs, const Expr **args) {
-  const Stmt *s = stmt_intrin(u->cx, vta_op(u->c->vta, op), nargs, args, NULL);
-  u->c->pc->stats.transfers++;
-  return stmt_placed(u->cx, s, u->n->from->store->loc, u->c->region->why);
+const Stmt *copy_emit(CopyCx *c, const Nest *n, VtaOp op, int nargs, const Expr **args) {
+  const Stmt *s = stmt_intrin(c->cx, vta_op(c->vta, op), nargs, args, NULL);
+  c->pc->stats.transfers++;
+  return stmt_placed(c->cx, s, n->from->store->loc, c->region->why);
+}
+
+const Expr *copy_bound_expr(CopyCx *c, const Affine *a) {
+  Affine sum = *a;
+  sum.constant = 0; // a >= -constant reads better than a + constant >= 0
+  const Expr *e = expr_binary(c->cx, OP_GE, affine_expr(c->cx, &sum), expr_index(c->cx, -a->constant));
+  return expr_simplify(c->cx, &c->ranges, e);
 }
 
 // Where on one side the chains start, given their first iterations.
@@ -395,19 +414,19 @@ static const Expr *side_base(const Cut *u, const Plan *p, bool chip, const Expr 
 static const Stmt *emit_transfer(const Cut *u, const Plan *p, const Extent *x, const Extent *y) {
   const Nest *n = u->n;
   const Expr *chip = expr_ref(u->cx, n->chip_buffer, side_base(u, p, true, x->start, y->start));
-  if (n->kind == COPY_ZERO) return emit_op(u, VTA_ZERO, 2, (const Expr *[]){chip, x->length});
+  if (n->kind == COPY_ZERO) return copy_emit(u->c, u->n, VTA_ZERO, 2, (const Expr *[]){chip, x->length});
   const Expr *dram = expr_ref(u->cx, n->dram_buffer, side_base(u, p, false, x->first, y->first));
   const Expr *stride = p->y.n ? expr_index(u->cx, p->y.dram) : expr_index(u->cx, p->x.extent);
-  if (n->kind == COPY_STORE) return emit_op(u, VTA_STORE, 5, (const Expr *[]){dram, chip, y->size, x->size, stride});
+  if (n->kind == COPY_STORE) return copy_emit(u->c, u->n, VTA_STORE, 5, (const Expr *[]){dram, chip, y->size, x->size, stride});
   const Expr *args[] = {chip, dram, y->size, x->size, stride, y->pad0, y->pad1, x->pad0, x->pad1};
-  return emit_op(u, VTA_LOAD, 9, args);
+  return copy_emit(u->c, u->n, VTA_LOAD, 9, args);
 }
 
 // Zeros in all that the transfer of one iteration writes.
 static const Stmt *emit_zeros(const Cut *u, const Plan *p, const Extent *x, const Extent *y) {
   const Expr *chip = expr_ref(u->cx, u->n->chip_buffer, side_base(u, p, true, x->start, y->start));
   const Expr *count = simple(u, expr_binary(u->cx, OP_MUL, x->length, y->length));
-  return emit_op(u, VTA_ZERO, 2, (const Expr *[]){chip, count});
+  return copy_emit(u->c, u->n, VTA_ZERO, 2, (const Expr *[]){chip, count});
 }
 
 // A row that bounds no chain, as a condition on the variables around; NULL if it bounds one.
@@ -419,9 +438,7 @@ static const Expr *row_condition(const Cut *u, const Plan *p, const Row *r) {
     Affine v = affine_of(u->cx, expr_var(u->cx, u->n->loops[i].var), NULL);
     sum = affine_add(u->cx, &sum, r->coef[i], &v);
   }
-  int64_t constant = sum.constant; // a >= -constant reads better than a + constant >= 0
-  sum.constant = 0;
-  return simple(u, expr_binary(u->cx, OP_GE, affine_expr(u->cx, &sum), expr_index(u->cx, -constant)));
+  return copy_bound_expr(u->c, &sum);
 }
 
 // Whether the bounds of one kind on loop i, a host loop, become the ends of the loop itself.
@@ -501,10 +518,10 @@ struct Cutting {
   Nest nest;
   Plan plan;
   int nparts; // 0: by the plan
-  Cutting *parts[3];
+  Cutting *parts[2];
 };
 
-static Cutting *best_cutting(CopyCx *c, const Nest *n, int from);
+static Cutting *best_cutting(CopyCx *c, const Nest *n);
 
 static Cutting *cutting_of_parts(CopyCx *c, int nparts, Cutting *const *parts) {
   Cutting *k = NEW(c->cx->arena, Cutting);
@@ -519,25 +536,7 @@ static Cutting *zero_cutting(CopyCx *c, const Nest *n) {
   Nest z = nest_fresh(c, n);
   nest_make_zero(&z);
   nest_settle(c, &z);
-  return best_cutting(c, &z, 0);
-}
-
-// Loop i in three parts: zeros, what is read, zeros.
-static Cutting *peel(CopyCx *c, const Nest *n, int i, int64_t lo, int64_t hi) {
-  Cutting *parts[3];
-  int nparts = 0;
-  if (lo > 0) {
-    Nest before = nest_part(c, n, i, 0, lo);
-    parts[nparts++] = zero_cutting(c, &before);
-  }
-  Nest inside = nest_part(c, n, i, lo, hi);
-  nest_settle(c, &inside);
-  parts[nparts++] = best_cutting(c, &inside, i);
-  if (hi < n->loops[i].extent) {
-    Nest after = nest_part(c, n, i, hi, n->loops[i].extent);
-    parts[nparts++] = zero_cutting(c, &after);
-  }
-  return cutting_of_parts(c, nparts, parts);
+  return best_cutting(c, &z);
 }
 
 // Zeros everywhere, then what is read, with bounds in place of all padding.
@@ -546,7 +545,7 @@ static Cutting *zeros_then_rest(CopyCx *c, const Nest *n, Cutting *zeros) {
   for (size_t k = 0; k < inside.rows.len; k++) inside.rows.data[k].guard = true;
   for (size_t k = 0; k < inside.conds.len; k++) inside.conds.data[k].guard = true;
   nest_settle(c, &inside);
-  return cutting_of_parts(c, 2, (Cutting *[]){zeros, best_cutting(c, &inside, 0)});
+  return cutting_of_parts(c, 2, (Cutting *[]){zeros, best_cutting(c, &inside)});
 }
 
 // One plan for the whole nest; zeros is what comes before it, or NULL.
@@ -565,17 +564,11 @@ static Cutting *cutting_by_plan(CopyCx *c, const Nest *n, Cutting *zeros) {
 // The first of equal ones stays: the simpler code.
 static Cutting *cheaper(Cutting *a, Cutting *b) { return b->cost < a->cost ? b : a; }
 
-// The best way found to cut n. The loops from `from` on may be divided where their padding begins and ends.
-static Cutting *best_cutting(CopyCx *c, const Nest *n, int from) {
+// The best way found to cut n.
+static Cutting *best_cutting(CopyCx *c, const Nest *n) {
   Cutting *best = cutting_by_plan(c, n, NULL);
   if (n->kind != COPY_LOAD || n->ordered || best->cost <= 1 || !pads_anything(n)) return best;
   Cutting *zeros = zero_cutting(c, n);
-  for (int i = from; i < n->nloops; i++) {
-    int64_t lo, hi;
-    if (!nest_range(n, i, false, &lo, &hi) || lo >= hi || c->divisions <= 0) continue;
-    c->divisions--;
-    best = cheaper(best, peel(c, n, i, lo, hi));
-  }
   best = cheaper(best, zeros_then_rest(c, n, zeros));
   return cheaper(best, cutting_by_plan(c, n, zeros));
 }
@@ -591,8 +584,12 @@ static const Stmt *emit_cutting(CopyCx *c, const Cutting *k) {
 }
 
 const Stmt *nest_cut(CopyCx *c, const Nest *n) {
-  c->divisions = DIVISIONS_MAX;
-  const Stmt *s = emit_cutting(c, best_cutting(c, n, 0));
+  const Cutting *k = best_cutting(c, n);
+  int64_t cost = k->cost;
+  for (int i = 0; i < n->nouter; i++) cost = mul_sat(cost, n->outer[i].extent);
+  const Stmt *s = nest_by_picture(c, n, k->nparts ? add_sat(cost, 1) : cost); // of as many, those that write once
+  if (s) return stmt_simplify(c->cx, s);
+  s = emit_cutting(c, k);
   for (int i = n->nouter; i > 0; i--) {
     const Loop *l = &n->outer[i - 1];
     s = stmt_for(c->cx, l->var, expr_index(c->cx, 0), expr_index(c->cx, l->extent), FOR_SERIAL, s);

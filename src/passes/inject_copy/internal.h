@@ -4,13 +4,16 @@
 //   recognise   the stores of the region, each with its loops and guards, and what each one copies (CopyStore, CopyValue)
 //   normalise   a store as numbers: loops with a stride on either side, linear bounds (Nest)
 //   nest        those numbers in tiles, in their simplest form
-//   cut         a Nest as the fewest transfers with loops around them (a statement)
+//   cut         a Nest as transfers with loops around them (a statement), by the choice of loops that takes the fewest
+//   picture     tile by tile, where that takes fewer still
 //   explain     the message, wherever one of them declines
 #ifndef TETC_INJECT_COPY_INTERNAL_H
 #define TETC_INJECT_COPY_INTERNAL_H
 
 #include "passes/passes.h"
 
+#define PAD_MAX 15        // of a pad field
+#define SIZE_MAX_16 65535 // of a size or stride field
 #define COPY_MAX_LOOPS 24 // loops of a nest that are considered for transfers; further ones stay host loops
 
 typedef VEC(const Stmt *) StmtVec;
@@ -96,7 +99,6 @@ typedef struct CopyCx {
   VarVec around;        // their variables
   const Func *f;
   const Stmt *region;   // the vta.dma_copy statement at hand
-  int divisions;        // how many more times the nest at hand may be divided in the search
   bool failed;
 } CopyCx;
 
@@ -126,8 +128,6 @@ bool nest_tiles(CopyCx *c, Nest *n);
 void nest_settle(CopyCx *c, Nest *n);
 // A copy of n with loop variables of its own.
 Nest nest_fresh(CopyCx *c, const Nest *n);
-// The iterations [lo, hi) of loop i.
-Nest nest_part(CopyCx *c, const Nest *n, int i, int64_t lo, int64_t hi);
 // The range that those bounds of one kind allow loop i that are constant and mention no other loop; false if there are
 // none.
 bool nest_range(const Nest *n, int i, bool guard, int64_t *lo, int64_t *hi);
@@ -139,6 +139,17 @@ void nest_make_zero(Nest *n);
 /* cut.c */
 // The transfers of a nest; never fails.
 const Stmt *nest_cut(CopyCx *c, const Nest *n);
+// A transfer of n, placed where its store was.
+const Stmt *copy_emit(CopyCx *c, const Nest *n, VtaOp op, int nargs, const Expr **args);
+// a >= 0, spelled for people.
+const Expr *copy_bound_expr(CopyCx *c, const Affine *a);
+
+/* picture.c */
+// The transfers of a nest if they are fewer than `limit`; else NULL.
+const Stmt *nest_by_picture(CopyCx *c, const Nest *n, int64_t limit);
+// Tries bounds and conditions that are no bounds together, where their loops have few iterations: makes n empty or
+// zero where no iteration writes or reads.
+void nest_decide_together(CopyCx *c, Nest *n);
 
 /* explain.c: each reports one refusal and sets c->failed */
 // Whether some statement writes b from what b held: then b is no copy, and its first values are no padding.

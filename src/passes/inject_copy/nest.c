@@ -38,6 +38,7 @@ static void nest_decide(CopyCx *c, Nest *n) {
     int64_t lo, hi, least, most, sum;
     row_reach(n, &r, &least, &most);
     bool known = affine_bounds(c, &r.rest, &lo, &hi);
+    if (known && lo == hi) r.rest = affine_const(lo); // variables with one value
     if (known && lo != INT64_MIN && add_ok(lo, least, &sum) && sum >= 0) continue;
     if (known && hi != INT64_MAX && add_ok(hi, most, &sum) && sum < 0) {
       if (r.guard) n->empty = true;
@@ -178,12 +179,6 @@ static void nest_cut_loop(CopyCx *c, Nest *n, int i, int64_t lo, int64_t hi) {
   ranges_push(c->cx, &c->ranges, l->var, 0, l->extent - 1);
 }
 
-Nest nest_part(CopyCx *c, const Nest *n, int i, int64_t lo, int64_t hi) {
-  Nest out = nest_fresh(c, n);
-  nest_cut_loop(c, &out, i, lo, hi);
-  return out;
-}
-
 // Leaves out the iterations that constant guards exclude. True if that made a loop shorter.
 static bool nest_shrink(CopyCx *c, Nest *n) {
   bool shorter = false;
@@ -322,6 +317,7 @@ bool nest_tiles(CopyCx *c, Nest *n) {
   bool lane[COPY_MAX_LOOPS + 2] = {0}, fine = true;
   int64_t bad;
   nest_decide(c, n);
+  if (!n->empty) nest_decide_together(c, n);
   if (n->empty) return true;
   nest_turn(n);
   nest_merge(c, n);

@@ -100,6 +100,8 @@ const Source *source_new(Arena *a, const char *path, const char *text, size_t le
 const Source *source_read(Arena *a, const char *path, const char **error);
 // The source with the text of `at` (of that source) replaced.
 const Source *source_edit(Arena *a, Loc at, const char *replacement);
+// `base`, or `base_2` and so on if that is a word of the source: a name that nothing there has.
+const char *source_fresh_name(Arena *a, const Source *src, const char *base);
 Loc loc_join(Loc first, Loc last); // from the start of one to the end of the other
 static inline bool loc_known(Loc l) { return l.src != NULL; }
 
@@ -137,17 +139,29 @@ void diag_help(Diag *g, const char *fmt, ...) PRINTF_LIKE(2, 3);
 // A mechanical remedy: replace the text of `at` (empty span: insert) by `replacement`. Printed as a help; the
 // replacement is shown after the text, unless the text quotes code itself.
 void diag_fix(Diag *g, Loc at, const char *replacement, const char *fmt, ...) PRINTF_LIKE(4, 5);
-// The same for a statement that is missing: `; insert` goes behind the statement at `after`; without a known place it is
-// a plain help.
+// The same for a statement that is missing: `insert` goes behind the statement at `after`, or behind the block around it
+// (diags_keep_whole); without a known place it is a plain help.
 void diag_fix_after(Diag *g, Loc after, const char *insert, const char *fmt, ...) PRINTF_LIKE(4, 5);
+// The same for a line that is missing at the head of a source, behind its leading comments.
+void diag_fix_head(Diag *g, const Source *src, const char *line, const char *fmt, ...) PRINTF_LIKE(4, 5);
+// The same for a statement that is in the way: it goes, with its `;`.
+void diag_fix_drop(Diag *g, Loc statement, const char *fmt, ...) PRINTF_LIKE(3, 4);
+// `block`, a statement with its braces, stands for several: no statement is inserted inside.
+void diags_keep_whole(Diags *d, Loc block);
 int diags_errors(const Diags *d); // how many errors there are
+// The phase of the earliest error, by its code: 0 lexing and syntax (E00xx), 1 names and types, ...; INT_MAX: none.
+int diags_phase(const Diags *d);
 // One mechanical remedy of an error, for programs that apply it.
 typedef struct DiagFix {
   Loc at;
   const char *replacement, *text;
+  DiagCode code;        // of the error that it is for
+  const char *headline; // too
+  bool helps;           // it was tried: the error is gone, and there are not more than before
 } DiagFix;
-// The remedies of all errors in order, in the arena of the messages.
-const DiagFix *diags_fixes(const Diags *d, size_t *n);
+// The remedies of all errors in order: how many, and the i-th.
+size_t diags_fix_count(const Diags *d);
+DiagFix *diags_fix(const Diags *d, size_t i);
 int diags_count(const Diags *d);
 bool diags_have(const Diags *d, DiagCode code);
 bool diags_told(const Diags *d, DiagCode code, const char *headline); // wherever

@@ -2,6 +2,7 @@
 // Messages are collected, then printed at the end: as text (diag_text.c), as JSON lines or as SARIF (diag_json.c).
 #include "base/internal.h"
 
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -67,6 +68,16 @@ bool diags_told(const Diags *d, DiagCode code, const char *headline) {
   return false;
 }
 
+int diags_phase(const Diags *d) {
+  int phase = INT_MAX;
+  for (size_t i = 0; i < d->list.len; i++) {
+    const Diag *g = d->list.data[i];
+    int own = codes[g->code].number[2] - '0'; // E0301
+    if (g->severity == SEV_ERROR && own < phase) phase = own;
+  }
+  return phase;
+}
+
 static bool same_place(Loc a, Loc b) { return a.src == b.src && a.line == b.line && a.col == b.col; }
 
 // An earlier message with the same code and place says the same; without a place the words must agree.
@@ -84,6 +95,7 @@ static bool is_known(const Diags *d, const Diag *g) {
 Diag *diag_report(Diags *d, DiagCode code, Loc at, const char *fmt, ...) {
   Diag *g = NEW(d->arena, Diag);
   g->arena = d->arena;
+  g->owner = d;
   g->code = code;
   g->severity = codes[code].severity;
   g->at = at;
@@ -157,13 +169,34 @@ void diag_help(Diag *g, const char *fmt, ...) {
   va_end(ap);
 }
 
+static void add_fix(Diag *g, Loc at, const char *replacement, const char *text) {
+  DiagFix f = {.at = at, .replacement = replacement, .text = text, .code = g->code, .headline = g->headline};
+  VEC_PUSH(g->arena, g->fixes, f);
+}
+
 // A mechanical remedy.
 void diag_fix(Diag *g, Loc at, const char *replacement, const char *fmt, ...) {
   va_list ap;
   va_start(ap, fmt);
-  DiagFix f = {at, arena_printf(g->arena, "%s", replacement), arena_vprintf(g->arena, fmt, ap)};
+  add_fix(g, at, arena_printf(g->arena, "%s", replacement), arena_vprintf(g->arena, fmt, ap));
   va_end(ap);
-  VEC_PUSH(g->arena, g->fixes, f);
+}
+
+void diags_keep_whole(Diags *d, Loc block) { VEC_PUSH(d->arena, d->whole, block); }
+
+static bool loc_before(uint32_t line, uint32_t col, uint32_t line2, uint32_t col2) {
+  return line < line2 || (line == line2 && col <= col2);
+}
+
+// The outermost block that has `at` inside; NULL if there is none.
+static const Loc *block_around(const Diags *d, Loc at) {
+  for (size_t i = 0; i < d->whole.len; i++) {
+    const Loc *b = &d->whole.data[i];
+    if (b->src == at.src && loc_before(b->line, b->col, at.line, at.col) &&
+        loc_before(at.end_line, at.end_col, b->end_line, b->end_col))
+      return b;
+  }
+  return NULL;
 }
 
 void diag_fix_after(Diag *g, Loc after, const char *insert, const char *fmt, ...) {
@@ -175,20 +208,76 @@ void diag_fix_after(Diag *g, Loc after, const char *insert, const char *fmt, ...
     diag_help(g, "%s", text);
     return;
   }
+  const Loc *block = block_around(g->owner, after);
+  const char *replacement = arena_printf(g->arena, "; %s", insert);
+  if (block) {
+    after = *block;
+    replacement = arena_printf(g->arena, "\n%*s%s;", (int)(block->col ? block->col - 1 : 0), "", insert);
+  }
   after.line = after.end_line;
   after.col = after.end_col;
-  diag_fix(g, after, arena_printf(g->arena, "; %s", insert), "%s", text);
+  add_fix(g, after, replacement, text);
 }
 
-const DiagFix *diags_fixes(const Diags *d, size_t *n) {
-  VEC(DiagFix) all = {0};
-  for (size_t i = 0; i < d->list.len; i++) {
-    const Diag *g = d->list.data[i];
-    for (size_t k = 0; g->severity == SEV_ERROR && k < g->fixes.len; k++)
-      VEC_PUSH(d->arena, all, g->fixes.data[k]);
+// Where the first thing starts that is neither white space nor a comment; the start if only those are there.
+static Loc first_item(const Source *src) {
+  uint32_t line = 1;
+  for (bool comment = false; line <= src->nlines; line++) {
+    size_t len;
+    const char *text = loc_line(src, line, &len);
+    while (len && (*text == ' ' || *text == '\t')) text++, len--;
+    bool starts = len >= 2 && !memcmp(text, "/*", 2), note = len >= 2 && !memcmp(text, "//", 2);
+    if (!comment && len && !starts && !note) break;
+    comment = (comment || starts) && !memmem(text, len, "*/", 2);
   }
-  *n = all.len;
-  return all.data;
+  if (line > src->nlines) line = 1;
+  return (Loc){src, line, 1, line, 1};
+}
+
+void diag_fix_head(Diag *g, const Source *src, const char *insert, const char *fmt, ...) {
+  va_list ap;
+  va_start(ap, fmt);
+  const char *text = arena_vprintf(g->arena, fmt, ap);
+  va_end(ap);
+  if (src) add_fix(g, first_item(src), arena_printf(g->arena, "%s\n", insert), text);
+  else diag_help(g, "%s", text);
+}
+
+void diag_fix_drop(Diag *g, Loc statement, const char *fmt, ...) {
+  va_list ap;
+  va_start(ap, fmt);
+  const char *text = arena_vprintf(g->arena, fmt, ap);
+  va_end(ap);
+  if (!loc_known(statement)) {
+    diag_help(g, "%s", text);
+    return;
+  }
+  size_t begin, end;
+  loc_bytes(statement, &begin, &end);
+  const char *rest = statement.src->text + end;
+  size_t space = strspn(rest, " \t");
+  if (rest[space] == ';') statement.end_col += (uint32_t)space + 1, rest += space + 1;
+  const char *before = statement.src->text + begin;
+  while (before > statement.src->text && (before[-1] == ' ' || before[-1] == '\t')) before--;
+  bool alone = (before == statement.src->text || before[-1] == '\n') && *(rest += strspn(rest, " \t\r")) == '\n';
+  if (alone) statement.col = 1, statement.end_line++, statement.end_col = 1; // the whole line
+  add_fix(g, statement, "", text);
+}
+
+size_t diags_fix_count(const Diags *d) {
+  size_t n = 0;
+  for (size_t i = 0; i < d->list.len; i++) n += d->list.data[i]->severity == SEV_ERROR ? d->list.data[i]->fixes.len : 0;
+  return n;
+}
+
+DiagFix *diags_fix(const Diags *d, size_t i) {
+  for (size_t k = 0; k < d->list.len; k++) {
+    Diag *g = d->list.data[k];
+    if (g->severity != SEV_ERROR) continue;
+    if (i < g->fixes.len) return &g->fixes.data[i];
+    i -= g->fixes.len;
+  }
+  return NULL;
 }
 
 // One line of a source without its line end.

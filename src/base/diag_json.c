@@ -76,7 +76,7 @@ static void json_fixes(Text *out, const Diag *g) {
     const DiagFix *f = &g->fixes.data[i];
     text_add(out, "%s{\"message\":", i ? "," : "");
     text_add_json(out, f->text);
-    text_add(out, ",\"applicability\":\"machine-applicable\",\"span\":");
+    text_add(out, ",\"applicability\":\"%s\",\"span\":", f->helps ? "machine-applicable" : "maybe-incorrect");
     if (loc_known(f->at)) {
       text_add(out, "{");
       span_fields(out, f->at);

@@ -274,7 +274,7 @@ static void print_fix(Text *out, const Style *s, const DiagFix *f, int width) {
     text = arena_printf(out->arena, "%s (%s %s:%u:%u):\n%s", f->text, insert ? "at" : "replacing", f->at.src->path,
                         f->at.line, f->at.col, f->replacement + strspn(f->replacement, "\n"));
   else text = arena_printf(out->arena, "%s: `%s`", f->text, f->replacement + strspn(f->replacement, " "));
-  print_sub(out, s, "help: ", text, width);
+  print_sub(out, s, f->helps ? "help: " : "may help: ", text, width);
 }
 
 // Digits of the largest line number that will be shown.

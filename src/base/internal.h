@@ -20,6 +20,7 @@ typedef struct DiagSub {
 
 struct Diag {
   Arena *arena;
+  const Diags *owner;
   DiagCode code;
   Severity severity;
   Loc at;
@@ -36,6 +37,7 @@ struct Diags {
   int errors;    // all of them, the hidden ones too
   int hidden[3]; // not kept, by severity: the flood limit was reached
   int kept[3];
+  VEC(Loc) whole; // blocks that no statement is inserted into
   bool remarks; // remarks are printed
 };
 

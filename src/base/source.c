@@ -118,3 +118,28 @@ const Source *source_edit(Arena *a, Loc at, const char *replacement) {
   text_add_bytes(&t, at.src->text + end, at.src->len - end);
   return source_new(a, at.src->path, t.data, t.len);
 }
+
+static bool is_word(unsigned char c) {
+  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_';
+}
+
+static bool in_comment(const Source *src, const char *p) {
+  const char *line = p;
+  while (line > src->text && line[-1] != '\n') line--;
+  return memmem(line, (size_t)(p - line), "//", 2) != NULL;
+}
+
+static bool has_word(const Source *src, const char *word) {
+  size_t n = strlen(word);
+  for (const char *p = src->text; (p = strstr(p, word)); p++) {
+    bool whole = (p == src->text || !is_word((unsigned char)p[-1])) && !is_word((unsigned char)p[n]);
+    if (whole && !in_comment(src, p)) return true;
+  }
+  return false;
+}
+
+const char *source_fresh_name(Arena *a, const Source *src, const char *base) {
+  const char *name = base;
+  for (int i = 2; src && has_word(src, name); i++) name = arena_printf(a, "%s_%d", base, i);
+  return name;
+}

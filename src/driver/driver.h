@@ -75,6 +75,7 @@ typedef struct Driver {
   int argc;
   char **argv;
   Trail trail;
+  const Source *source; // the .te file at hand; NULL before it is read
   bool quiet; // a trial: says nothing
 } Driver;
 
@@ -138,6 +139,20 @@ bool session_load_source(Session *s, Driver *d, const Source *src); // the same 
 bool session_lower(Session *s, const TeKernel *k, Unit *u);
 // EXIT_DONE, or by the worst of the errors reported so far.
 int driver_status(const Driver *d);
+
+// ---- trying remedies: trial.c --------------------------------------------------------------------------------------
+
+// How far a program gets: the phase of its first error, and how many errors there are.
+typedef struct Progress {
+  int phase, errors;
+  bool cured; // after a remedy: its error is gone
+} Progress;
+Progress progress_of(const Diags *d);
+bool progress_better(Progress a, Progress b);
+void check_text(Driver *d, const Source *src); // checks src; d->cx.diags has what is told of it
+Progress trial_run(const Driver *d, const DiagFix *f);  // what f leads to, found out in memory of its own
+bool trial_helps(Progress after, Progress before);      // better, or the error is gone and no more are there
+void trial_fixes(Driver *d);                   // tries the remedies of all errors, and notes which help
 
 // ---- what happens between phases: dump.c ---------------------------------------------------------------------------
 

@@ -1,50 +1,71 @@
 // SPDX-License-Identifier: Apache-2.0
-// tetc fix: applies the mechanical remedies that errors offer. Each is tried by itself: it stays only if the program
-// then has fewer errors, so what is written is never worse than what was read.
+// tetc fix: applies the mechanical remedies that errors offer. Each is tried: it stays only if the program then gets
+// further or has fewer errors, by itself or with the remedies of what it leads to. So what is written is never worse than
+// what was read.
 #include "driver/driver.h"
 
-// The messages that a text gets.
-static Diags *try_source(Driver *d, const Source *src) {
-  Driver trial = *d;
-  trial.cx.diags = diags_new(d->cx.arena);
-  Session s;
-  Unit u;
-  if (session_load_source(&s, &trial, src))
-    for (size_t i = 0; i < s.kernels.len; i++) session_lower(&s, s.kernels.data[i], &u);
-  return trial.cx.diags;
+typedef struct Fixer {
+  Driver *d;
+  int tries;   // left
+  int applied; // remedies, in all
+} Fixer;
+
+enum { MOST_TRIES = 1000, MOST_STEPS = 3 }; // steps: remedies that together lead to something better
+
+static const Source *improve(Fixer *x, const Source *src, Progress start, int steps);
+
+// src with one remedy, and its messages.
+static const Source *apply(Fixer *x, const Source *src, const DiagFix *f) {
+  if (x->d->opt.verbose) fprintf(stderr, "tetc fix: %s:%u:%u: %s\n", src->path, f->at.line, f->at.col, f->text);
+  const Source *next = source_edit(x->d->cx.arena, f->at, f->replacement);
+  check_text(x->d, next);
+  x->applied++;
+  return next;
 }
 
-// The first remedy that leaves fewer errors, applied; NULL if there is none. What reads better may show further errors
-// behind it: a text that can be parsed again counts as better too.
-static const Source *improve(Driver *d, const Source *src, Diags **diags) {
-  size_t n;
-  const DiagFix *fixes = diags_fixes(*diags, &n);
-  for (size_t i = 0; i < n; i++) {
-    if (fixes[i].at.src != src) continue; // an imported file is not ours to change
-    const Source *next = source_edit(d->cx.arena, fixes[i].at, fixes[i].replacement);
-    Diags *after = try_source(d, next);
-    bool parses = diags_have(*diags, E_SYNTAX) && !diags_have(after, E_SYNTAX);
-    if (!parses && diags_errors(after) >= diags_errors(*diags)) continue;
-    if (d->opt.verbose)
-      fprintf(stderr, "tetc fix: %s:%u:%u: %s\n", src->path, fixes[i].at.line, fixes[i].at.col, fixes[i].text);
-    *diags = after;
-    return next;
+// A remedy that by itself leads to no more than another error, and what helps then; NULL if nothing does.
+static const Source *improve_in_steps(Fixer *x, const Source *src, const Diags *here, Progress start, int steps) {
+  Progress now = progress_of(here);
+  for (size_t i = 0, n = diags_fix_count(here); i < n && x->tries > 0; i++) {
+    const DiagFix *f = diags_fix(here, i);
+    if (f->at.src != src || (x->tries--, !trial_helps(trial_run(x->d, f), now))) continue;
+    const Source *end = improve(x, apply(x, src, f), start, steps - 1);
+    if (end) return end;
+    x->applied--;
+    if (x->d->opt.verbose) fputs("tetc fix: that one is taken back\n", stderr);
   }
   return NULL;
 }
 
+// src with the remedy that is best, or with several, at most `steps`, that together lead to something better than
+// `start`; NULL if there are none. Leaves the messages of what it returns, or of what it tried last.
+static const Source *improve(Fixer *x, const Source *src, Progress start, int steps) {
+  const Diags *here = x->d->cx.diags;
+  const DiagFix *best = NULL;
+  Progress reached = start;
+  for (size_t i = 0, n = diags_fix_count(here); i < n && x->tries > 0; i++) {
+    const DiagFix *f = diags_fix(here, i);
+    if (f->at.src != src) continue; // an imported file is not ours to change
+    x->tries--;
+    Progress after = trial_run(x->d, f);
+    if (progress_better(after, reached)) best = f, reached = after;
+  }
+  if (best) return apply(x, src, best);
+  return steps > 1 ? improve_in_steps(x, src, here, start, steps) : NULL;
+}
+
 int command_fix(Driver *d) {
-  enum { MOST = 200 }; // remedies applied in one go
   const char *path = d->opt.files.data[0];
   const Source *src = session_read(d, path), *first = src;
   if (!src) return driver_status(d);
-  Diags *diags = try_source(d, src);
-  int applied = 0;
-  for (const Source *next; applied < MOST && diags_errors(diags) && (next = improve(d, src, &diags)); applied++)
+  Fixer x = {.d = d, .tries = MOST_TRIES};
+  check_text(d, src);
+  for (const Source *next; diags_errors(d->cx.diags) && (next = improve(&x, src, progress_of(d->cx.diags), MOST_STEPS));)
     src = next;
-  d->cx.diags = diags; // what is left is told by main
-  fprintf(stderr, "tetc fix: %d remed%s applied, %d error%s left\n", applied, applied == 1 ? "y" : "ies",
-          diags_errors(diags), diags_errors(diags) == 1 ? "" : "s");
+  check_text(d, src);
+  int errors = diags_errors(d->cx.diags); // what is left is told by main
+  fprintf(stderr, "tetc fix: %d remed%s applied, %d error%s left\n", x.applied, x.applied == 1 ? "y" : "ies", errors,
+          errors == 1 ? "" : "s");
   if (d->opt.check || (src == first && !d->opt.output)) return driver_status(d);
   OutputFile out = {.path = d->opt.output ? d->opt.output : path, .data = src->text, .len = src->len};
   int status = driver_status(d);

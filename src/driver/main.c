@@ -167,6 +167,7 @@ static int tetc(void *arguments) {
     status = dispatch(&d, a->argc, a->argv);
   }
   arena_on_exhaustion(d.cx.arena, NULL, 0);
+  trial_fixes(&d);
   bug_then(NULL, NULL);
   if (status != EXIT_USAGE)
     diags_print(d.cx.diags, stderr, (DiagFormat)d.opt.diagnostics, want_color(&d.opt), terminal_width());

@@ -55,6 +55,7 @@ bool session_load(Session *s, Driver *d, const char *path) {
 
 bool session_load_source(Session *s, Driver *d, const Source *src) {
   *s = (Session){.d = d};
+  d->source = src;
   double start = now_seconds();
   VtaConfig config;
   if (!session_config(d, &config)) return false;

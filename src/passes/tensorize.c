@@ -113,10 +113,7 @@ static void place_operand(Gemm *g, const Expr *load) {
     if (b->scope != &scope_host)
       diag_help(d, "copy it out of %s first, and back into %s: `%s` as int8 in host memory, then `cache_read(%s)`", b->scope->name,
                 scope, name, scope);
-    if (b->scope == &scope_host)
-      diag_fix_after(d, g->p.region->why,
-                     arena_printf(g->p.cx->arena, "%s_buf = %s.cache_read(%s); %s_buf.dma_copy()", name, name, scope, name),
-                     "bring it on chip: `%s_buf = %s.cache_read(%s);  %s_buf.dma_copy();`", name, name, scope, name);
+    if (b->scope == &scope_host) nest_fix_cache(&g->p, d, b, scope);
     return;
   }
   if (b->type != DT_I8)
@@ -277,6 +274,15 @@ static bool loop_is_outside(const Gemm *g, const Var **found, int64_t tile, cons
   return false;
 }
 
+// A loop of the tile stands around the region: it begins there, or the loop goes inwards.
+static void fix_outside(const Gemm *g, Diag *d, const Var *outside) {
+  const char *stage = buffer_stage(g->n->store->buffer);
+  const char *there = arena_printf(g->p.cx->arena, "%s.tensorize(%s, vta.gemm)", stage, outside->name);
+  if (loc_known(g->p.region->why))
+    diag_fix(d, g->p.region->why, there, "loop `%s` stands outside: tensorize at it, `%s;`", outside->name, there);
+  diag_help(d, "loop `%s` stands outside: reorder it inwards", outside->name);
+}
+
 // Every axis must be covered exactly.
 static void match_extents(Gemm *g) {
   const VtaTarget *t = g->p.vta;
@@ -297,7 +303,7 @@ static void match_extents(Gemm *g) {
     diag_here(d, "expected %s = %lld: %s", axis_const[x], (long long)want[x], axis_role[x]);
     if (loop_is_outside(g, &outside, t->acc.tile, &g->a) ||
         (g->acc && loop_is_outside(g, &outside, t->inp.tile, &g->i)))
-      diag_help(d, "loop `%s` stands outside: tensorize at it, or reorder it inwards", outside->name);
+      fix_outside(g, d, outside);
     else diag_help(d, "give `%s` the axis `%s: %s`, whole and innermost", stage, axis_name[x], axis_const[x]);
   }
 }

@@ -231,6 +231,14 @@ const char *expr_text(Ctx *cx, const Expr *e) {
   return t.data ? t.data : "";
 }
 
+void nest_fix_cache(const NestPlace *p, Diag *g, const Buffer *b, const char *scope) {
+  Arena *m = p->cx->arena;
+  const char *name = buffer_stage(b), *buf = arena_printf(m, "%s_buf", name);
+  buf = source_fresh_name(m, p->region->why.src, buf);
+  diag_fix_after(g, p->region->why, arena_printf(m, "%s = %s.cache_read(%s); %s.dma_copy()", buf, name, scope, buf),
+                 "bring it on chip: `%s = %s.cache_read(%s);  %s.dma_copy();`", buf, name, scope, buf);
+}
+
 Diag *nest_refuse(const NestPlace *p, DiagCode code, Loc at, const char *asked, const char *rule, const char *headline) {
   Refusal r = {.cx = p->cx, .phase = p->phase, .nest = p->region->body, .asked = p->region->why, .asked_as = asked, .rule = rule};
   return refuse(&r, code, at, headline);

@@ -57,6 +57,8 @@ bool nest_bounds(const NestPlace *p, const Nest *n, const Affine *a, int64_t *lo
 const char *buffer_stage(const Buffer *b);
 // Reports what a region breaks (see refuse.h).
 Diag *nest_refuse(const NestPlace *p, DiagCode code, Loc at, const char *asked, const char *rule, const char *headline);
+// Offers to copy the host buffer b into a memory for the nest to read.
+void nest_fix_cache(const NestPlace *p, Diag *g, const Buffer *b, const char *scope);
 // `e` as the user wrote it, where that is known and short; else as TIR.
 const char *expr_text(Ctx *cx, const Expr *e);
 

@@ -62,7 +62,8 @@ static const Primitive *find_primitive(Ctx *cx, SchedName method) {
   Diag *g = diag_report(cx->diags, E_NO_PRIMITIVE, method.loc, "there is no schedule primitive `%s`", method.name);
   for (int i = 0; i < primitive_count; i++)
     if (near.best && strcmp(near.best, primitive_table[i].name) == 0) {
-      diag_help(g, "did you mean `%s`?", primitive_table[i].usage);
+      diag_fix(g, method.loc, near.best, "a similar one exists");
+      diag_help(g, "it is written `%s`", primitive_table[i].usage);
       return NULL;
     }
   Text t = {.arena = cx->arena};
@@ -79,12 +80,25 @@ static bool has_key(const char *keys, const char *key) {
   return false;
 }
 
+// Offers the keyword that is spelt like the one of `a`.
+static void fix_key(Ctx *cx, Diag *g, const Primitive *p, const SchedArg *a) {
+  Nearest near = {.wanted = a->key};
+  for (const char *k = p->keys; *k; k += strcspn(k, " "), k += strspn(k, " "))
+    nearest_try(&near, name_of_bytes(cx->names, k, strcspn(k, " ")));
+  if (!near.best) return;
+  Loc key = a->loc; // starts at the keyword
+  key.end_line = key.line;
+  key.end_col = key.col + (uint32_t)strlen(a->key);
+  diag_fix(g, key, near.best, "a similar one exists");
+}
+
 // Counts and keywords, before the primitive looks at its arguments.
 static bool check_arguments(Applier *ap, const Primitive *p, const SchedStmt *st) {
   Ctx *cx = ap->cx;
   for (int i = 0; i < st->nargs; i++)
     if (st->args[i].key && !has_key(p->keys, st->args[i].key)) {
       Diag *g = diag_report(cx->diags, E_ARGUMENT, st->args[i].loc, "`%s` takes no argument `%s`", p->name, st->args[i].key);
+      fix_key(cx, g, p, &st->args[i]);
       diag_help(g, "it is written `%s`", p->usage);
       return false;
     }
@@ -107,16 +121,25 @@ static void results_fail(Applier *ap, const SchedStmt *st) {
   for (int i = 0; i < st->nresults; i++) VEC_PUSH(ap->cx->arena, ap->failed, st->results[i].name);
 }
 
+void report_no_stage(Applier *ap, Loc at, Name name) {
+  Diag *g = diag_report(ap->cx->diags, E_NO_STAGE, at, "there is no stage `%s`", name);
+  Text t = {.arena = ap->cx->arena};
+  Nearest near = {.wanted = name};
+  for (size_t i = 0; i < ap->s->stages.len; i++) {
+    nearest_try(&near, ap->s->stages.data[i]->name);
+    if (i < 20) text_add(&t, "%s%s", i ? ", " : "", ap->s->stages.data[i]->name);
+  }
+  diag_note(g, "the stages are: %s", t.data);
+  if (near.best) diag_fix(g, at, near.best, "a similar name exists");
+  else diag_help(g, "a stage is a tensor of the kernel, or what `cache_read` and `cache_write` made before this line");
+}
+
 static void apply_call(Applier *ap, const SchedStmt *st) {
   Ctx *cx = ap->cx;
   Stage *s = applier_stage(ap, st->receiver.name);
   if (!s && applier_failed(ap, st->receiver.name)) return;
   if (!s) {
-    Diag *g = diag_report(cx->diags, E_NO_STAGE, st->receiver.loc, "there is no stage `%s`", st->receiver.name);
-    Text t = {.arena = cx->arena};
-    for (size_t i = 0; i < ap->s->stages.len && i < 20; i++)
-      text_add(&t, "%s%s", i ? ", " : "", ap->s->stages.data[i]->name);
-    diag_note(g, "the stages are: %s", t.data);
+    report_no_stage(ap, st->receiver.loc, st->receiver.name);
     return;
   }
   const Primitive *p = find_primitive(cx, st->method);
@@ -146,16 +169,21 @@ bool knob_lookup(void *self, Name name, int64_t *value) {
   return false;
 }
 
-static bool in_set(Applier *ap, const SchedStmt *st, int64_t v, bool *ok) {
+// Whether v is in the knob's set; *values: the set as text.
+static bool in_set(Applier *ap, const SchedStmt *st, int64_t v, bool *ok, const char **values) {
+  Text t = {.arena = ap->cx->arena};
   if (!st->set) return true;
   bool found = false;
   for (int i = 0; i < st->set->nitems; i++) {
     int64_t item;
     if (!te_const_eval(ap->cx, ap->s->module, ap->opt->te_target, st->set->items[i], knob_lookup, ap->s, &item))
       *ok = false;
-    else
+    else {
       found = found || item == v;
+      text_add(&t, "%s%lld", i ? ", " : "", (long long)item);
+    }
   }
+  *values = t.len ? t.data : "none";
   return found;
 }
 
@@ -168,6 +196,7 @@ static void apply_knob(Applier *ap, const SchedStmt *st) {
       diag_also(g, ap->s->knobs.data[i].loc, "first declared here");
       return;
     }
+  const char *values = "";
   bool ok = te_const_eval(cx, ap->s->module, ap->opt->te_target, st->value, knob_lookup, ap->s, &k.value);
   const char *from = "";
   for (int i = 0; i < ap->opt->nknobs; i++)
@@ -176,10 +205,10 @@ static void apply_knob(Applier *ap, const SchedStmt *st) {
       ap->knob_used[i] = true;
       from = " (set by -K)";
     }
-  if (ok && !in_set(ap, st, k.value, &ok) && ok) {
+  if (ok && !in_set(ap, st, k.value, &ok, &values) && ok) {
     Diag *g = diag_report(cx->diags, E_KNOB, st->loc, "knob `%s` is %lld%s, which is not in its set", k.name,
                           (long long)k.value, from);
-    diag_help(g, "choose one of the values in `[...]`");
+    diag_help(g, "choose one of [%s]", values);
   }
   VEC_PUSH(cx->arena, ap->s->knobs, k);
 }
@@ -188,9 +217,10 @@ static void apply_for(Applier *ap, const SchedStmt *st) {
   for (int i = 0; i < st->nresults; i++) {
     Stage *s = applier_stage(ap, st->results[i].name);
     if (!s) {
-      diag_report(ap->cx->diags, E_NO_STAGE, st->results[i].loc, "there is no stage `%s`", st->results[i].name);
+      report_no_stage(ap, st->results[i].loc, st->results[i].name);
       continue;
     }
+    if (!ap->loops.len) diags_keep_whole(ap->cx->diags, st->loc);
     VEC_PUSH(ap->cx->arena, ap->loops, ((Binding){st->receiver.name, s}));
     apply_statements(ap, st->nbody, st->body);
     ap->loops.len--;

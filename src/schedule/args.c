@@ -4,13 +4,14 @@
 
 #include <string.h>
 
-void call_fail(Call *c, DiagCode code, Loc at, const char *fmt, ...) {
+Diag *call_fail(Call *c, DiagCode code, Loc at, const char *fmt, ...) {
   va_list ap;
   va_start(ap, fmt);
   char *text = arena_vprintf(c->ap->cx->arena, fmt, ap);
   va_end(ap);
-  diag_report(c->ap->cx->diags, code, at, "%s", text);
+  Diag *g = diag_report(c->ap->cx->diags, code, at, "%s", text);
   c->failed = true;
+  return g;
 }
 
 // The argument at a position, not counting keyword arguments; NULL if there is none.
@@ -69,6 +70,10 @@ Axis *call_axis(Call *c, int position, Stage *of) {
     Diag *g = diag_report(cx->diags, E_AXIS, a->loc, "`%s` has no axis `%s`%s", of->name, a->value->name,
                           of->tensor->role == TE_INPUT ? ": it is an input" : " at this point");
     explain_axis(g, cx, of, a->value->name);
+    Nearest near = {.wanted = a->value->name};
+    for (size_t i = 0; i < of->leaf.len; i++) nearest_try(&near, of->leaf.data[i]->name);
+    if (near.best) diag_fix(g, a->loc, near.best, "a similar name exists");
+    else diag_help(g, "name one of its loops");
     c->failed = true;
   }
   return found;
@@ -84,10 +89,9 @@ Stage *call_stage(Call *c, int position) {
   if (!s && a->value->kind == AST_NAME && applier_failed(c->ap, a->value->name)) {
     c->failed = true;
   } else if (!s) {
-    if (a->value->kind == AST_NAME)
-      call_fail(c, E_NO_STAGE, a->loc, "there is no stage `%s`", a->value->name);
-    else
-      call_fail(c, E_ARGUMENT, a->loc, "`%s` takes a stage here", c->stmt->method.name);
+    c->failed = true;
+    if (a->value->kind == AST_NAME) report_no_stage(c->ap, a->loc, a->value->name);
+    else call_fail(c, E_ARGUMENT, a->loc, "`%s` takes a stage here", c->stmt->method.name);
   }
   return s;
 }
@@ -118,7 +122,7 @@ const Scope *call_scope(Call *c, int position) {
   for (int i = 0; t && i < t->nscopes; i++) nearest_try(&near, t->scopes[i]->name);
   diag_note(g, "the scopes are: %s", scope_names(c->ap->cx, t));
   if (near.best) diag_fix(g, a->loc, near.best, "a similar name exists");
-  if (!t) diag_help(g, "name the accelerator at the head of the file: `target vta;`");
+  if (!t) diag_fix_head(g, a->loc.src, "target vta;", "name the accelerator at the head of the file: `target vta;`");
   c->failed = true;
   return NULL;
 }

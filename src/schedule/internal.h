@@ -58,6 +58,7 @@ Axis *stage_axis(Stage *s, Name name); // a leaf by name; NULL
 void applier_bind(Applier *ap, Name name, Stage *st);
 bool applier_failed(const Applier *ap, Name name); // a refused statement would have made it
 TeLookup knob_lookup;                              // self: the Schedule; notes that the knob is used
+void report_no_stage(Applier *ap, Loc at, Name name);
 Name fresh_stage_name(Applier *ap, const char *base);
 
 // args.c: arguments by position (keyword arguments do not count) or key; each reports and sets c->failed
@@ -67,7 +68,7 @@ Axis *call_axis(Call *c, int position, Stage *of);
 Stage *call_stage(Call *c, int position);
 const Scope *call_scope(Call *c, int position);
 int64_t call_int(Call *c, const SchedArg *a); // > 0
-void call_fail(Call *c, DiagCode code, Loc at, const char *fmt, ...) PRINTF_LIKE(4, 5);
+Diag *call_fail(Call *c, DiagCode code, Loc at, const char *fmt, ...) PRINTF_LIKE(4, 5);
 
 // legality.c: completes (consumers, default marks, inlining) and checks a schedule
 bool schedule_complete(Applier *ap);

@@ -238,11 +238,11 @@ static bool check_compute_at(Applier *ap, const Stage *s) {
                           s->name, root->name, c->name);
     diag_also(g, c->tensor->name_loc, "`%s` reads `%s`", c->name, s->name);
     if (c->attach == ATTACH_AT) diag_also(g, c->attach_loc, "`%s` is computed here", c->name);
-    if (c->tensor->role == TE_OUTPUT || c == root)
-      diag_help(g, "compute all of it first: `%s.compute_root();`", s->name);
-    else
-      diag_help(g, "compute `%s` inside that loop too: `%s.compute_at(%s, %s);`, or all of `%s` first: `%s.compute_root();`",
-                c->name, c->name, root->name, s->at_axis->name, s->name, s->name);
+    bool inside = c->tensor->role != TE_OUTPUT && c != root;
+    const char *at = arena_printf(cx->arena, "%s.compute_at(%s, %s)", c->name, root->name, s->at_axis->name);
+    if (inside) diag_fix_after(g, s->attach_loc, at, "compute `%s` inside that loop too: `%s;`", c->name, at);
+    diag_fix(g, s->attach_loc, arena_printf(cx->arena, "%s.compute_root()", s->name), "%scompute all of `%s` first: `%s.compute_root();`",
+             inside ? "or " : "", s->name, s->name);
     return false;
   }
   return true;
@@ -321,7 +321,8 @@ static bool check_parallel(Applier *ap, const Stage *s) {
     if (a->kind != FOR_PARALLEL || !uses_accelerator(s)) continue;
     Diag *g = diag_report(ap->cx->diags, E_PARALLEL, a->kind_loc, "`%s` cannot run on several CPU threads: `%s` uses the accelerator",
                           a->name, s->name);
-    diag_help(g, "bind the axis to virtual threads instead: `%s.bind(%s, cthread);`", s->name, a->name);
+    const char *bind = arena_printf(ap->cx->arena, "%s.bind(%s, cthread)", s->name, a->name);
+    diag_fix(g, a->kind_loc, bind, "bind the axis to virtual threads instead: `%s;`", bind);
     return false;
   }
   return true;

@@ -257,6 +257,7 @@ static void apply_compute_inline(Call *c) {
   if (why) {
     Diag *g = diag_report(c->ap->cx->diags, E_INLINE, c->stmt->loc, "`%s` cannot be inlined: %s", c->stage->name, why);
     diag_help(g, "compute it where it is used: `%s.compute_at(consumer, axis);`", c->stage->name);
+    diag_fix_drop(g, c->stmt->loc, "or by itself: without this line");
     c->failed = true;
     return;
   }
@@ -270,8 +271,12 @@ static void apply_set_scope(Call *c) {
     bool in = c->stage->tensor->role == TE_INPUT;
     Diag *g = diag_report(c->ap->cx->diags, E_SCOPE, c->stmt->loc, "`%s` is an %s: it stays in host memory",
                           c->stage->name, in ? "input" : "output");
-    if (in) diag_help(g, "read it into %s: `%s_buf = %s.cache_read(%s);`", s->name, c->stage->name, c->stage->name, s->name);
-    else diag_help(g, "write it through %s: `%s_buf = %s.cache_write(%s);`", s->name, c->stage->name, c->stage->name, s->name);
+    Name name = c->stage->name;
+    Arena *m = c->ap->cx->arena;
+    const char *buf = source_fresh_name(m, c->stmt->loc.src, arena_printf(m, "%s_buf", name));
+    const char *copied = in ? buf : name;
+    const char *line = arena_printf(m, "%s = %s.cache_%s(%s); %s.dma_copy()", buf, name, in ? "read" : "write", s->name, copied);
+    diag_fix(g, c->stmt->loc, line, in ? "read it into %s: `%s;`" : "write it through %s: `%s;`", s->name, line);
     c->failed = true;
     return;
   }
@@ -360,7 +365,7 @@ static void mark(Call *c, Mark m, const char *region, Axis *a, const char *needs
   const Intrin *op = t ? tir_intrin(t, region) : NULL;
   if (!op) {
     Diag *g = diag_report(c->ap->cx->diags, E_TARGET, c->stmt->loc, "`%s` needs an accelerator", needs);
-    diag_help(g, "name it at the head of the file: `target vta;`");
+    diag_fix_head(g, c->stmt->loc.src, "target vta;", "name it at the head of the file: `target vta;`");
     c->failed = true;
     return;
   }
@@ -396,6 +401,7 @@ static void apply_tensorize(Call *c) {
   if (strcmp(name, "vta.gemm") != 0) {
     Diag *g = diag_report(c->ap->cx->diags, E_INTRINSIC, i ? i->loc : c->stmt->loc, "there is no intrinsic `%s`", name);
     diag_note(g, "the intrinsics are: vta.gemm");
+    if (i) diag_fix(g, i->loc, "vta.gemm", "there is this one");
     c->failed = true;
     return;
   }

@@ -20,7 +20,8 @@ void report_unknown_name(ConstScope *s, Name name, Loc at, const char *what) {
     Diag *g =
         diag_report(s->cx->diags, E_TARGET, at, "`%s` is a name of a target, and this file chooses none", name);
     const char *target = arena_printf(s->cx->arena, "%.*s", (int)(strchr(name, '.') - name), name);
-    diag_help(g, "write `target %s;` at the top of the file", s->hint_target ? s->hint_target : target);
+    if (s->hint_target) target = s->hint_target;
+    diag_fix_head(g, at.src, arena_printf(s->cx->arena, "target %s;", target), "write `target %s;` at the top of the file", target);
     return;
   }
   Diag *g = diag_report(s->cx->diags, E_UNKNOWN_NAME, at, "unknown %s `%s`", what, name);

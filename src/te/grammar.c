@@ -308,11 +308,28 @@ static const char *expectation(TeParser *p, int n, const char *const *expected) 
   return count ? t.data : NULL;
 }
 
-// The place just after the text that ends before `loc`, for a missing `;`.
+// Where the comment starts that ends at `at`, the end of its line's text; `at` if none does.
+static size_t comment_start(const Source *src, size_t at) {
+  const char *text = src->text;
+  size_t line = at;
+  if (at >= 4 && text[at - 1] == '/' && text[at - 2] == '*') {
+    for (size_t i = at - 2; i-- > 0;)
+      if (text[i] == '/' && text[i + 1] == '*') return i;
+  }
+  while (line > 0 && text[line - 1] != '\n') line--;
+  const char *slashes = memmem(text + line, at - line, "//", 2);
+  return slashes ? (size_t)(slashes - text) : at;
+}
+
+// The place just after the text that ends before `loc`, for a missing `;`: behind what is neither space nor comment.
 static Loc before(const Source *src, Loc loc) {
   size_t at = src->line_start[loc.line - 1] + loc.col - 1;
   if (at > src->len) at = src->len;
-  while (at > 0 && strchr(" \t\r\n", src->text[at - 1])) at--;
+  for (size_t was = SIZE_MAX; was != at;) {
+    was = at;
+    while (at > 0 && strchr(" \t\r\n", src->text[at - 1])) at--;
+    at = comment_start(src, at);
+  }
   uint32_t line = loc.line;
   while (line > 1 && src->line_start[line - 1] > at) line--;
   uint32_t col = (uint32_t)(at - src->line_start[line - 1]) + 1;

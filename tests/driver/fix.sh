@@ -65,7 +65,8 @@ schedule g {
 END
 run "$tetc" run whole.te --check
 expect "the kernel as it should be" 0 out "256 elements agree"
-for line in "  a_buf.dma_copy();" "  w_buf.dma_copy();" "  bias_buf.dma_copy();" "  acc.set_scope(vta.acc);" "  biased.alu();" \
+for line in "  a_buf.dma_copy();" "  w_buf.dma_copy();" "  bias_buf.dma_copy();" "  acc.set_scope(vta.acc);" \
+  "  acc.tensorize(b, vta.gemm);" "  biased.set_scope(vta.acc);" "  biased.alu();" \
   "  out.dma_copy();"; do
   grep -vxF "$line" whole.te >lacks.te
   run "$tetc" fix lacks.te -o mended.te
@@ -84,6 +85,23 @@ expect "mended" 0 out "256 elements agree"
 sed 's/biased.set_scope(vta.acc)/biased.set_scope(vta.ac)/' whole.te >lacks.te
 run "$tetc" fix lacks.te -o mended.te
 expect "a scope spelt wrong" 0 err "1 remedy applied, 0 errors left"
+# A statement that stands for several stages: what is missing goes behind it, once.
+sed 's/  biased.set_scope.*/  for s in (acc, biased) {\n    s.set_scope(vta.acc);\n  }/; /  acc.set_scope/d; /acc.tensorize/d; /biased.alu/d' whole.te >lacks.te
+run "$tetc" fix lacks.te -o mended.te
+expect "in a loop of the schedule" 0 err "2 remedies applied, 0 errors left"
+lacks_warning() { ! grep -q warning "$tmp/err"; }
+holds "without a warning" lacks_warning
+run "$tetc" run mended.te --check
+expect "mended" 0 out "256 elements agree"
+# One remedy leads to another error, which has a remedy too.
+grep -v 'biased.set_scope' whole.te | grep -v 'out.dma_copy' >lacks.te
+run "$tetc" fix lacks.te -o mended.te
+expect "two remedies that help together" 0 err "2 remedies applied, 0 errors left"
+# A name that is suggested is free.
+sed 's/bias_buf/bias_buffer/; /bias_buffer/d; s/^kernel g {/const bias_buf = 1; kernel g {/' whole.te | grep -v bias_buf.dma >lacks.te
+run "$tetc" fix lacks.te -o mended.te
+expect "a name that is taken" 0 err "1 remedy applied, 0 errors left"
+holds "is not taken again" grep -q 'bias_buf_2 = bias.cache_read' mended.te
 cat >cast.te <<'END'
 kernel k { input a[m: 8] : int8; input c[m: 8] : int32; output o[m: 8] : int32 = a[m] + c[m]; }
 END

@@ -83,9 +83,7 @@ static bool refuse_memory(Alu *s, const Expr *e) {
               name);
     return false;
   }
-  diag_fix_after(g, s->p.region->why,
-                 arena_printf(s->p.cx->arena, "%s_buf = %s.cache_read(vta.acc); %s_buf.dma_copy()", name, name, name),
-                 "bring it on chip: `%s_buf = %s.cache_read(vta.acc);  %s_buf.dma_copy();`", name, name, name);
+  nest_fix_cache(&s->p, g, b, "vta.acc");
   return false;
 }
 
@@ -202,7 +200,7 @@ static bool refuse_target(Alu *s) {
                 "give the arithmetic a stage of its own, `t`, and store that: `output %s = int8(t);` with "
                 "`t.set_scope(vta.acc);  t.alu();  %s.dma_copy();`",
                 name, name);
-    else diag_help(g, "`%s.set_scope(vta.acc);`", name);
+    else diag_fix_after(g, s->p.region->why, arena_printf(s->p.cx->arena, "%s.set_scope(vta.acc)", name), "`%s.set_scope(vta.acc);`", name);
     return false;
   }
   if (b->type == DT_I32) return true;
@@ -254,8 +252,10 @@ static bool refuse_coverage(Alu *s, int64_t reached) {
   for (size_t k = 0; s->p.outer && k < s->p.outer->len; k++) {
     const Var *v = s->p.outer->data[k].var;
     if (affine_coef(&s->linear, v) % tile == 0) continue;
-    diag_help(g, "loop `%s` stands outside of the nest: mark an axis further out, `%s.alu(%s)`", v->name, name,
-              v->name);
+    const char *mark = arena_printf(s->p.cx->arena, "%s.alu(%s)", name, v->name);
+    if (loc_known(s->p.region->why))
+      diag_fix(g, s->p.region->why, mark, "loop `%s` stands outside of the nest: mark an axis further out, `%s`", v->name, mark);
+    else diag_help(g, "loop `%s` stands outside of the nest: let the region begin there", v->name);
     return false;
   }
   diag_help(g, "let the last two axes of `%s` be `b: vta.batch, j: vta.block_out`", name);

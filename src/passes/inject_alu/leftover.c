@@ -39,6 +39,19 @@ static bool find_source(void *self, const Expr *e) {
   return true;
 }
 
+// The loop at which the GEMM intrinsic starts: the outermost that runs over the tile's two axes, the last ones.
+static void fix_tensorize(Diag *g, Arena *m, const Stmt *nest, const Stmt *s, const char *name) {
+  const char *axis = "b";
+  for (const Stmt *l = nest; l->kind == STMT_FOR; l = l->body) {
+    bool inside = s->nargs && expr_uses_var(s->args[s->nargs - 1], l->var);
+    inside |= s->nargs > 1 && expr_uses_var(s->args[s->nargs - 2], l->var);
+    if (!inside) continue;
+    axis = l->var->name;
+    break;
+  }
+  diag_fix_after(g, s->why, arena_printf(m, "%s.tensorize(%s, vta.gemm)", name, axis), "`%s.tensorize(%s, vta.gemm);`", name, axis);
+}
+
 // A stage in on-chip memory, computed by plain loops.
 static void refuse_stage(Leftover *l, const Stmt *s) {
   Ctx *cx = l->pc->cx;
@@ -54,12 +67,10 @@ static void refuse_stage(Leftover *l, const Stmt *s) {
                    arena_printf(m, "`%s` is in %s, but nothing on the accelerator computes it", name, s->buffer->scope->name));
   if (is_copy(s->value) && (from.host || !acc))
     diag_fix_after(g, s->why, arena_printf(m, "%s.dma_copy()", name), "`%s.dma_copy();`", name);
-  else if (acc && is_product_sum(s)) diag_help(g, "`%s.tensorize(b, vta.gemm);`", name);
+  else if (acc && is_product_sum(s)) fix_tensorize(g, m, r.nest, s, name);
   else if (acc) diag_fix_after(g, s->why, arena_printf(m, "%s.alu()", name), "`%s.alu();`", name);
   else
-    diag_help(g,
-              "compute it in a stage of its own on the CPU, and copy that: `%s_buf = %s.cache_read(%s);  "
-              "%s_buf.dma_copy();`",
+    diag_help(g, "compute it on the CPU, without `set_scope`, and copy that: `%s_buf = %s.cache_read(%s);  %s_buf.dma_copy();`",
               name, name, s->buffer->scope->name, name);
 }
 

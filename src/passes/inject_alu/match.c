@@ -441,9 +441,20 @@ static const Node *match_cast(Alu *s, const Expr *e, int depth) {
   return bad_type(s, e->type == DT_I32 ? in : e);
 }
 
+// `~x` is refused with what it is exactly.
+static const Node *refuse_not(Alu *s, const Expr *e) {
+  const char *as = arena_printf(s->p.cx->arena, "(-%s - 1)", expr_text(s->p.cx, e->a));
+  Diag *g = alu_refuse(s, E_ALU_OP, e->loc, op_rule, "`%s` computes a bitwise operation, which the ALU lacks",
+                       buffer_stage(s->n->store->buffer));
+  diag_here(g, "`%s`", expr_text(s->p.cx, e));
+  if (loc_inside(e->loc, e->a->loc)) diag_fix(g, e->loc, as, "the same without it, exactly");
+  else diag_help(g, "`~x` is exactly `-x - 1`");
+  return NULL;
+}
+
 static const Node *match_unary(Alu *s, const Expr *e, int depth) {
   if (e->unop == UN_NEG && e->type != DT_I32) return bad_type(s, e);
-  if (e->unop == UN_BITNOT) return lacks(s, e, "a bitwise operation", "`~x` is exactly `-x - 1`");
+  if (e->unop == UN_BITNOT) return refuse_not(s, e);
   if (e->unop == UN_NOT) return lacks(s, e, "a comparison", NULL);
   const Node *a = match(s, e->a, depth);
   return a ? node_neg(s, a, e->loc) : NULL;

@@ -184,7 +184,7 @@ static const char *casts_around(CopyCx *c, const Expr *value, const char *name) 
 static void help_alu_stage(CopyCx *c, Diag *g, const CopyStore *s, const Expr *op) {
   const Buffer *to = s->store->buffer;
   bool clamps = op->kind == EXPR_BINARY && (op->binop == OP_MAX || op->binop == OP_MIN);
-  const char *name = clamps ? "act" : "tmp", *stage = stage_name(to);
+  const char *name = source_fresh_name(c->cx->arena, s->store->loc.src, clamps ? "act" : "tmp"), *stage = stage_name(to);
   const char *kind = to->role == BUF_OUTPUT ? "output" : "compute";
   const char *at = c->around.len ? arena_printf(c->cx->arena, "  %s.compute_at(%s, %s);", name, stage,
                                                 c->around.data[c->around.len - 1]->name)
@@ -223,13 +223,14 @@ bool copy_is_reduced(const CopyCx *c, const Buffer *b) {
 }
 
 // The remedy for a reduction on its way out.
-static void help_reduce_stage(Diag *g, const CopyStore *s) {
+static void help_reduce_stage(CopyCx *c, Diag *g, const CopyStore *s) {
   const char *stage = stage_name(s->store->buffer);
   diag_note(g, "`%s` is a reduction: it reads what it wrote before", stage);
+  const char *red = source_fresh_name(c->cx->arena, s->store->loc.src, "red");
   diag_help(g, "reduce int32 in a stage of its own on the VTA ALU, and copy that:\n"
-               "    red.set_scope(vta.acc);  red.alu();      output %s = %s(red);",
-            stage, type_text(s->store->buffer->type));
-  diag_help(g, "or let the CPU compute it: drop `%s.dma_copy`", stage);
+               "    %s.set_scope(vta.acc);  %s.alu();      output %s = %s(%s);",
+            red, red, stage, type_text(s->store->buffer->type), red);
+  diag_fix_drop(g, c->region->why, "or let the CPU compute it: drop `%s.dma_copy`", stage);
 }
 
 // The remedy for floating point on its way out.
@@ -244,13 +245,16 @@ void explain_computes(CopyCx *c, const CopyStore *s, const Expr *op) {
   const char *here = arena_printf(c->cx->arena, "this `%s` would have to run inside the transfer", operator_text(op));
   Diag *g = report(c, s, E_COPY_COMPUTES, op->loc, here, copy_rule, "`%s` is %s, but it computes: a DMA transfer can only move data",
                    stage_name(to), way(to));
-  if (to->scope == &scope_host && copy_is_reduced(c, to)) help_reduce_stage(g, s);
+  if (to->scope == &scope_host && copy_is_reduced(c, to)) help_reduce_stage(c, g, s);
   else if (to->scope == &scope_host && dtype_is_float(op->type)) help_cpu_stage(g, s);
   else if (to->scope == &scope_host) help_alu_stage(c, g, s, op);
-  else
+  else {
+    const char *host = arena_printf(c->cx->arena, "%s_host", stage_name(to));
+    host = source_fresh_name(c->cx->arena, s->store->loc.src, host);
     diag_help(g, "compute it on the CPU, in a stage without a scope, and copy that one in:\n"
-                 "    compute %s_host = %s;      %s.dma_copy() stays on a stage that only reads %s_host",
-              stage_name(to), show(c, op, SHOW_NAMES), stage_name(to), stage_name(to));
+                 "    compute %s = %s;      compute %s = %s;",
+              host, show(c, op, SHOW_NAMES), stage_name(to), casts_around(c, s->value, host));
+  }
 }
 
 void explain_foreign(CopyCx *c, const Stmt *s) {
@@ -399,11 +403,11 @@ void explain_scopes(CopyCx *c, const CopyStore *s, const Expr *load) {
                    "`%s` is copied from %s to %s, which no transfer joins", stage,
                    memory_text(from), memory_text(to));
   if (from->scope == &scope_host)
-    diag_help(g, "put one end on the accelerator: `%s.set_scope(vta.inp);`, or drop `%s.dma_copy` to let the CPU copy", stage, stage);
+    diag_fix_drop(g, c->region->why, "drop `%s.dma_copy` to let the CPU copy, or put one end on the accelerator", stage);
   else if (to->scope == &scope_host)
     diag_help(g, "nothing comes back from %s: read `%s`'s own source on the host instead", memory_text(from), stage_name(from));
   else if (from->scope == &c->vta->acc && to->scope == &c->vta->acc)
-    diag_help(g, "inside vta.acc the ALU moves data: `%s.alu();` instead of dma_copy", stage);
+    diag_fix(g, c->region->why, arena_printf(c->cx->arena, "%s.alu()", stage), "inside vta.acc the ALU moves data: `%s.alu();` instead of dma_copy", stage);
   else
     diag_help(g, "go through host memory: a stage without a scope between the two, with dma_copy on both");
 }
@@ -430,9 +434,11 @@ void explain_types(CopyCx *c, const CopyStore *s, const Expr *load) {
   }
   Diag *g = report(c, s, E_COPY_TYPE, load->loc, here, "a store writes the low 8 bits of each 32-bit accumulator",
                    "`%s` is copied out as %s, but a transfer stores int8", stage, type);
+  const char *narrow = arena_printf(c->cx->arena, "%s8", stage);
+  narrow = source_fresh_name(c->cx->arena, s->store->loc.src, narrow);
   diag_help(g, "scale and clip on the ALU, copy out as int8, and let a CPU stage widen that:\n"
-               "    compute %s8 = int8(%s);      %s %s = %s(%s8);\n    %s8.dma_copy();",
-            stage, stage_name(from), to->role == BUF_OUTPUT ? "output" : "compute", stage, type, stage, stage);
+               "    compute %s = int8(%s);      %s %s = %s(%s);\n    %s.dma_copy();",
+            narrow, stage_name(from), to->role == BUF_OUTPUT ? "output" : "compute", stage, type, narrow, narrow);
 }
 
 // ---- E0405 ----------------------------------------------------------------------------------------------------------------

@@ -102,23 +102,12 @@ module vta_gemm #(
     d6_q <= d5_q;
   end
 
-  // The dot products. Sums are 32 bits wide, the width of an accumulator: exact, and quick to simulate.
-  logic [AccBits-1:0] dot_q, old, sum5_q, sum6_q;
-  always_ff @(posedge clk_i) begin
-    if (v3_q) begin
-      for (int unsigned b = 0; b < BATCH; b++) begin
-        for (int unsigned c = 0; c < BLOCK_OUT; c++) begin
-          int sum;
-          sum = 0;
-          for (int unsigned k = 0; k < BLOCK_IN; k++) begin
-            sum = sum + 32'($signed(inp_i[(b*BLOCK_IN+k)*8 +: 8])) *
-                  32'($signed(wgt_i[(c*BLOCK_IN+k)*8 +: 8]));
-          end
-          dot_q[(b*BLOCK_OUT+c)*32 +: 32] <= sum;
-        end
-      end
-    end
-  end
+  logic [AccBits-1:0] dot, old, sum5_q, sum6_q;
+  vta_dot #(
+    .BATCH(BATCH), .BLOCK_IN(BLOCK_IN), .BLOCK_OUT(BLOCK_OUT)
+  ) u_dot (
+    .clk_i, .valid_i(v3_q), .inp_i, .wgt_i, .dot_o(dot)
+  );
 
   always_comb begin
     old = acc_i;
@@ -128,7 +117,7 @@ module vta_gemm #(
   always_ff @(posedge clk_i) begin
     if (v4_q) begin
       for (int unsigned l = 0; l < BATCH * BLOCK_OUT; l++) begin
-        sum5_q[l*32 +: 32] <= old[l*32 +: 32] + dot_q[l*32 +: 32];
+        sum5_q[l*32 +: 32] <= old[l*32 +: 32] + dot[l*32 +: 32];
       end
     end
     if (v5_q) sum6_q <= sum5_q;

@@ -140,7 +140,6 @@ typedef struct FindCut {
   const NestPlace *p;
   const Nest *n;
   Ranges ranges;
-  bool in_index; // inside the index of a load: only those matter in a value
   int loop;      // -1: none found
   int64_t inner;
 } FindCut;
@@ -165,9 +164,11 @@ static bool find_cut(void *self, const Expr *e) {
   return true;
 }
 
+// In a value only the indices of loads matter, and what a choice is made by.
 static const Expr *simplify_index(TirMap *m, const Expr *e) {
-  if (e->kind != EXPR_LOAD) return e;
   FindCut *f = m->self;
+  if (e->kind == EXPR_SELECT) expr_visit(expr_simplify(m->cx, &f->ranges, e->a), find_cut, f);
+  if (e->kind != EXPR_LOAD) return e;
   for (int i = 0; i < e->nargs; i++) expr_visit(expr_simplify(m->cx, &f->ranges, e->args[i]), find_cut, f);
   return e;
 }

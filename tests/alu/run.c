@@ -138,7 +138,10 @@ void machine_run(Machine *m, const VtaTarget *v, Arena *a, const Stmt *s) {
     if (s->body) machine_run(m, v, a, s->body);
     else run_intrin(m, v, s);
     return;
-  case STMT_IF: m->fault = "a guard"; return;
+  case STMT_IF:
+    if (eval(m, s->cond).i) machine_run(m, v, a, s->body);
+    else if (s->else_body) machine_run(m, v, a, s->else_body);
+    return;
   }
 }
 

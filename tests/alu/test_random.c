@@ -27,6 +27,8 @@ typedef struct Gen {
   const Expr **dst_index;
   const Expr *shifted;        // the destination at another place; NULL mostly
   bool reads_dst, positional; // positional: with choices by the place in the loops
+  const Var *outer;           // a loop around the region; NULL mostly
+  int64_t outer_extent;
 } Gen;
 
 static uint64_t rnd(Gen *g, uint64_t n) {
@@ -99,6 +101,11 @@ static const Expr *choice_by_place(Gen *g, int depth) {
   static const BinOp compare[] = {OP_LT, OP_LE, OP_GT, OP_GE, OP_EQ, OP_NE};
   const Expr *at = g->point[rnd(g, (uint64_t)g->ndims)], *more = g->point[rnd(g, (uint64_t)g->ndims)];
   if (rnd(g, 3) == 0) at = expr_binary(g->cx, OP_ADD, expr_binary(g->cx, OP_MUL, at, expr_index(g->cx, 2)), more);
+  if (g->outer && rnd(g, 3)) { // the place in all tiles of an axis, or the tile's own number
+    const Expr *o = expr_binary(g->cx, OP_MUL, expr_var(g->cx, g->outer), expr_index(g->cx, 1 + (int64_t)rnd(g, 4)));
+    at = rnd(g, 4) ? expr_binary(g->cx, OP_ADD, o, at) : o;
+  }
+  if (rnd(g, 4) == 0) at = expr_binary(g->cx, rnd(g, 3) ? OP_MOD : OP_DIV, at, expr_index(g->cx, 2 + (int64_t)rnd(g, 2)));
   const Expr *cond = expr_binary(g->cx, compare[rnd(g, 6)], at, expr_index(g->cx, (int64_t)rnd(g, 5)));
   const Expr *other = expr_binary(g->cx, compare[rnd(g, 6)], more, expr_index(g->cx, (int64_t)rnd(g, 4)));
   if (rnd(g, 2)) cond = expr_binary(g->cx, rnd(g, 2) ? OP_LAND : OP_LOR, cond, other);
@@ -206,6 +213,8 @@ static const Stmt *make_nest(Gen *g) {
     g->shifted = expr_load(g->cx, g->dst, idx);
   }
   g->positional = g->ndims && !reduced && !g->shifted && rnd(g, 3) == 0;
+  g->outer = g->positional && rnd(g, 2) ? fresh(g, "o") : NULL;
+  g->outer_extent = 1 + (int64_t)rnd(g, 4);
   const Expr *value = expression(g, 1 + (int)rnd(g, 5));
   if (reduced && rnd(g, 2)) {
     static const BinOp ops[] = {OP_ADD, OP_MAX, OP_MIN, OP_MUL};
@@ -249,11 +258,17 @@ static Machine fill(Gen *g, uint64_t seed) {
   return m;
 }
 
+static const Stmt *around(Gen *g, const Stmt *s) {
+  if (!g->outer) return s;
+  return stmt_for(g->cx, g->outer, expr_index(g->cx, 0), expr_index(g->cx, g->outer_extent), FOR_SERIAL, s);
+}
+
 // One case: false if it was refused.
 static bool one_case(Gen *g) {
   PassCtx pc = {.cx = g->cx, .vta = g->vta};
   const Stmt *nest = make_nest(g);
-  const Stmt *region = stmt_intrin(g->cx, vta_op(g->vta, VTA_ALU), 0, NULL, nest);
+  const Stmt *region = around(g, stmt_intrin(g->cx, vta_op(g->vta, VTA_ALU), 0, NULL, nest));
+  nest = around(g, nest);
   Func f = {.name = "t", .body = region, .target = &g->vta->tir};
   Func *out = pass_inject_alu(&pc, &f);
   if (!out) {

@@ -20,6 +20,7 @@ typedef struct Inject {
   int64_t taken;   // tiles of the buffers in vta.acc that are in scope
   int64_t threads; // virtual threads, each with buffers of its own
   int cuts;        // of the nest at hand
+  int tries;       // of a choice at one value of a variable, in the nest at hand
   bool failed;
 } Inject;
 
@@ -136,57 +137,20 @@ static const Stmt *lower_nest(Inject *in, const Stmt *region, const Stmt *nest);
 
 // ---- choices by position ---------------------------------------------------------------------------------------
 
-// Where a comparison of indices changes its outcome in a loop that steps over whole tiles.
+// A cut of what one variable runs through, into lo .. at and at .. hi.
 typedef struct Cut {
-  Alu *s;
-  bool commutes; // the nest's reduction may be done in any order
-  int loop;      // -1: none
-  int64_t at;
+  const Var *var;
+  int loop; // of the nest; -1: a loop around the region
+  int64_t lo, at, hi;
 } Cut;
 
-static bool compare(BinOp op, int64_t x) {
-  return scalar_binary(op, DT_I64, (Scalar){.i = x}, (Scalar){.i = 0}).i != 0;
-}
-
-static bool may_cut(const Cut *c, int k) {
-  int64_t step = affine_coef(&c->s->linear, c->s->n->loops[k].var);
-  return step % c->s->p.vta->acc.tile == 0 && (step || c->commutes);
-}
-
-// A comparison of several loops at once: halves the shortest of them, until one is left.
-static bool find_half(Cut *c, const Affine *d) {
-  const Nest *n = c->s->n;
-  int found = 0;
-  for (int k = 0; k < n->nloops; k++) {
-    if (!affine_coef(d, n->loops[k].var)) continue;
-    found++;
-    if (may_cut(c, k) && (c->loop < 0 || n->loops[k].extent < n->loops[c->loop].extent)) c->loop = k;
-  }
-  if (found != d->nterms) c->loop = -1; // something from outside stands in it: not known here
-  if (c->loop >= 0) c->at = n->loops[c->loop].extent / 2;
-  return c->loop < 0;
-}
-
-static bool find_cut(void *self, const Expr *e) {
-  Cut *c = self;
-  Alu *s = c->s;
-  if (c->loop >= 0 || e->kind == EXPR_LOAD) return false;
-  if (e->kind != EXPR_BINARY || e->a->type != DT_I64 || e->binop < OP_LT || e->binop > OP_NE) return true;
-  Affine x = affine_of(s->p.cx, e->a, NULL), y = affine_of(s->p.cx, e->b, NULL),
-         d = affine_add(s->p.cx, &x, -1, &y);
-  if (d.nterms > 1) return find_half(c, &d);
-  if (d.nterms != 1 || d.terms[0].atom->kind != EXPR_VAR) return true;
-  for (int k = 0; k < s->n->nloops; k++) {
-    if (s->n->loops[k].var != d.terms[0].atom->var || !may_cut(c, k)) continue;
-    bool first = compare(e->binop, d.constant);
-    for (int64_t v = 1; v < s->n->loops[k].extent && v < 4096; v++) {
-      if (compare(e->binop, d.constant + d.terms[0].coef * v) == first) continue;
-      c->loop = k;
-      c->at = v;
-      return false;
-    }
-  }
-  return true;
+// The ranges of all loops around the nest's value.
+static Ranges value_ranges(const Inject *in, const Nest *n) {
+  Ranges r = {0};
+  for (size_t i = 0; i < in->ranges.len; i++)
+    ranges_push(in->pc->cx, &r, in->ranges.data[i].var, in->ranges.data[i].lo, in->ranges.data[i].hi);
+  for (int k = 0; k < n->nloops; k++) ranges_push(in->pc->cx, &r, n->loops[k].var, 0, n->loops[k].extent - 1);
+  return r;
 }
 
 static bool same_access(const Nest *n, const Expr *load) {
@@ -216,58 +180,146 @@ static bool find_load(void *self, const Expr *e) {
 }
 
 // Choices by position alone: a comparison of data must stay as it is, to be told from what is chosen.
-static const Expr *decide(TirMap *m, const Expr *e) {
+static bool is_positional(const Expr *e) {
   bool data = false;
-  if (e->kind != EXPR_SELECT) return e;
+  if (e->kind != EXPR_SELECT) return false;
   expr_visit(e->a, find_load, &data);
-  if (data) return e;
-  const Expr *cond = expr_simplify(m->cx, m->self, e->a);
+  return !data;
+}
+
+// A condition in ranges; those of one value are put in.
+static const Expr *decided(Ctx *cx, const Ranges *r, const Expr *cond) {
+  for (size_t i = 0; i < r->len; i++) {
+    int64_t lo, hi;
+    const Var *v = r->data[i].var;
+    if (!ranges_find(r, v, &lo, &hi) || lo != hi || !expr_uses_var(cond, v)) continue;
+    const Expr *only = expr_index(cx, lo);
+    TirSubst s = {.nvars = 1, .vars = &v, .values = &only};
+    cond = expr_subst(cx, cond, &s);
+  }
+  return expr_simplify(cx, r, cond);
+}
+
+static const Expr *decide(TirMap *m, const Expr *e) {
+  if (!is_positional(e)) return e;
+  const Expr *cond = decided(m->cx, m->self, e->a);
   return cond == e->a ? e : expr_at(m->cx, expr_select(m->cx, cond, e->b, e->c), e->loc);
 }
 
-// The nest's value, its choices simplified and decided where one loop (-1: none) runs over from .. from + extent.
-static const Expr *decided_value(Inject *in, const Nest *n, int loop, int64_t from, int64_t extent) {
+// The nest's value, its choices simplified and decided where the variable of c (NULL: none) runs over from .. to.
+static const Expr *decided_value(Inject *in, const Nest *n, const Cut *c, int64_t from, int64_t to) {
   Ctx *cx = in->pc->cx;
-  Ranges r = {0};
-  for (size_t i = 0; i < in->ranges.len; i++)
-    ranges_push(cx, &r, in->ranges.data[i].var, in->ranges.data[i].lo, in->ranges.data[i].hi);
-  for (int k = 0; k < n->nloops; k++)
-    ranges_push(cx, &r, n->loops[k].var, k == loop ? from : 0,
-                k == loop ? from + extent - 1 : n->loops[k].extent - 1);
+  Ranges r = value_ranges(in, n);
+  if (c) ranges_push(cx, &r, c->var, from, to - 1);
   TirMap m = {.cx = cx, .expr = decide, .self = &r};
   return expr_map(&m, n->value);
 }
 
-// The nest with one loop restricted to from .. from + extent.
-static const Stmt *nest_part(Inject *in, const Alu *s, int loop, int64_t from, int64_t extent) {
+// ---- where to cut ------------------------------------------------------------------------------------------------
+
+#define CUTS_MAX 400    // of a nest
+#define TRIES_MAX 20000 // of a choice, in a nest
+
+typedef struct FindCut {
+  Inject *in;
+  Alu *s;
+  bool nest_too; // the nest's own loops may be cut
+  bool commutes; // the nest's reduction may be done in any order
+  bool change;   // only where the outcome changes; else anywhere
+  Ranges ranges;
+  Cut best;
+  bool found;
+} FindCut;
+
+// What a condition is at one value of a variable: 0, 1, or 2 if that does not decide it.
+static int outcome(FindCut *f, const Expr *cond, const Var *v, int64_t value) {
+  Ctx *cx = f->in->pc->cx;
+  const Expr *at = expr_index(cx, value);
+  TirSubst s = {.nvars = 1, .vars = &v, .values = &at};
+  f->in->tries++;
+  return expr_is_int(expr_simplify(cx, &f->ranges, expr_subst(cx, cond, &s)), &value) ? value != 0 : 2;
+}
+
+// Considers to cut v, which runs over lo .. hi, for the sake of cond: where the outcome changes, or after its first value.
+static void try_cut(FindCut *f, const Expr *cond, Cut c) {
+  if (c.hi - c.lo < 2 || !expr_uses_var(cond, c.var)) return;
+  if (!f->change) {
+    c.at = c.lo + 1;
+    if (!f->found || c.hi - c.lo < f->best.hi - f->best.lo) f->best = c, f->found = true;
+    return;
+  }
+  if (f->found) return;
+  int first = outcome(f, cond, c.var, c.lo);
+  for (c.at = c.lo + 1; c.at < c.hi && f->in->tries < TRIES_MAX; c.at++)
+    if (outcome(f, cond, c.var, c.at) != first) {
+      f->best = c;
+      f->found = true;
+      return;
+    }
+}
+
+// The loops around come first: cutting them puts no more instructions into the stream.
+static bool find_cut(void *self, const Expr *e) {
+  FindCut *f = self;
+  const Nest *n = f->s->n;
+  if (f->found || e->kind == EXPR_LOAD) return false;
+  if (!is_positional(e)) return true;
+  for (size_t i = 0; i < f->in->ranges.len; i++) {
+    int64_t lo, hi;
+    const Var *v = f->in->ranges.data[i].var;
+    if (ranges_find(&f->in->ranges, v, &lo, &hi) && hi - lo < TRIES_MAX) try_cut(f, e->a, (Cut){v, -1, lo, 0, hi + 1});
+  }
+  for (int k = 0; k < n->nloops && f->nest_too; k++) {
+    int64_t step = affine_coef(&f->s->linear, n->loops[k].var);
+    bool may = step % f->s->p.vta->acc.tile == 0 && (step || f->commutes);
+    if (may) try_cut(f, e->a, (Cut){n->loops[k].var, k, 0, 0, n->loops[k].extent});
+  }
+  return true;
+}
+
+// The nest where the variable of c runs over from .. to alone.
+static const Stmt *nest_part(Inject *in, const Alu *s, const Cut *c, int64_t from, int64_t to) {
   Ctx *cx = in->pc->cx;
   const Nest *n = s->n;
-  const Stmt *part = stmt_store(cx, n->store->buffer, n->index, decided_value(in, n, loop, from, extent));
+  const Stmt *part = stmt_store(cx, n->store->buffer, n->index, decided_value(in, n, c, from, to));
   part = stmt_placed(cx, part, n->store->loc, n->store->why);
   for (int k = n->nloops; k-- > 0;)
-    part = stmt_for(cx, n->loops[k].var, expr_index(cx, k == loop ? from : 0),
-                    expr_index(cx, k == loop ? extent : n->loops[k].extent), n->loops[k].kind, part);
+    part = stmt_for(cx, n->loops[k].var, expr_index(cx, k == c->loop ? from : 0),
+                    expr_index(cx, k == c->loop ? to - from : n->loops[k].extent), n->loops[k].kind, part);
   return part;
 }
 
-// `y < 1 ? 0 : a[y - 1]` becomes a nest for y = 0 and one for the others. NULL if there is no such choice; false
-// in *fine if a part is refused.
+static const Stmt *lower_part(Inject *in, const Alu *s, const Stmt *region, const Cut *c, int64_t from, int64_t to) {
+  if (c->loop < 0) ranges_push(in->pc->cx, &in->ranges, c->var, from, to - 1);
+  const Stmt *out = lower_nest(in, region, nest_part(in, s, c, from, to));
+  if (c->loop < 0) ranges_pop(&in->ranges);
+  return out;
+}
+
+// `y < 1 ? 0 : a[y - 1]` becomes a nest for y = 0 and one for the others; where y is a loop around, one of two is
+// chosen by the host. NULL if there is no such choice; false in *fine if a part is refused.
 static const Stmt *lower_parts(Inject *in, Alu *s, const Stmt *region, bool *fine) {
   OwnLoads own = {.n = s->n};
+  Ctx *cx = in->pc->cx;
   expr_visit(s->n->value, count_own, &own);
   const Expr *v = s->n->value;
   bool op = v->kind == EXPR_BINARY &&
             (v->binop == OP_ADD || v->binop == OP_MUL || v->binop == OP_MIN || v->binop == OP_MAX);
   bool commutes = op && own.same == 1 && (same_access(s->n, v->a) || same_access(s->n, v->b));
-  Cut cut = {.s = s, .commutes = commutes, .loop = -1};
-  if (!own.other && in->cuts < 400) expr_visit(v, find_cut, &cut);
-  if (cut.loop < 0) return NULL;
+  FindCut f = {.in = in, .s = s, .nest_too = !own.other, .commutes = commutes, .ranges = value_ranges(in, s->n)};
+  for (int pass = 0; pass < 2 && !f.found && in->cuts < CUTS_MAX; pass++) {
+    f.change = pass == 0;
+    expr_visit(v, find_cut, &f);
+  }
+  if (!f.found) return NULL;
   in->cuts++;
-  int64_t extent = s->n->loops[cut.loop].extent;
-  const Stmt *a = lower_nest(in, region, nest_part(in, s, cut.loop, 0, cut.at));
-  const Stmt *b = lower_nest(in, region, nest_part(in, s, cut.loop, cut.at, extent - cut.at));
+  const Cut *c = &f.best;
+  const Stmt *a = lower_part(in, s, region, c, c->lo, c->at);
+  const Stmt *b = a ? lower_part(in, s, region, c, c->at, c->hi) : NULL;
   *fine = a && b;
-  return *fine ? stmt_seq2(in->pc->cx, a, b) : region;
+  if (!*fine) return region;
+  if (c->loop >= 0) return stmt_seq2(cx, a, b);
+  return stmt_if(cx, expr_binary(cx, OP_LT, expr_var(cx, c->var), expr_index(cx, c->at)), a, b);
 }
 
 static const Stmt *lower_nest(Inject *in, const Stmt *region, const Stmt *nest) {
@@ -283,7 +335,7 @@ static const Stmt *lower_nest(Inject *in, const Stmt *region, const Stmt *nest) 
   }
   nest_unfuse(&s.p, s.n);
   if (!alu_match_target(&s)) return NULL;
-  s.n->value = decided_value(in, s.n, -1, 0, 0);
+  s.n->value = decided_value(in, s.n, NULL, 0, 0);
   const Stmt *parts = lower_parts(in, &s, region, &fine);
   if (parts) return fine ? parts : NULL;
   drop_repeats(&s);
@@ -299,7 +351,7 @@ static const Stmt *lower_region(Inject *in, const Stmt *region, const Stmt *s) {
   const Stmt *inner = s;
   while (inner->kind == STMT_FOR) inner = inner->body;
   if (inner->kind != STMT_SEQ) {
-    in->cuts = 0;
+    in->cuts = in->tries = 0;
     const Stmt *out = lower_nest(in, region, s);
     if (!out) in->failed = true;
     return out ? out : s;

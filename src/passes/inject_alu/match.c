@@ -315,6 +315,22 @@ static const Node *choice_equal(const Node *x, const Node *y, const Node *same, 
   return NULL;
 }
 
+static bool find_load(void *self, const Expr *e) {
+  bool *found = self;
+  *found |= e->kind == EXPR_LOAD;
+  return !*found;
+}
+
+// A choice by position that no cut of loops over tiles decides.
+static const Node *lacks_choice(Alu *s, const Expr *e) {
+  bool lane = false;
+  for (int k = 0; k < s->n->nloops; k++) lane |= (s->lanes >> k & 1) && expr_uses_var(e->a, s->n->loops[k].var);
+  return lacks(s, e, lane ? "a choice by position inside a tile" : "a choice by position",
+               lane ? "make the choice by whole tiles, or multiply by a mask that is an input: 1 where the lanes are wanted, 0 elsewhere"
+                    : "a copy can choose by position: a stage `cond ? src : 0` with `.dma_copy()` puts zeros around "
+                      "what it loads");
+}
+
 static const Node *match_select(Alu *s, const Expr *e, int depth) {
   const Expr *cond = e->a, *p = e->b, *q = e->c;
   while (cond->kind == EXPR_UNARY && cond->unop == UN_NOT) {
@@ -325,10 +341,9 @@ static const Node *match_select(Alu *s, const Expr *e, int depth) {
   }
   bool compares = cond->kind == EXPR_BINARY && cond->binop >= OP_LT && cond->binop <= OP_NE;
   const char *help = "a choice that is a minimum or maximum of what it compares can run there: `x > 0 ? x : 0`";
-  if (compares && cond->a->type == DT_I64)
-    return lacks(s, e, "a choice by position",
-                 "a copy can choose by position: a stage `cond ? src : 0` with `.dma_copy()` "
-                 "puts zeros around what it loads");
+  bool data = false;
+  expr_visit(cond, find_load, &data);
+  if (!data) return lacks_choice(s, e);
   if (!compares || cond->a->type != DT_I32) return lacks(s, e, "a choice", help);
   const Node *x = match(s, cond->a, depth), *y = match(s, cond->b, depth);
   const Node *a = match(s, p, depth), *b = match(s, q, depth), *n = NULL;

@@ -15,6 +15,7 @@ typedef struct Opt {
   VtaTarget *vta;
   PassCtx pc;
   const Func *f;
+  int64_t unproved; // indices of the text that may be outside
   VEC(Step) steps;
   VEC(PhaseClock) clocks;
 } Opt;
@@ -108,12 +109,43 @@ static void print_changed(Opt *o, const char *name, const Func *before, const Fu
   fputs(diff.data, side_stream(o));
 }
 
+// Tells how many indices are not proved to be in bounds, and the first.
+static void tell_unproved(Opt *o, const char *when, const TirVerdict *v) {
+  if (!o->d->opt.verify_each || !v->unproved) return;
+  Diag *g = diag_report(o->d->cx.diags, R_UNPROVED, v->first->loc, "%lld of %lld indices are not proved to be in bounds, %s",
+                        (long long)v->unproved, (long long)(v->proved + v->unproved), when);
+  diag_note(g, "the first is %s", v->first_index);
+}
+
 // The text has to be of some form before a pass may see it.
 static bool check_input(Opt *o) {
-  const char *message = NULL;
-  if (tir_verify(&o->d->cx, o->f, FORM_TILES, &message)) return true;
+  TirVerdict v;
+  bool good = tir_judge(&o->d->cx, o->f, FORM_TILES, &v);
+  o->unproved = v.unproved;
+  if (good) {
+    tell_unproved(o, "in the text", &v);
+    return true;
+  }
   Diag *g = diag_report(o->d->cx.diags, E_TIR, o->f->loc, "`%s` does not hold together", o->f->name);
-  diag_note(g, "%s", message);
+  diag_note(g, "%s", v.message);
+  return false;
+}
+
+// --verify-each. An index of the text that could not be judged may turn out to be outside when a pass has moved it:
+// that is the text's fault.
+static bool check_result(Opt *o, const Step *s) {
+  TirVerdict v;
+  if (!o->d->opt.verify_each) return true;
+  if (tir_judge(&o->d->cx, o->f, s->pass ? s->pass->out : FORM_TILES, &v)) {
+    tell_unproved(o, arena_printf(o->d->cx.arena, "after %s", s->name), &v);
+    return true;
+  }
+  Diag *g;
+  if (v.out_of_bounds && o->unproved)
+    g = diag_report(o->d->cx.diags, E_TIR, o->f->loc, "`%s` reaches outside of its buffers, as pass %s shows", o->f->name,
+                    s->name);
+  else g = diag_report(o->d->cx.diags, E_VERIFY, o->f->loc, "pass %s broke the program", s->name);
+  diag_note(g, "%s", v.message);
   return false;
 }
 
@@ -132,11 +164,7 @@ static bool run_step(Opt *o, const Step *s) {
   print_changed(o, s->name, before, after);
   print_around(o, "after", s->name, o->d->opt.print_after, after);
   o->f = after;
-  const char *message = NULL;
-  if (!o->d->opt.verify_each || tir_verify(cx, after, s->pass ? s->pass->out : FORM_TILES, &message)) return true;
-  Diag *g = diag_report(cx->diags, E_VERIFY, after->loc, "pass %s broke the program", s->name);
-  diag_note(g, "%s", message);
-  return false;
+  return check_result(o, s);
 }
 
 static void print_times(const Opt *o) {
@@ -165,6 +193,7 @@ int command_opt(Driver *d) {
   Opt o = {.d = d};
   int status = choose_steps(&o);
   if (status) return status;
+  diags_show_remarks(d->cx.diags, d->opt.verify_each);
   bool ok = load(&o);
   for (size_t i = 0; ok && i < o.steps.len; i++) ok = run_step(&o, &o.steps.data[i]);
   if (d->opt.time_passes) print_times(&o);

@@ -8,6 +8,7 @@
 //
 // Requires: FORM_TILES after `storage` (every on-chip buffer has a base) and `uop` (no tile arithmetic outside
 // kernels). Ensures: FORM_CALLS.
+#include "passes/refuse.h"
 #include "passes/tiles.h"
 
 // Which memory a transfer names: 8-bit host data is widened on its way to acc.
@@ -64,9 +65,43 @@ static const Stmt *to_calls(TirMap *m, const Stmt *s) {
   return s;
 }
 
+// What is looked for: an on-chip buffer that something still refers to when all is numbers.
+typedef struct Leftover {
+  const Stmt *stmt;
+  const Buffer *buffer; // NULL: nothing
+} Leftover;
+
+static bool find_buffer(void *self, const Expr *e) {
+  Leftover *l = self;
+  if ((e->kind == EXPR_LOAD || e->kind == EXPR_REF) && tile_is_on_chip(e->buffer)) l->buffer = e->buffer;
+  return !l->buffer;
+}
+
+static bool find_statement(void *self, const Stmt *s) {
+  Leftover *l = self;
+  if (l->buffer) return false;
+  l->stmt = s;
+  if (s->kind == STMT_STORE && tile_is_on_chip(s->buffer)) l->buffer = s->buffer;
+  return s->kind != STMT_INTRIN || !is_vta(s->intrin, VTA_UOP); // its tiles are numbers already
+}
+
+// Only transfers and micro-ops can become calls. Text by hand may have other things on chip.
+static bool check_leftover(PassCtx *pc, const Stmt *body) {
+  Leftover l = {0};
+  stmt_visit(body, find_statement, find_buffer, &l);
+  if (!l.buffer) return true;
+  Refusal r = {.cx = pc->cx, .phase = "intrin", .nest = l.stmt, .asked = l.stmt->why, .asked_as = "asked for here",
+               .rule = "before the pass `intrin` only transfers and micro-ops refer to on-chip buffers"};
+  Diag *g = refuse(&r, E_UNPLACED, l.stmt->loc,
+                   arena_printf(pc->cx->arena, "`%s`, in %s, is left for the CPU", l.buffer->name, l.buffer->scope->name));
+  diag_help(g, "run the passes from `tensorize` to `uop` first");
+  return false;
+}
+
 Func *pass_intrin(PassCtx *pc, const Func *f) {
   if (!tiles_check(pc, "intrin", f, true)) return NULL;
   TirMap m = {.cx = pc->cx, .stmt = to_calls, .self = pc};
   const Stmt *body = pc->vta ? stmt_map(&m, f->body) : f->body;
+  if (!check_leftover(pc, body)) return NULL;
   return func_with_body(pc->cx, f, stmt_simplify(pc->cx, body));
 }

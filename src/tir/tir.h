@@ -287,9 +287,18 @@ typedef enum TirForm {
   FORM_TILES, // + tile references and tile intrinsics (loads, stores, gemm, alu) in loops
   FORM_CALLS  // on-chip work only as runtime calls; no on-chip allocation is left
 } TirForm;
-// Checks scoping, types, ranks, index ranges that can be proved wrong, on-chip buffers against their scope. False
-// with a message (allocated in cx->arena) that names the statement.
-bool tir_verify(Ctx *cx, const Func *f, TirForm form, const char **message);
+// What the verifier found. Good: scoping, types, ranks, on-chip buffers against their scope; no unguarded index, and no
+// unguarded tile of a reference, is always outside. An index that is outside for some iterations only cannot be told
+// from one that never is: it counts as not proved.
+typedef struct TirVerdict {
+  const char *message;      // what is wrong, and in which statement (in cx->arena); NULL: nothing
+  bool out_of_bounds;       // it is an index or a tile
+  int64_t proved, unproved; // indices and tiles that are always inside, and others
+  const Stmt *first;        // that has an unproved one, and what it is
+  const char *first_index;
+} TirVerdict;
+bool tir_judge(Ctx *cx, const Func *f, TirForm form, TirVerdict *out);
+bool tir_verify(Ctx *cx, const Func *f, TirForm form, const char **message); // only the message, if it is false
 
 // ---- execution: interp.c ---------------------------------------------------------------------------------------------------
 

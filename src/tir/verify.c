@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What TIR has to be like, in code: scopes, types, ranks, and what each form allows. An index is wrong here only when
-// no value of the loop variables brings it into its buffer, and nothing guards it; the interpreter checks the rest.
+// no value of the loop variables brings it into its buffer, and nothing guards it; those that are not proved to be
+// inside are counted, and the interpreter checks them.
 #include <inttypes.h>
 #include <string.h>
 
@@ -55,7 +56,9 @@ typedef struct Verifier {
   bool regions;     // nests wait to be matched: their buffers may turn out not to be whole tiles, and be refused then
   int guards;       // conditions around: an index may be out of range there, because it is never computed
   const Stmt *stmt; // the statement being checked
-  const char *message;
+  Sim sim;          // what the conditions around tell of variables
+  VEC(Affine) facts; // sums that the conditions around make 0 or less
+  TirVerdict verdict;
 } Verifier;
 
 // The first line of a statement, for messages.
@@ -73,39 +76,127 @@ static const char *first_line(Verifier *v, const Stmt *s) {
 
 // Sets the message, the first time; returns false.
 static bool PRINTF_LIKE(2, 3) wrong(Verifier *v, const char *fmt, ...) {
-  if (v->message) return false;
+  if (v->verdict.message) return false;
   va_list ap;
   va_start(ap, fmt);
   const char *what = arena_vprintf(v->cx->arena, fmt, ap);
   va_end(ap);
   if (!v->stmt) {
-    v->message = arena_printf(v->cx->arena, "%s: %s", v->f->name, what);
+    v->verdict.message = arena_printf(v->cx->arena, "%s: %s", v->f->name, what);
     return false;
   }
   const char *place = "";
   if (loc_known(v->stmt->loc))
     place = arena_printf(v->cx->arena, " (%s:%" PRIu32 ":%" PRIu32 ")", v->stmt->loc.src->path, v->stmt->loc.line,
                          v->stmt->loc.col);
-  v->message = arena_printf(v->cx->arena, "%s: %s, in `%s`%s", v->f->name, what, first_line(v, v->stmt), place);
+  v->verdict.message = arena_printf(v->cx->arena, "%s: %s, in `%s`%s", v->f->name, what, first_line(v, v->stmt), place);
   return false;
 }
+
+static const char *hint(Name n) { return n ? n : "?"; }
 
 static bool in_scope(const Verifier *v, const void *thing) {
   int64_t on;
   return ptrmap_get(&v->bound, thing, &on) && on;
 }
 
-static const char *hint(Name n) { return n ? n : "?"; }
-
 // ---- expressions ------------------------------------------------------------------------------------------------------
 
 static bool check_expr(Verifier *v, const Expr *e);
 
-static bool check_guarded(Verifier *v, const Expr *e) {
+// What is known inside of a condition; to go back to.
+typedef struct Known {
+  size_t env, facts;
+} Known;
+static Known known(const Verifier *v) { return (Known){v->sim.env.len, v->facts.len}; }
+static void forget(Verifier *v, Known k) {
+  v->sim.env.len = k.env;
+  v->facts.len = k.facts;
+}
+
+// Whether e cannot wrap, nor a sum of few such.
+static bool is_small(Verifier *v, const Expr *e) {
+  Interval r;
+  sim_expr(&v->sim, e, &r);
+  return r.lo > INT64_MIN / 8 && r.hi < INT64_MAX / 8;
+}
+
+// Adds that a - b + more <= 0.
+static void add_fact(Verifier *v, const Expr *a, const Expr *b, int64_t more) {
+  Affine x = affine_of(v->cx, a, NULL), y = affine_of(v->cx, b, NULL), d = affine_add(v->cx, &x, -1, &y);
+  d.constant += more;
+  VEC_PUSH(v->cx->arena, v->facts, d);
+}
+
+// Adds what a simplified condition says by being `truth`.
+static void add_facts(Verifier *v, const Expr *c, bool truth) {
+  if (c->kind == EXPR_UNARY && c->unop == UN_NOT) add_facts(v, c->a, !truth);
+  if (c->kind != EXPR_BINARY) return;
+  if (c->binop == (truth ? OP_LAND : OP_LOR)) {
+    add_facts(v, c->a, truth);
+    add_facts(v, c->b, truth);
+  }
+  if (c->a->type != DT_I64 || !is_small(v, c->a) || !is_small(v, c->b)) return;
+  bool lt = c->binop == (truth ? OP_LT : OP_GE), le = c->binop == (truth ? OP_LE : OP_GT);
+  bool gt = c->binop == (truth ? OP_GT : OP_LE), ge = c->binop == (truth ? OP_GE : OP_LT);
+  bool eq = c->binop == (truth ? OP_EQ : OP_NE);
+  if (lt || le || eq) add_fact(v, c->a, c->b, lt);
+  if (gt || ge || eq) add_fact(v, c->b, c->a, gt);
+}
+
+// What follows from a condition holds until the caller forgets it.
+static void learn(Verifier *v, const Expr *cond, bool truth) {
+  Interval unused;
+  if (cond->type != DT_BOOL) return;
+  cond = sim_expr(&v->sim, cond, &unused);
+  add_facts(v, cond, truth);
+  sim_learn(&v->sim, cond, truth);
+}
+
+// e, which is only evaluated where cond is `truth`.
+static bool check_guarded(Verifier *v, const Expr *cond, bool truth, const Expr *e) {
+  Known before = known(v);
+  learn(v, cond, truth);
   v->guards++;
   bool good = check_expr(v, e);
   v->guards--;
+  forget(v, before);
   return good;
+}
+
+// Whether sign * e + more <= 0 follows from a fact: what remains when the fact is taken away is not positive.
+static bool follows(Verifier *v, const Expr *e, int64_t sign, int64_t more) {
+  Affine x = affine_of(v->cx, e, NULL), want = affine_scale(v->cx, &x, sign);
+  want.constant += more;
+  for (size_t i = v->facts.len; i-- > 0;) {
+    Affine rest = affine_add(v->cx, &want, -1, &v->facts.data[i]);
+    Interval r;
+    sim_expr(&v->sim, affine_expr(v->cx, &rest), &r);
+    if (r.hi <= 0) return true;
+  }
+  return false;
+}
+
+// Whether e, of a buffer, is always in 0..n-1; if not, *r is what is known of it.
+static bool is_proved(Verifier *v, const Expr *e, int64_t n, Interval *r) {
+  if (expr_bounds(&v->ranges, e, &r->lo, &r->hi) && r->lo >= 0 && r->hi < n) return true;
+  sim_expr(&v->sim, e, r);
+  if (r->lo >= 0 && r->hi < n) return true;
+  return v->facts.len && n < INT64_MAX / 8 && is_small(v, e) && (r->lo >= 0 || follows(v, e, -1, 0)) &&
+         (r->hi < n || follows(v, e, 1, 1 - n));
+}
+
+// Counts an index or a tile. False: it is always outside, and nothing guards it.
+static bool count_index(Verifier *v, const Buffer *b, const Expr *e, int64_t n, Interval *r) {
+  if (is_proved(v, e, n, r)) return ++v->verdict.proved, true;
+  v->verdict.out_of_bounds = !v->guards && (r->lo >= n || r->hi < 0);
+  if (v->verdict.out_of_bounds) return false;
+  if (v->verdict.unproved++) return true;
+  Text t = {.arena = v->cx->arena};
+  tir_print_expr(e, &t);
+  v->verdict.first = v->stmt;
+  v->verdict.first_index = arena_printf(v->cx->arena, "`%s` of `%s`", t.data, hint(b->name));
+  return true;
 }
 
 // Buffer in scope, number and type of indices, and no index that is always outside.
@@ -113,35 +204,35 @@ static bool check_access(Verifier *v, const Buffer *b, int n, const Expr **args)
   if (!in_scope(v, b)) return wrong(v, "buffer `%s` is not in scope", hint(b->name));
   if (n != b->ndim) return wrong(v, "`%s` has %d dimensions, not %d", b->name, b->ndim, n);
   for (int i = 0; i < n; i++) {
-    int64_t lo, hi;
+    Interval r;
     if (!check_expr(v, args[i])) return false;
     if (args[i]->type != DT_I64)
       return wrong(v, "index %d of `%s` is %s, not int64", i, b->name, dtype_name(args[i]->type));
-    if (v->guards || !expr_bounds(&v->ranges, args[i], &lo, &hi) || (lo < b->shape[i] && hi >= 0)) continue;
+    if (count_index(v, b, args[i], b->shape[i], &r)) continue;
     return wrong(v, "index %d of `%s` is in %" PRId64 "..%" PRId64 ", but the dimension has %" PRId64 " elements", i,
-                 b->name, lo, hi, b->shape[i]);
+                 b->name, r.lo, r.hi, b->shape[i]);
   }
   return true;
 }
 
 static bool check_ref(Verifier *v, const Expr *e) {
   const Buffer *b = e->buffer;
-  int64_t lo, hi;
+  Interval r;
   if (v->form == FORM_LOOPS) return wrong(v, "a tile of `%s` is referred to in form loops", hint(b->name));
   if (!in_scope(v, b)) return wrong(v, "buffer `%s` is not in scope", hint(b->name));
   if (e->nargs != 1) return wrong(v, "a reference to `%s` has %d indices, not 1", b->name, e->nargs);
   if (!check_expr(v, e->args[0])) return false;
   if (e->args[0]->type != DT_I64) return wrong(v, "the tile of `%s` is %s, not int64", b->name, dtype_name(e->args[0]->type));
   if (e->type != b->type) return wrong(v, "a reference to `%s` has type %s", b->name, dtype_name(e->type));
-  if (b->scope == &scope_host || v->guards || !expr_bounds(&v->ranges, e->args[0], &lo, &hi)) return true;
-  if (lo < buffer_tiles(b) && hi >= 0) return true;
-  return wrong(v, "tile %" PRId64 "..%" PRId64 " of `%s`, which has %" PRId64, lo, hi, b->name, buffer_tiles(b));
+  // The tiles of a host buffer are those of the memory at the other end, which only the target knows.
+  if (b->scope == &scope_host || count_index(v, b, e->args[0], buffer_tiles(b), &r)) return true;
+  return wrong(v, "tile %" PRId64 "..%" PRId64 " of `%s`, which has %" PRId64, r.lo, r.hi, b->name, buffer_tiles(b));
 }
 
 static bool check_binary(Verifier *v, const Expr *e) {
   if (!check_expr(v, e->a)) return false;
   bool lazy = e->binop == OP_LAND || e->binop == OP_LOR;
-  if (!(lazy ? check_guarded(v, e->b) : check_expr(v, e->b))) return false;
+  if (!(lazy ? check_guarded(v, e->a, e->binop == OP_LAND, e->b) : check_expr(v, e->b))) return false;
   if (e->a->type != e->b->type)
     return wrong(v, "`%s` of %s and %s", binop_text(e->binop), dtype_name(e->a->type), dtype_name(e->b->type));
   if (!binop_takes(e->binop, e->a->type))
@@ -151,7 +242,7 @@ static bool check_binary(Verifier *v, const Expr *e) {
 }
 
 static bool check_select(Verifier *v, const Expr *e) {
-  if (!check_expr(v, e->a) || !check_guarded(v, e->b) || !check_guarded(v, e->c)) return false;
+  if (!check_expr(v, e->a) || !check_guarded(v, e->a, true, e->b) || !check_guarded(v, e->a, false, e->c)) return false;
   if (e->a->type != DT_BOOL) return wrong(v, "the condition of `?:` is %s", dtype_name(e->a->type));
   if (e->b->type != e->c->type || e->type != e->b->type)
     return wrong(v, "`?:` of %s and %s", dtype_name(e->b->type), dtype_name(e->c->type));
@@ -269,8 +360,14 @@ static bool check_intrin(Verifier *v, const Stmt *s) {
 static bool check_if(Verifier *v, const Stmt *s) {
   if (!check_expr(v, s->cond)) return false;
   if (s->cond->type != DT_BOOL) return wrong(v, "the condition is %s", dtype_name(s->cond->type));
+  Known before = known(v);
   v->guards++;
-  bool good = check_stmt(v, s->body) && (!s->else_body || check_stmt(v, s->else_body));
+  learn(v, s->cond, true);
+  bool good = check_stmt(v, s->body);
+  forget(v, before);
+  learn(v, s->cond, false);
+  good = good && (!s->else_body || check_stmt(v, s->else_body));
+  forget(v, before);
   v->guards--;
   return good;
 }
@@ -319,12 +416,20 @@ static bool no_expr(void *self, const Expr *e) {
   return false;
 }
 
-bool tir_verify(Ctx *cx, const Func *f, TirForm form, const char **message) {
-  Verifier v = {.cx = cx, .f = f, .form = form};
+bool tir_judge(Ctx *cx, const Func *f, TirForm form, TirVerdict *out) {
+  Verifier v = {.cx = cx, .f = f, .form = form, .sim = {.cx = cx}};
+  v.sim.outer = &v.ranges;
   stmt_visit(f->body, note_region, no_expr, &v.regions);
   for (int i = 0; f->target && i < f->target->nintrins; i++)
     ptrmap_put(cx->arena, &v.intrins, f->target->intrins[i], i);
-  if (check_params(&v) && check_stmt(&v, f->body)) return true;
+  bool good = check_params(&v) && check_stmt(&v, f->body);
+  *out = v.verdict;
+  return good;
+}
+
+bool tir_verify(Ctx *cx, const Func *f, TirForm form, const char **message) {
+  TirVerdict v;
+  if (tir_judge(cx, f, form, &v)) return true;
   *message = v.message;
   return false;
 }

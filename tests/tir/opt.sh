@@ -72,6 +72,35 @@ expect "places of files that are not there" 1 err E0103
 run "$tetc" opt s.tir -o /nonexistent/x.tir
 expect "output that cannot be written" 3 err "/nonexistent/x.tir"
 
+# ---- passes on a text that is not what they are for
+run "$tetc" opt -p intrin d/02-lower.tir
+expect "intrin before storage" 1 err E0331 err "run the pass"
+run "$tetc" opt -p storage,intrin d/02-lower.tir
+expect "intrin before copies are transfers" 1 err E0331
+run "$tetc" opt -p intrin d/07-storage.tir
+expect "intrin before uop" 1 err E0331 err "is left for the CPU" err 'from `tensorize` to `uop`'
+cat >w.tir <<'END'
+func f(
+  a: int64[8] input,
+  b: int64[8] output
+) {
+  for i in 0..8 {
+    b[i] = a[i + 1];
+    if (i < 4) {
+      b[i * 2] = a[7 - i];
+    }
+  }
+}
+END
+run "$tetc" opt -p simplify --verify-each w.tir
+expect "one index is not proved" 0 err "remark[R0003]: 1 of 4 indices are not proved to be in bounds, in the text" \
+  err 'the first is `i + 1` of `a`' err "after simplify"
+run "$tetc" opt -p simplify w.tir
+expect "told with --verify-each" 0 err '!remark'
+sed 's/0\.\.8/7..8/' w.tir >w2.tir
+run "$tetc" opt -p simplify --verify-each w2.tir
+expect "one that is always outside" 1 err E0116 err 'index 0 of `a` is in 8..8'
+
 # ---- every phase executed
 run "$tetc" verify $conv "$samples/conv2d_relu.te"
 expect "verify" 0 out "lower        agrees" out "intrin       agrees" out "llvm, vta    agrees"

@@ -49,6 +49,82 @@ static void texts_are_judged(void **state) {
   }
 }
 
+// How many indices are proved to be in bounds, and how many are not; what is said of the first.
+static const struct {
+  const char *body;
+  int proved, unproved;
+  const char *first;
+} judged[] = {
+  {"for i in 0..8 { a[i] = i; }", 1, 0, NULL},
+  {"for i in 0..9 { a[i] = i; }", 0, 1, "`i` of `a`"},
+  {"for i in 0..8 { a[i] = a[i - 1] + a[7 - i]; }", 2, 1, "`i - 1` of `a`"},
+  {"for i in 0..8 { a[i] = i >= 1 ? a[i - 1] : a[i + 7]; }", 3, 0, NULL},
+  {"for i in 0..8 { a[i] = i < 1 ? a[i - 1] : a[i + 7]; }", 1, 2, "`i - 1` of `a`"},
+  {"for i in 0..8 { if (i < 4 && a[i * 2] > 0) { a[i + 4] = 0; } else { a[i + 4] = 0; } }", 2, 1, "`i + 4` of `a`"},
+  {"for i in 0..8 { if (i >= 4 || a[i + 4] > 0) { a[i] = 0; } }", 2, 0, NULL},
+  // conditions on sums
+  {"for i in 0..4 { for j in 0..4 { if (i * 3 + j < 8) { a[i * 3 + j] = 0; } } }", 1, 0, NULL},
+  {"for i in 0..4 { for j in 0..4 { if (i * 3 + j < 9) { a[i * 3 + j] = 0; } } }", 0, 1, NULL},
+  {"for i in 0..4 { for j in 0..4 { if (i + j - 2 >= 0 && i + j <= 9) { a[i + j - 2] = 0; } } }", 1, 0, NULL},
+  {"for i in 0..4 { for j in 0..4 { if (!(i + j < 2)) { a[i + j - 2] = 0; } } }", 1, 0, NULL},
+  {"for i in 0..4 { for j in 0..4 { if (i + j != 2) { a[0] = 0; } else { a[i + j + 5] = 0; } } }", 2, 0, NULL},
+  {"for i in 0..4 { for j in 0..4 { if (i + j < 2) { a[0] = 0; } a[i + j - 2] = 0; } }", 1, 1, "`i + j - 2` of `a`"},
+  {"for i in a[0]..+4 { if (i >= 0 && i < 8) { a[i] = 0; } }", 2, 0, NULL},
+  {"for i in a[0]..+4 { if (i + 1 > 0 && i - 8 < 0) { a[i] = 0; } }", 1, 1, NULL}, // i + 1 may wrap
+  {"alloc b: int32[2, 16] @t.acc; for i in 0..2 { t.op(&b[i], &a[i + 100]); }", 1, 0, NULL}, // host tiles are the target's
+  {"alloc b: int32[2, 16] @t.acc; for i in 1..4 { t.op(&b[i]); }", 0, 1, "`i` of `b`"},
+};
+
+static void indices_are_proved(void **state) {
+  (void)state;
+  for (size_t i = 0; i < sizeof judged / sizeof *judged; i++) {
+    Ctx cx = gen_ctx();
+    Func *f = read_text(&cx, arena_printf(cx.arena, "func f(a: int64[8] output) target t { %s }", judged[i].body));
+    TirVerdict v;
+    assert_non_null(f);
+    if (!tir_judge(&cx, f, FORM_TILES, &v)) fail_msg("%s: %s", judged[i].body, v.message);
+    if (v.proved != judged[i].proved || v.unproved != judged[i].unproved)
+      fail_msg("%s: %d proved, %d not", judged[i].body, (int)v.proved, (int)v.unproved);
+    if (judged[i].first) assert_string_equal(v.first_index, judged[i].first);
+    assert_int_equal(!!v.first, !!v.unproved);
+    arena_free(cx.arena);
+  }
+}
+
+// Moves one index of a function, somewhere.
+static const Expr *move_index(TirMap *m, const Expr *e) {
+  Gen *g = m->self;
+  if (e->kind != EXPR_LOAD || gen_below(g, 4)) return e;
+  const Expr **args = arena_copy(m->cx->arena, e->args, sizeof *e->args * (size_t)e->nargs);
+  int i = gen_below(g, e->nargs);
+  args[i] = expr_binary(m->cx, OP_ADD, args[i], expr_index(m->cx, gen_below(g, 9) - 4));
+  return expr_load(m->cx, e->buffer, args);
+}
+
+// Where all indices are proved, the interpreter finds none outside.
+static void proofs_hold(void **state) {
+  (void)state;
+  const uint64_t seeds = getenv("TETC_LONG_TESTS") ? 300000 : 6000;
+  int proved = 0, outside = 0;
+  for (uint64_t seed = 0; seed < seeds; seed++) {
+    Ctx cx = gen_ctx();
+    Gen g;
+    gen_init(&g, cx, seed);
+    Func *f = gen_func(&g, false);
+    TirMap m = {.cx = &cx, .expr = move_index, .self = &g};
+    f = func_with_body(&cx, f, stmt_map(&m, f->body));
+    TirVerdict v;
+    bool good = tir_judge(&cx, f, FORM_LOOPS, &v);
+    const char *error = NULL;
+    bool ran = tir_interpret(&cx, f, gen_params(&g, f), NULL, &error);
+    proved += good && !v.unproved;
+    outside += !ran;
+    if (good && !v.unproved && !ran) fail_msg("seed %llu: proved, but %s", (unsigned long long)seed, error);
+    arena_free(cx.arena);
+  }
+  assert_true(proved > (int)seeds / 20 && outside > (int)seeds / 20);
+}
+
 // What no text can say: trees that a broken pass could make.
 static void broken_trees(void **state) {
   (void)state;
@@ -115,6 +191,7 @@ static void simplified_functions_are_good(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {cmocka_unit_test(texts_are_judged), cmocka_unit_test(broken_trees),
+                                     cmocka_unit_test(indices_are_proved), cmocka_unit_test(proofs_hold),
                                      cmocka_unit_test(simplified_functions_are_good)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

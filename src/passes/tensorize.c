@@ -175,6 +175,29 @@ static bool match_value(Gemm *g) {
 
 // ---- the loops -------------------------------------------------------------------------------------------------
 
+// Finds loads and linear indices again: they were rebuilt with the value.
+static void read_again(Gemm *g) {
+  g->a = nest_linear(&g->p, g->n, g->n->store->buffer, g->n->index);
+  if (!g->acc) return;
+  Gemm fresh = *g;
+  fresh.inp = fresh.wgt = fresh.acc = NULL;
+  match_value(&fresh);
+  g->acc = fresh.acc, g->inp = fresh.inp, g->wgt = fresh.wgt;
+  g->i = nest_linear(&g->p, g->n, g->inp->buffer, g->inp->args);
+  g->w = nest_linear(&g->p, g->n, g->wgt->buffer, g->wgt->args);
+}
+
+// Turns loops that walk everything backwards: `inp[15 - r] * wgt[15 - r]` adds up the same.
+static void turn_loops(Gemm *g) {
+  for (int k = 0; k < g->n->nloops; k++) {
+    const Var *v = g->n->loops[k].var;
+    int64_t a = affine_coef(&g->a, v);
+    if (a > 0 || (a == 0 && !(g->acc && affine_coef(&g->i, v) < 0 && affine_coef(&g->w, v) < 0))) continue;
+    nest_turn(&g->p, g->n, k);
+    read_again(g);
+  }
+}
+
 // Cuts loops that run across tile borders in one of the three indices.
 static void cut_loops(Gemm *g) {
   const VtaTarget *v = g->p.vta;
@@ -186,15 +209,7 @@ static void cut_loops(Gemm *g) {
       cut = nest_tile_cut(affine_coef(&g->i, var), extent, v->inp.cols);
     if (cut <= 0) continue;
     nest_split(&g->p, g->n, k, cut);
-    g->a = nest_linear(&g->p, g->n, g->n->store->buffer, g->n->index);
-    if (g->acc) { // the loads were rebuilt with the value
-      Gemm fresh = *g;
-      fresh.inp = fresh.wgt = fresh.acc = NULL;
-      match_value(&fresh);
-      g->acc = fresh.acc, g->inp = fresh.inp, g->wgt = fresh.wgt;
-      g->i = nest_linear(&g->p, g->n, g->inp->buffer, g->inp->args);
-      g->w = nest_linear(&g->p, g->n, g->wgt->buffer, g->wgt->args);
-    }
+    read_again(g);
   }
 }
 
@@ -407,6 +422,7 @@ static const Stmt *lower_nest(Tensorize *t, const Stmt *region, const Stmt *s) {
     g.i = nest_linear(&g.p, g.n, g.inp->buffer, g.inp->args);
     g.w = nest_linear(&g.p, g.n, g.wgt->buffer, g.wgt->args);
   }
+  turn_loops(&g);
   cut_loops(&g);
   for (int k = 0; k < g.n->nloops; k++) match_loop(&g, &g.n->loops[k]);
   if (!g.failed) match_extents(&g);

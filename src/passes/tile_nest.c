@@ -126,6 +126,13 @@ void nest_split(const NestPlace *p, Nest *n, int k, int64_t inner) {
   nest_replace(p, n, old.var, expr_binary(p->cx, OP_ADD, outer, expr_var(p->cx, loops[k + 1].var)));
 }
 
+void nest_turn(const NestPlace *p, Nest *n, int k) {
+  const Var *old = n->loops[k].var;
+  n->loops[k].var = tir_var(p->cx, old->name, old->loc);
+  const Expr *last = expr_index(p->cx, n->loops[k].extent - 1);
+  nest_replace(p, n, old, expr_binary(p->cx, OP_SUB, last, expr_var(p->cx, n->loops[k].var)));
+}
+
 int64_t nest_tile_cut(int64_t coef, int64_t extent, int64_t tile) {
   if (coef <= 0 || coef % tile == 0) return 0;
   if (coef > tile) return -1;

@@ -37,6 +37,8 @@ Nest *nest_of(const NestPlace *p, const Stmt *s, const char **why, const Stmt **
 Affine nest_linear(const NestPlace *p, const Nest *n, const Buffer *b, const Expr **idx);
 // Cuts loop k into extent / inner times inner, in place.
 void nest_split(const NestPlace *p, Nest *n, int k, int64_t inner);
+// Lets loop k run the other way round, in place.
+void nest_turn(const NestPlace *p, Nest *n, int k);
 // Cuts fused loops apart: while an index has `i / c` or `i % c` of a loop i, that loop is split so that it goes
 // away.
 void nest_unfuse(const NestPlace *p, Nest *n);

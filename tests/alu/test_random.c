@@ -182,6 +182,8 @@ static int make_loops(Gen *g, Loop *loops) {
     g->row = axis_loops(g, "b", g->vta->acc.rows, loops, &n);
     g->col = axis_loops(g, "j", g->vta->acc.cols, loops, &n);
   }
+  if (rnd(g, 6) == 0) // lanes from the last on, in all accesses alike
+    g->col = expr_binary(g->cx, OP_SUB, expr_index(g->cx, g->vta->acc.cols - 1), g->col);
   return n;
 }
 

@@ -109,10 +109,20 @@ static const Stmt *wrap(Gen *g, const Stmt *s) {
   return stmt_intrin(g->cx, vta_op(g->vta, VTA_TENSORIZE), 0, NULL, s);
 }
 
+// An axis from its end, in all indices of a tile alike; those over whole tiles in any of them.
+static const Expr *maybe_backwards(Gen *g, const Expr *e, int64_t extent) {
+  return rnd(g, 5) ? e : expr_binary(g->cx, OP_SUB, expr_index(g->cx, extent - 1), e);
+}
+
 static const Stmt *make_nest(Gen *g) {
   make_axes(g);
-  const Expr *row = expr_binary(g->cx, OP_ADD, g->x, expr_index(g->cx, 1));
-  const Expr *a[] = {g->x, g->b, g->j}, *i[] = {row, g->k, g->b, g->r}, *w[] = {g->k, g->j, g->r};
+  const VtaTarget *v = g->vta;
+  g->b = maybe_backwards(g, g->b, v->acc.rows);
+  g->j = maybe_backwards(g, g->j, v->acc.cols);
+  g->r = maybe_backwards(g, g->r, v->inp.cols);
+  const Expr *row = expr_binary(g->cx, OP_ADD, maybe_backwards(g, g->x, X), expr_index(g->cx, 1));
+  const Expr *a[] = {maybe_backwards(g, g->x, X), g->b, g->j}, *i[] = {row, maybe_backwards(g, g->k, K), g->b, g->r};
+  const Expr *w[] = {g->k, g->j, g->r};
   const Expr *old = expr_load(g->cx, g->acc, a);
   const Expr *mul = product(g, expr_load(g->cx, g->inp, i), expr_load(g->cx, g->wgt, w));
   const Expr *sum = rnd(g, 2) ? expr_binary(g->cx, OP_ADD, old, mul) : expr_binary(g->cx, OP_ADD, mul, old);

@@ -219,6 +219,16 @@ static void cut_loops(Alu *s) {
   }
 }
 
+// Turns loops that walk a tile backwards: `t[15 - j] = a[15 - j]`.
+static void turn_loops(Alu *s) {
+  for (int k = 0; k < s->n->nloops; k++) {
+    int64_t coef = affine_coef(&s->linear, s->n->loops[k].var);
+    if (coef >= 0 || coef % s->p.vta->acc.tile == 0) continue;
+    nest_turn(&s->p, s->n, k);
+    s->linear = nest_linear(&s->p, s->n, s->n->store->buffer, s->n->index);
+  }
+}
+
 // How many lanes, counted from the first, the loops reach without a gap.
 static int64_t lanes_reached(const Alu *s) {
   int64_t reached = 1;
@@ -266,6 +276,7 @@ bool alu_match_target(Alu *s) {
   if (!refuse_target(s)) return false;
   const Buffer *b = s->n->store->buffer;
   s->linear = nest_linear(&s->p, s->n, b, s->n->index);
+  turn_loops(s);
   cut_loops(s);
   if (s->n->nloops > 60) {
     Diag *g = alu_refuse(s, E_ALU_ACCESS, s->n->store->loc, "an ALU nest has at most 60 loops", "the nest of `%s` has %d loops",

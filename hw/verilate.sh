@@ -9,6 +9,12 @@ M=$O/$P.obj_dir N=$O/$P.obj_dir.new
 rm -rf "$N"
 mkdir -p "$M" "$N"
 "$V" --Mdir "$N" --MMD "$@"
+# Waveforms without rows of the datapath, of 200 bits or more: they are most of the bytes, and --trace-max-width leaves no
+# packed vector out.
+for f in "$N"/*__Trace__*.cpp; do
+  [ ! -e "$f" ] || sed -i -E -z -e 's/tracep->declArray\([^;]*, *([2-9][0-9]{2}|[0-9]{4,}),0\);//g' \
+    -e 's/bufp->(full|chg)WData\([^;]*, *([2-9][0-9]{2}|[0-9]{4,})\);//g' "$f"
+done
 changed=0
 for f in "$N"/*.cpp "$N"/*.h; do
   b=${f##*/}

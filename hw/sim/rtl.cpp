@@ -3,6 +3,7 @@
 // memory that host and device share, and reads its counters. Compiled once for each model; RTL_MODEL_HEADER names its
 // parameters and what Verilator made.
 #include "sim/watch.h"
+#include "sim/wave.h"
 #include "verilated.h"
 
 #include <cstdarg>
@@ -18,6 +19,8 @@ double sc_time_stamp() { return 0; }
 namespace {
 
 constexpr uint64_t kBusBytes = uint64_t(1) << MODEL_LOG_BUS;
+
+constexpr uint64_t kPeriod = 10; // ns of a cycle in waveforms; the clock rises in the middle
 
 struct Request {
   unsigned id;
@@ -40,6 +43,7 @@ struct Rtl {
   unsigned read_credit, write_credit; // per cent of a beat that may move
   bool b_error;
   uint64_t shown; // what the timeline saw last
+  Wave wave;
   TetcFault *fault;
   bool watched, stopped; // stopped: what watches found something, and *fault says what
   TetcRtlWatch watch;
@@ -138,8 +142,10 @@ void cycle(Rtl *r) {
   }
   WatchSample seen;
   if (r->watched) watch_sample(t->rootp, &seen);
+  r->wave.at(kPeriod * r->now);
   t->clk_i = 1;
   t->eval();
+  r->wave.at(kPeriod * r->now + kPeriod / 2);
   if (r->watched && r->fault && !r->stopped)
     r->stopped = !watch_tell(t->rootp, &seen, &r->watch_launch, &r->watch, r->now, r->fault);
   r->now++;
@@ -282,6 +288,8 @@ const TetcStats *rtl_stats(void *self) { return &static_cast<Rtl *>(self)->stats
 
 void rtl_clear_stats(void *self) { static_cast<Rtl *>(self)->stats = TetcStats(); }
 
+bool rtl_finish(void *self, const char **why) { return static_cast<Rtl *>(self)->wave.close(why); }
+
 void rtl_free(void *self) {
   Rtl *r = static_cast<Rtl *>(self);
   if (r->top) r->top->final();
@@ -305,7 +313,7 @@ bool serves(const VtaConfig *c) {
 extern "C" __attribute__((visibility("default")))
 TetcDevice *tetc_rtl_new(const VtaConfig *config, const TetcRtlOptions *options, const char **why) {
   *why = nullptr;
-  if (!serves(config) || options->bus != 8 * kBusBytes) return nullptr;
+  if (!serves(config) || options->bus != 8 * kBusBytes || (options->wave && !RTL_WAVE)) return nullptr;
   *why = "there is no memory for the device";
   Rtl *r = new (std::nothrow) Rtl();
   if (!r) return nullptr;
@@ -321,10 +329,12 @@ TetcDevice *tetc_rtl_new(const VtaConfig *config, const TetcRtlOptions *options,
   r->device.reset = rtl_reset;
   r->device.stats = rtl_stats;
   r->device.clear_stats = rtl_clear_stats;
+  r->device.finish = rtl_finish;
   r->device.free = rtl_free;
   if (!r->device.dram) return rtl_free(r), nullptr;
   r->context = new VerilatedContext;
   r->top = new Model(r->context);
+  if (options->wave && !r->wave.open(r->top, options->wave, why)) return rtl_free(r), nullptr;
   rtl_reset(r);
   *why = nullptr;
   return &r->device;

@@ -17,28 +17,32 @@ static TetcRtlOptions rtl_options(const Options *o) {
 }
 
 // The core under Verilator. Each configuration and bus is a model of its own, and not all are built.
-static TetcDevice *open_rtl(Driver *d, const VtaConfig *config, TetcTimeline *timeline) {
+static TetcDevice *open_rtl(Driver *d, const VtaConfig *config, TetcTimeline *timeline, const char *wave) {
   TetcRtlWhy why;
   TetcRtlOptions o = rtl_options(&d->opt);
   o.timeline = timeline;
+  o.wave = wave;
   TetcDevice *device = tetc_rtl_open(config, &o, &why);
   if (device) return device;
-  Diag *g = diag_report(d->cx.diags, E_RUN, (Loc){0}, "the device `rtl` is not available for %s and a bus of %u bits",
-                        d->opt.vta_config ? d->opt.vta_config : "the default configuration", o.bus);
+  Diag *g = diag_report(d->cx.diags, E_RUN, (Loc){0}, "the device `rtl` is not available%s for %s and a bus of %u bits",
+                        wave ? " with waveforms" : "", d->opt.vta_config ? d->opt.vta_config : "the default configuration",
+                        o.bus);
   if (why.text[0]) diag_note(g, "%s", why.text);
   if (why.models[0]) diag_note(g, "a model is built for: %s (configuration and bits of the bus)", why.models);
-  else diag_note(g, "no model of the core is beside tetc: it was built without Verilator");
-  diag_help(g, "in the source tree, `./dev rtl %s %u` builds the model",
-            d->opt.vta_config ? d->opt.vta_config : "hw/configs/default.json", o.bus);
+  else diag_note(g, "no model of the core is beside tetc: it was built without %s", wave ? "Verilator or zlib" : "Verilator");
+  if (wave) diag_help(g, "in the source tree, `ninja -C build hw/wave/libtetc_rtl_MODEL.so` adds waveforms to a model");
+  else
+    diag_help(g, "in the source tree, `./dev rtl %s %u` builds the model",
+              d->opt.vta_config ? d->opt.vta_config : "hw/configs/default.json", o.bus);
   return NULL;
 }
 
 // Opens the device that --device names. A new kind is an entry of the enum and a case here.
-TetcDevice *device_open(Driver *d, const VtaConfig *config, TetcTimeline *timeline) {
+TetcDevice *device_open(Driver *d, const VtaConfig *config, TetcTimeline *timeline, const char *wave) {
   TetcDevice *device = NULL;
   switch ((DeviceKind)d->opt.device) {
   case DEVICE_FSIM: device = tetc_fsim_new(config); break;
-  case DEVICE_RTL: return open_rtl(d, config, timeline);
+  case DEVICE_RTL: return open_rtl(d, config, timeline, wave);
   }
   if (!device) diag_report(d->cx.diags, E_MEMORY, (Loc){0}, "there is no memory for the device");
   return device;

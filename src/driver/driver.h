@@ -42,7 +42,7 @@ typedef struct Options {
   int emit, diagnostics, color, device; // Emit, DiagFormat, ColorMode, DeviceKind
   int rtl_memory, rtl_bus;              // TetcRtlMemory, -1: not given; 64 bits, or how often twice that
   bool rtl_reorder;
-  const char *trace; // file
+  const char *trace, *wave; // files
   const char *needs_rtl; // an option that was given and needs --device=rtl; NULL: none
   bool emit_given;
   int64_t opt_level, seed, memory; // memory: MiB that a compilation may use
@@ -216,6 +216,13 @@ typedef struct OutputFile {
 } OutputFile;
 // Writes all files, or none: each to a temporary file beside it first. Reports E0601 and returns false.
 bool outputs_write(Ctx *cx, const OutputFile *files, size_t n);
+// A file that somebody else writes: to `temp`, which then takes its place.
+typedef struct PendingFile {
+  const char *path, *target, *temp; // as the user names it; where it goes; NULL: nothing is pending
+} PendingFile;
+bool output_reserve(Ctx *cx, const char *path, PendingFile *out); // regular files only; reports E0601
+void output_discard(PendingFile *f);                              // nothing happens where nothing is pending
+bool output_commit(Ctx *cx, PendingFile *f, const char *why);     // why: it is not whole, which is reported, and it goes
 const char *path_with_suffix(Arena *a, const char *path, const char *suffix); // dir/k.te, "o" -> dir/k.o
 const char *path_base(const char *path);                                      // after the last slash
 
@@ -252,8 +259,9 @@ bool run_compiled(Session *s, const Unit *u, Array *arrays);
 
 // ---- devices: device.c -------------------------------------------------------------------------------------------------
 
-// The device that --device names, for this configuration; NULL after a report. `timeline` (may be NULL) sees what it does.
-TetcDevice *device_open(Driver *d, const VtaConfig *config, TetcTimeline *timeline);
+// The device that --device names, for this configuration; NULL after a report. `timeline` sees what it does, the waveform
+// goes to the file `wave`; both may be NULL.
+TetcDevice *device_open(Driver *d, const VtaConfig *config, TetcTimeline *timeline, const char *wave);
 bool device_has_rtl(const Driver *d, const VtaConfig *config); // the core under Verilator is built, for this configuration
 void device_stats(const Driver *d, const TetcStats *s, const VtaConfig *c, Text *out);
 

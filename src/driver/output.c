@@ -99,6 +99,28 @@ static const char *target_of(Ctx *cx, const char *path, bool *direct) {
   return path;
 }
 
+bool output_reserve(Ctx *cx, const char *path, PendingFile *out) {
+  bool direct = !strcmp(path, "-");
+  *out = (PendingFile){.path = path};
+  if (!direct) out->target = target_of(cx, path, &direct);
+  if (direct) return cannot_write(cx, path, "only a regular file will do");
+  out->temp = write_temporary(cx, &(OutputFile){.path = path, .data = ""}, out->target);
+  return out->temp != NULL;
+}
+
+void output_discard(PendingFile *f) {
+  if (f->temp) unlink(f->temp);
+  f->temp = NULL;
+}
+
+bool output_commit(Ctx *cx, PendingFile *f, const char *why) {
+  if (!f->temp) return true;
+  if (!why && rename(f->temp, f->target)) why = strerror(errno);
+  if (why) output_discard(f);
+  f->temp = NULL;
+  return !why || cannot_write(cx, f->path, why);
+}
+
 // Writes all of the files, or (as far as regular files go) none.
 bool outputs_write(Ctx *cx, const OutputFile *files, size_t n) {
   char **temps = NEW_ARRAY(cx->arena, char *, n);

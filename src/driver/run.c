@@ -20,6 +20,7 @@ typedef struct Run {
   TetcRuntime *runtime;
   TetcTimeline *timeline; // --stats or --trace of a device with cycles; else NULL
   LlvmMarks marks;        // where the instructions come from
+  PendingFile wave;       // --wave
 } Run;
 
 // What jitted code calls of the runtime.
@@ -129,7 +130,7 @@ static bool compile_now(Run *r) {
 // Something to see what the device does, if that is asked for and the device has cycles.
 static bool open_timeline(Run *r) {
   const Options *o = &r->d->opt;
-  if (o->trace && !r->unit.func->target) {
+  if ((o->trace || o->wave) && !r->unit.func->target) {
     diag_report(r->d->cx.diags, E_RUN, r->unit.kernel->name_loc,
                 "kernel `%s` has nothing for the accelerator to do: there is nothing to trace", r->unit.kernel->name);
     return false;
@@ -138,6 +139,15 @@ static bool open_timeline(Run *r) {
   r->timeline = tetc_timeline_new(o->trace != NULL);
   if (!r->timeline) diag_report(r->d->cx.diags, E_MEMORY, (Loc){0}, "there is no memory for the timeline");
   return r->timeline != NULL;
+}
+
+// --wave, also of a run that failed.
+static bool write_wave(Run *r) {
+  TetcDevice *device = r->runtime ? tetc_runtime_device(r->runtime) : NULL;
+  const char *why = NULL;
+  if (!device) output_discard(&r->wave);
+  else if (device->finish) device->finish(device->self, &why);
+  return output_commit(&r->d->cx, &r->wave, why);
 }
 
 // --trace, also of a run that failed.
@@ -156,7 +166,8 @@ static bool write_trace(Run *r) {
 // The device with its command queue; the hazard checker is on when results are checked.
 static bool open_runtime(Run *r) {
   if (!r->unit.func->target) return true;
-  TetcDevice *device = device_open(r->d, &r->s.vta->config, r->timeline);
+  if (r->d->opt.wave && !output_reserve(&r->d->cx, r->d->opt.wave, &r->wave)) return false;
+  TetcDevice *device = device_open(r->d, &r->s.vta->config, r->timeline, r->wave.temp);
   if (!device) return false;
   r->runtime = tetc_runtime_new(device);
   if (!r->runtime) {
@@ -229,6 +240,7 @@ static int run_kernel(Run *r) {
   bool ok = make_arrays(r);
   if (d->opt.interpret) ok = ok && interpret(r);
   else ok = ok && open_timeline(r) && compile_now(r) && open_runtime(r) && execute(r);
+  ok &= write_wave(r);
   ok &= write_trace(r);
   if (!ok) return driver_status(d);
   if (d->opt.stats && r->runtime) {

@@ -65,6 +65,7 @@ struct TetcDevice {
   void (*check)(void *self, bool on);    // hazard checker; may be NULL
   const TetcStats *(*stats)(void *self); // since creation or the last clear
   void (*clear_stats)(void *self);
+  bool (*finish)(void *self, const char **why); // ends the files that it writes; false: one is not whole. May be NULL
   void (*free)(void *self); // frees dram and the TetcDevice too
 };
 
@@ -90,6 +91,7 @@ typedef struct TetcRtlOptions {
   uint32_t stalls;        // per cent of cycles in which the memory accepts and gives nothing
   bool reorder;           // requests of different clients are served in any order
   uint64_t seed;          // of both
+  const char *wave;       // a file for the waveform; NULL: none
   TetcTimeline *timeline; // sees everything that the core does; the caller's. NULL: none
   uint32_t bus;           // bits of a beat
 } TetcRtlOptions;

@@ -68,17 +68,17 @@ static TetcDevice *try_directory(const char *dir, const VtaConfig *c, const Tetc
   return device;
 }
 
-// Modules are beside the program, in the build tree, or where they were installed.
+// Modules are beside the program, in the build tree, or where they were installed; those that write waveforms below that.
 TetcDevice *tetc_rtl_open(const VtaConfig *config, const TetcRtlOptions *options, TetcRtlWhy *why) {
   static const char *const places[] = {".", "hw", TETC_LIBDIR_FROM_BIN, "../hw", "../../hw"};
-  char program[PATH_MAX], dir[2 * PATH_MAX];
+  char program[PATH_MAX], dir[2 * PATH_MAX + 8];
   ssize_t n = readlink("/proc/self/exe", program, sizeof program - 1);
   *why = (TetcRtlWhy){.text = ""};
   if (n <= 0) return NULL;
   program[n] = 0;
   if (strrchr(program, '/')) *strrchr(program, '/') = 0;
   for (size_t i = 0; i < sizeof places / sizeof *places; i++) {
-    snprintf(dir, sizeof dir, "%s/%s", program, places[i]);
+    snprintf(dir, sizeof dir, "%s/%s%s", program, places[i], options->wave ? "/wave" : "");
     TetcDevice *device = try_directory(dir, config, options, why);
     if (device) return device;
   }

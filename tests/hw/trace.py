@@ -1,16 +1,18 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-# trace.py TETC SAMPLES: timelines of the core have the form that viewers want, hold every instruction of the listing at
+# trace.py TETC SAMPLES wave|no-wave: timelines of the core have the form that viewers want, hold every instruction of the listing at
 # its line, and agree with the core's own counters; what cannot be traced is refused; no file is left half-written.
 import collections
 import json
 import os
 import re
+import struct
 import subprocess
 import sys
 import tempfile
 
 tetc, samples = map(os.path.abspath, sys.argv[1:3])
+has_wave = sys.argv[3] == 'wave'
 tmp = tempfile.TemporaryDirectory()
 cases = []
 
@@ -170,7 +172,7 @@ def _():
 
 @case('refused where there are no cycles')
 def _():
-    for option in '--trace=x.json', '--rtl-latency=3', '--rtl-memory=dram':
+    for option in '--trace=x.json', '--wave=x.fst', '--rtl-latency=3', '--rtl-memory=dram':
         for device in [], ['--device=fsim']:
             p = run('run', GEMM, *device, option, cwd=tmp.name)
             check(p.returncode == 2 and 'needs `--device=rtl`' in p.stderr, p.stderr)
@@ -196,6 +198,54 @@ def _():
                         '--trace=' + d + '/t.json'], capture_output=True, text=True)
     check(p.returncode == 3 and 'cannot write' in p.stderr, p.returncode, p.stderr)
     check(os.listdir(d) == [], os.listdir(d))
+
+
+def wave_blocks(path):
+    with open(path, 'rb') as f:
+        data = f.read()
+    at, blocks = 0, []
+    while at < len(data):
+        kind, length = data[at], struct.unpack('>Q', data[at + 1:at + 9])[0]
+        blocks.append((kind, data[at + 9:at + 1 + length]))
+        at += 1 + length
+    check(at == len(data), 'a block is cut')
+    return blocks
+
+
+@case('a waveform of all cycles, and its timeline')
+def _():
+    d = os.path.join(tmp.name, 'wave')
+    os.mkdir(d)
+    if not has_wave:
+        p = run('run', GEMM, '--device=rtl', '--wave=' + d + '/w.fst')
+        check(p.returncode == 1 and 'with waveforms' in p.stderr and os.listdir(d) == [], p.stderr)
+        return
+    p = run('run', GEMM, '--device=rtl', '--stats', '--trace=' + d + '/t.json', '--wave=' + d + '/w.fst', '--check')
+    check(p.returncode == 0 and sorted(os.listdir(d)) == ['t.json', 'w.fst'], p.stderr, os.listdir(d))
+    blocks = wave_blocks(d + '/w.fst')
+    start, end, _, _, _, variables = struct.unpack('>QQdQQQ', blocks[0][1][:48])
+    cycles = int(re.search(r'stats: ([0-9]+) cycles,', p.stdout)[1])
+    check(blocks[0][0] == 0 and {3, 6} <= {kind for kind, _ in blocks}, [kind for kind, _ in blocks])
+    check(start == 0 and 10 * cycles < end < 10 * (cycles + 500) and variables > 1000, start, end, variables, cycles)
+    check(os.path.getsize(d + '/w.fst') < 100 * cycles, 'large:', os.path.getsize(d + '/w.fst'))
+
+
+@case('no waveform that is not whole')
+def _():
+    d = os.path.join(tmp.name, 'cut')
+    os.mkdir(d)
+    if not has_wave:
+        return
+    for path in '/dev/full', '-':
+        p = run('run', GEMM, '--device=rtl', '--wave=' + path)
+        check(p.returncode == 3 and 'only a regular file will do' in p.stderr, p.stderr)
+    with open(d + '/w.fst', 'w', encoding='utf-8') as f:
+        f.write('before')
+    for blocks in 200, 1000:  # of 512 bytes
+        p = subprocess.run(['sh', '-c', 'trap "" XFSZ; ulimit -f %d; exec "$@"' % blocks, 'sh', tetc, 'run', GEMM,
+                            '--device=rtl', '--wave=' + d + '/w.fst'], capture_output=True, text=True)
+        check(p.returncode == 3 and 'cannot write' in p.stderr, p.returncode, p.stderr)
+        check(os.listdir(d) == ['w.fst'] and os.path.getsize(d + '/w.fst') == 6, os.listdir(d))
 
 
 print('1..%d' % len(cases))

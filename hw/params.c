@@ -14,7 +14,7 @@ static bool read_config(const char *path, VtaConfig *config) {
   const Source *json = source_read(arena, path, &error);
   bool ok = json && vta_config_load(&cx, json, config);
   if (!json) fprintf(stderr, "%s: %s\n", path, error);
-  diags_print(cx.diags, stderr, DIAG_TEXT, false, 0);
+  diags_print(cx.diags, stderr, DIAG_TEXT, NULL);
   if (ok && vta_log_depth(config, MEM_ACC) < 3) {
     fprintf(stderr, "%s: the core has four banks of accumulators: LOG_ACC_BUFF_SIZE must be enough for eight tiles\n", path);
     ok = false;

@@ -3,6 +3,7 @@
 #include "backend_llvm/internal.h"
 
 #include "backend_vta/vta.h"
+#include "tir/refuse.h"
 
 #include <limits.h>
 
@@ -10,7 +11,7 @@ enum { MOST = 65535 }; // of a 16-bit size field
 
 static LLVMValueRef arg32(Gen *g, const Expr *e) { return LLVMBuildTrunc(g->b, gen_expr(g, e), g->i32, ""); }
 
-static void refuse(Gen *g, const Stmt *s, const char *why) {
+static void call_broken(Gen *g, const Stmt *s, const char *why) {
   if (!g->failed) diag_report(g->cx->diags, E_INTERNAL, s->loc, "`%s`: %s", s->intrin->name, why);
   g->failed = true;
 }
@@ -22,7 +23,7 @@ static void host_ref(Gen *g, const Stmt *s, LLVMValueRef *handle, LLVMValueRef *
   *handle = LLVMGetUndef(g->ptr);
   *offset = LLVMGetUndef(g->i32);
   if (!p || !p->handle) {
-    refuse(g, s, "the host operand is no allocated buffer");
+    call_broken(g, s, "the host operand is no allocated buffer");
     return;
   }
   *handle = p->handle;
@@ -70,7 +71,7 @@ static void zero_block(Gen *g, void *self, LLVMValueRef i) {
 
 static void gen_zero_call(Gen *g, const Stmt *s) {
   if (!g->zeros.handle) {
-    refuse(g, s, "its memory is not known");
+    call_broken(g, s, "its memory is not known");
     return;
   }
   Zeroing z = {arg32(g, s->args[1]), arg32(g, s->args[2]), arg32(g, s->args[0])};
@@ -147,15 +148,16 @@ static bool find_signature(Gen *g, const Stmt *s, Signature *sig) {
   for (int i = 1; i < s->nargs; i++) expr_visit(s->args[i], note_outer_var, sig);
   stmt_visit(s->body, all_stmts, note_outer_var, sig);
   if (sig->loads) {
-    refuse(g, s, "its micro-ops depend on data");
+    call_broken(g, s, "its micro-ops depend on data");
     return false;
   }
   for (size_t i = 0; i < sig->vars.len; i++) {
     Place *p = sig->vars.data[i];
     if (p->count > 0 && mul_ok(all, p->count, &all) && all <= INT32_MAX) continue;
     if (!g->failed) {
-      Diag *d = diag_report(g->cx->diags, E_UOPS, s->loc, "a micro-op kernel depends on too many loop values");
-      diag_note(d, "the loops around it that its addresses depend on must have fewer than 2^31 combinations");
+      Refusal r = {.cx = g->cx, .phase = "intrin", .nest = s, .asked = s->why, .asked_as = "asked for here",
+                   .rule = "the loops around micro-operations that their addresses depend on have fewer than 2^31 combinations"};
+      Diag *d = refuse(&r, E_UOPS, s->loc, "a micro-op kernel depends on too many loop values");
       diag_help(d, "tile so that the on-chip addresses repeat from tile to tile");
     }
     g->failed = true;
@@ -218,7 +220,7 @@ static bool begin_loop(Gen *g, const Expr **args) {
 static void gen_uop(Gen *g, const Stmt *s) {
   const UopMode *m = g->uop_mode;
   if (!m) {
-    refuse(g, s, "it stands outside of a kernel");
+    call_broken(g, s, "it stands outside of a kernel");
     return;
   }
   LLVMValueRef args[8] = {gen_i32(g, m->mode), gen_i32(g, m->reset), arg32(g, s->args[0]), arg32(g, s->args[1]),
@@ -255,7 +257,7 @@ static void gen_kernel_call(Gen *g, const Stmt *s) {
   UopMode mode;
   int number = g->serial++;
   if (g->uop_mode || !uop_mode(s, &mode)) {
-    refuse(g, s, "an unknown kind of kernel");
+    call_broken(g, s, "an unknown kind of kernel");
     return;
   }
   if (!find_signature(g, s, &sig)) return;
@@ -290,7 +292,7 @@ static void gen_mark(Gen *g, const Stmt *s) {
 void gen_vta(Gen *g, const Stmt *s) {
   bool in_kernel = g->uop_mode && !is_vta(s->intrin, VTA_UOP);
   if (s->nargs < s->intrin->min_args || in_kernel) {
-    refuse(g, s, in_kernel ? "it stands inside a kernel" : "arguments are missing");
+    call_broken(g, s, in_kernel ? "it stands inside a kernel" : "arguments are missing");
     return;
   }
   if (g->marks && !g->uop_mode) gen_mark(g, s);
@@ -307,5 +309,5 @@ void gen_vta(Gen *g, const Stmt *s) {
   case VTA_GEMM: case VTA_MOV: case VTA_MIN: case VTA_MAX: case VTA_ADD: case VTA_SHR: case VTA_MUL:
   case VTA_OP_COUNT: break;
   }
-  refuse(g, s, "it should have been lowered to runtime calls");
+  call_broken(g, s, "it should have been lowered to runtime calls");
 }

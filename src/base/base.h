@@ -166,8 +166,15 @@ int diags_count(const Diags *d);
 bool diags_have(const Diags *d, DiagCode code);
 bool diags_told(const Diags *d, DiagCode code, const char *headline); // wherever
 void diags_show_remarks(Diags *d, bool on); // remarks are collected always, but printed only if asked for
-// Prints all messages; `color` uses ANSI colours, `width` wraps notes (0: no wrapping).
-void diags_print(const Diags *d, FILE *out, DiagFormat format, bool color, int width);
+// How text is shown. The source's own characters come as they are, except on a terminal that has only ASCII.
+typedef enum DiagChars { CHARS_AS_IS, CHARS_ASCII, CHARS_UNICODE } DiagChars; // UNICODE: lines are drawn with it, too
+typedef struct DiagLook {
+  bool color; // ANSI colours
+  DiagChars chars;
+  int width; // columns of the terminal: what is wider is wrapped or cut; 0: nothing is
+} DiagLook;
+// Prints all messages; `look` (NULL: as in a file) is for text.
+void diags_print(const Diags *d, FILE *out, DiagFormat format, const DiagLook *look);
 void text_add_json(Text *out, const char *s); // diag_json.c: appends s as JSON; bytes that are not UTF-8 become U+FFFD
 const char *diag_code_text(DiagCode code); // "E0301"
 const char *diag_code_title(DiagCode code);

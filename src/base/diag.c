@@ -313,16 +313,18 @@ static void print_hidden(const Diags *d, Text *out) {
 }
 
 // Prints everything that is to be seen, in order of reporting.
-void diags_print(const Diags *d, FILE *out, DiagFormat format, bool color, int width) {
+void diags_print(const Diags *d, FILE *out, DiagFormat format, const DiagLook *look) {
+  static const DiagLook plain = {0};
   Text t = {.arena = d->arena};
   if (format == DIAG_SARIF) diags_sarif(d, &t);
   for (size_t i = 0; i < d->list.len && format != DIAG_SARIF; i++) {
     const Diag *g = d->list.data[i];
     if (g->severity == SEV_REMARK && !d->remarks) continue;
     if (format == DIAG_JSON) diag_json(g, &t);
-    else diag_render(g, color, width, &t);
+    else diag_render(g, look ? look : &plain, &t);
   }
   if (format == DIAG_TEXT) print_hidden(d, &t);
+  if (format == DIAG_JSON) diag_json_hidden(d, &t);
   if (t.len) fwrite(t.data, 1, t.len, out);
 }
 

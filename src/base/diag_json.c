@@ -108,10 +108,20 @@ void diag_json(const Diag *g, Text *out) {
   text_add(out, "]");
   json_fixes(out, g);
   Text rendered = {.arena = out->arena};
-  diag_render(g, false, 0, &rendered);
+  diag_render(g, &(DiagLook){0}, &rendered);
   text_add(out, ",\"rendered\":");
   text_add_json(out, rendered.data);
   text_add(out, "}\n");
+}
+
+void diag_json_hidden(const Diags *d, Text *out) {
+  for (int s = SEV_ERROR; s <= SEV_WARNING; s++) {
+    if (!d->hidden[s]) continue;
+    const char *what = severity_text((Severity)s);
+    text_add(out, "{\"code\":null,\"severity\":\"%s\",\"title\":\"\",\"message\":\"%d more %ss are not shown\",\"spans\":[],"
+             "\"children\":[],\"fixes\":[],\"rendered\":\"%s: %d more %ss are not shown\\n\\n\"}\n", what, d->hidden[s], what, what,
+             d->hidden[s], what);
+  }
 }
 
 // ---- SARIF ------------------------------------------------------------------------------------------------------
@@ -232,5 +242,8 @@ void diags_sarif(const Diags *d, Text *out) {
     first = false;
     sarif_result(out, g, rule_of[g->code]);
   }
-  text_add(out, "]}]}\n");
+  text_add(out, "]");
+  if (d->hidden[SEV_ERROR] || d->hidden[SEV_WARNING])
+    text_add(out, ",\"properties\":{\"errorsNotShown\":%d,\"warningsNotShown\":%d}", d->hidden[SEV_ERROR], d->hidden[SEV_WARNING]);
+  text_add(out, "}]}\n");
 }

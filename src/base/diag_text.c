@@ -13,15 +13,17 @@
 //      = help: remedy
 //
 // Columns are display columns: tabs stop every 4, UTF-8 sequences count 1 (wide ones 2), control characters show as `?`.
+// On a terminal, nothing but code is wider than it: words are wrapped, source lines are cut around the span. Where it has
+// Unicode, lines are drawn with it.
 #include "base/internal.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-enum { TAB = 4, LONGEST = 200, BEFORE = 60 }; // columns; longer lines are cut to LONGEST around the span
+enum { TAB = 4, LONGEST = 200, LEAST = 24 }; // columns: of a source line in a file, of what is wrapped at least
 
 typedef struct Style {
-  bool color;
+  DiagLook look;
   int gutter; // digits of the largest line number
 } Style;
 
@@ -35,7 +37,7 @@ typedef struct Mark {
   size_t order;
 } Mark;
 
-static const char *paint(const Style *s, const char *code) { return s->color ? code : ""; }
+static const char *paint(const Style *s, const char *code) { return s->look.color ? code : ""; }
 #define RESET "\033[0m"
 #define BOLD "\033[1m"
 #define BLUE "\033[1;34m"
@@ -66,16 +68,17 @@ static size_t utf8_at(const char *p, size_t n, bool *wide) {
 }
 
 // Appends text[from..to) as it is displayed (out may be NULL); returns the column after it, `column` being the first.
-static size_t show(Text *out, const char *text, size_t from, size_t to, size_t column) {
+static size_t show(Text *out, const Style *s, const char *text, size_t from, size_t to, size_t column) {
   for (size_t i = from; i < to;) {
     bool wide;
     size_t n = utf8_at(text + i, to - i, &wide);
     unsigned char c = (unsigned char)text[i];
+    bool lacks = n > 1 && s->look.chars == CHARS_ASCII;
     if (c == '\t') {
       size_t spaces = TAB - column % TAB;
       if (out) text_add(out, "%*s", (int)spaces, "");
       column += spaces;
-    } else if (n == 0 || c < 32 || c == 127) {
+    } else if (n == 0 || c < 32 || c == 127 || lacks) {
       if (out) text_add(out, "?");
       column++;
     } else {
@@ -87,59 +90,117 @@ static size_t show(Text *out, const char *text, size_t from, size_t to, size_t c
   return column;
 }
 
+static size_t columns(const Style *s, const char *text, size_t from, size_t to) { return show(NULL, s, text, from, to, 0); }
+
 // Appends a text of messages: like show(), but line ends stay.
-static void show_words(Text *out, const char *words) {
+static void show_words(Text *out, const Style *s, const char *words) {
   while (*words) {
     size_t n = strcspn(words, "\n");
-    show(out, words, 0, n, 1);
+    show(out, s, words, 0, n, 1);
     words += n;
     if (*words) text_add(out, "\n"), words++;
   }
 }
 
-// `   | ` with nothing before the bar.
-static void bar(Text *out, const Style *s) {
-  text_add(out, "%s%*s |%s", paint(s, BLUE), s->gutter, "", paint(s, RESET));
+// Where a line of words is broken so that it has at most `room` columns: at a space, or else at its end.
+static size_t break_at(const Style *s, const char *line, size_t len, size_t room) {
+  size_t cut = 0;
+  for (size_t i = 0; i < len; i++)
+    if (line[i] == ' ' && (!cut || columns(s, line, 0, i) <= room)) cut = i;
+  return cut && columns(s, line, 0, len) > room ? cut : len;
 }
 
-// The part of a long line that is shown: *from is where it starts; short lines are shown whole.
-static size_t window(const char *line, size_t len, size_t focus, size_t *from) {
+// Words from `column` on, broken where the terminal ends; what follows starts at `indent`, behind a bar if there is one.
+static void print_wrapped(Text *out, const Style *s, const char *line, size_t len, size_t column, size_t indent) {
+  size_t width = s->look.width > 0 ? (size_t)s->look.width : SIZE_MAX;
+  if (width < indent + LEAST) width = indent + LEAST;
+  for (;;) {
+    size_t cut = break_at(s, line, len, width > column ? width - column : 1);
+    show(out, s, line, 0, cut, 0);
+    if (cut == len) return;
+    text_add(out, "\n%*s", (int)indent, "");
+    line += cut + 1;
+    len -= cut + 1;
+    column = indent;
+  }
+}
+
+static const char *draw(const Style *s, const char *ascii, const char *unicode) {
+  return s->look.chars == CHARS_UNICODE ? unicode : ascii;
+}
+
+// `   |` with nothing before the bar.
+static void bar(Text *out, const Style *s) {
+  text_add(out, "%s%*s %s%s", paint(s, BLUE), s->gutter, "", draw(s, "|", "│"), paint(s, RESET));
+}
+
+// Columns that source lines may take.
+static size_t line_room(const Style *s) {
+  size_t beside = (size_t)s->gutter + 3, width = (size_t)s->look.width;
+  return s->look.width <= 0 ? LONGEST : width > beside + LEAST ? width - beside : LEAST;
+}
+
+// The part of a long line that is shown, with the byte `focus` in it: *from is where it starts; the end is returned.
+static size_t window(const Style *s, const char *line, size_t len, size_t focus, size_t *from) {
+  size_t room = line_room(s), to = len;
   *from = 0;
-  if (len <= LONGEST) return len;
-  if (focus > BEFORE) *from = focus - BEFORE;
-  while (*from > 0 && ((unsigned char)line[*from] & 0xc0) == 0x80) --*from;
-  return len - *from > LONGEST ? *from + LONGEST : len;
+  if (columns(s, line, 0, len < 4 * room ? len : 4 * room) <= room && len <= 4 * room) return len;
+  room -= 6; // for the dots on both sides
+  if (focus > 4 * room || columns(s, line, 0, focus) > room / 2) {
+    *from = focus;
+    while (*from > 0 && columns(s, line, *from - 1, focus) <= room / 3) --*from;
+    while (*from > 0 && ((unsigned char)line[*from] & 0xc0) == 0x80) --*from;
+  }
+  for (to = *from; to < len && columns(s, line, *from, to + 1) <= room;) to++;
+  while (to > *from && to < len && ((unsigned char)line[to] & 0xc0) == 0x80) to--;
+  return to;
 }
 
 // Prints one source line; `focus` is a byte that has to be visible.
 static void print_line(Text *out, const Style *s, const Source *src, uint32_t number, size_t focus) {
   size_t len, from;
   const char *line = loc_line(src, number, &len);
-  size_t to = window(line, len, focus, &from);
+  size_t to = window(s, line, len, focus, &from);
   Text shown = {.arena = out->arena};
-  show(&shown, line, from, to, 0);
+  show(&shown, s, line, from, to, 0);
   while (shown.len && shown.data[shown.len - 1] == ' ') shown.len--;
-  text_add(out, "%s%*u |%s", paint(s, BLUE), s->gutter, number, paint(s, RESET));
+  text_add(out, "%s%*u %s%s", paint(s, BLUE), s->gutter, number, draw(s, "|", "│"), paint(s, RESET));
   if (shown.len) text_add(out, " %s%.*s%s", from ? "..." : "", (int)shown.len, shown.data, to < len ? "..." : "");
   text_add(out, "\n");
+}
+
+// The label of a mark that ends at column `after`: beside it, or where there is no room on lines of its own below.
+static void print_label(Text *out, const Style *s, const char *label, size_t column, size_t after, const char *color) {
+  size_t room = line_room(s), len = strlen(label);
+  if (s->look.width <= 0 || strchr(label, '\n') || after + 1 + columns(s, label, 0, len) <= room) {
+    text_add(out, " ");
+    show_words(out, s, label);
+    return;
+  }
+  if (column + LEAST > room) column = room > LEAST ? room - LEAST : 0;
+  for (size_t cut; len; label += cut, len -= cut) {
+    if (*label == ' ') label++, len--;
+    cut = break_at(s, label, len, room - column);
+    text_add(out, "%s\n", paint(s, RESET));
+    bar(out, s);
+    text_add(out, " %*s%s", (int)column, "", color);
+    show(out, s, label, 0, cut, 0);
+  }
 }
 
 // Prints the row of carets or dashes under a line.
 static void print_mark(Text *out, const Style *s, const Mark *m, size_t focus, Severity severity) {
   size_t len, start;
-  const char *line = loc_line(m->src, m->line, &len);
-  size_t end = window(line, len, focus, &start);
+  const char *line = loc_line(m->src, m->line, &len), *color = m->primary ? severity_paint(s, severity) : paint(s, BLUE);
+  size_t end = window(s, line, len, focus, &start);
   size_t from = m->from < start ? start : m->from > end ? end : m->from, to = m->to > end ? end : m->to;
-  size_t column = show(NULL, line, start, from, 0);
-  size_t after = to > from ? show(NULL, line, from, to, column) : column + 1;
+  size_t column = columns(s, line, start, from);
+  size_t after = to > from ? show(NULL, s, line, from, to, column) : column + 1;
   if (start) column += 3, after += 3;
   bar(out, s);
-  text_add(out, " %*s%s", (int)column, "", m->primary ? severity_paint(s, severity) : paint(s, BLUE));
-  for (size_t c = column; c < after; c++) text_add(out, m->primary ? "^" : "-");
-  if (m->label && *m->label) {
-    text_add(out, " ");
-    show_words(out, m->label);
-  }
+  text_add(out, " %*s%s", (int)column, "", color);
+  for (size_t c = column; c < after; c++) text_add(out, "%s", m->primary ? draw(s, "^", "━") : draw(s, "-", "─"));
+  if (m->label && *m->label) print_label(out, s, m->label, column, after, color);
   text_add(out, "%s\n", paint(s, RESET));
 }
 
@@ -193,8 +254,8 @@ static void print_marks(Text *out, const Style *s, Mark *marks, size_t n, Severi
 // `--> file:line:col` and the snippet of one file.
 static void print_snippet(Text *out, const Style *s, Mark *marks, size_t n, bool primary, Severity severity) {
   const Mark *m = &marks[0]; // the primary one comes first before sorting
-  text_add(out, "%s%*s%s%s ", paint(s, BLUE), s->gutter, "", primary ? "-->" : ":::", paint(s, RESET));
-  show_words(out, m->src->path);
+  text_add(out, "%s%*s%s%s ", paint(s, BLUE), s->gutter, "", primary ? draw(s, "-->", "──▸") : ":::", paint(s, RESET));
+  show_words(out, s, m->src->path);
   text_add(out, ":%u:%zu\n", m->line, m->from + 1);
   bar(out, s);
   text_add(out, "\n");
@@ -230,42 +291,28 @@ static size_t common_indent(const char *text) {
   return least == SIZE_MAX ? 0 : least;
 }
 
-// Prints one line of words, broken at spaces before column `width` (0: not broken).
-static void print_wrapped(Text *out, const char *line, size_t len, size_t column, size_t indent, int width) {
-  while (width > 0 && column + len > (size_t)width && (size_t)width > column + 20) {
-    size_t cut = (size_t)width - column;
-    while (cut > 0 && line[cut] != ' ') cut--;
-    if (cut == 0) break;
-    show(out, line, 0, cut, 0);
-    text_add(out, "\n%*s", (int)indent, "");
-    line += cut + 1;
-    len -= cut + 1;
-    column = indent;
-  }
-  show(out, line, 0, len, 0);
-  text_add(out, "\n");
-}
-
 // `= text` or `= help: text`; further lines stand four columns to the right of the first.
-static void print_sub(Text *out, const Style *s, const char *kind, const char *text, int width) {
+static void print_sub(Text *out, const Style *s, const char *kind, const char *text) {
   size_t column = (size_t)s->gutter + 3 + strlen(kind), indent = (size_t)s->gutter + 3,
          strip = common_indent(text);
   text_add(out, "%s%*s =%s %s%s%s", paint(s, BLUE), s->gutter, "", paint(s, RESET), paint(s, BOLD), kind,
            paint(s, RESET));
   size_t n = strcspn(text, "\n");
-  print_wrapped(out, text, n, column, indent, width);
+  print_wrapped(out, s, text, n, column, indent);
+  text_add(out, "\n");
   for (text += n; *text; text += n) {
     text++;
     n = strcspn(text, "\n");
     if (!*text) break;
     size_t skip = n < strip ? n : strip;
     if (n > skip) text_add(out, "%*s", (int)indent + 4, "");
-    print_wrapped(out, text + skip, n - skip, 0, 0, 0);
+    show(out, s, text, skip, n, 0); // code: as it is
+    text_add(out, "\n");
   }
 }
 
 // A fix as words: what to replace, and by what, unless the words quote it already.
-static void print_fix(Text *out, const Style *s, const DiagFix *f, int width) {
+static void print_fix(Text *out, const Style *s, const DiagFix *f) {
   char *text;
   bool insert = loc_known(f->at) && f->at.line == f->at.end_line && f->at.col == f->at.end_col;
   if (!loc_known(f->at)) text = arena_printf(out->arena, "%s: `%s`", f->text, f->replacement);
@@ -274,7 +321,7 @@ static void print_fix(Text *out, const Style *s, const DiagFix *f, int width) {
     text = arena_printf(out->arena, "%s (%s %s:%u:%u):\n%s", f->text, insert ? "at" : "replacing", f->at.src->path,
                         f->at.line, f->at.col, f->replacement + strspn(f->replacement, "\n"));
   else text = arena_printf(out->arena, "%s: `%s`", f->text, f->replacement + strspn(f->replacement, " "));
-  print_sub(out, s, f->helps ? "help: " : "may help: ", text, width);
+  print_sub(out, s, f->helps ? "help: " : "may help: ", text);
 }
 
 // Digits of the largest line number that will be shown.
@@ -290,18 +337,18 @@ static int gutter_of(const Diag *g) {
 // A remark without notes takes one line: `k.te:24:11: remark[R0001]: headline (asked for here: 67:3)`.
 static void render_remark(const Diag *g, const Style *s, Text *out) {
   if (loc_known(g->at)) {
-    show_words(out, g->at.src->path);
+    show_words(out, s, g->at.src->path);
     text_add(out, ":%u:%u: ", g->at.line, g->at.col);
   }
   text_add(out, "%sremark[%s]%s: ", severity_paint(s, SEV_REMARK), diag_code_text(g->code), paint(s, RESET));
-  show_words(out, g->headline);
+  show_words(out, s, g->headline);
   for (size_t i = 0; i < g->also.len; i++) {
     const DiagPlace *p = &g->also.data[i];
     text_add(out, " (");
-    show_words(out, p->label);
+    show_words(out, s, p->label);
     text_add(out, ": ");
     if (p->at.src != g->at.src) {
-      show_words(out, p->at.src->path);
+      show_words(out, s, p->at.src->path);
       text_add(out, ":");
     }
     text_add(out, "%u:%u)", p->at.line, p->at.col);
@@ -310,19 +357,20 @@ static void render_remark(const Diag *g, const Style *s, Text *out) {
 }
 
 // One message; an empty line follows, except after remarks.
-void diag_render(const Diag *g, bool color, int width, Text *out) {
-  Style s = {color, gutter_of(g)};
+void diag_render(const Diag *g, const DiagLook *look, Text *out) {
+  Style s = {*look, gutter_of(g)};
   if (g->severity == SEV_REMARK && !g->subs.len && !g->fixes.len) {
     render_remark(g, &s, out);
     return;
   }
   text_add(out, "%s%s[%s]%s%s: ", severity_paint(&s, g->severity), severity_text(g->severity),
            diag_code_text(g->code), paint(&s, RESET), paint(&s, BOLD));
-  show_words(out, g->headline);
+  size_t before = strlen(severity_text(g->severity)) + strlen(diag_code_text(g->code)) + 4; // error[E0301]:
+  print_wrapped(out, &s, g->headline, strlen(g->headline), before, 2);
   text_add(out, "%s\n", paint(&s, RESET));
   print_places(out, &s, g);
   for (size_t i = 0; i < g->subs.len; i++)
-    print_sub(out, &s, g->subs.data[i].kind == SUB_HELP ? "help: " : "", g->subs.data[i].text, width);
-  for (size_t i = 0; i < g->fixes.len; i++) print_fix(out, &s, &g->fixes.data[i], width);
+    print_sub(out, &s, g->subs.data[i].kind == SUB_HELP ? "help: " : "", g->subs.data[i].text);
+  for (size_t i = 0; i < g->fixes.len; i++) print_fix(out, &s, &g->fixes.data[i]);
   text_add(out, "\n");
 }

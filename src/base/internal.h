@@ -47,10 +47,11 @@ void loc_bytes(Loc at, size_t *begin, size_t *end);
 const char *loc_line(const Source *s, uint32_t line, size_t *len); // without its line end; line may be out of range
 
 // diag_text.c
-void diag_render(const Diag *g, bool color, int width, Text *out);
+void diag_render(const Diag *g, const DiagLook *look, Text *out);
 
 // diag_json.c
 void diag_json(const Diag *g, Text *out);
+void diag_json_hidden(const Diags *d, Text *out); // a line for the messages that were not kept, if there are any
 void diags_sarif(const Diags *d, Text *out);
 
 #endif

@@ -32,11 +32,24 @@ static bool want_color(const Options *o) {
   return isatty(STDERR_FILENO) && term && strcmp(term, "dumb");
 }
 
-// Columns of the terminal; 0 (no wrapping) elsewhere.
+// Columns of the terminal, or what COLUMNS says of it; 0 (no wrapping) elsewhere.
 static int terminal_width(void) {
   struct winsize w;
-  if (!isatty(STDERR_FILENO) || ioctl(STDERR_FILENO, TIOCGWINSZ, &w)) return 0;
-  return w.ws_col;
+  int64_t columns;
+  const char *said = getenv("COLUMNS");
+  if (!isatty(STDERR_FILENO)) return 0;
+  if (said && parse_int64(said, &columns) && columns > 0 && columns < 10000) return (int)columns;
+  return ioctl(STDERR_FILENO, TIOCGWINSZ, &w) ? 0 : w.ws_col;
+}
+
+// What a terminal on stderr can show: lines drawn in Unicode where the locale has it, only ASCII where it has not.
+static DiagChars terminal_chars(void) {
+  static const char *const names[] = {"LC_ALL", "LC_CTYPE", "LANG"};
+  const char *locale = NULL, *term = getenv("TERM");
+  for (int i = 0; i < 3 && (!locale || !*locale); i++) locale = getenv(names[i]);
+  if (!isatty(STDERR_FILENO)) return CHARS_AS_IS;
+  if (!locale || (!strcasestr(locale, "utf-8") && !strcasestr(locale, "utf8"))) return CHARS_ASCII;
+  return term && strcmp(term, "dumb") ? CHARS_UNICODE : CHARS_AS_IS;
 }
 
 // Text that the user asked for; main sees whether it could be written.
@@ -169,8 +182,8 @@ static int tetc(void *arguments) {
   arena_on_exhaustion(d.cx.arena, NULL, 0);
   trial_fixes(&d);
   bug_then(NULL, NULL);
-  if (status != EXIT_USAGE)
-    diags_print(d.cx.diags, stderr, (DiagFormat)d.opt.diagnostics, want_color(&d.opt), terminal_width());
+  DiagLook look = {.color = want_color(&d.opt), .chars = terminal_chars(), .width = terminal_width()};
+  if (status != EXIT_USAGE) diags_print(d.cx.diags, stderr, (DiagFormat)d.opt.diagnostics, &look);
   if (status == EXIT_OURS || (d.opt.reproducer && (status == EXIT_INPUT || status == EXIT_FILES))) reproducer_write(&d);
   bool lost = fflush(stdout) || ferror(stdout);
   if (lost && status == EXIT_DONE) {

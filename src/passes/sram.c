@@ -5,7 +5,7 @@
 #include <stdlib.h>
 
 #include "passes/sram.h"
-#include "passes/refuse.h"
+#include "tir/refuse.h"
 
 static bool overlap_in_time(const Region *a, const Region *b) {
   return a->first <= b->last && b->first <= a->last;

@@ -17,7 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "passes/refuse.h"
+#include "tir/refuse.h"
 #include "passes/sram.h"
 #include "passes/tiles.h"
 

@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "passes/tile_nest.h"
-#include "passes/refuse.h"
+#include "tir/refuse.h"
 
 // ---- taking apart ----------------------------------------------------------------------------------------------
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "passes/tiles.h"
-#include "passes/refuse.h"
+#include "tir/refuse.h"
 
 bool tile_is_on_chip(const Buffer *b) { return b->scope != &scope_host; }
 

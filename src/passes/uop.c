@@ -18,7 +18,7 @@
 // operand in the region that is written) loops keep their order and only the innermost are folded.
 #include <string.h>
 
-#include "passes/refuse.h"
+#include "tir/refuse.h"
 #include "passes/tiles.h"
 
 #define EXTENT_MAX 16383 // 14 bits

@@ -275,7 +275,7 @@ static bool one_case(Gen *g) {
   Func *out = pass_inject_alu(&pc, &f);
   if (!out) {
     show(g, nest, NULL, "refused:");
-    diags_print(g->cx->diags, stderr, DIAG_TEXT, false, 0);
+    diags_print(g->cx->diags, stderr, DIAG_TEXT, NULL);
     return false;
   }
   uint64_t seed = g->seed;

@@ -185,7 +185,8 @@ static char *printed(const Diags *d, DiagFormat format, bool color, int width) {
   enum { MOST = 1 << 16 };
   char *text = calloc(1, MOST);
   FILE *f = fmemopen(text, MOST, "w");
-  diags_print(d, f, format, color, width);
+  DiagLook look = {.color = color, .width = width};
+  diags_print(d, f, format, &look);
   fclose(f);
   return text;
 }
@@ -217,7 +218,7 @@ static void diagnostics_show_all_places(void **state) {
                          "        for y\n"
                          "          o[y] = a\n"
                          "  = help: give it a stage\n"
-                         "  = help: use the ALU: `o.alu();`\n\n");
+                         "  = may help: use the ALU: `o.alu();`\n\n");
   free(p);
   p = printed(d, DIAG_JSON, false, 0);
   assert_non_null(strstr(p, "\"code\":\"E0301\",\"severity\":\"error\""));

@@ -109,7 +109,7 @@ static const char *one_case(uint64_t seed, Tally *all) {
     if (after) tir_print(after, NULL, &t);
     print_message("# %s\n", t.data);
   }
-  if (problem && !after) diags_print(cx.diags, stdout, DIAG_TEXT, false, 0);
+  if (problem && !after) diags_print(cx.diags, stdout, DIAG_TEXT, NULL);
   free(want_chip);
   free(want_dram);
   free(have_chip);

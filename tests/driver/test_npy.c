@@ -36,7 +36,7 @@ static bool parse(int version, const char *header, const void *data, size_t n, A
   enum { MOST = 1 << 16 };
   *message = calloc(1, MOST);
   FILE *f = fmemopen(*message, MOST, "w");
-  diags_print(cx.diags, f, DIAG_TEXT, false, 0);
+  diags_print(cx.diags, f, DIAG_TEXT, NULL);
   fclose(f);
   arena_free(cx.arena);
   return ok;

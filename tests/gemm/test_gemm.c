@@ -188,7 +188,7 @@ static bool one_case(Gen *g, bool init) {
   tir_print_stmt(region, 1, &t);
   if (out) tir_print_stmt(out->body, 1, &t);
   print_error("%s\n%s", what, t.data);
-  diags_print(g->cx->diags, stderr, DIAG_TEXT, false, 0);
+  diags_print(g->cx->diags, stderr, DIAG_TEXT, NULL);
   return false;
 }
 

@@ -55,7 +55,7 @@ static int run_at(const Func *f, void **params, int level, const char *cpu) {
   LlvmEntry *entry;
   LlvmOptions opt = {.opt_level = level, .cpu = cpu};
   if (!backend->jit_compile(&cx, f, &opt, 0, NULL, &handle, &entry)) {
-    diags_print(cx.diags, stderr, DIAG_TEXT, false, 0);
+    diags_print(cx.diags, stderr, DIAG_TEXT, NULL);
     fail_msg("the kernel does not compile");
   }
   int status = entry(params);

@@ -69,7 +69,7 @@ static void run_seed(long seed, int level) {
   LlvmEntry *entry;
   LlvmOptions opt = {.opt_level = level, .cpu = seed % 3 ? NULL : "x86-64"};
   if (!backend->jit_compile(&cx, &filled, &opt, 0, NULL, &handle, &entry)) {
-    diags_print(cx.diags, stderr, DIAG_TEXT, false, 0);
+    diags_print(cx.diags, stderr, DIAG_TEXT, NULL);
     fail_msg("seed %ld does not compile", seed);
   }
   int status = entry(copies);

@@ -112,7 +112,7 @@ static int run(const Func *f, void **params, bool starve, uint64_t *kernels) {
   tetc_runtime_select(rt);
   tetc_runtime_check(rt, true);
   if (!backend->jit_compile(&cx, f, &opt, (int)(sizeof symbols / sizeof *symbols), symbols, &handle, &entry)) {
-    diags_print(cx.diags, stderr, DIAG_TEXT, false, 0);
+    diags_print(cx.diags, stderr, DIAG_TEXT, NULL);
     fail_msg("the kernel does not compile");
   }
   int status = entry(params);

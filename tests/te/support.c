@@ -35,7 +35,7 @@ Message *messages_of(const Loaded *l, int *count) {
   char *text = NULL;
   size_t len = 0;
   FILE *f = open_memstream(&text, &len);
-  diags_print(l->cx.diags, f, DIAG_TEXT, false, 0);
+  diags_print(l->cx.diags, f, DIAG_TEXT, NULL);
   fclose(f);
   Message *all = NULL;
   *count = 0;

@@ -66,7 +66,7 @@ static void expect_body(const char *decls, const char *expression, const char *w
   snprintf(text, sizeof text, "const N = 3; kernel k { %s output o = %s; }", decls, expression);
   Loaded l = load_text(text);
   if (!l.m) {
-    diags_print(l.cx.diags, stderr, DIAG_TEXT, false, 0);
+    diags_print(l.cx.diags, stderr, DIAG_TEXT, NULL);
     fail_msg("%s does not check", expression);
   }
   const TeKernel *k = l.m->kernels[0];

@@ -131,7 +131,7 @@ static void compare(Loaded *l, uint64_t seed) {
 static void compare_text(const char *text) {
   Loaded l = load_text(text);
   if (!l.m) {
-    diags_print(l.cx.diags, stderr, DIAG_TEXT, false, 0);
+    diags_print(l.cx.diags, stderr, DIAG_TEXT, NULL);
     fail_msg("does not check:\n%s", text);
   }
   compare(&l, 7);
@@ -288,7 +288,7 @@ static void random_expressions_agree(void **state) {
     text_add(&t, "); }");
     Loaded l = load_text(t.data);
     if (!l.m) {
-      diags_print(l.cx.diags, stderr, DIAG_TEXT, false, 0);
+      diags_print(l.cx.diags, stderr, DIAG_TEXT, NULL);
       fail_msg("does not check:\n%s", t.data);
     }
     compare(&l, (uint64_t)round);
@@ -297,7 +297,7 @@ static void random_expressions_agree(void **state) {
     te_print(l.m, &printed);
     Loaded again = load_text(printed.data);
     if (!again.m) {
-      diags_print(again.cx.diags, stderr, DIAG_TEXT, false, 0);
+      diags_print(again.cx.diags, stderr, DIAG_TEXT, NULL);
       fail_msg("does not read back:\n%s", printed.data);
     }
     te_print(again.m, &twice);

@@ -21,7 +21,7 @@ static char *read_all(const char *path) {
 static void run_block(const char *text) {
   Loaded l = load_text(text);
   if (!l.m) {
-    diags_print(l.cx.diags, stderr, DIAG_TEXT, false, 0);
+    diags_print(l.cx.diags, stderr, DIAG_TEXT, NULL);
     fail_msg("an example does not check:\n%s", text);
   }
   for (int i = 0; i < l.m->nkernels; i++) {

@@ -19,7 +19,7 @@
 // Reads text; messages of the reader, if any, on stdout.
 static inline Func *read_text(Ctx *cx, const char *text) {
   Func *f = tir_parse(cx, source_new(cx->arena, "t.tir", text, strlen(text)), &gen_target);
-  if (!f) diags_print(cx->diags, stdout, DIAG_TEXT, false, 0);
+  if (!f) diags_print(cx->diags, stdout, DIAG_TEXT, NULL);
   return f;
 }
 

@@ -170,7 +170,7 @@ static void bad_text_is_refused(void **state) {
     char *text = NULL;
     size_t n = 0;
     FILE *out = open_memstream(&text, &n);
-    diags_print(cx.diags, out, DIAG_TEXT, false, 0);
+    diags_print(cx.diags, out, DIAG_TEXT, NULL);
     fclose(out);
     const char *place = arena_printf(cx.arena, "t.tir:%u:%u\n", refused[i].line, refused[i].col);
     char *end = strstr(text, "\n\n"); // of the first message

@@ -23,7 +23,7 @@ static char *load(Ctx *cx, const char *json, VtaConfig *c) {
   cx->diags = diags_new(cx->arena);
   bool ok = vta_config_load(cx, source_new(cx->arena, "c.json", json, strlen(json)), c);
   FILE *f = open_memstream(&text, &size);
-  diags_print(cx->diags, f, DIAG_TEXT, false, 0);
+  diags_print(cx->diags, f, DIAG_TEXT, NULL);
   fclose(f);
   assert_int_equal(ok, diags_errors(cx->diags) == 0);
   char *copy = arena_copy(cx->arena, text, size + 1);

@@ -252,7 +252,7 @@ static void stream_check(void **state) {
   char *out = NULL;
   size_t size = 0;
   FILE *file = open_memstream(&out, &size);
-  diags_print(cx.diags, file, DIAG_TEXT, false, 0);
+  diags_print(cx.diags, file, DIAG_TEXT, NULL);
   fclose(file);
   assert_non_null(strstr(out, "`store.out sram=4 dram=513 y=1 x=1 stride=1 push<` reads acc[4]"));
   assert_non_null(strstr(out, "k.te:3:1"));

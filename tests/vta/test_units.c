@@ -28,7 +28,7 @@ static const char *run_text(const char *body, VtaOrder order, int8_t y[N], char 
   Func *f = tir_parse(&cx, source_new(cx.arena, "u.tir", text, strlen(text)), &target->tir);
   const char *error = NULL;
   if (!f) {
-    diags_print(cx.diags, stdout, DIAG_TEXT, false, 0);
+    diags_print(cx.diags, stdout, DIAG_TEXT, NULL);
     fail_msg("the text cannot be read");
   }
   int8_t x[N];

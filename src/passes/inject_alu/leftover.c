@@ -2,7 +2,7 @@
 // What is left of host statements that touch on-chip memory: a stage in vta.acc that no region computes, a CPU
 // stage that reads one. Nothing can run them, so they are refused here, with the line that is missing.
 #include "passes/inject_alu/internal.h"
-#include "passes/refuse.h"
+#include "tir/refuse.h"
 
 typedef struct Leftover {
   PassCtx *pc;

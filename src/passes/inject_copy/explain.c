@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "passes/inject_copy/internal.h"
-#include "passes/refuse.h"
+#include "tir/refuse.h"
 
 // ---- texts -----------------------------------------------------------------------------------------------------------
 

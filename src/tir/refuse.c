@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "passes/refuse.h"
+#include "tir/refuse.h"
 
 #include <string.h>
 

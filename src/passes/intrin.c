@@ -8,7 +8,7 @@
 //
 // Requires: FORM_TILES after `storage` (every on-chip buffer has a base) and `uop` (no tile arithmetic outside
 // kernels). Ensures: FORM_CALLS.
-#include "passes/refuse.h"
+#include "tir/refuse.h"
 #include "passes/tiles.h"
 
 // Which memory a transfer names: 8-bit host data is widened on its way to acc.

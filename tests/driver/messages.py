@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""golden.py [--bless] TETC NEGATIVE SAMPLES GOLDEN: whole messages, as they are printed, of every code that passes give.
+"""messages.py [--bless] TETC NEGATIVE SAMPLES GOLDEN: whole messages, as they are printed, of every code that passes give.
 
 GOLDEN/CODE.txt has them on terminals of 60, 80 and 120 columns, with colours and Unicode, as JSON and as SARIF.
 `--bless` writes these files anew.

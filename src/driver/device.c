@@ -59,7 +59,7 @@ bool device_has_rtl(const Driver *d, const VtaConfig *config) {
 typedef unsigned long long Count;
 
 // The least number of cycles for each of what may bound a kernel, and how near this run came: the roofline model.
-static void roofline_stats(const Driver *d, const TetcStats *s, Text *out) {
+static void roofline_stats(const Driver *d, const TetcStats *s, const VtaConfig *c, Text *out) {
   static const char *const names[] = {"the multipliers", "the alu", "reading", "writing"};
   double share = (double)rtl_options(&d->opt).bandwidth / 100, traffic = (double)(s->store_bytes + 16 * s->instructions);
   double least[] = {(double)s->gemm_uops, (double)s->counters[TETC_CYCLES_ALU_STEPS],
@@ -70,8 +70,11 @@ static void roofline_stats(const Driver *d, const TetcStats *s, Text *out) {
   for (int m = 0; m < MEM_COUNT; m++) traffic += (double)s->load_bytes[m];
   text_add(out, "stats: at least %.0f cycles for %s, %.0f for %s, %.0f for %s, %.0f for %s\n", least[0], names[0],
            least[1], names[1], least[2], names[2], least[3], names[3]);
-  text_add(out, "stats: roofline: %.1f multiply-accumulates a byte allow %.1f a cycle, bound by %s; %.1f %% of it achieved\n",
-           (double)s->macs / traffic, (double)s->macs / least[bound], names[bound],
+  if (s->macs)
+    text_add(out, "stats: roofline: %.1f multiply-accumulates a byte, peak %d a cycle, bus %.1f bytes a cycle each way: %.1f a "
+                  "cycle are possible\n", (double)s->macs / traffic, 1 << (c->log_batch + c->log_block_in + c->log_block_out),
+             rtl_options(&d->opt).bus / 8 * share, (double)s->macs / least[bound]);
+  text_add(out, "stats: roofline: bound by %s; %.1f %% of it achieved\n", names[bound],
            100 * least[bound] / (double)s->cycles);
 }
 
@@ -89,7 +92,7 @@ static void cycle_stats(const Driver *d, const TetcStats *s, const VtaConfig *c,
     if (s->counters[k])
       text_add(out, "stats: %-40s %10llu cycles %5.1f %%\n", texts[k], (Count)s->counters[k],
                100 * (double)s->counters[k] / (double)s->cycles);
-  roofline_stats(d, s, out);
+  roofline_stats(d, s, c, out);
 }
 
 // Counters, a line a unit. `tiles` are micro-operations: one tile of the accumulator each.

@@ -154,7 +154,7 @@ GEMM = os.path.join(samples, 'gemm.te')
 @case('stats name bound, share and lines')
 def _():
     out = run('run', GEMM, '--device=rtl', '--stats').stdout
-    check(re.search(r'^stats: roofline: .* bound by reading; [0-9.]+ % of it achieved$', out, re.M), out)
+    check(re.search(r'^stats: roofline: bound by reading; [0-9.]+ % of it achieved$', out, re.M), out)
     check(re.search(r'^stats: gemm works in [0-9.]+ % of the cycles', out, re.M), out)
     check(re.search(r'^stats: +[0-9]+ +[0-9]+  load +the bus +gemm.te:[0-9]+  \S', out, re.M), out)
 

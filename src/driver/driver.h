@@ -14,6 +14,9 @@ enum { EXIT_DONE, EXIT_INPUT, EXIT_USAGE, EXIT_FILES, EXIT_OURS };
 
 // stack.c: calls f(arg) on a stack that deep programs do not exhaust; returns its result.
 int stack_run(int (*f)(void *), void *arg);
+// What to do at a signal that ends the process by our own fault: full(self) in a child, which may fail or take too long;
+// then brief(self), which may only do what a signal handler may.
+void stack_then(void (*full)(void *self), void (*brief)(void *self), void *self);
 
 // ---- options: options.c, options.def ---------------------------------------------------------------------------
 
@@ -190,8 +193,9 @@ const Source *shrink(Driver *d, const Source *src);
 
 // ---- when something goes wrong: reproducer.c, fault.c ---------------------------------------------------------------
 
-// From now on, bug() leaves a reproducer.
+// From now on, bug() and faults leave a reproducer; after disarming no longer.
 void reproducer_arm(Driver *d, int argc, char **argv);
+void reproducer_disarm(void);
 void trail_note(Driver *d, const char *phase, const Func *given); // a phase starts
 void reproducer_write(Driver *d);                                 // to --reproducer's file, or tetc-reproducer.tir
 // --plant-fault, for tests: `text` is PHASE[:KIND].

@@ -2,13 +2,25 @@
 // --plant-fault PHASE[:KIND]: a wrong rewrite at the end of a phase, for tests of what is to notice it. The passes after
 // it get the wrong program. Kinds: `drop` takes a statement out, `index` writes one element or tile further on,
 // `extent` leaves out the last round of a loop, `form` makes a program that no phase may have, `token` forgets
-// the first dependence token.
+// the first dependence token. `bug` and `crash` make no program at all: the phase ends as by a mistake in it, `mute` in a
+// way that leaves nothing to print it with.
 #include "driver/driver.h"
 
+#include <signal.h>
 #include <string.h>
 
-typedef enum FaultKind { FAULT_DROP, FAULT_INDEX, FAULT_EXTENT, FAULT_FORM, FAULT_TOKEN, FAULT_COUNT } FaultKind;
-static const char *const kinds[] = {"drop", "index", "extent", "form", "token"};
+typedef enum FaultKind {
+  FAULT_DROP,
+  FAULT_INDEX,
+  FAULT_EXTENT,
+  FAULT_FORM,
+  FAULT_TOKEN,
+  FAULT_BUG,
+  FAULT_CRASH,
+  FAULT_MUTE,
+  FAULT_COUNT
+} FaultKind;
+static const char *const kinds[] = {"drop", "index", "extent", "form", "token", "bug", "crash", "mute"};
 
 typedef struct Fault {
   TirMap map;
@@ -80,6 +92,9 @@ static const Stmt *spoil(TirMap *m, const Stmt *s) {
     return stmt_if(
         m->cx, expr_binary(m->cx, OP_GE, expr_var(m->cx, tir_var(m->cx, "nowhere", s->loc)), expr_index(m->cx, 0)),
         s, NULL);
+  case FAULT_BUG:
+  case FAULT_CRASH:
+  case FAULT_MUTE:
   case FAULT_COUNT: break;
   }
   return s;
@@ -89,5 +104,8 @@ const Func *fault_plant(Ctx *cx, const char *text, const Func *f) {
   size_t len;
   Fault fault = {.map = {.cx = cx, .stmt = spoil}, .kind = kind_of(text, &len)};
   fault.map.self = &fault;
+  if (fault.kind == FAULT_BUG) bug("a mistake planted in %.*s", (int)len, text);
+  if (fault.kind == FAULT_MUTE) cx->arena = NULL;
+  if (fault.kind == FAULT_CRASH || fault.kind == FAULT_MUTE) raise(SIGSEGV);
   return func_with_body(cx, f, stmt_map(&fault.map, f->body));
 }

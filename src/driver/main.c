@@ -181,7 +181,7 @@ static int tetc(void *arguments) {
   }
   arena_on_exhaustion(d.cx.arena, NULL, 0);
   trial_fixes(&d);
-  bug_then(NULL, NULL);
+  reproducer_disarm();
   DiagLook look = {.color = want_color(&d.opt), .chars = terminal_chars(), .width = terminal_width()};
   if (status != EXIT_USAGE) diags_print(d.cx.diags, stderr, (DiagFormat)d.opt.diagnostics, &look);
   if (status == EXIT_OURS || (d.opt.reproducer && (status == EXIT_INPUT || status == EXIT_FILES))) reproducer_write(&d);

@@ -3,7 +3,9 @@
 // and the TIR that the pass was given.
 #include "driver/driver.h"
 
+#include <fcntl.h>
 #include <string.h>
+#include <unistd.h>
 
 static const char default_name[] = "tetc-reproducer.tir";
 
@@ -60,8 +62,35 @@ static void on_bug(void *self) {
   reproducer_write(d);
 }
 
+static void put_bytes(int file, const char *text) {
+  ssize_t n = write(file, text, strlen(text));
+  (void)n; // there is nobody to tell
+}
+
+// In a signal handler, when nothing else has worked: the command, without quotes, and the pass.
+static void on_fault(void *self) {
+  const Driver *d = self;
+  int file = open(d->opt.reproducer ? d->opt.reproducer : default_name, O_WRONLY | O_CREAT | O_TRUNC, 0666);
+  if (file < 0) return;
+  put_bytes(file, "// a failure of ");
+  put_bytes(file, d->trail.phase ? d->trail.phase : "what comes before TIR");
+  put_bytes(file, ", of which nothing more could be written. The command was:\n// tetc");
+  for (int i = 1; i < d->argc; i++) {
+    put_bytes(file, " ");
+    put_bytes(file, d->argv[i]);
+  }
+  put_bytes(file, "\n");
+  close(file);
+}
+
 void reproducer_arm(Driver *d, int argc, char **argv) {
   d->argc = argc;
   d->argv = argv;
   bug_then(on_bug, d);
+  stack_then(on_bug, on_fault, d);
+}
+
+void reproducer_disarm(void) {
+  bug_then(NULL, NULL);
+  stack_then(NULL, NULL, NULL);
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // A stack that is large enough: recursion follows the nesting of the program, which grows with the number of stages
 // (a hundred thousand of them nest as many allocations). The stack is address space only until it is used. Whoever still
-// reaches its end is told so; the system would say "Segmentation fault".
+// reaches its end is told so; the system would say "Segmentation fault". Other faults leave a reproducer (reproducer.c).
 #include "driver/driver.h"
 
 #include <pthread.h>
@@ -9,9 +9,14 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
-enum { GUARD = 1 << 20 }; // bytes below the stack whose use means that it is exhausted
+enum {
+  GUARD = 1 << 20,           // bytes below the stack whose use means that it is exhausted
+  HANDLER_STACK = 16 << 20,  // bytes for the handler: it prints a program
+  HANDLER_SECONDS = 30,      // that it may take
+};
 
 typedef struct Call {
   int (*f)(void *);
@@ -20,34 +25,66 @@ typedef struct Call {
 } Call;
 
 static char *guard_start; // written once, before the thread starts; read by the signal handler
+static struct {           // the same
+  void (*full)(void *self), (*brief)(void *self);
+  void *self;
+} words;
 
-// A fault in the guard is the end of the stack; another one is a mistake of ours, and takes its usual course.
+void stack_then(void (*full)(void *self), void (*brief)(void *self), void *self) {
+  words.self = self;
+  words.full = full;
+  words.brief = brief;
+}
+
+static void say(const char *text) {
+  ssize_t n = write(STDERR_FILENO, text, strlen(text));
+  (void)n; // nowhere to complain
+}
+
+// The last words of a process whose memory may be in any state: a child says them all; if it cannot, some.
+static void last_words(void) {
+  if (!words.full) return;
+  pid_t child = fork();
+  if (child == 0) {
+    alarm(HANDLER_SECONDS);
+    words.full(words.self);
+    _exit(0);
+  }
+  int status = -1;
+  if (child < 0 || waitpid(child, &status, 0) < 0 || status) words.brief(words.self);
+}
+
+// A fault in the guard is the end of the stack; another one is a mistake of ours.
 static void on_fault(int number, siginfo_t *info, void *context) {
   (void)context;
-  static const char text[] =
-      "error[E0404]: the program is nested too deeply for the stack of this compilation\n\n";
   uintptr_t at = (uintptr_t)info->si_addr, guard = (uintptr_t)guard_start;
-  if (at >= guard && at < guard + GUARD) {
-    ssize_t n = write(STDERR_FILENO, text, sizeof text - 1);
-    _exit(n < 0 ? EXIT_FILES : EXIT_INPUT);
+  bool address = number == SIGSEGV || number == SIGBUS;
+  signal(number, SIG_DFL); // of a second one
+  if (address && at >= guard && at < guard + GUARD) {
+    say("error[E0404]: the program is nested too deeply for the stack of this compilation\n\n");
+    _exit(EXIT_INPUT);
   }
-  signal(number, SIG_DFL);
+  say("tetc: internal error: ");
+  say(address ? "memory that is not there was used" : "a forbidden operation, or an abort");
+  say("\ntetc: this is a mistake of tetc, not of your program; please report it with the input\n");
+  last_words();
+  _exit(EXIT_OURS);
 }
 
 // The handler needs a stack of its own. Where there is one already, sanitizers handle faults themselves.
-static void catch_overflow(void) {
+static void catch_faults(void) {
+  static const int signals[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT};
   stack_t old;
   if (sigaltstack(NULL, &old) || !(old.ss_flags & SS_DISABLE)) return;
-  stack_t own = {.ss_size = 1 << 16, .ss_sp = malloc(1 << 16)};
+  stack_t own = {.ss_size = HANDLER_STACK, .ss_sp = malloc(HANDLER_STACK)};
   struct sigaction action = {.sa_sigaction = on_fault, .sa_flags = SA_SIGINFO | SA_ONSTACK};
   if (!own.ss_sp || sigaltstack(&own, NULL)) return;
-  sigaction(SIGSEGV, &action, NULL);
-  sigaction(SIGBUS, &action, NULL);
+  for (size_t i = 0; i < sizeof signals / sizeof *signals; i++) sigaction(signals[i], &action, NULL);
 }
 
 static void *thread_main(void *arg) {
   Call *c = arg;
-  catch_overflow();
+  catch_faults();
   c->result = c->f(c->arg);
   return NULL;
 }

@@ -54,6 +54,33 @@ holds "none when all is well" test ! -e r2.tir
 run "$tetc" compile "it's.te" --reproducer=/nonexistent/r.tir
 expect "one that cannot be written" 1 err 'cannot be written to `/nonexistent/r.tir`'
 
+# ---- mistakes in a pass that end the process, at each phase
+crash=crash # the sanitizers end a crash in their own way
+! grep -q __asan_init "$tetc" || crash=
+for p in $phases; do
+  for kind in bug $crash; do
+    rm -f r.tir
+    run "$tetc" compile $small "$samples/conv2d_relu.te" --plant-fault $p:$kind --reproducer=r.tir -o k.o
+    expect "$p: $kind" 4 err "tetc: internal error" err "this is a mistake of tetc" err 'tetc: `r.tir` has what is needed'
+    holds "$p: $kind: the reproducer names it" grep -q "a failure of $p\." r.tir
+    [ $p = lower ] || holds "$p: $kind: it goes through $p" "$tetc" opt -p $p --verify-each r.tir -o x.tir
+  done
+done
+run "$tetc" opt -p uop --plant-fault uop:crash r.tir
+expect "opt has no faults to plant" 2
+if [ -n "$crash" ]; then
+rm -f r.tir
+run "$tetc" compile "$samples/gemm.te" --plant-fault storage:mute --reproducer=r.tir -o k.o
+expect "when not even the program can be printed" 4 err "tetc: internal error"
+holds "there is the command" grep -q "^// tetc compile .*gemm.te --plant-fault storage:mute" r.tir
+holds "and the pass" grep -q "a failure of storage, of which nothing more could be written" r.tir
+holds "and it is a text" sh -c "! grep -v '^//' r.tir"
+rm -f tetc-reproducer.tir
+run "$tetc" verify "$samples/gemm.te" --plant-fault sync:crash
+expect "without being asked for" 4 err 'tetc: `tetc-reproducer.tir` has what is needed'
+rm -f tetc-reproducer.tir
+fi
+
 # ---- the smallest program that is wrong in the same way
 cat >big.te <<'END'
 // a comment

@@ -103,7 +103,6 @@ module vta_alu #(
   assign d1 = doff1_q + 28'(uop_i[`VTA_UOP_DST]);
   assign s1 = soff1_q + 28'(uop_i[`VTA_UOP_SRC]);
   assign out_of_range = d1[27:LOG_ACC] != '0 || (use_src1 && s1[27:LOG_ACC] != '0);
-  assign range_error_o = v1_q && out_of_range;
   assign move = !v3_q || dst_grant_i;
   assign uop_re_o = v0 && move;
   assign dst_re_o = v3_q;
@@ -115,12 +114,18 @@ module vta_alu #(
 
   // 4: the operands; 5: the result
   logic v4_q, last4_q, v5_q, last5_q, v6_q;
+  logic [5:3] bad_q;
+  logic failed_q;
   logic [LOG_ACC-1:0] d4_q, s4_q, d5_q, d6_q;
   logic [59:0] payload4_q;
   always_ff @(posedge clk_i) begin
     if (rst_i) begin
       {v1_q, v3_q, v4_q, v5_q, v6_q} <= '0;
+      bad_q <= '0;
+      failed_q <= 1'b0;
     end else begin
+      bad_q <= {bad_q[4:3], move && v1_q && out_of_range};
+      failed_q <= failed_q || bad_q[5];
       if (move) begin
         v1_q <= v0;
         v3_q <= v1_q && !out_of_range;
@@ -199,5 +204,6 @@ module vta_alu #(
     if (rst_i) ended_q <= '0;
     else ended_q <= ended_q + ((v5_q && last5_q) ? 4'(count5_q) : '0) - 4'(done_o);
   end
+  assign range_error_o = failed_q && ended_q == '0; // of the oldest instruction
   assign busy_o = c_valid_q || v0 || v1_q || v3_q || v4_q || v5_q;
 endmodule

@@ -15,6 +15,8 @@ module vta_fetch #(
   output logic                    busy_o,
   output logic                    starved_o, // there is nothing to hand on
   output logic                    illegal_o,
+  output logic                    end_error_o, // FINISH is not the last one, or the last one not FINISH
+  output logic                    bus_error_o,
   output logic [31:0]             taken_o,  // instructions handed on
   output logic                    ar_valid_o,
   input  logic                    ar_ready_i,
@@ -23,6 +25,7 @@ module vta_fetch #(
   input  logic                    r_valid_i,
   output logic                    r_ready_o,
   input  logic [(8<<LOG_BUS)-1:0] r_data_i,
+  input  logic                    r_error_i,
   output logic [127:0]            insn_o,
   output logic                    load_valid_o,
   input  logic                    load_ready_i,
@@ -51,7 +54,7 @@ module vta_fetch #(
 
   // Beats asked for and not yet consumed must fit the buffer: the read channel never waits for us.
   logic [LOG_BUFFER:0] reserved_q, buffered;
-  logic buffer_ready, beat_valid, beat_ready, sent;
+  logic buffer_ready, beat_valid, beat_ready, beat_error, sent;
   logic [BusBits-1:0] beat;
   assign room = reserved_q <= (LOG_BUFFER + 1)'((1 << LOG_BUFFER) - MaxBeats) && !halt_i;
   assign ar_valid_o = burst_valid && room;
@@ -62,12 +65,12 @@ module vta_fetch #(
                        (LOG_BUFFER + 1)'(beat_valid && beat_ready);
   end
   vta_fifo #(
-    .WIDTH(BusBits),
+    .WIDTH(BusBits + 1),
     .LOG_DEPTH(LOG_BUFFER)
   ) u_buffer (
     .clk_i, .rst_i,
-    .valid_i(r_valid_i), .ready_o(buffer_ready), .data_i(r_data_i),
-    .valid_o(beat_valid), .ready_i(beat_ready), .data_o(beat), .count_o(buffered)
+    .valid_i(r_valid_i), .ready_o(buffer_ready), .data_i({r_error_i, r_data_i}),
+    .valid_o(beat_valid), .ready_i(beat_ready), .data_o({beat_error, beat}), .count_o(buffered)
   );
   assign r_ready_o = 1'b1;
 
@@ -83,13 +86,13 @@ module vta_fetch #(
     end
     assign insn_o = {beat, low_q};
     assign last_part = part_q == parts_last;
-    assign insn_valid = beat_valid && last_part && !halt_i;
-    assign beat_ready = (!last_part || insn_ready) && !halt_i;
+    assign insn_valid = beat_valid && last_part && !halt_i && !beat_error;
+    assign beat_ready = (!last_part || insn_ready) && !halt_i && !beat_error;
   end else begin : gen_wide
     assign parts_last = 4'((1 << (LOG_BUS - 4)) - 1);
     assign insn_o = beat[32'(part_q)*128 +: 128];
     assign last_part = part_q == parts_last;
-    assign insn_valid = beat_valid && !halt_i;
+    assign insn_valid = beat_valid && !halt_i && !beat_error;
     assign beat_ready = insn_ready && insn_valid && (last_part || left_q == 32'd1);
   end
   logic step;
@@ -117,27 +120,43 @@ module vta_fetch #(
 
   // Routing does not look at sizes: see vta-isa, section 3. A store of nothing may name any memory.
   logic [2:0] opcode, memory, alu_op;
-  logic [15:0] x_size;
+  logic [15:0] x_size, y_size, pads;
   logic to_load, to_store, legal;
   assign opcode = insn_o[`VTA_INSN_OPCODE];
   assign memory = insn_o[`VTA_MOVE_MEMORY];
   assign x_size = insn_o[`VTA_MOVE_X_SIZE];
+  assign y_size = insn_o[`VTA_MOVE_Y_SIZE];
+  assign pads = {insn_o[`VTA_MOVE_X_PAD0], insn_o[`VTA_MOVE_X_PAD1], insn_o[`VTA_MOVE_Y_PAD0], insn_o[`VTA_MOVE_Y_PAD1]};
   assign to_load = opcode == vta_pkg::OpLoad && (memory == vta_pkg::MemInp || memory == vta_pkg::MemWgt);
   assign to_store = opcode == vta_pkg::OpStore;
   assign alu_op = insn_o[`VTA_ALU_ALU_OP];
   always_comb begin
     case (opcode)
       vta_pkg::OpLoad: legal = memory != vta_pkg::MemOut && memory <= vta_pkg::MemAcc8;
-      vta_pkg::OpStore: legal = memory == vta_pkg::MemOut || (x_size == '0 && memory <= vta_pkg::MemAcc8);
+      vta_pkg::OpStore: begin
+        legal = memory == vta_pkg::MemOut || (x_size == '0 && memory <= vta_pkg::MemAcc8);
+        if (x_size != '0 && y_size != '0 && pads != '0) legal = 1'b0;
+      end
       vta_pkg::OpGemm, vta_pkg::OpFinish: legal = 1'b1;
       vta_pkg::OpAlu: legal = alu_op <= vta_pkg::AluMul;
       default: legal = 1'b0;
     endcase
   end
+  // An instruction that is refused is not handed on: `taken_o` are before it.
+  logic none_q, beyond_q, fits;
+  logic [36:0] stream_end;
+  assign stream_end = 37'(base_i) + {1'b0, count_i, 4'd0};
+  always_ff @(posedge clk_i) begin
+    none_q <= launch_i && count_i == '0;
+    beyond_q <= launch_i && stream_end > 37'h1_0000_0000; // no 32 bits of address
+  end
+  assign fits = (opcode == vta_pkg::OpFinish) == (left_q == 32'd1);
   assign illegal_o = insn_valid && !legal;
-  assign load_valid_o = insn_valid && legal && to_load;
-  assign store_valid_o = insn_valid && legal && to_store;
-  assign compute_valid_o = insn_valid && legal && !to_load && !to_store;
+  assign end_error_o = (insn_valid && legal && !fits) || none_q;
+  assign bus_error_o = (beat_valid && beat_error && !halt_i) || beyond_q;
+  assign load_valid_o = insn_valid && legal && fits && to_load;
+  assign store_valid_o = insn_valid && legal && fits && to_store;
+  assign compute_valid_o = insn_valid && legal && fits && !to_load && !to_store;
   assign insn_ready = (load_valid_o && load_ready_i) || (store_valid_o && store_ready_i) ||
                       (compute_valid_o && compute_ready_i);
 

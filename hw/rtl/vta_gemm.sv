@@ -23,7 +23,7 @@ module vta_gemm #(
   output logic                            busy_o,
   output logic                            done_o,
   output logic                            step_o,  // a micro-op entered
-  output logic                            range_error_o,
+  output logic                            range_error_o, // of the oldest instruction: it comes when its result would
   output logic                            uop_re_o,
   output logic [LOG_UOP-1:0]              uop_addr_o,
   input  logic [31:0]                     uop_i,
@@ -64,11 +64,11 @@ module vta_gemm #(
   assign s1 = soff1_q + 28'(uop_i[`VTA_UOP_SRC]);
   assign w1 = woff1_q + 28'(uop_i[`VTA_UOP_WGT]);
   assign out_of_range = d1[27:LOG_ACC] != '0 || s1[27:LOG_INP] != '0 || w1[27:LOG_WGT] != '0;
-  assign range_error_o = v1_q && out_of_range;
 
   // 2: INP and WGT addresses; 3: their data; 4: dot products and old sums; 5: new sums
   logic v2_q, last2_q, v3_q, last3_q, v4_q, last4_q, v5_q, last5_q, v6_q;
   logic [LOG_ACC-1:0] d2_q, d3_q, d4_q, d5_q, d6_q;
+  logic [5:2] bad_q;
   logic [LOG_INP-1:0] s2_q;
   logic [LOG_WGT-1:0] w2_q;
   assign inp_re_o = v2_q;
@@ -81,7 +81,9 @@ module vta_gemm #(
   always_ff @(posedge clk_i) begin
     if (rst_i) begin
       {v1_q, v2_q, v3_q, v4_q, v5_q, v6_q} <= '0;
+      bad_q <= '0;
     end else begin
+      bad_q <= {bad_q[4:2], v1_q && out_of_range};
       v1_q <= v0;
       v2_q <= v1_q && !out_of_range;
       v3_q <= v2_q;
@@ -122,6 +124,7 @@ module vta_gemm #(
     end
     if (v5_q) sum6_q <= sum5_q;
   end
+  assign range_error_o = bad_q[5];
   assign acc_we_o = v5_q;
   assign acc_waddr_o = d5_q;
   assign acc_wdata_o = sum5_q;

@@ -28,7 +28,8 @@ module vta_load #(
   output logic                         inp_starved_o,
   output logic                         wgt_done_o,
   output logic                         wgt_starved_o,
-  output logic                         range_error_o,
+  output logic [1:0]                   range_error_o, // WGT, INP
+  output logic [1:0]                   bus_error_o,
   output logic                         inp_ar_valid_o,
   input  logic                         inp_ar_ready_i,
   output logic [31:0]                  inp_ar_addr_o,
@@ -42,6 +43,7 @@ module vta_load #(
   input  logic                         wgt_r_valid_i,
   output logic                         wgt_r_ready_o,
   input  logic [(8<<LOG_BUS)-1:0]      r_data_i,
+  input  logic                         r_error_i,
   input  logic                         r_last_i,
   output logic                         inp_we_o,
   output logic [LOG_INP-1:0]           inp_waddr_o,
@@ -51,7 +53,7 @@ module vta_load #(
   output logic [(8<<LOG_WGT_BYTES)-1:0] wgt_wdata_o
 );
   logic pop_next, is_wgt, nothing, can_start, start, slot_ready;
-  logic inp_valid, inp_ready, wgt_valid, wgt_ready, inp_done, wgt_done, inp_busy, wgt_busy, inp_range, wgt_range;
+  logic inp_valid, inp_ready, wgt_valid, wgt_ready, inp_done, wgt_done, inp_busy, wgt_busy;
   assign pop_next = insn_i[`VTA_INSN_POP_NEXT];
   assign is_wgt = insn_i[`VTA_MOVE_MEMORY] == vta_pkg::MemWgt;
   assign nothing = insn_i[`VTA_MOVE_X_SIZE] == '0;
@@ -75,7 +77,8 @@ module vta_load #(
     .LOG_BUS(LOG_BUS), .LOG_ELEM(LOG_INP_BYTES), .LOG_ALT(LOG_INP_BYTES), .LOG_DEPTH(LOG_INP)
   ) u_inp (
     .clk_i, .rst_i, .base_i(inp_base_i), .valid_i(inp_valid), .ready_o(inp_ready), .alt_i(1'b0), .insn_i,
-    .done_o(inp_done), .busy_o(inp_busy), .starved_o(inp_starved_o), .range_error_o(inp_range),
+    .done_o(inp_done), .busy_o(inp_busy), .starved_o(inp_starved_o), .range_error_o(range_error_o[0]),
+    .bus_error_o(bus_error_o[0]), .r_error_i,
     .ar_valid_o(inp_ar_valid_o), .ar_ready_i(inp_ar_ready_i), .ar_addr_o(inp_ar_addr_o), .ar_len_o(inp_ar_len_o),
     .r_valid_i(inp_r_valid_i), .r_ready_o(inp_r_ready_o), .r_data_i, .r_last_i,
     .we_o(inp_we_o), .wready_i(1'b1), .walt_o(unused_alt[0]), .waddr_o(inp_waddr_o), .wdata_o(inp_wdata_o)
@@ -84,7 +87,8 @@ module vta_load #(
     .LOG_BUS(LOG_BUS), .LOG_ELEM(LOG_WGT_BYTES), .LOG_ALT(LOG_WGT_BYTES), .LOG_DEPTH(LOG_WGT)
   ) u_wgt (
     .clk_i, .rst_i, .base_i(wgt_base_i), .valid_i(wgt_valid), .ready_o(wgt_ready), .alt_i(1'b0), .insn_i,
-    .done_o(wgt_done), .busy_o(wgt_busy), .starved_o(wgt_starved_o), .range_error_o(wgt_range),
+    .done_o(wgt_done), .busy_o(wgt_busy), .starved_o(wgt_starved_o), .range_error_o(range_error_o[1]),
+    .bus_error_o(bus_error_o[1]), .r_error_i,
     .ar_valid_o(wgt_ar_valid_o), .ar_ready_i(wgt_ar_ready_i), .ar_addr_o(wgt_ar_addr_o), .ar_len_o(wgt_ar_len_o),
     .r_valid_i(wgt_r_valid_i), .r_ready_o(wgt_r_ready_o), .r_data_i, .r_last_i,
     .we_o(wgt_we_o), .wready_i(1'b1), .walt_o(unused_alt[1]), .waddr_o(wgt_waddr_o), .wdata_o(wgt_wdata_o)
@@ -124,7 +128,6 @@ module vta_load #(
   assign inp_done_o = inp_done;
   assign wgt_done_o = wgt_done;
   assign wait_token_o = valid_i && !started_q && pop_next && !token_i;
-  assign range_error_o = inp_range || wgt_range;
   logic unused;
   assign unused = ^{slot_count, unused_alt};
 endmodule

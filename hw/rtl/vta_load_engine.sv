@@ -20,7 +20,8 @@ module vta_load_engine #(
   output logic                     done_o, // an instruction is completely in the memory, in order
   output logic                     busy_o,
   output logic                     starved_o, // the next element is not here yet
-  output logic                     range_error_o,
+  output logic                     range_error_o, // of the oldest instruction, which then goes no further
+  output logic                     bus_error_o,   // the same, by RRESP or an address of more than 32 bits
   output logic                     ar_valid_o,
   input  logic                     ar_ready_i,
   output logic [31:0]              ar_addr_o,
@@ -28,6 +29,7 @@ module vta_load_engine #(
   input  logic                     r_valid_i,
   output logic                     r_ready_o,
   input  logic [(8<<LOG_BUS)-1:0]  r_data_i,
+  input  logic                     r_error_i,
   input  logic                     r_last_i,
   output logic                     we_o,
   input  logic                     wready_i,
@@ -51,15 +53,17 @@ module vta_load_engine #(
   logic active_q;
   logic rows_left, pend_ready, row_ready, take;
   logic [4:0] shift;
-  logic [47:0] row_addr;
+  logic [47:0] row_addr, row_end;
   logic [31:0] row_bytes;
   logic [BeatsWidth-1:0] row_beats;
-  logic burst_valid, burst_ready, burst_room;
+  logic burst_valid, burst_ready, burst_room, beyond;
 
   assign shift = alt_i ? 5'(LOG_ALT) : 5'(LOG_ELEM);
   assign row_addr = (48'(index_q) << shift) + 48'(base_i);
   assign row_bytes = 32'(x_size) << shift;
   assign row_beats = BeatsWidth'((32'(row_addr[LOG_BUS-1:0]) + row_bytes + 32'((1 << LOG_BUS) - 1)) >> LOG_BUS);
+  assign row_end = row_addr + 48'(row_bytes) - 1'b1;
+  assign beyond = row_end[47:32] != '0;
   assign rows_left = row_q != y_size;
   assign row_ready = active_q && rows_left;
   assign take = active_q && !rows_left && pend_ready;
@@ -72,7 +76,7 @@ module vta_load_engine #(
       active_q <= valid_i;
       row_q <= '0;
       index_q <= 34'(insn_i[`VTA_MOVE_DRAM_BASE]);
-    end else if (row_ready && burst_ready) begin
+    end else if (row_ready && !beyond && burst_ready) begin
       row_q <= row_q + 1'b1;
       index_q <= index_q + 34'(x_stride);
     end else if (take) begin
@@ -85,7 +89,7 @@ module vta_load_engine #(
     .BEATS_WIDTH(BeatsWidth)
   ) u_burst (
     .clk_i, .rst_i,
-    .valid_i(row_ready), .ready_o(burst_ready),
+    .valid_i(row_ready && !beyond), .ready_o(burst_ready),
     .addr_i({row_addr[31:LOG_BUS], {LOG_BUS{1'b0}}}), .beats_i(row_beats),
     .valid_o(burst_valid), .ready_i(ar_ready_i && burst_room), .addr_o(ar_addr_o), .len_o(ar_len_o)
   );
@@ -99,15 +103,15 @@ module vta_load_engine #(
   assign came = r_valid_i && r_ready_o && r_last_i;
 
   // Beats wait here while padding is written, not on the bus.
-  logic d_valid, d_ready;
+  logic d_valid, d_ready, d_error;
   logic [BusBits-1:0] d_data;
   logic [LOG_BEATS:0] d_count;
   vta_fifo #(
-    .WIDTH(BusBits),
+    .WIDTH(BusBits + 1),
     .LOG_DEPTH(LOG_BEATS)
   ) u_beats (
-    .clk_i, .rst_i, .valid_i(r_valid_i), .ready_o(r_ready_o), .data_i(r_data_i), .valid_o(d_valid), .ready_i(d_ready),
-    .data_o(d_data), .count_o(d_count)
+    .clk_i, .rst_i, .valid_i(r_valid_i), .ready_o(r_ready_o), .data_i({r_error_i, r_data_i}), .valid_o(d_valid),
+    .ready_i(d_ready), .data_o({d_error, d_data}), .count_o(d_count)
   );
   always_ff @(posedge clk_i) begin
     if (rst_i) bursts_q <= '0;
@@ -221,8 +225,9 @@ module vta_load_engine #(
   // The base registers are aligned to beats, so the index alone says where in a beat an element is.
   assign lane = fresh_q ? (LogLanes'(row_index) & lane_mask) : lane_q;
   assign lane_end = lane == lane_mask || last_data;
-  assign elem_valid = d_valid && (!wide || elem_last_beat);
-  assign d_ready = need && (wide ? (!elem_last_beat || wready_i) : (wready_i && lane_end));
+  assign elem_valid = d_valid && !d_error && (!wide || elem_last_beat);
+  assign bus_error_o = need && (d_valid ? d_error : (row_ready && beyond && !burst_valid && bursts_q == '0));
+  assign d_ready = need && !d_error && (wide ? (!elem_last_beat || wready_i) : (wready_i && lane_end));
 
   if (ElemBits > BusBits) begin : gen_gather
     always_comb begin
@@ -252,7 +257,7 @@ module vta_load_engine #(
       lane_q <= '0;
     end else if (d_valid && need && wide && d_ready) begin
       beat_q <= elem_last_beat ? '0 : beat_q + 1'b1;
-    end else if (d_valid && need && !wide && wready_i) begin
+    end else if (d_valid && need && !d_error && !wide && wready_i) begin
       lane_q <= (lane + 1'b1) & lane_mask;
       fresh_q <= last_data;
     end
@@ -270,5 +275,5 @@ module vta_load_engine #(
   assign row_index = p_dram + 32'(data_row_q) * 32'(p_stride);
 
   logic unused;
-  assign unused = ^{d_count, pend, pend_count, row_addr[47:32]};
+  assign unused = ^{d_count, pend, pend_count, row_end[31:0]};
 endmodule

@@ -17,5 +17,17 @@ package vta_pkg;
   localparam logic [3:0] ErrRead = 4'd3;     // RRESP
   localparam logic [3:0] ErrWrite = 4'd4;    // BRESP
   localparam logic [3:0] ErrWatchdog = 4'd5; // nothing happened for too long
-  localparam logic [3:0] ErrEnd = 4'd6;      // all instructions fetched and done, FINISH not among them
+  localparam logic [3:0] ErrEnd = 4'd6;      // FINISH is not the last instruction, or there is none
+
+  // Who found it; the first five are clients of the read channel.
+  localparam logic [3:0] SrcFetch = 4'd0;
+  localparam logic [3:0] SrcUop = 4'd1;
+  localparam logic [3:0] SrcAcc = 4'd2;
+  localparam logic [3:0] SrcInp = 4'd3;
+  localparam logic [3:0] SrcWgt = 4'd4;
+  localparam logic [3:0] SrcGemm = 4'd5;
+  localparam logic [3:0] SrcAlu = 4'd6;
+  localparam logic [3:0] SrcStore = 4'd7;
+  localparam logic [3:0] SrcCompute = 4'd8; // before its engines
+  localparam logic [3:0] SrcNone = 4'd15;
 endpackage

@@ -23,7 +23,8 @@ module vta_store #(
   output logic                     wait_done_o, // everything is handed over, responses are missing
   output logic                     start_o,     // an instruction starts, its token taken
   output logic                     range_error_o,
-  output logic                     bus_error_o,
+  output logic                     bus_error_o,  // BRESP, or an address of more than 32 bits
+  output logic                     idle_o,       // nothing is under way on the bus
   output logic                     re_o,
   output logic [LOG_DEPTH-1:0]     raddr_o,
   input  logic [(8<<LOG_ELEM)-1:0] rdata_i,
@@ -77,11 +78,14 @@ module vta_store #(
   end
 
   // ---- addresses ----
-  logic row_valid, burst_ready, burst_valid, lens_ready, lens_valid, lens_pop, sent;
-  logic [47:0] row_addr;
+  logic row_left, row_valid, beyond, burst_ready, burst_valid, lens_ready, lens_valid, lens_pop, sent;
+  logic [47:0] row_addr, row_last;
   logic [31:0] row_bytes;
   logic [BeatsWidth-1:0] row_beats;
-  assign row_valid = run_q && !nothing && arow_q != y_size;
+  assign row_last = row_addr + 48'(row_bytes) - 1'b1;
+  assign beyond = row_last[47:32] != '0;
+  assign row_left = run_q && !nothing && !halt_i && arow_q != y_size;
+  assign row_valid = row_left && !beyond;
   assign row_addr = (48'(aindex_q) << LOG_ELEM) + 48'(base_i);
   assign row_bytes = 32'(x_size) << LOG_ELEM;
   assign row_beats = BeatsWidth'((32'(row_addr[LOG_BUS-1:0]) + row_bytes + 32'(BusBytes - 1)) >> LOG_BUS);
@@ -122,7 +126,8 @@ module vta_store #(
     else open_q <= open_q + 16'(sent) - 16'(b_valid_i);
   end
   assign b_ready_o = 1'b1;
-  assign bus_error_o = b_valid_i && b_resp_i != '0;
+  assign bus_error_o = (b_valid_i && b_resp_i != '0) || (row_left && beyond);
+  assign idle_o = !burst_valid && !lens_valid && !full_q && open_q == '0;
 
   // ---- OUT, read ahead ----
   logic [16:0] raddr;
@@ -168,7 +173,8 @@ module vta_store #(
   logic full_q;       // w_data_q is a complete beat
   assign beat_free = !full_q || w_ready_i;
   assign row_end = col_q + 1'b1 == x_size;
-  assign put = run_q && elem_valid && lens_valid && beat_free;
+  // When the core has stopped, the beats that the bus was promised still go, without a byte enabled.
+  assign put = (halt_i || (run_q && elem_valid)) && lens_valid && beat_free;
   if (LOG_ELEM > LOG_BUS) begin : gen_parts
     assign elem_pop = put && part_q == '1;
     assign beat_end = 1'b1;
@@ -187,7 +193,7 @@ module vta_store #(
     assign lane_index = 32'(dindex_q) + 32'(col_q);
     assign lane = lane_index[LOG_BUS-LOG_ELEM-1:0];
     assign elem_pop = put;
-    assign beat_end = lane == '1 || row_end;
+    assign beat_end = lane == '1 || row_end || halt_i;
     always_comb begin
       data = w_data_q;
       data[32'(lane)*ElemBits +: ElemBits] = elem;
@@ -209,7 +215,7 @@ module vta_store #(
       end
       if (put) begin
         w_data_q <= data;
-        w_strb_q <= strb;
+        w_strb_q <= halt_i ? '0 : strb;
         full_q <= beat_end;
         if (beat_end) beat_q <= (beat_q == len) ? '0 : beat_q + 1'b1;
         w_last_q <= beat_q == len;
@@ -241,7 +247,7 @@ module vta_store #(
   assign wait_done_o = run_q && !finished && drow_q == y_size && !full_q;
 
   logic unused;
-  assign unused = ^{insn_i, row_addr[47:32], lens_count};
+  assign unused = ^{insn_i, row_last[31:0], lens_count};
 
   always_ff @(posedge clk_i) begin
     if (!rst_i && reading_q) assert (elem_ready);

@@ -80,13 +80,15 @@ module vta_top #(
   // ---- control ----
   logic rst, clear, launch, running, halt, finish;
   logic [31:0] count, insn_base, uop_base, inp_base, wgt_base, acc_base, out_base, watchdog, taken;
-  logic [3:0] error;
+  logic [3:0] error, source;
+  logic read_idle, store_idle, read_error;
   logic [47:0] token_counts;
   logic [1:0] acc_writes;
   logic [Counters-1:0] events;
   assign rst = rst_i || clear;
   assign halt = !running;
   vta_regs #(
+    .LOG_BUS(LOG_BUS),
     .COUNTERS(Counters)
   ) u_regs (
     .clk_i, .rst_i,
@@ -96,9 +98,9 @@ module vta_top #(
     .ar_valid_i(s_axil_ar_valid_i), .ar_ready_o(s_axil_ar_ready_o), .ar_addr_i(s_axil_ar_addr_i),
     .r_valid_o(s_axil_r_valid_o), .r_ready_i(s_axil_r_ready_i), .r_data_o(s_axil_r_data_o),
     .r_resp_o(s_axil_r_resp_o),
-    .launch_o(launch), .running_o(running), .clear_o(clear), .count_o(count), .insn_base_o(insn_base),
+    .launch_o(launch), .running_o(running), .clear_o(clear), .idle_i(read_idle && store_idle), .count_o(count), .insn_base_o(insn_base),
     .uop_base_o(uop_base), .inp_base_o(inp_base), .wgt_base_o(wgt_base), .acc_base_o(acc_base), .out_base_o(out_base),
-    .watchdog_o(watchdog), .finish_i(finish), .error_i(error), .taken_i(taken), .tokens_i(token_counts),
+    .watchdog_o(watchdog), .finish_i(finish), .error_i(error), .source_i(source), .taken_i(taken), .tokens_i(token_counts),
     .acc_writes_i(acc_writes), .events_i(events)
   );
 
@@ -109,12 +111,13 @@ module vta_top #(
   vta_axi_read #(
     .CLIENTS(5)
   ) u_read (
-    .clk_i, .rst_i(rst), .valid_i(ar_valid), .ready_o(ar_ready), .addr_i(ar_addr), .len_i(ar_len),
+    .clk_i, .rst_i(rst), .stop_i(halt), .idle_o(read_idle), .valid_i(ar_valid), .ready_o(ar_ready), .addr_i(ar_addr), .len_i(ar_len),
     .ar_valid_o(m_axi_ar_valid_o), .ar_ready_i(m_axi_ar_ready_i), .ar_addr_o(m_axi_ar_addr_o),
     .ar_len_o(m_axi_ar_len_o), .ar_id_o(m_axi_ar_id_o),
-    .r_valid_i(m_axi_r_valid_i), .r_ready_o(m_axi_r_ready_o), .r_id_i(m_axi_r_id_i), .r_valid_o(r_valid),
+    .r_valid_i(m_axi_r_valid_i), .r_ready_o(m_axi_r_ready_o), .r_id_i(m_axi_r_id_i), .r_last_i(m_axi_r_last_i), .r_valid_o(r_valid),
     .r_ready_i(r_ready)
   );
+  assign read_error = m_axi_r_resp_i != '0;
   assign m_axi_ar_size_o = 3'(LOG_BUS);
   assign m_axi_ar_burst_o = 2'b01;
   assign m_axi_aw_size_o = 3'(LOG_BUS);
@@ -122,7 +125,7 @@ module vta_top #(
   assign m_axi_aw_id_o = '0;
 
   // ---- fetch and the units' queues ----
-  logic fetch_busy, fetch_starved, illegal;
+  logic wrong_end, fetch_bus, fetch_busy, fetch_starved, illegal;
   logic [127:0] insn, load_insn, compute_insn, store_insn;
   logic load_in, load_in_ready, compute_in, compute_in_ready, store_in, store_in_ready;
   logic load_valid, load_ready, compute_valid, compute_ready, store_valid, store_ready;
@@ -137,7 +140,7 @@ module vta_top #(
   ) u_fetch (
     .clk_i, .rst_i(rst), .launch_i(launch), .halt_i(halt), .base_i(insn_base), .count_i(count), .busy_o(fetch_busy),
     .starved_o(fetch_starved),
-    .illegal_o(illegal), .taken_o(taken), .ar_valid_o(ar_valid[0]), .ar_ready_i(ar_ready[0]),
+    .illegal_o(illegal), .end_error_o(wrong_end), .bus_error_o(fetch_bus), .r_error_i(read_error), .taken_o(taken), .ar_valid_o(ar_valid[0]), .ar_ready_i(ar_ready[0]),
     .ar_addr_o(ar_addr[0 +: 32]), .ar_len_o(ar_len[0 +: 8]), .r_valid_i(r_valid[0]), .r_ready_o(r_ready[0]),
     .r_data_i(m_axi_r_data_i), .insn_o(insn), .load_valid_o(load_in), .load_ready_i(load_in_ready),
     .compute_valid_o(compute_in), .compute_ready_i(compute_in_ready), .store_valid_o(store_in),
@@ -171,7 +174,8 @@ module vta_top #(
   end
 
   // ---- load ----
-  logic load_busy, load_wait, load_range, load_start, load_retire, inp_done, inp_starved, wgt_done, wgt_starved;
+  logic [1:0] load_range, load_bus; // WGT, INP
+  logic load_busy, load_wait, load_start, load_retire, inp_done, inp_starved, wgt_done, wgt_starved;
   logic inp_we, wgt_we;
   logic [LOG_INP-1:0] inp_waddr;
   logic [LOG_WGT-1:0] wgt_waddr;
@@ -185,7 +189,7 @@ module vta_top #(
     .full_i(token_full[0]), .token_push_o(token_push[0]), .busy_o(load_busy), .wait_token_o(load_wait),
     .start_o(load_start), .retire_o(load_retire), .inp_done_o(inp_done), .inp_starved_o(inp_starved),
     .wgt_done_o(wgt_done), .wgt_starved_o(wgt_starved),
-    .range_error_o(load_range),
+    .range_error_o(load_range), .bus_error_o(load_bus), .r_error_i(read_error),
     .inp_ar_valid_o(ar_valid[3]), .inp_ar_ready_i(ar_ready[3]), .inp_ar_addr_o(ar_addr[96 +: 32]),
     .inp_ar_len_o(ar_len[24 +: 8]), .inp_r_valid_i(r_valid[3]), .inp_r_ready_o(r_ready[3]),
     .wgt_ar_valid_o(ar_valid[4]), .wgt_ar_ready_i(ar_ready[4]), .wgt_ar_addr_o(ar_addr[128 +: 32]),
@@ -234,7 +238,7 @@ module vta_top #(
   );
 
   // ---- compute: loads ----
-  logic uop_busy, uop_starved, uop_range, uop_we, uop_walt, acc_busy, acc_starved, acc_range, acc_lwe, acc_lready;
+  logic uop_busy, uop_starved, uop_range, uop_bus, uop_we, uop_walt, acc_busy, acc_starved, acc_range, acc_bus, acc_lwe, acc_lready;
   logic acc_lalt;
   logic [LOG_UOP-1:0] uop_waddr;
   logic [31:0] uop_wdata;
@@ -244,7 +248,8 @@ module vta_top #(
     .LOG_BUS(LOG_BUS), .LOG_ELEM(2), .LOG_ALT(2), .LOG_DEPTH(LOG_UOP)
   ) u_uop_load (
     .clk_i, .rst_i(rst), .base_i(uop_base), .valid_i(uop_valid), .ready_o(uop_ready), .alt_i(1'b0),
-    .insn_i(uop_insn), .done_o(uop_done), .busy_o(uop_busy), .starved_o(uop_starved), .range_error_o(uop_range), .ar_valid_o(ar_valid[1]),
+    .insn_i(uop_insn), .done_o(uop_done), .busy_o(uop_busy), .starved_o(uop_starved), .range_error_o(uop_range),
+    .bus_error_o(uop_bus), .r_error_i(read_error), .ar_valid_o(ar_valid[1]),
     .ar_ready_i(ar_ready[1]), .ar_addr_o(ar_addr[32 +: 32]), .ar_len_o(ar_len[8 +: 8]), .r_valid_i(r_valid[1]),
     .r_ready_o(r_ready[1]), .r_data_i(m_axi_r_data_i), .r_last_i(m_axi_r_last_i), .we_o(uop_we), .wready_i(1'b1),
     .walt_o(uop_walt), .waddr_o(uop_waddr), .wdata_o(uop_wdata)
@@ -254,7 +259,7 @@ module vta_top #(
   ) u_acc_load (
     .clk_i, .rst_i(rst), .base_i(acc_base), .valid_i(accl_valid), .ready_o(accl_ready),
     .alt_i(acc_insn[`VTA_MOVE_MEMORY] == vta_pkg::MemAcc8), .insn_i(acc_insn), .done_o(accl_done), .busy_o(acc_busy), .starved_o(acc_starved),
-    .range_error_o(acc_range), .ar_valid_o(ar_valid[2]), .ar_ready_i(ar_ready[2]), .ar_addr_o(ar_addr[64 +: 32]),
+    .range_error_o(acc_range), .bus_error_o(acc_bus), .r_error_i(read_error), .ar_valid_o(ar_valid[2]), .ar_ready_i(ar_ready[2]), .ar_addr_o(ar_addr[64 +: 32]),
     .ar_len_o(ar_len[16 +: 8]), .r_valid_i(r_valid[2]), .r_ready_o(r_ready[2]), .r_data_i(m_axi_r_data_i),
     .r_last_i(m_axi_r_last_i), .we_o(acc_lwe), .wready_i(acc_lready), .walt_o(acc_lalt), .waddr_o(acc_lwaddr),
     .wdata_o(acc_ldata)
@@ -360,7 +365,7 @@ module vta_top #(
     .insn_i(store_insn), .token_i(token_some[2]), .token_pop_o(token_pop[2]), .go_i(store_go), .full_i(token_full[3]),
     .token_push_o(token_push[3]), .busy_o(store_busy), .wait_token_o(store_wait),
     .wait_done_o(store_wait_done), .start_o(store_start), .range_error_o(store_range),
-    .bus_error_o(write_error), .re_o(store_re), .raddr_o(store_raddr), .rdata_i(store_rdata),
+    .bus_error_o(write_error), .idle_o(store_idle), .re_o(store_re), .raddr_o(store_raddr), .rdata_i(store_rdata),
     .aw_valid_o(m_axi_aw_valid_o), .aw_ready_i(m_axi_aw_ready_i), .aw_addr_o(m_axi_aw_addr_o),
     .aw_len_o(m_axi_aw_len_o), .w_valid_o(m_axi_w_valid_o), .w_ready_i(m_axi_w_ready_i), .w_data_o(m_axi_w_data_o),
     .w_strb_o(m_axi_w_strb_o), .w_last_o(m_axi_w_last_o), .b_valid_i(m_axi_b_valid_i), .b_ready_o(m_axi_b_ready_o),
@@ -375,13 +380,24 @@ module vta_top #(
                  alu_we || inp_we || wgt_we || uop_we || acc_lwe || launch;
   always_comb begin
     error = vta_pkg::ErrNone;
-    if (idle_q == watchdog && watchdog != '0) error = vta_pkg::ErrWatchdog;
-    if (finished_q && (fetch_busy || compute_busy)) error = vta_pkg::ErrEnd;
-    if (load_range || uop_range || acc_range || compute_range || gemm_range || alu_range || store_range)
-      error = vta_pkg::ErrRange;
-    if (write_error) error = vta_pkg::ErrWrite;
-    if (m_axi_r_valid_i && m_axi_r_ready_o && m_axi_r_resp_i != '0) error = vta_pkg::ErrRead;
-    if (illegal) error = vta_pkg::ErrIllegal;
+    source = vta_pkg::SrcNone;
+    if (idle_q >= watchdog && watchdog != '0) error = vta_pkg::ErrWatchdog;
+    if (compute_range) {error, source} = {vta_pkg::ErrRange, vta_pkg::SrcCompute};
+    if (store_range) {error, source} = {vta_pkg::ErrRange, vta_pkg::SrcStore};
+    if (alu_range) {error, source} = {vta_pkg::ErrRange, vta_pkg::SrcAlu};
+    if (gemm_range) {error, source} = {vta_pkg::ErrRange, vta_pkg::SrcGemm};
+    if (load_range[1]) {error, source} = {vta_pkg::ErrRange, vta_pkg::SrcWgt};
+    if (load_range[0]) {error, source} = {vta_pkg::ErrRange, vta_pkg::SrcInp};
+    if (acc_range) {error, source} = {vta_pkg::ErrRange, vta_pkg::SrcAcc};
+    if (uop_range) {error, source} = {vta_pkg::ErrRange, vta_pkg::SrcUop};
+    if (write_error) {error, source} = {vta_pkg::ErrWrite, vta_pkg::SrcStore};
+    if (load_bus[1]) {error, source} = {vta_pkg::ErrRead, vta_pkg::SrcWgt};
+    if (load_bus[0]) {error, source} = {vta_pkg::ErrRead, vta_pkg::SrcInp};
+    if (acc_bus) {error, source} = {vta_pkg::ErrRead, vta_pkg::SrcAcc};
+    if (uop_bus) {error, source} = {vta_pkg::ErrRead, vta_pkg::SrcUop};
+    if (fetch_bus) {error, source} = {vta_pkg::ErrRead, vta_pkg::SrcFetch};
+    if (wrong_end) {error, source} = {vta_pkg::ErrEnd, vta_pkg::SrcFetch};
+    if (illegal) {error, source} = {vta_pkg::ErrIllegal, vta_pkg::SrcFetch};
     if (!running) error = vta_pkg::ErrNone;
   end
   assign finish = running && ((finished_q && !load_busy && !load_valid && !store_busy && !store_valid) ||

@@ -18,6 +18,13 @@ double sc_time_stamp() { return 0; }
 
 namespace {
 
+// Registers, and bits of the control register: docs/hardware.md.
+enum : uint32_t {
+  kControl = 0x00, kCycles = 0x04, kCount = 0x08, kAddress = 0x0c, kWatchdog = 0x3c, kError = 0x40, kReset = 0x44, kTaken = 0x48,
+  kTokens = 0x4c, kCounters = 0x80
+};
+enum : uint32_t { kRunning = 1, kDone = 2, kBusy = 4 };
+
 constexpr uint64_t kBusBytes = uint64_t(1) << MODEL_LOG_BUS;
 
 constexpr uint64_t kPeriod = 10; // ns of a cycle in waveforms; the clock rises in the middle
@@ -173,9 +180,7 @@ uint32_t read_register(Rtl *r, uint32_t addr) {
 }
 
 // Core and memory as after power on; what is in the on-chip memories stays.
-void rtl_reset(void *self) {
-  Rtl *r = static_cast<Rtl *>(self);
-  r->fault = nullptr; // nobody is told of what is broken off
+void power_on(Rtl *r) {
   r->reads.clear();
   r->writes.clear();
   r->r_valid = false;
@@ -188,6 +193,16 @@ void rtl_reset(void *self) {
   }
   r->top->rst_i = 0;
   cycle(r);
+}
+
+// A soft reset, as a host would do it: the core waits until the bus is at rest. One that still runs was broken off.
+void rtl_reset(void *self) {
+  Rtl *r = static_cast<Rtl *>(self);
+  r->fault = nullptr; // nobody is told of what is broken off
+  if (read_register(r, kControl) & kRunning) return power_on(r);
+  write_register(r, kReset, 1);
+  while (read_register(r, kControl) & kBusy) cycle(r);
+  r->b_error = false;
 }
 
 __attribute__((format(printf, 3, 4)))
@@ -221,37 +236,66 @@ void count(TetcStats *s, const VtaConfig *c, const VtaInsn *i) {
   }
 }
 
-// Every instruction must be one, FINISH the last and only one; stores have no padding.
-bool check(Rtl *r, const VtaWord *insns, size_t n) {
-  if (n > UINT32_MAX / 16) return fail(r, 0, "a launch of %zu instructions", n);
-  for (size_t k = 0; k < n; k++) {
-    VtaInsn i;
-    if (!vta_decode(&r->device.config, insns[k], &i)) return fail(r, k, "#%zu is not an instruction", k);
-    if ((i.opcode == OPC_FINISH) != (k + 1 == n))
-      return fail(r, k, k + 1 == n ? "the stream ends without finish" : "the stream goes on after finish #%zu", k);
-    if (i.opcode == OPC_STORE && i.x_size && (i.y_pad0 || i.y_pad1 || i.x_pad0 || i.x_pad1))
-      return fail(r, k, "store #%zu has padding", k);
+// A transfer that the bus would serve, but that no single buffer holds: the bus sees beats, not what they are for.
+bool check_rows(Rtl *r, size_t k, const VtaInsn *i) {
+  if ((i->opcode != OPC_LOAD && i->opcode != OPC_STORE) || !i->x_size || !i->y_size) return true;
+  uint64_t elem = static_cast<uint64_t>(vta_elem_bytes(&r->device.config, i->memory));
+  uint64_t span = (uint64_t(i->y_size - 1) * i->x_stride + i->x_size) * elem;
+  if (tetc_dram_at(r->device.dram, i->dram_base * elem, span)) return true;
+  return fail(r, k, "#%zu touches DRAM bytes 0x%llx to 0x%llx, which are not in one buffer", k,
+              static_cast<unsigned long long>(i->dram_base * elem),
+              static_cast<unsigned long long>(i->dram_base * elem + span));
+}
+
+// Notes the instruction that `row` has in hand, if that is known.
+void blame(Rtl *r, TetcRow row, const char *what) {
+  TetcFault *f = r->fault;
+  size_t at, used = strlen(f->text);
+  if (!r->options.timeline || !tetc_timeline_at(r->options.timeline, r->now, row, &at)) return;
+  snprintf(f->text + used, sizeof f->text - used, "%s #%zu", what, at);
+  if (f->count < 2) f->insns[f->count++] = at;
+}
+
+// What the error register says, and where it was.
+bool fail_core(Rtl *r, uint32_t error, uint32_t taken) {
+  static const char *const texts[] = {"", "an instruction that is none", "an index outside of an on-chip memory",
+    "a read outside of the buffers", "a write outside of the buffers", "deadlock: nothing has happened for too long",
+    "finish is missing, or not the last instruction"};
+  static const struct {
+    const char *name;
+    TetcRow row;
+  } sources[] = {{"fetch", ROW_FETCH}, {"micro-op load", ROW_UOP}, {"accumulator load", ROW_ACC}, {"input load", ROW_INP},
+                 {"weight load", ROW_WGT}, {"gemm", ROW_GEMM}, {"alu", ROW_ALU}, {"store", ROW_STORE},
+                 {"compute", ROW_COMPUTE}};
+  uint32_t code = error & 15, source = error >> 8 & 15;
+  fail(r, taken, "the core stopped with error %u, %s", code, code < sizeof texts / sizeof *texts ? texts[code] : "unknown");
+  r->fault->count = source == 0;
+  size_t used = strlen(r->fault->text);
+  if (source == 0) snprintf(r->fault->text + used, sizeof r->fault->text - used, ": fetch at #%u", taken);
+  else if (source < sizeof sources / sizeof *sources) {
+    snprintf(r->fault->text + used, sizeof r->fault->text - used, ": %s", sources[source].name);
+    blame(r, sources[source].row, " at");
+  } else {
+    blame(r, ROW_LOAD, "; load waits at");
+    blame(r, ROW_WINDOW, "; compute waits at");
+    blame(r, ROW_STORE, "; store waits at");
   }
-  return true;
+  return false;
 }
 
 bool run(Rtl *r, uint64_t phys, size_t n) {
-  static const char *const errors[] = {"", "an instruction that is none", "an index outside of an on-chip memory",
-    "a read outside of the buffers", "a write outside of the buffers", "deadlock: nothing has happened for too long",
-    "instructions after finish"};
-  write_register(r, 0x08, static_cast<uint32_t>(n));
-  write_register(r, 0x0c, static_cast<uint32_t>(phys));
-  write_register(r, 0x3c, 20000 + 64 * (r->options.latency + r->options.write_latency) + 1000 * (r->options.stalls >= 90));
-  write_register(r, 0x00, 1);
-  while (!r->stopped && !(read_register(r, 0x00) & 2))
+  write_register(r, kCount, static_cast<uint32_t>(n));
+  write_register(r, kAddress, static_cast<uint32_t>(phys));
+  write_register(r, kWatchdog, 20000 + 64 * (r->options.latency + r->options.write_latency) + 1000 * (r->options.stalls >= 90));
+  write_register(r, kControl, 1);
+  while (!r->stopped && !(read_register(r, kControl) & kDone))
     for (int k = 0; k < 62; k++) cycle(r);
   if (r->stopped) return false;
-  uint32_t error = read_register(r, 0x40), taken = read_register(r, 0x48);
-  r->stats.cycles += read_register(r, 0x04);
-  for (unsigned k = 0; k < TETC_COUNTERS; k++) r->stats.counters[k] += read_register(r, 0x80 + 4 * k);
-  if (error) return fail(r, taken ? taken - 1 : 0, "the core stopped: %s (error %u, %u instructions fetched)",
-                         error < 7 ? errors[error] : "?", error, taken);
-  uint32_t tokens[2] = {read_register(r, 0x4c), read_register(r, 0x50)};
+  uint32_t error = read_register(r, kError), taken = read_register(r, kTaken);
+  r->stats.cycles += read_register(r, kCycles);
+  for (unsigned k = 0; k < TETC_COUNTERS; k++) r->stats.counters[k] += read_register(r, kCounters + 4 * k);
+  if (error) return fail_core(r, error, taken);
+  uint32_t tokens[2] = {read_register(r, kTokens), read_register(r, kTokens + 4)};
   if (tokens[0] || tokens[1])
     return fail(r, n - 1, "tokens left over: load to compute %u, compute to load %u, compute to store %u, store to "
                 "compute %u", tokens[0] & 0xffff, tokens[0] >> 16, tokens[1] & 0xffff, tokens[1] >> 16);
@@ -265,7 +309,7 @@ bool rtl_launch(void *self, const VtaWord *insns, const uint32_t *marks, size_t 
   r->stopped = false;
   r->watch_launch = WatchLaunch();
   if (n == 0) return true;
-  if (!check(r, insns, n)) return false;
+  if (n > UINT32_MAX / 16) return fail(r, 0, "a launch of %zu instructions", n);
   void *code = tetc_dram_alloc(r->device.dram, n * sizeof *insns, &phys);
   if (!code) return fail(r, 0, "no device memory for %zu instructions", n);
   memcpy(code, insns, n * sizeof *insns);
@@ -279,6 +323,7 @@ bool rtl_launch(void *self, const VtaWord *insns, const uint32_t *marks, size_t 
     VtaInsn i;
     vta_decode(&r->device.config, insns[k], &i);
     count(&r->stats, &r->device.config, &i);
+    ok = check_rows(r, k, &i);
   }
   if (!ok) rtl_reset(r);
   return ok;
@@ -335,7 +380,7 @@ TetcDevice *tetc_rtl_new(const VtaConfig *config, const TetcRtlOptions *options,
   r->context = new VerilatedContext;
   r->top = new Model(r->context);
   if (options->wave && !r->wave.open(r->top, options->wave, why)) return rtl_free(r), nullptr;
-  rtl_reset(r);
+  power_on(r);
   *why = nullptr;
   return &r->device;
 }
@@ -354,4 +399,19 @@ void tetc_rtl_watch(TetcDevice *device, const TetcRtlWatch *watch) {
   Rtl *r = static_cast<Rtl *>(device->self);
   r->watched = watch != nullptr;
   if (watch) r->watch = *watch;
+}
+
+extern "C" __attribute__((visibility("default")))
+uint32_t tetc_rtl_read(TetcDevice *device, uint32_t address, bool *ok) {
+  Rtl *r = static_cast<Rtl *>(device->self);
+  uint32_t value = read_register(r, address);
+  *ok = r->top->s_axil_r_resp_o == 0;
+  return value;
+}
+
+extern "C" __attribute__((visibility("default")))
+bool tetc_rtl_write(TetcDevice *device, uint32_t address, uint32_t value) {
+  Rtl *r = static_cast<Rtl *>(device->self);
+  write_register(r, address, value);
+  return r->top->s_axil_b_resp_o == 0;
 }

@@ -10,6 +10,10 @@ TetcDevice *tetc_rtl_new(const VtaConfig *config, const TetcRtlOptions *options,
 // Copies the contents of an on-chip memory, as in DRAM: micro-ops as words. MEM_OUT gives the narrowed copies.
 void tetc_rtl_sram(TetcDevice *device, VtaMemory m, void *to);
 
+// A register of the AXI-Lite slave, as a host sees it; each takes two cycles. False: the slave answered with an error.
+uint32_t tetc_rtl_read(TetcDevice *device, uint32_t address, bool *ok);
+bool tetc_rtl_write(TetcDevice *device, uint32_t address, uint32_t value);
+
 // ---- watching the core at work, for tests ----------------------------------------------------------------------------
 
 // What writes on-chip memories: the load engines of micro-ops and accumulators, GEMM, ALU, and those of INP and WGT. Each

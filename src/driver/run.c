@@ -18,7 +18,7 @@ typedef struct Run {
   void *handle;
   LlvmEntry *entry;
   TetcRuntime *runtime;
-  TetcTimeline *timeline; // --stats or --trace of a device with cycles; else NULL
+  TetcTimeline *timeline; // of a device with cycles: for --stats, --trace, and where it failed; else NULL
   LlvmMarks marks;        // where the instructions come from
   PendingFile wave;       // --wave
 } Run;
@@ -135,7 +135,7 @@ static bool open_timeline(Run *r) {
                 "kernel `%s` has nothing for the accelerator to do: there is nothing to trace", r->unit.kernel->name);
     return false;
   }
-  if (o->device != DEVICE_RTL || !r->unit.func->target || (!o->trace && !o->stats)) return true;
+  if (o->device != DEVICE_RTL || !r->unit.func->target) return true;
   r->timeline = tetc_timeline_new(o->trace != NULL);
   if (!r->timeline) diag_report(r->d->cx.diags, E_MEMORY, (Loc){0}, "there is no memory for the timeline");
   return r->timeline != NULL;

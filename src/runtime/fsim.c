@@ -146,6 +146,7 @@ static bool run_load(Fsim *f, VtaUnit unit, const VtaInsn *i) {
   uint64_t elem = (uint64_t)vta_elem_bytes(&f->device.config, i->memory);
   uint64_t width = (uint64_t)i->x_pad0 + i->x_size + i->x_pad1, height = (uint64_t)i->y_pad0 + i->y_size + i->y_pad1;
   uint64_t depth = (uint64_t)vta_depth(&f->device.config, i->memory), at = i->sram_base;
+  if (height == 0) return true;
   if (at + width * height > depth)
     return fail(f, "%s writes past the end of the on-chip memory (%llu tiles)", insn_text(f, f->current).text,
                 (unsigned long long)depth);

@@ -348,6 +348,19 @@ void tetc_timeline_see(TetcTimeline *t, uint64_t now, uint64_t word) {
   s->word = word;
 }
 
+bool tetc_timeline_at(TetcTimeline *t, uint64_t now, TetcRow row, size_t *insn) {
+  TimelineState *s = t->state;
+  if (t->lost || !s->n) return false;
+  if (s->running) advance(t, now);
+  VtaUnit u = row == ROW_LOAD ? UNIT_LOAD : row == ROW_STORE ? UNIT_STORE : UNIT_COMPUTE;
+  const Unit *q = &s->units[u];
+  bool is_unit = row == ROW_LOAD || row == ROW_COMPUTE || row == ROW_WINDOW || row == ROW_STORE;
+  size_t first = row == ROW_COMPUTE ? q->taken : q->retired;
+  uint32_t k = !is_unit ? s->engines[row].oldest : first < q->count ? q->list[first] : NONE;
+  *insn = k;
+  return k != NONE;
+}
+
 void tetc_timeline_end(TetcTimeline *t, uint64_t now) {
   TimelineState *s = t->state;
   if (s->running) advance(t, now);

@@ -7,8 +7,8 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "backend_vta/vta.h"
 #include "lockstep.h"
+#include "model.h"
 #include "stream.h"
 
 #include <stdlib.h>
@@ -164,21 +164,11 @@ static void coverage(void **state) {
   if (!memcmp(&usual, &m->config, sizeof usual) && missed) fail_msg("%zu bins were never hit", missed);
 }
 
-static bool read_model(Model *m, const char *path, const char *bits) {
-  const char *error = NULL;
-  Arena *arena = arena_new();
-  Ctx cx = {.arena = arena, .diags = diags_new(arena)};
-  const Source *json = source_read(arena, path, &error);
-  m->bus = (uint32_t)atoi(bits);
-  bool ok = json && vta_config_load(&cx, json, &m->config);
-  arena_free(arena);
-  m->coverage = ok ? coverage_new(&m->config) : NULL;
-  return m->coverage != NULL;
-}
-
 int main(int argc, char **argv) {
   Model model;
-  if (argc != 3 || !read_model(&model, argv[1], argv[2])) return 2;
+  if (!model_read(argc, argv, &model.config, &model.bus)) return 2;
+  model.coverage = coverage_new(&model.config);
+  if (!model.coverage) return 2;
   const struct CMUnitTest tests[] = {cmocka_unit_test_prestate(default_memory, &model),
     cmocka_unit_test_prestate(slow_memory, &model), cmocka_unit_test_prestate(immediate_memory, &model),
     cmocka_unit_test_prestate(stalling_memory, &model), cmocka_unit_test_prestate(any_memory, &model),

@@ -2,7 +2,8 @@
 // --plant-fault PHASE[:KIND]: a wrong rewrite at the end of a phase, for tests of what is to notice it. The passes after
 // it get the wrong program. Kinds: `drop` takes a statement out, `index` writes one element or tile further on,
 // `extent` leaves out the last round of a loop, `form` makes a program that no phase may have, `token` forgets
-// the first dependence token. `bug` and `crash` make no program at all: the phase ends as by a mistake in it, `mute` in a
+// the first dependence token. `threads` takes a statement out of a loop of virtual threads, `rows` a transfer of several
+// rows: only programs that have such can be wrong. `bug` and `crash` make no program at all: the phase ends as by a mistake in it, `mute` in a
 // way that leaves nothing to print it with.
 #include "driver/driver.h"
 
@@ -15,12 +16,14 @@ typedef enum FaultKind {
   FAULT_EXTENT,
   FAULT_FORM,
   FAULT_TOKEN,
+  FAULT_THREADS,
+  FAULT_ROWS,
   FAULT_BUG,
   FAULT_CRASH,
   FAULT_MUTE,
   FAULT_COUNT
 } FaultKind;
-static const char *const kinds[] = {"drop", "index", "extent", "form", "token", "bug", "crash", "mute"};
+static const char *const kinds[] = {"drop", "index", "extent", "form", "token", "threads", "rows", "bug", "crash", "mute"};
 
 typedef struct Fault {
   TirMap map;
@@ -67,6 +70,23 @@ static const Stmt *moved(Ctx *cx, const Stmt *s) {
   return n;
 }
 
+static bool has_rows(const Stmt *s) {
+  int64_t n;
+  return s->kind == STMT_INTRIN && (is_vta(s->intrin, VTA_LOAD) || is_vta(s->intrin, VTA_STORE)) &&
+         expr_is_int(s->args[2], &n) && n > 1;
+}
+
+static const Stmt *spoil(TirMap *m, const Stmt *s);
+
+// A loop without a statement that works.
+static const Stmt *without_one(Fault *f, const Stmt *s) {
+  Fault inner = {.map = f->map, .kind = FAULT_DROP};
+  inner.map.self = &inner;
+  const Stmt *body = stmt_map(&inner.map, s->body);
+  f->done = inner.done;
+  return stmt_placed(f->map.cx, stmt_for(f->map.cx, s->var, s->min, s->extent, s->for_kind, body), s->loc, s->why);
+}
+
 static const Stmt *spoil(TirMap *m, const Stmt *s) {
   Fault *f = m->self;
   int64_t n;
@@ -81,6 +101,11 @@ static const Stmt *spoil(TirMap *m, const Stmt *s) {
     f->done = true;
     return stmt_placed(m->cx, stmt_for(m->cx, s->var, s->min, expr_index(m->cx, n - 1), s->for_kind, s->body),
                        s->loc, s->why);
+  case FAULT_THREADS: return s->kind == STMT_FOR && s->for_kind == FOR_VTHREAD ? without_one(f, s) : s;
+  case FAULT_ROWS:
+    if (!has_rows(s)) return s;
+    f->done = true;
+    return stmt_nop(m->cx);
   case FAULT_DROP:
   case FAULT_INDEX:
   case FAULT_FORM:

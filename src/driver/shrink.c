@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // tetc verify --shrink: the smallest program that is still wrong after the same phase. The text is reduced, not the graph:
 // comments go; -D and -K move into the text; then, for as long as something helps, statements and whole blocks are taken
-// out, names from the lists of `for`, and integers made smaller. A text that no longer compiles is not wrong after any
-// phase, so nothing here needs to know the language.
+// out, names from the lists of `for`, stages (what reads one then reads its operand), and integers are made smaller. A
+// text that no longer compiles is not wrong after any phase, so nothing here needs to know the language.
 #include "driver/driver.h"
 
 #include <ctype.h>
@@ -159,6 +159,61 @@ static bool drop_names(Shrink *s) {
   return any;
 }
 
+// Where `name` stands as a word in text, from `at` on; the end of the text if it does not.
+static size_t find_word(const char *text, size_t at, const char *name) {
+  size_t n = strlen(name);
+  for (const char *p = text + at; (p = strstr(p, name)); p += n)
+    if ((p == text || !is_word(p[-1])) && !is_word(p[n])) return (size_t)(p - text);
+  return strlen(text);
+}
+
+// The text without the definition in [from, to), another name standing for the one defined. Statements that begin with
+// that name go, too, if `calls`.
+static const char *bypassed(Arena *a, const char *text, size_t from, size_t to, const char *name, const char *other,
+                            bool calls) {
+  Text t = {.arena = a};
+  const char *rest = arena_printf(a, "%.*s%s", (int)from, text, text + to);
+  for (size_t at = 0; rest[at];) {
+    size_t w = find_word(rest, at, name), start = w;
+    text_add(&t, "%.*s", (int)(w - at), rest + at);
+    at = w;
+    if (!rest[at]) break;
+    while (start && isspace((unsigned char)rest[start - 1])) start--;
+    if (calls && start && strchr(";{}", rest[start - 1])) at = statement_end(rest, w);
+    else {
+      text_add(&t, "%s", other);
+      at += strlen(name);
+    }
+  }
+  return t.data;
+}
+
+// Takes out a stage that starts at `at`: what reads it reads one of its operands instead.
+static bool bypass_stage(Shrink *s, size_t at) {
+  Arena *a = s->d->cx.arena;
+  const char *text = s->src->text;
+  size_t name = at + strlen("compute"), n = 0, end = statement_end(text, at);
+  name += strspn(text + name, " ");
+  while (is_word(text[name + n])) n++;
+  const char *own = arena_printf(a, "%.*s", (int)n, text + name);
+  for (size_t p = name + n, k; p < end; p += k ? k : 1) {
+    for (k = 0; is_word(text[p + k]); k++) continue;
+    const char *other = arena_printf(a, "%.*s", (int)k, text + p);
+    bool stage = k && !isdigit((unsigned char)*other) && strcmp(own, other) &&
+                 (after_definition(text, "compute", other) || after_definition(text, "input", other));
+    for (int calls = 0; stage && calls < 2; calls++)
+      if (try_edit(s, 0, s->src->len, bypassed(a, text, at, end, own, other, calls))) return true;
+  }
+  return false;
+}
+
+static bool bypass_stages(Shrink *s) {
+  bool any = false;
+  for (size_t at = s->src->len; at-- > 0;)
+    if (at < s->src->len && find_word(s->src->text, at, "compute") == at) any |= bypass_stage(s, at);
+  return any;
+}
+
 // Makes an integer smaller: as small as it may be, by halving what is between.
 static bool lower_number(Shrink *s, size_t at, size_t len) {
   int64_t now, good;
@@ -200,6 +255,7 @@ const Source *shrink(Driver *d, const Source *src) {
     more = lower_numbers(&s); // first: what is smaller is tried faster
     more |= drop_statements(&s);
     more |= drop_names(&s);
+    more |= bypass_stages(&s);
   }
   const char *text = tidy(d->cx.arena, s.src->text);
   fprintf(stderr, "tetc verify: wrong after %s, with %zu of %zu bytes left after %d trials\n", s.phase,

@@ -111,6 +111,20 @@ expect "shrink" 4 out "param M = 1;" out '!comment' out '!another' out '!schedul
 cp out small.te
 run "$tetc" verify small.te --plant-fault storage
 expect "what is left is wrong by itself" 4 err "\`sums\` is wrong after storage"
+# A fault that depends on the schedule: what makes it wrong stays, and not much else.
+run "$tetc" verify --shrink $small "$samples/conv2d_relu.te" --plant-fault lower:threads
+expect "shrink: only with virtual threads" 4 out "bind(vt, cthread)" out "factor = 2" out "param CI = 16;" out '!dma_copy' \
+  out '!bias' err "wrong after lower, with "
+holds "it is small" test "$(wc -c <out)" -lt 500
+cp out small.te
+run "$tetc" verify small.te --plant-fault lower:threads
+expect "it is wrong by itself" 4 err "is wrong after lower"
+sed 's/.*cthread.*//' small.te >serial.te
+run "$tetc" verify serial.te --plant-fault lower:threads
+expect "without threads it is not" 0
+run "$tetc" verify --shrink -D H=16 -D W=16 -D CI=32 -D CO=32 -K th=8 -K tw=8 "$samples/conv2d_relu.te" --plant-fault inject_copy:rows
+expect "shrink: only with transfers of several rows" 4 out "dma_copy" err "wrong after inject_copy, with "
+holds "it is small, too" test "$(wc -c <out)" -lt 600
 run "$tetc" verify --shrink big.te
 expect "nothing to shrink" 0 out "intrin       agrees"
 run "$tetc" verify --shrink big.te --plant-fault storage:nothing

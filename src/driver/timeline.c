@@ -101,7 +101,7 @@ void timeline_stalls(const TetcTimeline *t, const LlvmMarks *marks, Text *out) {
            100 * (double)t->gemm / all, 100 * (double)t->alu / all, 100 * (double)t->neither / all);
   if (!list.len) return;
   qsort(list.data, list.len, sizeof *list.data, stall_order);
-  text_add(out, "stats: cycles that units wait, by line; idle: those in which neither gemm nor alu works\n"
+  text_add(out, "stats: cycles that units wait, by line; idle: in which that is why neither gemm nor alu works\n"
                 "stats: %10s %10s  %-29s %s\n", "idle", "cycles", "what waits for what", "line");
   for (size_t i = 0; i < list.len && i < MOST; i++) {
     const Stall *s = &list.data[i];

@@ -11,6 +11,7 @@
 typedef struct Unit {
   uint32_t *list;
   size_t count, taken, retired, started; // started: the oldest that has not
+  size_t pause;                          // the newest
 } Unit;
 
 // The instructions in one engine, oldest first: a list through `next`; UINT32_MAX ends it.
@@ -271,29 +272,31 @@ static const uint64_t pulses =
 typedef struct Stretch {
   uint64_t word;
   uint32_t begin, end;
-  bool idle;
+  const TetcSpan *blamed; // the one for whose wait neither GEMM nor ALU does a step; NULL: one does, or nobody waits
+  TetcWait reason;
 } Stretch;
 
 static void wait_add(TetcSpan *p, TetcWait wait, const Stretch *r) {
   if (!p) return;
   p->waits[wait] += r->end - r->begin;
-  if (r->idle) p->idle[wait] += r->end - r->begin;
+  if (p == r->blamed && wait == r->reason) p->idle[wait] += r->end - r->begin;
 }
 
 // The same, noted as a time of its own; one that goes on is prolonged.
-static void pause_add(TetcTimeline *t, TetcSpan *p, TetcSignal signal, TetcWait wait, const Stretch *r) {
+static void pause_add(TetcTimeline *t, VtaUnit u, TetcSpan *p, TetcSignal signal, TetcWait wait, const Stretch *r) {
+  size_t *open = &t->state->units[u].pause;
   if (!has(r->word, signal)) return;
   wait_add(p, wait, r);
   if (!p || !t->keep) return;
   uint32_t k = (uint32_t)(t->state->first + p->index);
-  for (size_t n = 0; n < 3 && n < t->npauses; n++) { // no more than one for each unit is open
-    TetcPause *last = &t->pauses[t->npauses - 1 - n];
-    if (last->span != k || last->wait != wait || last->end != r->begin) continue;
+  TetcPause *last = *open < t->npauses ? &t->pauses[*open] : NULL;
+  if (last && last->span == k && last->wait == wait && last->end == r->begin) {
     last->end = r->end;
     return;
   }
-  if (reserve(t, &t->pauses, &t->state->pause_room, t->npauses, 1, sizeof *t->pauses))
-    t->pauses[t->npauses++] = (TetcPause){k, (uint8_t)wait, r->begin, r->end};
+  if (!reserve(t, &t->pauses, &t->state->pause_room, t->npauses, 1, sizeof *t->pauses)) return;
+  *open = t->npauses;
+  t->pauses[t->npauses++] = (TetcPause){k, (uint8_t)wait, r->begin, r->end};
 }
 
 // An engine's oldest instruction has no data: from memory, or because the bus is busy.
@@ -302,13 +305,34 @@ static void starve(TetcTimeline *t, TetcRow row, TetcSignal starved, TetcSignal 
     wait_add(span_of(t, t->state->engines[row].oldest), has(r->word, memory) ? WAIT_MEMORY : WAIT_BUS, r);
 }
 
+// Why arithmetic stands: what compute's oldest instruction waits for, or, where that is a token of a unit that itself waits for
+// memory or bus, that. NULL: nobody waits, things start or drain.
+static const TetcSpan *blame(TetcTimeline *t, uint64_t w, TetcWait *reason) {
+  const Engine *e = t->state->engines;
+  bool prev = has(w, SIGNAL_COMPUTE_PREV), next = has(w, SIGNAL_COMPUTE_NEXT), older = has(w, SIGNAL_COMPUTE_HAZARD);
+  *reason = WAIT_BANK;
+  if (has(w, SIGNAL_ALU_BANK)) return span_of(t, e[ROW_ALU].oldest);
+  *reason = has(w, SIGNAL_COMPUTE_MEMORY) ? WAIT_MEMORY : WAIT_BUS;
+  if (!prev && !next && has(w, SIGNAL_UOP_STARVED)) return span_of(t, e[ROW_UOP].oldest);
+  if (!prev && !next && has(w, SIGNAL_ACC_STARVED)) return span_of(t, e[ROW_ACC].oldest);
+  *reason = has(w, SIGNAL_LOAD_MEMORY) ? WAIT_MEMORY : WAIT_BUS;
+  uint32_t inp = has(w, SIGNAL_INP_STARVED) ? e[ROW_INP].oldest : NONE;
+  uint32_t wgt = has(w, SIGNAL_WGT_STARVED) ? e[ROW_WGT].oldest : NONE;
+  if (prev && (inp != NONE || wgt != NONE)) return span_of(t, inp < wgt ? inp : wgt);
+  *reason = has(w, SIGNAL_STORE_MEMORY) ? WAIT_MEMORY : WAIT_BUS;
+  if (next && (has(w, SIGNAL_STORE_MEMORY) || has(w, SIGNAL_STORE_BUS))) return head(t, UNIT_STORE);
+  *reason = prev ? WAIT_PREV : next ? WAIT_NEXT : older ? WAIT_OLDER : WAIT_FETCH;
+  if (prev || next || older) return oldest_waiting(t);
+  return has(w, SIGNAL_COMPUTE_FETCH) ? head(t, UNIT_COMPUTE) : NULL;
+}
+
 static void waits(TetcTimeline *t, const Stretch *r) {
   TetcSpan *store = head(t, UNIT_STORE), *compute = oldest_waiting(t);
-  pause_add(t, head(t, UNIT_LOAD), SIGNAL_LOAD_TOKEN, WAIT_NEXT, r);
-  pause_add(t, compute, SIGNAL_COMPUTE_PREV, WAIT_PREV, r);
-  pause_add(t, compute, SIGNAL_COMPUTE_NEXT, WAIT_NEXT, r);
-  pause_add(t, compute, SIGNAL_COMPUTE_HAZARD, WAIT_OLDER, r);
-  pause_add(t, store, SIGNAL_STORE_TOKEN, WAIT_PREV, r);
+  pause_add(t, UNIT_LOAD, head(t, UNIT_LOAD), SIGNAL_LOAD_TOKEN, WAIT_NEXT, r);
+  pause_add(t, UNIT_COMPUTE, compute, SIGNAL_COMPUTE_PREV, WAIT_PREV, r);
+  pause_add(t, UNIT_COMPUTE, compute, SIGNAL_COMPUTE_NEXT, WAIT_NEXT, r);
+  pause_add(t, UNIT_COMPUTE, compute, SIGNAL_COMPUTE_HAZARD, WAIT_OLDER, r);
+  pause_add(t, UNIT_STORE, store, SIGNAL_STORE_TOKEN, WAIT_PREV, r);
   if (has(r->word, SIGNAL_COMPUTE_FETCH)) wait_add(head(t, UNIT_COMPUTE), WAIT_FETCH, r);
   if (has(r->word, SIGNAL_ALU_BANK)) wait_add(span_of(t, t->state->engines[ROW_ALU].oldest), WAIT_BANK, r);
   starve(t, ROW_INP, SIGNAL_INP_STARVED, SIGNAL_LOAD_MEMORY, r);
@@ -333,7 +357,9 @@ static void advance(TetcTimeline *t, uint64_t now) {
   *(gemm ? &t->gemm : alu ? &t->alu : &t->neither) += n;
   uint32_t step = w & pulses ? 1 : (uint32_t)n; // what happens moves the heads on, cycle by cycle
   for (uint32_t end = at + (uint32_t)n; at < end; at += step) {
-    waits(t, &(Stretch){w, at, at + step, !gemm && !alu});
+    Stretch r = {.word = w, .begin = at, .end = at + step};
+    if (!gemm && !alu) r.blamed = blame(t, w, &r.reason);
+    waits(t, &r);
     events(t, w, at);
   }
 }

@@ -37,7 +37,7 @@ typedef struct TetcSpan {
   uint32_t started;              // its tokens taken
   uint32_t work, done;                    // first and last cycle in the engine, after what came before it there
   uint32_t retired;                       // its tokens given
-  uint32_t waits[WAIT_COUNT], idle[WAIT_COUNT]; // cycles; those in which neither GEMM nor ALU did a step
+  uint32_t waits[WAIT_COUNT], idle[WAIT_COUNT]; // cycles; those in which that is why neither GEMM nor ALU did a step
 } TetcSpan;
 
 // A time in which an instruction waited for a token or an older one.

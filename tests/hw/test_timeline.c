@@ -99,6 +99,11 @@ static void check_sums(const TetcTimeline *t, const TetcStats *s) {
         all.cycles[u][w] += t->waits[m].cycles[u][w];
         assert_true(t->waits[m].idle[u][w] <= t->waits[m].cycles[u][w]);
       }
+  uint64_t idle = 0;
+  for (size_t m = 0; m < t->nmarks; m++)
+    for (int u = UNIT_LOAD; u <= UNIT_STORE; u++)
+      for (int w = 0; w < WAIT_COUNT; w++) idle += t->waits[m].idle[u][w];
+  assert_true(idle > t->neither / 2 && idle <= t->neither); // each cycle is blamed on one at most
   assert_int_equal(t->cycles, s->cycles);
   assert_int_equal(t->gemm, s->counters[TETC_CYCLES_GEMM_STEPS]);
   assert_int_equal(t->gemm + t->alu + t->neither, t->cycles);

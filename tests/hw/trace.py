@@ -157,6 +157,9 @@ def _():
     check(re.search(r'^stats: roofline: bound by reading; [0-9.]+ % of it achieved$', out, re.M), out)
     check(re.search(r'^stats: gemm works in [0-9.]+ % of the cycles', out, re.M), out)
     check(re.search(r'^stats: +[0-9]+ +[0-9]+  load +the bus +gemm.te:[0-9]+  \S', out, re.M), out)
+    lines = [int(n) for n in re.findall(r'^stats: +([0-9]+) +[0-9]+  (?:load|compute|store) ', out, re.M)]
+    neither = float(re.search(r'neither in ([0-9.]+) %', out)[1]) / 100 * int(re.search(r'([0-9]+) cycles,', out)[1])
+    check(lines == sorted(lines, reverse=True) and 0.8 * neither < sum(lines) < 1.01 * neither, lines, neither)
 
 
 @case('half the bandwidth, twice the cycles')

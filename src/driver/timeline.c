@@ -141,7 +141,7 @@ static Count launch_end(const Writer *w, uint32_t launch) {
 static Slice slice_of(const Writer *w, const TetcSpan *p, uint32_t begin, uint32_t last) {
   Slice s = {begin != TETC_NEVER, last != TETC_NEVER, begin, last + 1};
   if (!s.whole) s.end = (uint32_t)(launch_end(w, p->launch) - w->t->launches[p->launch]);
-  if (s.end <= s.begin) s.end = s.begin + 1;
+  s.there = s.there && s.begin < s.end; // else it was still to begin
   return s;
 }
 

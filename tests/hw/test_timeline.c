@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 // The timeline of launches one after the other, of which one fails: every instruction is where it belongs, in an order that
-// can be, and what is summed up agrees with the core's counters.
+// can be, what is summed up agrees with the core's counters, and what is written is JSON, of the launch that failed too.
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "runtime/timeline.h"
+#include "driver/driver.h"
 
+#include <jansson.h>
 #include <string.h>
 
 enum { COMPUTES = 21, MOST = 64 }; // more than the window has slots, and not a multiple
@@ -120,6 +121,32 @@ static void check_sums(const TetcTimeline *t, const TetcStats *s) {
   assert_true(all.cycles[UNIT_LOAD][WAIT_BUS] >= s->counters[TETC_CYCLES_LOAD_BUS]);
 }
 
+// How many events of a phase the text has; with that in their names.
+static size_t count_events(json_t *events, const char *phase, const char *name) {
+  size_t n = 0, k;
+  json_t *e;
+  json_array_foreach(events, k, e) n += !strcmp(json_string_value(json_object_get(e, "ph")), phase) &&
+                                        (!name || strstr(json_string_value(json_object_get(e, "name")), name));
+  return n;
+}
+
+static void check_json(const TetcTimeline *t, const VtaConfig *config) {
+  Arena *arena = arena_new();
+  Text text = {.arena = arena};
+  LlvmMarks none = {.stmts = {0}};
+  json_error_t error;
+  timeline_json(t, config, &none, "a \"kernel\"", &text);
+  json_t *root = json_loads(text.data, JSON_REJECT_DUPLICATES, &error);
+  if (!root) fail_msg("line %d: %s", error.line, error.text);
+  json_t *events = json_object_get(root, "traceEvents");
+  assert_int_equal(count_events(events, "M", NULL), 1 + 2 * ROW_COUNT);
+  assert_int_equal(count_events(events, "s", NULL), 3 * 3); // of three whole launches; none in the one that failed
+  assert_int_equal(count_events(events, "f", NULL), 3 * 3);
+  assert_int_equal(count_events(events, "X", "unfinished"), 1); // what stands before the full window
+  json_decref(root);
+  arena_free(arena);
+}
+
 static void launches(bool keep, TetcRtlMemory memory) {
   VtaConfig config = vta_config_default();
   TetcRtlOptions o = tetc_rtl_options(memory);
@@ -149,6 +176,7 @@ static void launches(bool keep, TetcRtlMemory memory) {
     bool paused = false;
     for (size_t k = 0; k < t->npauses; k++) paused |= t->pauses[k].span == 2 * s.n + 6 && t->pauses[k].wait == WAIT_PREV;
     assert_true(paused);
+    check_json(t, &config);
   }
   d->free(d->self);
   tetc_timeline_free(t);

@@ -189,6 +189,50 @@ kernel k {{
     return text + "  out.dma_copy();\n}\n"
 
 
+def condition(r, depth):
+    """A condition on the place (y, x)."""
+    k = r.randrange(6) if depth else r.randrange(3)
+    if k == 0:
+        return f"{r.choice(['y', 'x', 'y + x', 'y - x', '2 * y + x'])} {r.choice(['<', '<=', '>', '>=', '==', '!='])} {r.randrange(-2, 14)}"
+    if k == 1:
+        return f"({r.choice(['y', 'x', 'x + 1', 'y + x'])}) {r.choice(['%', '/'])} {r.randrange(2, 5)} {r.choice(['==', '!=', '<'])} {r.randrange(0, 3)}"
+    if k == 2:
+        return f"{r.choice('yx')} >= {r.randrange(0, 4)} && {r.choice('yx')} < {r.randrange(3, 12)}"
+    if k == 3:
+        return f"!({condition(r, depth - 1)})"
+    return f"({condition(r, depth - 1)}) {r.choice(['&&', '||'])} ({condition(r, depth - 1)})"
+
+
+def place(r):
+    """A copy and ALU stages that choose by the place in the tensor, in tiles."""
+    h, w = r.randrange(1, 14), r.randrange(1, 12)
+    iy, ny = r.choice([("y", h), (f"{h - 1} - y", h), ("y / 2", (h + 1) // 2), ("y * 2", 2 * h), ("y + 1", h + 1)])
+    ix, nx = r.choice([("x", w), (f"{w - 1} - x", w), ("x / 3", (w + 2) // 3), ("x * 2 + 1", 2 * w)])
+    wide = r.random() < 0.5
+    load = f"a[{iy}, {ix}, b, j]" if wide else f"int32(a[{iy}, {ix}, b, j])"
+    shape = f"y: {h}, x: {w}, b: vta.batch, j: vta.block_out"
+    text = f"""target vta;
+kernel k {{
+  input a[y: {ny}, x: {nx}, b: vta.batch, j: vta.block_out] : {'int32' if wide else 'int8'};
+  compute p[{shape}] : int32 = {condition(r, 2)} ? {load} : 0;
+"""
+    names = ["p"]
+    for i in range(r.randrange(1, 4)):
+        text += f"  compute q{i}[{shape}] : int32 = {condition(r, 2)} ? {names[-1]}[y, x, b, j] {r.choice(['* 3', '+ 70000', '>> 1'])} : {r.choice(['5', '-p[y, x, b, j]', names[-1] + '[y, x, b, j]'])};\n"
+        names.append(f"q{i}")
+    text += f"  output out = int8({names[-1]});\n}}\nschedule k {{\n"
+    text += f"  y0, y1 = out.split(y, factor = {r.randrange(1, h + 3)});\n  x0, x1 = out.split(x, {r.choice(['factor', 'nparts'])} = {r.randrange(1, w + 3)});\n"
+    order, thread = r.choice([["y0", "x0"], ["x0", "y0"]]), r.random() < 0.3
+    if thread:
+        text += f"  v, {order[0]} = out.split({order[0]}, nparts = 2);\n  out.bind(v, cthread);\n"
+    text += f"  out.reorder({'v, ' if thread else ''}{', '.join(order)}, y1, x1, b, j);\n"
+    at = r.choice([None, order[0], order[1], order[1]])
+    for n in names:
+        text += f"  {n}.set_scope(vta.acc);\n  {n}.{'dma_copy' if n == 'p' else 'alu'}();\n"
+        text += f"  {n}.compute_at(out, {at});\n" if at else ""
+    return text + "  out.dma_copy();\n}\n"
+
+
 def pool(r):
     h, w, c = r.randrange(3, 10), r.randrange(3, 10), r.randrange(1, 4)
     k, st = r.choice([1, 2, 3]), r.choice([1, 2])
@@ -342,7 +386,7 @@ def config_file(r, folder):
 def main():
     tetc, first, count = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
     keep = sys.argv[4] if len(sys.argv) > 4 else None
-    kinds = [conv, conv, gemm, alu, pool, depthwise, cpu]
+    kinds = [conv, conv, gemm, alu, place, pool, depthwise, cpu]
     only = os.environ.get("FUZZ_KIND")
     agreed = refused = failed = 0
     codes = {}

@@ -64,11 +64,84 @@ static bool inline_stages(Applier *ap) {
 
 // ---- legalize_epilogue ------------------------------------------------------------------------------------------------
 
-// Whether a copied stage's value only moves data: an access, casts of one, or a choice between one and a constant.
+static bool reads_tensor(const TeExpr *e) {
+  switch (e->kind) {
+  case TE_CONST:
+  case TE_AXIS: return false;
+  case TE_ACCESS: return true;
+  case TE_SELECT: return reads_tensor(e->a) || reads_tensor(e->b) || reads_tensor(e->c);
+  case TE_BINARY: return reads_tensor(e->a) || reads_tensor(e->b);
+  case TE_UNARY:
+  case TE_CAST: return reads_tensor(e->a);
+  case TE_MATH:
+    for (int i = 0; i < e->nargs; i++)
+      if (reads_tensor(e->args[i])) return true;
+    return false;
+  }
+  return false;
+}
+
+// Whether a stored stage's value only moves data: an access, casts of one, or such chosen by position. A choice that
+// stores a constant computes: a store has no padding.
 static bool is_plain_copy(const TeExpr *e) {
   while (e->kind == TE_CAST) e = e->a;
-  if (e->kind == TE_SELECT) return (is_plain_copy(e->b) || e->b->kind == TE_CONST) && (is_plain_copy(e->c) || e->c->kind == TE_CONST);
+  if (e->kind == TE_SELECT) return !reads_tensor(e->a) && is_plain_copy(e->b) && is_plain_copy(e->c);
   return e->kind == TE_ACCESS;
+}
+
+static const TeExpr *in_int32(Ctx *cx, const TeExpr *e);
+
+// An operation on int8 or int16 as one on int32, its result brought back to the narrow type's values.
+static const TeExpr *operation_in_int32(Ctx *cx, const TeExpr *e) {
+  bool binary = e->kind == TE_BINARY, minmax = binary && (e->binop == OP_MIN || e->binop == OP_MAX);
+  const TeExpr *a = in_int32(cx, e->a), *b = binary ? in_int32(cx, e->b) : NULL;
+  bool shift = binary && (e->binop == OP_SHL || e->binop == OP_SHR);
+  if (!a || (binary && !b)) return NULL;
+  if (shift && (b->kind != TE_CONST || b->value.i < 0 || b->value.i >= dtype_bits(e->type))) return NULL;
+  TeExpr *wide = arena_copy(cx->arena, e, sizeof *e);
+  wide->type = DT_I32;
+  wide->a = a;
+  wide->b = b;
+  if (minmax) return wide;
+  return te_cast(cx->arena, DT_I32, te_cast(cx->arena, e->type, wide, e->loc), e->loc);
+}
+
+// A choice of int8 or int16 values in int32; also what it compares, where that is narrow.
+static const TeExpr *choice_in_int32(Ctx *cx, const TeExpr *e) {
+  const TeExpr *yes = in_int32(cx, e->b), *no = in_int32(cx, e->c), *cond = e->a;
+  if (!yes || !no) return NULL;
+  if (cond->kind == TE_BINARY && binop_is_bool(cond->binop) && dtype_is_int(cond->a->type)) {
+    const TeExpr *x = in_int32(cx, cond->a), *y = in_int32(cx, cond->b);
+    TeExpr *wide = arena_copy(cx->arena, cond, sizeof *cond);
+    if (x && y) wide->a = x, wide->b = y;
+    cond = wide;
+  }
+  TeExpr *out = arena_copy(cx->arena, e, sizeof *e);
+  out->type = DT_I32;
+  out->a = cond;
+  out->b = yes;
+  out->c = no;
+  return out;
+}
+
+// An expression of int32 with the values of e, of int8, int16 or int32. NULL for other types.
+static const TeExpr *in_int32(Ctx *cx, const TeExpr *e) {
+  if (e->type == DT_I32) return e;
+  if (e->type != DT_I8 && e->type != DT_I16) return NULL;
+  switch (e->kind) {
+  case TE_CONST: return te_const(cx->arena, DT_I32, e->value, e->loc);
+  case TE_ACCESS: return te_cast(cx->arena, DT_I32, e, e->loc);
+  case TE_CAST: {
+    const TeExpr *a = in_int32(cx, e->a);
+    return a ? te_cast(cx->arena, DT_I32, te_cast(cx->arena, e->type, a, e->loc), e->loc) : NULL;
+  }
+  case TE_UNARY:
+  case TE_BINARY: return operation_in_int32(cx, e);
+  case TE_SELECT: return choice_in_int32(cx, e);
+  case TE_AXIS:
+  case TE_MATH: return NULL;
+  }
+  return NULL;
 }
 
 // Gives what a copying stage computes a stage of its own on the ALU, so that the copy only moves data.
@@ -77,7 +150,8 @@ void stage_legalize_epilogue(Applier *ap, Stage *st, Loc why, bool asked) {
   const Scope *acc = ap->opt->target ? tir_scope(ap->opt->target, "vta.acc") : NULL;
   const TeExpr *e = st->body;
   while (e->kind == TE_CAST && dtype_is_int(e->a->type)) e = e->a;
-  if (st->mark != MARK_COPY || st->scope != &scope_host || is_plain_copy(st->body) || !acc || e->type != acc->type ||
+  if (acc && acc->type == DT_I32) e = in_int32(cx, e);
+  if (st->mark != MARK_COPY || st->scope != &scope_host || is_plain_copy(st->body) || !acc || !e || e->type != acc->type ||
       st->reduce != TE_NO_REDUCE) {
     if (!asked) return;
     Diag *g = diag_report(cx->diags, W_NO_EFFECT, why, "`legalize_epilogue` does nothing to `%s`", st->name);

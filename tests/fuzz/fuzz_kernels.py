@@ -5,6 +5,7 @@ code. Usage: fuzz_kernels.py TETC FIRST_SEED COUNT [KEEP_DIR]. Prints TAP; a fai
 import json
 import os
 import random
+import re
 import subprocess
 import sys
 import tempfile
@@ -187,6 +188,21 @@ kernel k {{
         if r.random() < 0.5:
             text = text.replace("  m0, m1", "  m0, m1", 1)
     return text + "  out.dma_copy();\n}\n"
+
+
+def legalized(r, text):
+    """The kernel with a copy out that computes, and is repaired; now and then in a narrow type."""
+    found = re.search(r"  output out = int8\((\w+)\);\n", text)
+    if not found or r.random() < 0.75:
+        return text, []
+    x = found[1]
+    e = r.choice([f"int8(max({x}, 0))", f"int8(clamp({x} >> {r.randrange(9)}, -100, 100))", f"int8({x} > 5 ? {x} : {x} >> 2)",
+                  f"max(int8({x}), {r.randrange(-50, 50)})", f"int8({x}) + {r.randrange(100)}", f"int8({expr_alu(r, [x], 2)} + {x})",
+                  f"int8({x}) < 3 ? 3 : int8({x})", f"int8(int16({x}) * 3)", f"-int8({x})"])
+    text = text.replace(found[0], f"  output out = {e};\n")
+    if r.random() < 0.5:
+        return text, ["--legalize"]
+    return text.rstrip()[:-1] + "  out.legalize_epilogue();\n}\n", []
 
 
 def condition(r, depth):
@@ -397,9 +413,10 @@ def main():
             if only and kind.__name__ != only:
                 continue
             path = os.path.join(folder, "k.te")
+            text, options = legalized(r, kind(r))
             with open(path, "w") as f:
-                f.write(kind(r))
-            cmd = [tetc, "run", path, "--check", "--seed", str(seed), f"-O{r.choice([0, 1, 2, 2, 3])}"] + (config_file(r, folder) if kind is not cpu else [])
+                f.write(text)
+            cmd = [tetc, "run", path, "--check", "--seed", str(seed), f"-O{r.choice([0, 1, 2, 2, 3])}"] + options + (config_file(r, folder) if kind is not cpu else [])
             try:
                 p = subprocess.run(cmd, capture_output=True, text=True, timeout=120)
                 status, err = p.returncode, p.stderr + p.stdout

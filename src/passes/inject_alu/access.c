@@ -83,7 +83,10 @@ static bool refuse_memory(Alu *s, const Expr *e) {
               name);
     return false;
   }
-  nest_fix_cache(&s->p, g, b, "vta.acc");
+  if (b->type == DT_I8)
+    diag_help(g, "let a stage of its own widen it as it is copied in, and read that: `compute wide = int32(%s);` with "
+              "`wide.set_scope(vta.acc);  wide.dma_copy();`", name);
+  else nest_fix_cache(&s->p, g, b, "vta.acc");
   return false;
 }
 

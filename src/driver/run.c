@@ -179,6 +179,17 @@ static bool open_runtime(Run *r) {
   return true;
 }
 
+// Where the instructions come from at which a device with cycles stopped.
+static void note_places(Run *r, Diag *g) {
+  uint32_t marks[2];
+  int n = r->timeline ? tetc_runtime_fault(r->runtime, marks) : 0;
+  for (int i = 0; i < n; i++) {
+    if (!marks[i] || marks[i] > r->marks.stmts.len) continue;
+    Loc at = r->marks.stmts.data[marks[i] - 1]->loc;
+    if (at.src) diag_also(g, at, i ? "and at an instruction of this" : "it stopped at an instruction of this");
+  }
+}
+
 // Calls the kernel.
 static bool execute(Run *r) {
   double start = now_seconds();
@@ -192,6 +203,7 @@ static bool execute(Run *r) {
                   : status == 1 ? "out of memory"
                                 : "the accelerator failed");
   diag_note(g, "its outputs are undefined, and not written");
+  if (why) note_places(r, g);
   if (why) vta_check_stream(&r->d->cx, r->unit.func); // the same stream again, for the places in the source
   return false;
 }

@@ -227,6 +227,9 @@ int command_compile(Driver *d) {
     show_back_ends(d, &p, &units[i]);
   }
   if (diags_errors(d->cx.diags)) return driver_status(d);
+  // A phase of TIR that compilation stops after is the product, unless it is shown or written as a dump.
+  bool shown = d->opt.dump_tir || d->opt.dump_dir || d->opt.print_changed || d->opt.print_after;
+  if (stopped && !d->opt.emit_given && (d->opt.output || !shown)) d->opt.emit = EMIT_TIR;
   if (stopped && !((d->opt.emit == EMIT_TIR || d->opt.emit == EMIT_HTML) && p.nfuncs)) return EXIT_DONE;
   if (!stopped && (d->opt.dump_tir || d->opt.dump_dir) && !dump_back_ends(d, &p)) return driver_status(d);
   return write_product(d, &p);

@@ -178,6 +178,7 @@ bool phase_known(const char *name);
 bool dump_wanted(const Dump *u, const char *phase);
 // Shows or writes a phase's text as the options ask; `suffix` is "tir", "te", ....
 void dump_phase(Dump *u, int number, const char *phase, const char *suffix, const char *text);
+void dump_around(Dump *u, const char *when, const char *pass, const char *list, const Func *f);
 void dump_func(Dump *u, int number, const char *phase, const Func *f);
 void dump_clock(Dump *u, const char *phase, double seconds); // negative: since the last call
 void dump_times(const Dump *u);

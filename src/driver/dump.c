@@ -87,6 +87,14 @@ void dump_phase(Dump *u, int number, const char *phase, const char *suffix, cons
   }
 }
 
+// --print-before, --print-after: prints a function if `list` names the pass.
+void dump_around(Dump *u, const char *when, const char *pass, const char *list, const Func *f) {
+  if (!list || !listed(list, pass)) return;
+  Text t = {.arena = u->s->d->cx.arena};
+  tir_print(f, &(TirPrintOptions){.locations = u->s->d->opt.print_locations}, &t);
+  fprintf(dump_stream(u->s->d), "// ---- %s %s\n%s", when, pass, t.data);
+}
+
 // Prints a function, if its phase is wanted.
 void dump_func(Dump *u, int number, const char *phase, const Func *f) {
   if (!dump_wanted(u, phase)) return;

@@ -58,8 +58,14 @@ static int print_product(const Text *t) {
   return EXIT_DONE;
 }
 
-// The phases and passes, as --dump-tir and --stop-after name them.
-static void list_passes(Text *out) {
+// The phases and passes, as --dump-tir and --stop-after name them; for `tetc opt`, those of TIR.
+static void list_passes(CommandId id, Text *out) {
+  if (id == CMD_OPT) {
+    text_add(out, "%-12s %s\n", "lower", "(for --from: the loop nest, before all passes)");
+    for (int i = 0; i < pass_count; i++) text_add(out, "%-12s %s\n", pass_table[i].name, pass_table[i].what);
+    text_add(out, "%-12s %s\n", "simplify", "(for -p) fold constants, indices and conditions; drop what never runs");
+    return;
+  }
   text_add(out, "%-12s %s\n%-12s %s\n%-12s %s\n", "te", "the kernel after checking", "schedule",
            "stages, axes, attachment", "lower", "the loop nest, with bounds");
   for (int i = 0; i < pass_count; i++) text_add(out, "%-12s %s\n", pass_table[i].name, pass_table[i].what);
@@ -90,7 +96,7 @@ static int print_information(Driver *d, const Command *c) {
     text_add(&t, "tetc %s\n", TETC_VERSION);
     const LlvmBackend *b = d->opt.verbose ? llvm_backend_load(&why) : NULL;
     if (b) text_add(&t, "LLVM %s\n", b->version);
-  } else if (d->opt.list_passes) list_passes(&t);
+  } else if (d->opt.list_passes) list_passes(d->id, &t);
   else if (d->opt.print_targets) {
     const LlvmBackend *b = llvm_backend_load(&why);
     if (b) b->targets(&t);

@@ -117,10 +117,13 @@ static void tell_unproved(Opt *o, const char *when, const TirVerdict *v) {
   diag_note(g, "the first is %s", v->first_index);
 }
 
-// The text has to be of some form before a pass may see it.
+// The text has to be of the form that --from says, or of some form, before a pass may see it.
 static bool check_input(Opt *o) {
   TirVerdict v;
-  bool good = tir_judge(&o->d->cx, o->f, FORM_TILES, &v);
+  const char *from = o->d->opt.from;
+  int pass = from ? pass_find(from) : -1;
+  TirForm form = pass >= 0 ? pass_table[pass].out : from ? FORM_LOOPS : FORM_TILES;
+  bool good = tir_judge(&o->d->cx, o->f, form, &v);
   o->unproved = v.unproved;
   if (good) {
     tell_unproved(o, "in the text", &v);
@@ -128,6 +131,7 @@ static bool check_input(Opt *o) {
   }
   Diag *g = diag_report(o->d->cx.diags, E_TIR, o->f->loc, "`%s` does not hold together", o->f->name);
   diag_note(g, "%s", v.message);
+  if (from) diag_help(g, "`--from %s` says that the text is what `%s` leaves", from, from);
   return false;
 }
 

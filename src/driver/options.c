@@ -181,6 +181,16 @@ static bool option_parse(Driver *d, int argc, char **argv, int *i) {
   return option_set(d, s, value);
 }
 
+// Whether all names of a list ("P,Q") are phases; if not, a message.
+static bool phases_known(const Driver *d, const char *list) {
+  for (const char *p = list; p && *p; p += p[strcspn(p, ",")] ? strcspn(p, ",") + 1 : strlen(p)) {
+    const char *phase = arena_printf(d->cx.arena, "%.*s", (int)strcspn(p, ","), p);
+    if (!phase_known(phase))
+      return usage_error(d, "there is no phase `%s`; `tetc --list-passes` lists them", phase), false;
+  }
+  return true;
+}
+
 // What one value alone cannot tell.
 static bool options_fit(const Driver *d) {
   const Options *o = &d->opt;
@@ -196,12 +206,8 @@ static bool options_fit(const Driver *d) {
            false;
   if (o->stop_after && !phase_known(o->stop_after))
     return usage_error(d, "there is no phase `%s`; `tetc --list-passes` lists them", o->stop_after), false;
-  for (const char *p = o->dump_tir; p && *p; p += p[strcspn(p, ",")] ? strcspn(p, ",") + 1 : strlen(p)) {
-    const char *phase = arena_printf(d->cx.arena, "%.*s", (int)strcspn(p, ","), p);
-    if (!phase_known(phase))
-      return usage_error(d, "there is no phase `%s`; `tetc --list-passes` lists them", phase), false;
-  }
-  return true;
+  bool opt = d->id == CMD_OPT; // which says itself what its lists may name
+  return phases_known(d, o->dump_tir) && (opt || (phases_known(d, o->print_before) && phases_known(d, o->print_after)));
 }
 
 // Parses all words of the command line after the sub-command.

@@ -79,6 +79,7 @@ static bool stops_at(const Driver *d, const char *phase) {
 static bool before_pass(void *self, const Pass *p, const Func *given) {
   Dump *u = self;
   trail_note(u->s->d, p->name, given);
+  dump_around(u, "before", p->name, u->s->d->opt.print_before, given);
   return !diags_have(u->s->d->cx.diags, E_VERIFY);
 }
 
@@ -96,6 +97,7 @@ static void after_pass(void *self, int number, const Pass *p, const Func *before
   (void)number;
   (void)before;
   dump_func(u, PHASE_FIRST_PASS + (int)(p - pass_table), p->name, after);
+  dump_around(u, "after", p->name, u->s->d->opt.print_after, after);
   if (u->s->observe) u->s->observe(u->s->observer, p->name, after);
   dump_clock(u, p->name, seconds);
 }
@@ -140,6 +142,7 @@ static Func *make_func(Dump *u, Unit *unit, PassCtx *pc) {
   if (!f) return NULL;
   if (fault_is_at(d->opt.plant_fault, "lower")) f = fault_plant(&d->cx, d->opt.plant_fault, f);
   dump_func(u, PHASE_LOWER, "lower", f);
+  dump_around(u, "after", "lower", d->opt.print_after, f);
   if (u->s->observe) u->s->observe(u->s->observer, "lower", f);
   unit->stopped = stops_at(d, "lower");
   if (unit->stopped) return func_with_body(&d->cx, f, f->body);

@@ -31,6 +31,20 @@ done
 # ---- what opt shows
 run "$tetc" opt --from lower --to inject_alu --print-before tensorize --print-after inject_copy,inject_alu d/02-lower.tir -o x.tir
 expect "printed around passes" 0 out "// ---- before tensorize" out "// ---- after inject_copy" out "// ---- after inject_alu" out '!after tensorize'
+run "$tetc" compile "$samples/gemm.te" --stop-after=sync -o stopped.tir
+expect "compile --stop-after writes the TIR of that phase" 0
+"$tetc" compile "$samples/gemm.te" --dump-tir --dump-dir gemm -o k.o
+holds "as the dump has it" cmp stopped.tir gemm/08-sync.tir
+run "$tetc" compile "$samples/gemm.te" --stop-after=sync
+holds "or prints it" cmp out gemm/08-sync.tir
+run "$tetc" compile "$samples/gemm.te" --print-before=storage --print-after=lower,sync -o k.o
+expect "compile prints around passes, too" 0 out "// ---- after lower" out "// ---- before storage" out "// ---- after sync" out '!after storage'
+run "$tetc" verify "$samples/gemm.te" --print-after=nothing
+expect "but not around any" 2 err "there is no phase"
+run "$tetc" opt --list-passes
+expect "what -p, --from and --to may name" 0 out "lower" out "inject_copy" out "simplify" out '!schedule'
+run "$tetc" opt --from lower gemm/10-intrin.tir
+expect "a text of another phase" 1 err E0116 err "is used in form loops" err '`--from lower` says that the text is what `lower` leaves'
 run "$tetc" opt --from lower --print-changed --time-passes --stats d/02-lower.tir -o x.tir
 expect "changes, times, statistics" 0 out "// ---- tensorize" out "+" err "storage" err "transfers" err "vta.acc: "
 run "$tetc" opt -p simplify - </dev/null

@@ -48,13 +48,12 @@ extern "C" FILE *__wrap_tmpfile() { return __wrap_tmpfile64(); }
 
 Wave::~Wave() { delete fst_; }
 
-bool Wave::create() {
-  Verilated::traceEverOn(true);
-  return fst_ || (fst_ = new (std::nothrow) VerilatedFstC);
-}
+bool Wave::create() { return fst_ || (fst_ = new (std::nothrow) VerilatedFstC); }
 
 bool Wave::start(const char *path, const char **why) {
   path_ = path;
+  fst_->set_time_unit("1ns");
+  fst_->set_time_resolution("1ns");
   fst_->open(path);
   if (fst_->isOpen()) return true;
   *why = std::strerror(errno);

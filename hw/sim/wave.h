@@ -28,7 +28,10 @@ public:
 private:
   bool create();
   bool start(const char *path, const char **why);
-  template <typename Model> void attach(Model *top) { top->trace(fst_, 99); }
+  template <typename Model> void attach(Model *top) {
+    top->contextp()->traceEverOn(true);
+    top->trace(fst_, 99); // levels of the hierarchy
+  }
   VerilatedFstC *fst_ = nullptr;
   std::string path_;
 };

@@ -229,6 +229,7 @@ def _():
     start, end, _, _, _, variables = struct.unpack('>QQdQQQ', blocks[0][1][:48])
     cycles = int(re.search(r'stats: ([0-9]+) cycles,', p.stdout)[1])
     check(blocks[0][0] == 0 and {3, 6} <= {kind for kind, _ in blocks}, [kind for kind, _ in blocks])
+    check(struct.unpack('b', blocks[0][1][64:65])[0] == -9, 'the unit is no nanosecond')
     check(start == 0 and 10 * cycles < end < 10 * (cycles + 500) and variables > 1000, start, end, variables, cycles)
     check(os.path.getsize(d + '/w.fst') < 100 * cycles, 'large:', os.path.getsize(d + '/w.fst'))
 

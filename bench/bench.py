@@ -97,6 +97,18 @@ def simulator():
     print('the simulator benchmark is not built')
 
 
+def tir(d):
+    """Reading, printing and executing TIR; verify."""
+    host = d + '/host.te'
+    with open(host, 'w') as f:
+        f.write('param K = 16;\n' + chain(40))
+    subprocess.run([tetc, 'compile', host, '--dump-tir', '--dump-dir', d + '/d', '-o', d + '/k.o'], check=True)
+    bench = os.path.join(build, 'tests/tir/bench_tir')
+    if os.path.exists(bench):
+        subprocess.run([bench, d + '/d/02-lower.tir'])
+    process('tetc verify gemm.te', [tetc, 'verify', 'samples/gemm.te'], 2000, 5)
+
+
 def hardware():
     """Cycles of the core for conv2d_relu.te, and how fast Verilator gets through them (no --check: only the run)."""
     seconds, cpu, p = once([tetc, 'run', conv, '--device=rtl', '--stats'])
@@ -114,6 +126,8 @@ def main():
     with tempfile.TemporaryDirectory() as d:
         compiler(d)
         growth(d)
+        sys.stdout.flush()
+        tir(d)
     transfers()
     sys.stdout.flush()
     simulator()

@@ -88,6 +88,20 @@ def transfers():
                                                                    cases, ours, least, ours / least))
 
 
+def instructions():
+    """ALU instructions of random small expressions against the fewest that a search over all programs finds."""
+    test = os.path.join(build, 'tests', 'alu', 'test_alu_minimum')
+    env = dict(os.environ, TETC_ALU_CASES='6000', CMOCKA_MESSAGE_OUTPUT='TAP')
+    p = subprocess.run([test], capture_output=True, text=True, env=env)
+    m = re.search(r'# (\d+) cases: (\d+) minimal; (\d+) instructions', p.stdout + p.stderr)
+    if not m:
+        print('the count of instructions is not built')
+        return
+    cases, minimal, ours = map(int, m.groups())
+    print('%-46s %7.1f %% of %d; %d instructions' % ('random ALU values with the fewest instructions', 100 * minimal / cases,
+                                                 cases, ours))
+
+
 def simulator():
     for name in ('bench_fsim', 'fsim_bench'):
         for here, _, files in os.walk(build):
@@ -129,6 +143,7 @@ def main():
         sys.stdout.flush()
         tir(d)
     transfers()
+    instructions()
     sys.stdout.flush()
     simulator()
     sys.stdout.flush()

@@ -97,17 +97,17 @@ static void put_const(Alu *s, const AluReg *r, int32_t v, Loc loc) {
 
 // Applies `op c` to r with immediates alone, if two at most do it.
 static bool put_op_const(Alu *s, VtaOp op, const AluReg *r, int32_t c, Loc loc) {
+  int shift = 0;
+  while (shift < 31 && !((uint32_t)c >> shift & 1)) shift++;
+  if (op == VTA_MUL && shift && (uint32_t)c == UINT32_C(1) << shift) return put_imm(s, VTA_SHR, r, -shift, loc), true;
   if (fits16(c)) return put_imm(s, op, r, c, loc), true;
   if (op == VTA_ADD && c >= 2 * INT16_MIN && c <= 2 * INT16_MAX) {
     put_imm(s, op, r, c / 2, loc);
     put_imm(s, op, r, c - c / 2, loc);
     return true;
   }
-  if (op != VTA_MUL) return false;
-  int shift = 0;
-  while (shift < 31 && !(c >> shift & 1)) shift++;
-  if (!fits16(c >> shift)) return false;
-  if (c >> shift != 1) put_imm(s, VTA_MUL, r, c >> shift, loc);
+  if (op != VTA_MUL || !fits16(c >> shift)) return false;
+  put_imm(s, VTA_MUL, r, c >> shift, loc);
   put_imm(s, VTA_SHR, r, -shift, loc);
   return true;
 }

@@ -174,6 +174,53 @@ static const Node *merge_const(Alu *s, VtaOp op, const Node *a, int32_t c, Loc l
   return node_op(s, op, a->a, node_const(s, sum > 31 ? 31 : sum, loc), loc);
 }
 
+static bool fits16(int64_t v) { return v >= INT16_MIN && v <= INT16_MAX; }
+
+// n as op(x, c) for a constant c; NULL, x, if it is not.
+static const Node *op_const(const Node *n, VtaOp op, int64_t *c) {
+  return n->kind == NODE_OP && n->op == op && node_is_const(n->b, c) ? n->a : NULL;
+}
+
+// a op c where a has another operation outside of one that c could merge with: in a different order they do. Each of these
+// is exact, with integers that wrap. NULL if nothing merges.
+static const Node *merge_through(Alu *s, VtaOp op, const Node *a, int32_t c, Loc loc) {
+  int64_t outer, inner;
+  const Node *mid, *x;
+  if (op == VTA_ADD && (mid = op_const(a, VTA_MUL, &outer)) && (x = op_const(mid, VTA_ADD, &inner)) &&
+      fits16(inner * outer + c)) // (x + i) * o + c = x * o + (i * o + c)
+    return node_op(s, VTA_ADD, node_op(s, VTA_MUL, x, a->b, loc), node_const(s, inner * outer + c, loc), loc);
+  if (op == VTA_MUL && (mid = op_const(a, VTA_ADD, &outer)) && (x = op_const(mid, VTA_MUL, &inner)) &&
+      fits16(outer * c)) // (x * i + o) * c = x * (i * c) + o * c
+    return node_op(s, VTA_ADD, node_op(s, VTA_MUL, mid, node_const(s, c, loc), loc), node_const(s, outer * c, loc), loc);
+  if (op == VTA_SHR && c > 0 && (a->kind == NODE_OP && (a->op == VTA_MIN || a->op == VTA_MAX)) &&
+      (mid = op_const(a, a->op, &outer)) && op_const(mid, VTA_SHR, &inner) && inner > 0)
+    return node_op(s, a->op, node_op(s, VTA_SHR, mid, node_const(s, c, loc), loc), node_const(s, outer >> c, loc), loc);
+  if ((op == VTA_MIN || op == VTA_MAX) && (mid = op_const(a, VTA_SHR, &outer)) && outer > 0 && (x = op_const(mid, op, &inner))) {
+    // a shift to the right keeps order: max(max(x, i) >> o, c) = max(x >> o, max(i >> o, c))
+    int32_t bound = op_value(op, (int32_t)(inner >> outer), c);
+    return node_op(s, op, node_op(s, VTA_SHR, x, a->b, loc), node_const(s, bound, loc), loc);
+  }
+  if ((op == VTA_MIN || op == VTA_MAX) && (mid = op_const(a, VTA_ADD, &outer)) && (x = op_const(mid, op, &inner)) &&
+      (op == VTA_MAX ? outer >= 0 && inner + outer <= c : outer <= 0 && inner + outer >= c)) // max(max(x, 1) + 2, 9)
+    return node_op(s, op, node_op(s, VTA_ADD, x, a->b, loc), node_const(s, c, loc), loc);
+  return NULL;
+}
+
+// How often x stands in a sum's operand: n = x * factor.
+static const Node *multiple(const Node *n, int64_t *factor) {
+  const Node *x = op_const(n, VTA_MUL, factor);
+  if (!x) *factor = 1;
+  return x ? x : n;
+}
+
+// x * i + x * k as one product; NULL if the operands are no multiples of one value.
+static const Node *merge_multiples(Alu *s, const Node *a, const Node *b, Loc loc) {
+  int64_t i, k;
+  const Node *x = multiple(a, &i);
+  if (x != multiple(b, &k) || x->kind == NODE_CONST) return NULL;
+  return node_op(s, VTA_MUL, x, node_const(s, i + k, loc), loc);
+}
+
 // Operations that do nothing, or have a known result; NULL if it is none.
 static const Node *fold_known(Alu *s, VtaOp op, const Node *a, const Node *b) {
   bool zero = b->kind == NODE_CONST && b->value == 0, one = b->kind == NODE_CONST && b->value == 1;
@@ -183,6 +230,11 @@ static const Node *fold_known(Alu *s, VtaOp op, const Node *a, const Node *b) {
   if (op == VTA_MIN || op == VTA_MAX) {
     const Node *low = op == VTA_MIN ? a : b, *high = op == VTA_MIN ? b : a;
     if (a == b) return a;
+    for (int swap = 0; swap < 2; swap++) { // max(min(x, y), x) is x
+      const Node *x = swap ? b : a, *n = swap ? a : b;
+      bool other = n->kind == NODE_OP && n->op == (op == VTA_MIN ? VTA_MAX : VTA_MIN);
+      if (other && (n->a == x || n->b == x)) return x;
+    }
     if (low->hi <= high->lo) return a; // min(a, b) with a below b; max(a, b) with b below a
     if (high->hi <= low->lo) return b;
   }
@@ -202,9 +254,14 @@ const Node *node_op(Alu *s, VtaOp op, const Node *a, const Node *b, Loc loc) {
   const Node *known = fold_known(s, op, a, b);
   if (known) return known;
   if (node_is_const(b, &y)) {
+    // A shift to the left is a product, which merges with others; emission makes it a shift again.
+    if (op == VTA_SHR && y < 0 && y > -32) return node_op(s, VTA_MUL, a, node_const(s, INT64_C(1) << -y, loc), loc);
     known = merge_const(s, op, a, (int32_t)y, loc);
+    if (!known) known = merge_through(s, op, a, (int32_t)y, loc);
     return known ? known : op_new(s, op, a, b, loc);
   }
+  known = op == VTA_ADD ? merge_multiples(s, a, b, loc) : NULL;
+  if (known) return known;
   // Constants of sums and products to the outside, chains to the left: both save temporaries.
   if (op_commutes(op) && b->kind == NODE_OP && b->op == op && b->size < 64)
     return node_op(s, op, node_op(s, op, a, b->a, loc), b->b, b->loc);

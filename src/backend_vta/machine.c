@@ -64,7 +64,10 @@ static int64_t tile_bytes(const Machine *m, VtaMemory mem) {
 static Tiles sram_tiles(Machine *m, VtaMemory mem, int64_t index) {
   int s = scope_index(mem);
   const Scope *scope = m->target->scopes[s];
-  if (!m->sram[s]) m->sram[s] = arena_array(m->cx->arena, (size_t)scope->depth, (size_t)tile_bytes(m, mem));
+  if (!m->sram[s]) { // what was never written is no lucky zero
+    m->sram[s] = arena_array(m->cx->arena, (size_t)scope->depth, (size_t)tile_bytes(m, mem));
+    memset(m->sram[s], 0xa5, (size_t)(scope->depth * tile_bytes(m, mem)));
+  }
   return (Tiles){m->sram[s], scope->depth, index, s == 2 ? MEM_ACC : mem, scope->name};
 }
 

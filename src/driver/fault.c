@@ -2,7 +2,7 @@
 // --plant-fault PHASE[:KIND]: a wrong rewrite at the end of a phase, for tests of what is to notice it. The passes after
 // it get the wrong program. Kinds: `drop` takes a statement out, `index` writes one element or tile further on,
 // `extent` leaves out the last round of a loop, `form` makes a program that no phase may have, `token` forgets
-// the first dependence token. `threads` takes a statement out of a loop of virtual threads, `rows` a transfer of several
+// the first dependence token, `race` one on both of its ends: nobody waits for it. `threads` takes a statement out of a loop of virtual threads, `rows` a transfer of several
 // rows: only programs that have such can be wrong. `bug` and `crash` make no program at all: the phase ends as by a mistake in it, `mute` in a
 // way that leaves nothing to print it with.
 #include "driver/driver.h"
@@ -16,6 +16,7 @@ typedef enum FaultKind {
   FAULT_EXTENT,
   FAULT_FORM,
   FAULT_TOKEN,
+  FAULT_RACE,
   FAULT_THREADS,
   FAULT_ROWS,
   FAULT_BUG,
@@ -23,7 +24,7 @@ typedef enum FaultKind {
   FAULT_MUTE,
   FAULT_COUNT
 } FaultKind;
-static const char *const kinds[] = {"drop", "index", "extent", "form", "token", "threads", "rows", "bug", "crash", "mute"};
+static const char *const kinds[] = {"drop", "index", "extent", "form", "token", "race", "threads", "rows", "bug", "crash", "mute"};
 
 typedef struct Fault {
   TirMap map;
@@ -76,6 +77,24 @@ static bool has_rows(const Stmt *s) {
          expr_is_int(s->args[2], &n) && n > 1;
 }
 
+// A sequence without the first push and pop on the same channel in it; the same if it has no such.
+static const Stmt *without_token(Fault *f, const Stmt *s) {
+  for (int i = 0; i < s->nchildren; i++)
+    for (int j = 0; j < s->nchildren; j++) {
+      const Stmt *push = s->children[i], *pop = s->children[j];
+      if (push->kind != STMT_INTRIN || !is_vta(push->intrin, VTA_PUSH)) break;
+      if (pop->kind != STMT_INTRIN || !is_vta(pop->intrin, VTA_POP) || !expr_equal(push->args[0], pop->args[0])) continue;
+      if (!expr_equal(push->args[1], pop->args[1])) continue;
+      const Stmt **rest = NEW_ARRAY(f->map.cx->arena, const Stmt *, s->nchildren);
+      int n = 0;
+      for (int k = 0; k < s->nchildren; k++)
+        if (k != i && k != j) rest[n++] = s->children[k];
+      f->done = true;
+      return stmt_seq(f->map.cx, n, rest);
+    }
+  return s;
+}
+
 static const Stmt *spoil(TirMap *m, const Stmt *s);
 
 // A loop without a statement that works.
@@ -101,6 +120,7 @@ static const Stmt *spoil(TirMap *m, const Stmt *s) {
     f->done = true;
     return stmt_placed(m->cx, stmt_for(m->cx, s->var, s->min, expr_index(m->cx, n - 1), s->for_kind, s->body),
                        s->loc, s->why);
+  case FAULT_RACE: return s->kind == STMT_SEQ ? without_token(f, s) : s;
   case FAULT_THREADS: return s->kind == STMT_FOR && s->for_kind == FOR_VTHREAD ? without_one(f, s) : s;
   case FAULT_ROWS:
     if (!has_rows(s)) return s;

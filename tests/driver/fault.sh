@@ -29,6 +29,18 @@ for p in sync uop intrin; do
   run "$tetc" verify "$samples/gemm.te" --plant-fault $p:token
   expect "$p: a token is forgotten" 4 err "\`gemm\` is wrong after $p"
 done
+# Without a token nothing waits, but the program's own order is right all the same: another order shows it.
+for p in sync uop intrin; do
+  for k in gemm vector_add; do
+    run "$tetc" verify "$samples/$k.te" --plant-fault $p:race
+    expect "$p: $k without a dependence" 4 err "\`$k\` is wrong after $p" err "elements differ" \
+      err "run as far ahead of load as tokens let them"
+  done
+done
+run "$tetc" verify "$samples/gemm.te" --plant-fault sync:token
+expect "a deadlock is told with what each unit waits for" 4 err "deadlock: no unit can go on" \
+  err "load waits for a token from compute, in \`vta.pop(2, 1)\` ($samples/gemm.te:" err "compute waits for a token from store" \
+  err "store waits for a token from compute" err "more operations behind it"
 run "$tetc" verify "$samples/gemm.te" --plant-fault sync:nothing
 expect "no such kind" 2 err "--plant-fault sync:nothing"
 

@@ -4,15 +4,24 @@
 
 #include <string.h>
 
+// A constant that is no extent is told once, where it is first used: all tensors of a kernel may have it.
+static void bad_extent(Checker *ck, const AstAxis *ast, int64_t extent) {
+  const char *what = te_snippet(ck->cx, ast->extent->loc);
+  const char *headline =
+      ast->extent->kind == AST_INT
+          ? arena_printf(ck->cx->arena, "axis `%s` has the extent %lld, which is not positive", ast->name, (long long)extent)
+          : arena_printf(ck->cx->arena, "the extent `%s` is %lld, which is not positive", what, (long long)extent);
+  if (ast->extent->kind != AST_INT && diags_told(ck->cx->diags, E_EXTENT, headline)) return;
+  Diag *g = diag_report(ck->cx->diags, E_EXTENT, ast->loc, "%s", headline);
+  diag_help(g, "an axis has at least one element");
+}
+
 // Evaluates one `axis: extent`; NULL after an error.
 static const TeAxis *check_axis(Checker *ck, const AstAxis *ast, int index, bool reduce) {
   int64_t extent;
   if (!const_eval(&ck->scope, ast->extent, &extent)) return NULL;
   if (extent <= 0) {
-    Diag *g = diag_report(ck->cx->diags, E_EXTENT, ast->loc,
-                          "axis `%s` has the extent %lld, which is not positive", ast->name, (long long)extent);
-    if (ast->extent->kind != AST_INT)
-      diag_note(g, "`%s` is %lld", te_snippet(ck->cx, ast->extent->loc), (long long)extent);
+    bad_extent(ck, ast, extent);
     return NULL;
   }
   TeAxis *axis = NEW(ck->cx->arena, TeAxis);

@@ -235,6 +235,30 @@ static void wrong_coefficient(Gemm *g, const NestLoop *l, GemmAxis axis, const E
             b->scope == &g->p.vta->wgt ? "j" : "b", "r");
 }
 
+// Whether each operand moves with the columns of the output tile as the other one should; then it is reported.
+static bool refuse_exchanged(Gemm *g) {
+  bool found = false;
+  for (int k = 0; k < g->n->nloops; k++) {
+    const Var *v = g->n->loops[k].var;
+    int64_t i = affine_coef(&g->i, v), w = affine_coef(&g->w, v);
+    found |= axis_of(g, v) == AXIS_J && w == 0 && i == affine_coef(&g->a, v) * g->p.vta->wgt.cols;
+  }
+  if (!found) return false;
+  const char *x = buffer_stage(g->inp->buffer), *y = buffer_stage(g->wgt->buffer);
+  Diag *d = MISMATCH(g, E_GEMM_OPERAND, g->inp->loc, "the operands are in each other's memory: `%s` in vta.inp, `%s` in vta.wgt", x, y);
+  diag_here(d, "this one has the tiles of weights, [j, r]");
+  diag_help(d, "bring `%s` into vta.wgt and `%s` into vta.inp", x, y);
+  return true;
+}
+
+// How many elements the loops of the reduction run over.
+static int64_t reduced_run(const Gemm *g) {
+  int64_t run = 1;
+  for (int k = 0; k < g->n->nloops; k++)
+    if (axis_of(g, g->n->loops[k].var) == AXIS_R && !mul_ok(run, g->n->loops[k].extent, &run)) return 0;
+  return run;
+}
+
 // Checks one loop and counts it to its axis.
 static void match_loop(Gemm *g, const NestLoop *l) {
   const VtaTarget *t = g->p.vta;
@@ -253,8 +277,10 @@ static void match_loop(Gemm *g, const NestLoop *l) {
   if (g->acc) {
     int64_t want_i = axis == AXIS_J ? 0 : axis == AXIS_B ? unit * t->inp.cols : unit;
     int64_t want_w = axis == AXIS_B ? 0 : axis == AXIS_J ? unit * t->wgt.cols : unit;
-    if (i != want_i) wrong_coefficient(g, l, axis, g->inp, i, want_i);
-    if (w != want_w) wrong_coefficient(g, l, axis, g->wgt, w, want_w);
+    int64_t run = reduced_run(g); // a wrong extent of the reduction explains steps that are as long: it is told itself
+    bool narrow = run != t->inp.cols;
+    if (i != want_i && !(narrow && axis == AXIS_B && i == unit * run)) wrong_coefficient(g, l, axis, g->inp, i, want_i);
+    if (w != want_w && !(narrow && axis == AXIS_J && w == unit * run)) wrong_coefficient(g, l, axis, g->wgt, w, want_w);
   }
   g->lane[axis]++;
   g->covered[axis] *= l->extent;
@@ -279,14 +305,14 @@ static bool axis_dense(const Gemm *g, GemmAxis axis, int64_t extent) {
   return reached == extent;
 }
 
-static bool loop_is_outside(const Gemm *g, const Var **found, int64_t tile, const Affine *a) {
+// A loop around the region that belongs to this axis of the tile; NULL if there is none.
+static const Var *loop_outside(const Gemm *g, int axis) {
   for (size_t k = 0; g->p.outer && k < g->p.outer->len; k++) {
     const Var *v = g->p.outer->data[k].var;
-    if (affine_coef(a, v) % tile == 0) continue;
-    *found = v;
-    return true;
+    int64_t a = affine_coef(&g->a, v);
+    if (axis == AXIS_R ? !a && affine_coef(&g->i, v) % g->p.vta->inp.tile : a % g->p.vta->acc.tile) return v;
   }
-  return false;
+  return NULL;
 }
 
 // A loop of the tile stands around the region: it begins there, or the loop goes inwards.
@@ -316,9 +342,10 @@ static void match_extents(Gemm *g) {
                    "but vta.gemm needs %lld",
                    axis_name[x], stage, (long long)g->covered[x], (long long)want[x]);
     diag_here(d, "expected %s = %lld: %s", axis_const[x], (long long)want[x], axis_role[x]);
-    if (loop_is_outside(g, &outside, t->acc.tile, &g->a) ||
-        (g->acc && loop_is_outside(g, &outside, t->inp.tile, &g->i)))
-      fix_outside(g, d, outside);
+    if (g->covered[x] < want[x] && (outside = loop_outside(g, x))) fix_outside(g, d, outside);
+    else if (g->covered[x] != want[x] && x != AXIS_B)
+      diag_help(d, "pack the tensors with an axis `%s: %s`, innermost, and one over blocks of %lld: a CPU stage can do that, with "
+                "zeros where the last block is not full", axis_name[x], axis_const[x], (long long)want[x]);
     else diag_help(d, "give `%s` the axis `%s: %s`, whole and innermost", stage, axis_name[x], axis_const[x]);
   }
 }
@@ -424,6 +451,7 @@ static const Stmt *lower_nest(Tensorize *t, const Stmt *region, const Stmt *s) {
   }
   turn_loops(&g);
   cut_loops(&g);
+  if (!reset && refuse_exchanged(&g)) return NULL;
   for (int k = 0; k < g.n->nloops; k++) match_loop(&g, &g.n->loops[k]);
   if (!g.failed) match_extents(&g);
   if (g.failed) return NULL;

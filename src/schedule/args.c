@@ -51,6 +51,15 @@ static void explain_axis(Diag *g, Ctx *cx, const Stage *s, Name name) {
   diag_note(g, "the loops of `%s` are now: %s", s->name, leaf_names(cx, s));
 }
 
+// The loop that an axis which was split or fused is in now, the outer one of several; NULL if there was no such axis.
+static const Axis *axis_now(const Stage *s, Name name) {
+  const Axis *a = NULL;
+  for (size_t i = 0; i < s->axes.len && !a; i++)
+    if (s->axes.data[i]->name == name && s->axes.data[i]->used_by) a = s->axes.data[i];
+  while (a && a->used_by) a = a->used_by->kind == REL_SPLIT ? a->used_by->outer : a->used_by->parent;
+  return a;
+}
+
 // A leaf axis of `of`, named by the argument at a position.
 Axis *call_axis(Call *c, int position, Stage *of) {
   const SchedArg *a = call_arg(c, position);
@@ -72,7 +81,9 @@ Axis *call_axis(Call *c, int position, Stage *of) {
     explain_axis(g, cx, of, a->value->name);
     Nearest near = {.wanted = a->value->name};
     for (size_t i = 0; i < of->leaf.len; i++) nearest_try(&near, of->leaf.data[i]->name);
-    if (near.best) diag_fix(g, a->loc, near.best, "a similar name exists");
+    const Axis *now = axis_now(of, a->value->name);
+    if (now) diag_fix(g, a->loc, now->name, "the outer loop of it");
+    else if (near.best) diag_fix(g, a->loc, near.best, "a similar name exists");
     else diag_help(g, "name one of its loops");
     c->failed = true;
   }
@@ -115,11 +126,14 @@ const Scope *call_scope(Call *c, int position) {
   if (a->value->kind == AST_NAME)
     s = strcmp(a->value->name, "host") == 0 ? &scope_host : t ? tir_scope(t, a->value->name) : NULL;
   if (s) return s;
-  const char *name = a->value->kind == AST_NAME ? a->value->name : "this";
-  Diag *g = diag_report(c->ap->cx->diags, E_SCOPE, a->loc, "there is no scope `%s`", name);
+  const char *name = a->value->kind == AST_NAME || a->value->kind == AST_STRING ? a->value->name : "this";
+  bool quoted = a->value->kind == AST_STRING;
+  Diag *g = diag_report(c->ap->cx->diags, E_SCOPE, a->loc, quoted ? "a scope is written without quotes: `%s`" : "there is no scope `%s`", name);
   Nearest near = {.wanted = name};
   nearest_try(&near, "host");
   for (int i = 0; t && i < t->nscopes; i++) nearest_try(&near, t->scopes[i]->name);
+  for (int i = 0; t && i < t->nscopes && !near.best; i++) // `acc`
+    if (strcmp(strchr(t->scopes[i]->name, '.') + 1, name) == 0) near.best = t->scopes[i]->name;
   diag_note(g, "the scopes are: %s", scope_names(c->ap->cx, t));
   if (near.best) diag_fix(g, a->loc, near.best, "a similar name exists");
   if (!t) diag_fix_head(g, a->loc.src, "target vta;", "name the accelerator at the head of the file: `target vta;`");

@@ -262,13 +262,19 @@ static void check_scope(Applier *ap, const Stage *s) {
               s->body->tensor->name, s->scope->name);
   else if (dtype_is_int(s->tensor->type) && s->scope->type == DT_I32)
     diag_help(g, "compute it as int32 and cast in the stage that is stored: `%s(...)`", dtype_name(s->tensor->type));
+  else if (!dtype_is_int(s->tensor->type))
+    diag_help(g, "VTA has no floating point: leave `%s` to the CPU, without a scope, or compute with integers", s->name);
+  else
+    diag_help(g, "convert it on the CPU first, in a stage of its own of type %s", dtype_name(s->scope->type));
 }
 
 static void check_annotations(Applier *ap, const Stage *s) {
   for (size_t i = 0; i < s->axes.len; i++) {
     const Axis *a = s->axes.data[i];
     if (a->kind == FOR_SERIAL || !a->used_by) continue;
-    diag_report(ap->cx->diags, E_ANNOTATION, a->kind_loc, "axis `%s` was annotated and then split or fused", a->name);
+    Diag *g = diag_report(ap->cx->diags, E_ANNOTATION, a->kind_loc, "axis `%s` was annotated and then split or fused", a->name);
+    diag_also(g, a->used_by->loc, "here");
+    diag_help(g, "annotate the axes that came of it");
   }
 }
 
@@ -298,11 +304,13 @@ static bool check_compute_at(Applier *ap, const Stage *s) {
   if (s->tensor->role == TE_OUTPUT) {
     Diag *g = diag_report(cx->diags, E_COMPUTE_AT, s->attach_loc, "`%s` is an output: it is computed at root", s->name);
     diag_note(g, "an output must be complete; at another stage only what that stage needs would be computed");
+    diag_fix_drop(g, s->attach_loc, "without this line it is");
     return false;
   }
   if (root->attach == ATTACH_INLINE) {
     Diag *g = diag_report(cx->diags, E_COMPUTE_AT, s->attach_loc, "`%s` is inlined: nothing can be computed at it", root->name);
     diag_also(g, root->attach_loc, "inlined here");
+    diag_help(g, "compute it at a stage that has loops");
     return false;
   }
   for (size_t i = 0; i < s->consumers.len; i++) {
@@ -331,7 +339,8 @@ static bool check_circles(Applier *ap) {
     for (; st->attach == ATTACH_AT && steps <= s->stages.len; steps++) st = st->at_stage;
     if (steps <= s->stages.len) continue;
     st = s->stages.data[i];
-    diag_report(ap->cx->diags, E_COMPUTE_AT, st->attach_loc, "`%s` is computed at a stage that is computed at `%s`", st->name, st->name);
+    Diag *g = diag_report(ap->cx->diags, E_COMPUTE_AT, st->attach_loc, "`%s` is computed at a stage that is computed at `%s`", st->name, st->name);
+    diag_help(g, "compute one of them at root");
     return false;
   }
   return true;
@@ -377,7 +386,10 @@ static bool check_mark(Applier *ap, Stage *s) {
   else diag_also(g, s->leaf.data[taken]->kind_loc, "`%s` runs in threads", s->leaf.data[taken]->name);
   if (who && s->mark == MARK_TENSORIZE)
     diag_help(g, "compute `%s` further out, at a loop around `%s`", who->name, s->mark_axis->name);
-  else if (taken + 1 < (int)s->leaf.len) diag_help(g, "start at a loop inside that one: `%s`", s->leaf.data[taken + 1]->name);
+  else if (taken + 1 < (int)s->leaf.len && s->mark != MARK_TENSORIZE) {
+    const char *there = arena_printf(cx->arena, "%s.%s(%s)", s->name, s->mark == MARK_COPY ? "dma_copy" : "alu", s->leaf.data[taken + 1]->name);
+    diag_fix(g, s->mark_loc, there, "start at a loop inside that one: `%s;`", there);
+  } else if (taken + 1 < (int)s->leaf.len) diag_help(g, "start at a loop inside that one: `%s`", s->leaf.data[taken + 1]->name);
   return false;
 }
 

@@ -178,6 +178,7 @@ static void annotate(Call *c, Axis *a, ForKind kind) {
   if (a->kind != FOR_SERIAL && a->kind != kind) {
     Diag *g = diag_report(cx->diags, E_ANNOTATION, c->stmt->loc, "axis `%s` already has another annotation", a->name);
     diag_also(g, a->kind_loc, "annotated here");
+    diag_fix_drop(g, c->stmt->loc, "drop one of the two");
     c->failed = true;
     return;
   }
@@ -185,6 +186,7 @@ static void annotate(Call *c, Axis *a, ForKind kind) {
     Diag *g = diag_report(cx->diags, E_PARALLEL, c->stmt->loc, "`%s` is a reduction axis: its iterations cannot run in parallel",
                           a->name);
     diag_note(g, "every iteration adds to the same elements of `%s`", c->stage->name);
+    diag_help(g, "run an axis of the result in parallel");
     c->failed = true;
     return;
   }
@@ -205,8 +207,10 @@ static void apply_bind(Call *c) {
     return;
   }
   if (a->extent > 8) {
-    call_fail(c, E_ANNOTATION, c->stmt->loc, "axis `%s` has extent %lld: at most 8 virtual threads are interleaved",
-              a->name, (long long)a->extent);
+    Diag *g = call_fail(c, E_ANNOTATION, c->stmt->loc, "axis `%s` has extent %lld: at most 8 virtual threads are interleaved",
+                        a->name, (long long)a->extent);
+    diag_help(g, "split it first, and bind the outer part: `%s0, %s1 = %s.split(%s, nparts = 2);  %s.bind(%s0, cthread);`", a->name,
+              a->name, c->stage->name, a->name, c->stage->name, a->name);
     return;
   }
   annotate(c, a, FOR_VTHREAD);
@@ -373,6 +377,7 @@ static void mark(Call *c, Mark m, const char *region, Axis *a, const char *needs
     Diag *g = diag_report(c->ap->cx->diags, E_ANNOTATION, c->stmt->loc, "`%s` is already lowered another way",
                           c->stage->name);
     diag_also(g, c->stage->mark_loc, "asked for here");
+    diag_fix_drop(g, c->stmt->loc, "drop one of the two");
     c->failed = true;
     return;
   }

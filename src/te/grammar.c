@@ -344,6 +344,8 @@ static const char *slip_help(TeParser *p, Loc loc, const char *got, int n, const
   bool operators = has(n, expected, "`+`") && !has(n, expected, "number");
   if (strcmp(got, "`[`") == 0 && last == ']' && operators)
     return "all indices stand in one pair of brackets: `t[x, y]`";
+  const char *line = p->src->text + p->src->line_start[loc.line - 1];
+  if (operators && memmem(line, loc.col - 1, " if ", 4)) return "a choice is written `condition ? x : y`";
   if (strcmp(got, "`=`") == 0 && operators) return "equality is written `==`";
   if (strcmp(got, "`=`") == 0 && n == 1 && has(n, expected, "`:`"))
     return "the type follows the axes: `t[x: 4] : int32 = ...`";

@@ -180,9 +180,12 @@ static bool check_dtype(Checker *ck, const AstDecl *decl, DType *out) {
   Diag *g = diag_report(ck->cx->diags, E_UNKNOWN_NAME, decl->dtype_loc, "unknown type `%s`", decl->dtype);
   Nearest n = {.wanted = decl->dtype};
   for (int t = 0; t < DT_COUNT; t++) nearest_try(&n, dtype_name((DType)t));
-  if (!n.best && strcmp(decl->dtype, "float") == 0) n.best = "float32";
-  if (!n.best && strcmp(decl->dtype, "double") == 0) n.best = "float64";
-  if (!n.best && strcmp(decl->dtype, "half") == 0) n.best = "float16";
+  static const char *const elsewhere[][2] = {{"float", "float32"}, {"double", "float64"}, {"half", "float16"}, {"char", "int8"},
+                                             {"short", "int16"}, {"int", "int32"}, {"long", "int64"}, {"unsigned", "uint32"},
+                                             {"i8", "int8"}, {"i16", "int16"}, {"i32", "int32"}, {"i64", "int64"},
+                                             {"u8", "uint8"}, {"f16", "float16"}, {"f32", "float32"}, {"f64", "float64"}};
+  for (size_t i = 0; i < sizeof elsewhere / sizeof *elsewhere; i++)
+    if (strcmp(decl->dtype, elsewhere[i][0]) == 0) n.best = elsewhere[i][1];
   if (n.best) diag_fix(g, decl->dtype_loc, n.best, "a similar name exists");
   else diag_help(g, "types are bool, int8 to int64, uint8 to uint64, float16, float32 and float64");
   return false;

@@ -198,6 +198,11 @@ static bool refuse_target(Alu *s) {
     Diag *g = alu_refuse(s, E_ALU_ACCESS, s->n->store->loc, memory_rule,
                          "`%s` is computed on the ALU, but lives in %s memory", buffer_stage(b), b->scope->name);
     const char *name = buffer_stage(b);
+    if (b->role == BUF_OUTPUT && loc_known(s->p.region->why)) {
+      const char *acc = source_fresh_name(s->p.cx->arena, s->p.region->why.src, arena_printf(s->p.cx->arena, "%s_acc", name));
+      const char *line = arena_printf(s->p.cx->arena, "%s = %s.cache_write(vta.acc); %s.alu(); %s.dma_copy()", acc, name, acc, name);
+      diag_fix(g, s->p.region->why, line, "compute it in vta.acc, and store that: `%s;`", line);
+    }
     if (b->role == BUF_OUTPUT)
       diag_help(g,
                 "give the arithmetic a stage of its own, `t`, and store that: `output %s = int8(t);` with "

@@ -36,6 +36,8 @@ static const Node *lacks(Alu *s, const Expr *e, const char *what, const char *he
                        buffer_stage(s->n->store->buffer), what);
   diag_here(g, "`%s`", expr_text(s->p.cx, e));
   if (help) diag_help(g, "%s", help);
+  if (dtype_is_float(e->type) || (e->kind == EXPR_CAST && dtype_is_float(e->a->type)))
+    diag_help(g, "scale with integers: `x * 0.7071` is close to `x * 181 >> 8`, while the product fits 32 bits"), help = "";
   diag_help(g, "%sleave this stage to the CPU: without `.alu()` and `.set_scope(vta.acc)`", help ? "or " : "");
   return NULL;
 }
@@ -451,12 +453,21 @@ static bool loc_inside(Loc a, Loc b) {
   return b.col >= a.col && b.end_col <= a.end_col && b.end_col > b.col;
 }
 
+// What is close to a division by a constant; NULL: nothing is known.
+static const char *nearly(Alu *s, const Expr *e) {
+  int64_t c;
+  if (e->binop != OP_DIV || !expr_is_int(e->b, &c) || c < 3 || c > 4096) return NULL;
+  long long factor = (65536 + c / 2) / c;
+  return arena_printf(s->p.cx->arena, "multiply and shift: `%s * %lld >> 16` is close to it, while the product fits 32 bits (values below %lld)",
+                      expr_text(s->p.cx, e->a), factor, INT32_MAX / factor);
+}
+
 // Division and remainder by a power of two are refused with what they are exactly.
 static const Node *refuse_division(Alu *s, const Expr *e) {
   bool div = e->binop == OP_DIV;
   int64_t c;
   int k = 0;
-  if (!expr_is_int(e->b, &c) || c < 2 || c & (c - 1)) return lacks(s, e, div ? "a division" : "a remainder", NULL);
+  if (!expr_is_int(e->b, &c) || c < 2 || c & (c - 1)) return lacks(s, e, div ? "a division" : "a remainder", nearly(s, e));
   while (c >> k > 1) k++;
   Arena *a = s->p.cx->arena;
   const char *x = expr_text(s->p.cx, e->a), *as;

@@ -334,9 +334,10 @@ static const char *whole_rule(CopyCx *c, const Scope *s) {
 void explain_part_of_tile(CopyCx *c, const Nest *n, int64_t have) {
   const Scope *scope = n->chip_buffer->scope;
   const char *stage = stage_name(n->from->store->buffer);
-  Diag *g = report(c, n->from, E_COPY_ALIGN, load_loc(n), "narrower than a tile", whole_rule(c, scope),
-                   "`%s` is %s by pieces of %lld element%s, but %s is moved in tiles of %lld", stage,
-                   way(n->from->store->buffer), (long long)have, have == 1 ? "" : "s", scope->name, (long long)scope->tile);
+  bool run = have > scope->tile;
+  Diag *g = report(c, n->from, E_COPY_ALIGN, load_loc(n), run ? "it ends inside a tile" : "narrower than a tile", whole_rule(c, scope),
+                   "`%s` is %s by %s of %lld element%s, but %s is moved in tiles of %lld", stage, way(n->from->store->buffer),
+                   run ? "runs" : "pieces", (long long)have, have == 1 ? "" : "s", scope->name, (long long)scope->tile);
   diag_help(g, "end the axes of `%s` with [%s], and let the copy run over all of them (a CPU stage can fill the rest with zeros)",
             stage, tile_axes(c, scope));
 }
@@ -348,7 +349,7 @@ void explain_misaligned(CopyCx *c, const Nest *n, const Loop *l, const Buffer *s
   const char *here = l ? arena_printf(c->cx->arena, "one step of `%s` is %lld element%s of `%s`", l->var->name, (long long)offset,
                                       offset == 1 ? "" : "s", in)
                        : arena_printf(c->cx->arena, "%lld element%s past a tile of `%s`", (long long)rest, rest == 1 ? "" : "s", in);
-  const char *how = l ? arena_printf(c->cx->arena, "in steps of %lld element%s", (long long)offset, offset == 1 ? "" : "s")
+  const char *how = l ? arena_printf(c->cx->arena, "by steps of %lld element%s", (long long)offset, offset == 1 ? "" : "s")
                       : arena_printf(c->cx->arena, "from element %lld of a tile on", (long long)rest);
   Diag *g = report(c, n->from, E_COPY_ALIGN, load_loc(n), here, whole_rule(c, scope),
                    "`%s` is %s %s, but %s is moved in tiles of %lld", stage, way(n->from->store->buffer), how, scope->name,

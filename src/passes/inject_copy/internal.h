@@ -169,7 +169,7 @@ void explain_foreign(CopyCx *c, const Stmt *s);
 void explain_lane_step(CopyCx *c, const Nest *n, const Loop *l);
 // A loop inside a tile whose index is not affine, or which a condition that is no bound mentions.
 void explain_lane_index(CopyCx *c, const Nest *n, const Loop *l);
-// Only `have` of the elements of a tile are copied.
+// Only `have` of the elements of a tile are copied; more than a tile has: they end inside of one.
 void explain_part_of_tile(CopyCx *c, const Nest *n, int64_t have);
 // A loop or a base (l NULL: `offset`) that does not step by whole tiles on one side.
 void explain_misaligned(CopyCx *c, const Nest *n, const Loop *l, const Buffer *side, int64_t offset);

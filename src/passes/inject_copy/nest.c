@@ -254,7 +254,7 @@ static bool nest_lanes(CopyCx *c, Nest *n, bool *lane) {
     }
     int64_t left = n->tile / done;
     if (l->extent > left) {
-      if (l->extent % left) return explain_part_of_tile(c, n, l->extent % left * done), false;
+      if (l->extent % left) return explain_part_of_tile(c, n, l->extent * done), false;
       if (n->nloops == COPY_MAX_LOOPS + 1) return explain_part_of_tile(c, n, done), false;
       nest_split_loop(c, n, i, left);
       memmove(lane + i + 1, lane + i, (size_t)(n->nloops - i - 1) * sizeof *lane);

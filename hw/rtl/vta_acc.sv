@@ -38,8 +38,10 @@ module vta_acc #(
   localparam int unsigned LogRows = LOG_ACC - LogBanks;
 
   function automatic logic [LogBanks-1:0] bank_of(input logic [LOG_ACC-1:0] index);
-    bank_of = '0;
-    for (int unsigned n = 0; n < LOG_ACC; n++) bank_of[n % LogBanks] = bank_of[n % LogBanks] ^ index[n];
+    logic [15:0] folded;
+    folded = 16'(index);
+    for (int unsigned n = 8; n >= LogBanks; n = n / 2) folded = folded ^ (folded >> n);
+    bank_of = folded[LogBanks-1:0];
   endfunction
 
   logic [LogBanks-1:0] gb, db, sb, gw, aw, lw, ob;
@@ -83,7 +85,7 @@ module vta_acc #(
     logic [LogRows-1:0] raddr, waddr;
     logic [WIDTH-1:0] wdata;
     logic [WIDTH/4-1:0] low;
-    logic by_gemm, by_alu, g_re, d_re;
+    logic by_gemm, by_alu, by_load, g_re, d_re;
     assign g_re = gemm_re_i && gb == LogBanks'(n);
     assign d_re = dst_read && db == LogBanks'(n);
     assign re = g_re || d_re || (src_read && sb == LogBanks'(n));
@@ -92,12 +94,19 @@ module vta_acc #(
     assign by_gemm = gemm_we_i && gw == LogBanks'(n);
     assign by_alu = alu_we_i && aw == LogBanks'(n);
     assign load_taken[n] = by_gemm || by_alu;
-    assign we = by_gemm || by_alu || (load_we_i && lw == LogBanks'(n));
+    assign by_load = load_we_i && lw == LogBanks'(n);
+    assign we = by_gemm || by_alu || by_load;
     assign waddr = by_gemm ? gemm_waddr_i[LOG_ACC-1:LogBanks] :
                    by_alu ? alu_waddr_i[LOG_ACC-1:LogBanks] : load_waddr_i[LOG_ACC-1:LogBanks];
-    assign wdata = by_gemm ? gemm_wdata_i : by_alu ? alu_wdata_i : load_wdata_i;
     always_comb begin
-      for (int unsigned l = 0; l < WIDTH / 32; l++) low[l*8 +: 8] = wdata[l*32 +: 8];
+      wdata = '0;
+      low = '0;
+      if (we) begin
+        if (by_gemm) wdata = gemm_wdata_i;
+        else if (by_alu) wdata = alu_wdata_i;
+        else wdata = load_wdata_i;
+        for (int unsigned l = 0; l < WIDTH / 32; l++) low[l*8 +: 8] = wdata[l*32 +: 8];
+      end
     end
     vta_ram #(
       .WIDTH(WIDTH),
@@ -133,9 +142,17 @@ module vta_acc #(
     same_q <= same;
     if (src_from_bank_q) held_q <= src_bank;
   end
-  assign src_bank = rdata[32'(sb_q)*WIDTH +: WIDTH];
-  assign gemm_rdata_o = rdata[32'(gb_q)*WIDTH +: WIDTH];
-  assign dst_rdata_o = rdata[32'(db_q)*WIDTH +: WIDTH];
+  always_comb begin
+    src_bank = rdata[WIDTH-1:0];
+    gemm_rdata_o = rdata[WIDTH-1:0];
+    dst_rdata_o = rdata[WIDTH-1:0];
+    store_rdata_o = out_rdata[WIDTH/4-1:0];
+    for (int unsigned n = 1; n < Banks; n++) begin
+      if (sb_q == LogBanks'(n)) src_bank = rdata[n*WIDTH +: WIDTH];
+      if (gb_q == LogBanks'(n)) gemm_rdata_o = rdata[n*WIDTH +: WIDTH];
+      if (db_q == LogBanks'(n)) dst_rdata_o = rdata[n*WIDTH +: WIDTH];
+      if (store_q == LogBanks'(n)) store_rdata_o = out_rdata[n*WIDTH/4 +: WIDTH/4];
+    end
+  end
   assign src_rdata_o = same_q ? dst_rdata_o : src_from_bank_q ? src_bank : held_q;
-  assign store_rdata_o = out_rdata[32'(store_q)*(WIDTH/4) +: WIDTH/4];
 endmodule

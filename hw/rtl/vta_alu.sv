@@ -54,10 +54,13 @@ module vta_alu #(
   logic single;
   assign single = end_i == {1'b0, begin_i} + 1'b1 && use_imm_i && op_i != vta_pkg::AluZero &&
                   ((iter_out_i == 14'd1 && factors_i[31:16] != '0) || (iter_in_i == 14'd1 && factors_i[15:0] != '0));
-  assign fits = c_valid_q && single && c_ops_q[16] && c_ops_q[19:17] != vta_pkg::AluZero && c_count_q != 2'd3 &&
-                begin_i == c_begin_q && end_i == c_end_q && iter_out_i == c_out_q && iter_in_i == c_in_q &&
-                factors_i[31:0] == c_factors_q[31:0];
-  assign c_whole = c_valid_q && !(valid_i && fits); // a chain goes on as long as instructions come that fit
+  always_comb begin
+    fits = 1'b0;
+    if (c_valid_q && valid_i)
+      fits = single && c_ops_q[16] && c_ops_q[19:17] != vta_pkg::AluZero && c_count_q != 2'd3 && begin_i == c_begin_q &&
+             end_i == c_end_q && iter_out_i == c_out_q && iter_in_i == c_in_q && factors_i[31:0] == c_factors_q[31:0];
+  end
+  assign c_whole = c_valid_q && !fits; // a chain goes on as long as instructions come that fit
   assign c_free = !c_valid_q || (index_ready && c_whole);
   assign c_take = valid_i && ready_o;
   assign ready_o = c_free || fits;
@@ -158,18 +161,9 @@ module vta_alu #(
   end
 
   // A result is two cycles on its way to memory, whether or not micro-ops waited in between.
-  logic [AccBits-1:0] x, y, result5_q, result6_q;
+  logic [AccBits-1:0] result5_q, result6_q;
   logic unused;
   assign unused = ^{unused_woff, payload4_q[36], payload4_q[56]};
-  always_comb begin
-    x = dst_i;
-    if (v6_q && d6_q == d4_q) x = result6_q;
-    if (v5_q && d5_q == d4_q) x = result5_q;
-    y = src_i;
-    if (v6_q && d6_q == s4_q) y = result6_q;
-    if (v5_q && d5_q == s4_q) y = result5_q;
-    if (payload4_q[16]) y = {LANES{{{16{payload4_q[15]}}, payload4_q[15:0]}}};
-  end
   function automatic logic [31:0] operate(input logic [2:0] what, input logic [31:0] a, input logic [31:0] b);
     logic [31:0] negative;
     negative = -b;
@@ -184,6 +178,14 @@ module vta_alu #(
   endfunction
   always_ff @(posedge clk_i) begin
     if (v4_q) begin
+      logic [AccBits-1:0] x, y;
+      x = dst_i;
+      if (v6_q && d6_q == d4_q) x = result6_q;
+      if (v5_q && d5_q == d4_q) x = result5_q;
+      y = src_i;
+      if (v6_q && d6_q == s4_q) y = result6_q;
+      if (v5_q && d5_q == s4_q) y = result5_q;
+      if (payload4_q[16]) y = {LANES{{{16{payload4_q[15]}}, payload4_q[15:0]}}};
       for (int unsigned l = 0; l < LANES; l++) begin
         logic [31:0] r;
         r = operate(payload4_q[19:17], x[l*32 +: 32], y[l*32 +: 32]);

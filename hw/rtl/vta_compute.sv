@@ -199,7 +199,7 @@ module vta_compute #(
   ) u_window (
     .clk_i, .rst_i, .halt_i, .valid_i(state_q == StEnter), .ready_o(room), .insn_i, .engine_i(engine),
     .works_i(loads || steps), .dlo_i(dlo_q), .dhi_i(dhi_q), .slo_i(slo_q), .shi_i(shi_q), .ulo_i(ulo), .uhi_i(uhi),
-    .uop_clear_o(uop_clear), .start_o(start), .slot_o, .insn_o(insn), .engine_o, .offer_o(offer),
+    .check_i(valid_i && (state_q == StIdle || state_q == StCheck)), .uop_clear_o(uop_clear), .start_o(start), .slot_o, .insn_o(insn), .engine_o, .offer_o(offer),
     .free_i({alu_ready_i, gemm_ready_i, !acc_held_q, !uop_held_q}),
     .done_i({alu_done_i, gemm_done_i, acc_done_i, uop_done_i}), .prev_token_i, .prev_pop_o, .next_token_i,
     .next_count_i, .next_pop_o, .prev_full_i, .prev_push_o, .next_full_i, .next_push_o, .store_valid_i, .store_push_i,

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The dot products of each row of INP with each row of WGT: BATCH x BLOCK_OUT sums of BLOCK_IN products, exact, registered.
-// In simulation a plain loop with sums of 32 bits, which is quick. In synthesis the same sums by half the multipliers, see
-// vta_dot_pair. tests/hw/dot.cpp compares the two.
+// Simulation and synthesis have each what is quick or small there: multiplications of 64 bits, or half the multipliers, see
+// vta_dot_pair. tests/hw/dot.cpp compares the latter with plain sums, and every test of the core the former.
 module vta_dot #(
   parameter int unsigned BATCH = 1,
   parameter int unsigned BLOCK_IN = 16,
@@ -43,17 +43,32 @@ module vta_dot #(
     end
   end
 `else
+  // Two rows of WGT in the halves of a word of 64 bits, 128 added to each element so that none is negative, times an
+  // element of INP: the sums stay apart but for the borrow of a negative lower one.
+  localparam int unsigned Part = (BLOCK_IN < 4) ? BLOCK_IN : 4; // elements taken at once
   always_ff @(posedge clk_i) begin
     if (valid_i) begin
       for (int unsigned b = 0; b < BATCH; b++) begin
-        for (int unsigned c = 0; c < BLOCK_OUT; c++) begin
-          int sum;
-          sum = 0;
-          for (int unsigned k = 0; k < BLOCK_IN; k++) begin
-            sum = sum + 32'($signed(inp_i[(b*BLOCK_IN+k)*8 +: 8])) *
-                  32'($signed(wgt_i[(c*BLOCK_IN+k)*8 +: 8]));
+        logic [31:0] few, pairs, bias; // bias: what the 128s amount to
+        logic [63:0] sums, rows;
+        pairs = '0;
+        for (int unsigned k = 0; k < BLOCK_IN; k += Part) begin
+          few = 32'(inp_i[(b*BLOCK_IN+k)*8 +: Part*8]) ^ 32'h80808080;
+          pairs = pairs + (few & 32'h00ff00ff) + ((few >> 8) & 32'h00ff00ff);
+        end
+        bias = (32'(pairs[15:0]) + 32'(pairs[31:16]) - 32'(BLOCK_IN / Part * 4 * 128)) << 7;
+        for (int unsigned c = 0; c < BLOCK_OUT; c += 2) begin
+          sums = '0;
+          for (int unsigned k = 0; k < BLOCK_IN; k += Part) begin
+            rows = {32'(wgt_i[((c+1)%BLOCK_OUT*BLOCK_IN+k)*8 +: Part*8]), 32'(wgt_i[(c*BLOCK_IN+k)*8 +: Part*8])};
+            rows = rows ^ 64'h80808080_80808080;
+            for (int unsigned p = 0; p < Part; p++) begin
+              sums = sums + ((rows >> (8 * p)) & 64'h000000ff_000000ff) *
+                     {{56{inp_i[(b*BLOCK_IN+k+p)*8+7]}}, inp_i[(b*BLOCK_IN+k+p)*8 +: 8]};
+            end
           end
-          dot_q[(b*BLOCK_OUT+c)*32 +: 32] <= sum;
+          dot_q[(b*BLOCK_OUT+(c+1)%BLOCK_OUT)*32 +: 32] <= sums[63:32] + 32'(sums[31]) - bias;
+          dot_q[(b*BLOCK_OUT+c)*32 +: 32] <= sums[31:0] - bias;
         end
       end
     end

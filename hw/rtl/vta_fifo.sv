@@ -32,7 +32,7 @@ module vta_fifo #(
       rd_q <= '0;
       wr_q <= '0;
       count_q <= '0;
-    end else begin
+    end else if (push || pop) begin
       if (push) wr_q <= wr_q + 1'b1;
       if (pop) rd_q <= rd_q + 1'b1;
       if (push && !pop) count_q <= count_q + 1'b1;

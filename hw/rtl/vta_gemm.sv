@@ -104,20 +104,19 @@ module vta_gemm #(
     d6_q <= d5_q;
   end
 
-  logic [AccBits-1:0] dot, old, sum5_q, sum6_q;
+  logic [AccBits-1:0] dot, sum5_q, sum6_q;
   vta_dot #(
     .BATCH(BATCH), .BLOCK_IN(BLOCK_IN), .BLOCK_OUT(BLOCK_OUT)
   ) u_dot (
     .clk_i, .valid_i(v3_q), .inp_i, .wgt_i, .dot_o(dot)
   );
 
-  always_comb begin
-    old = acc_i;
-    if (v6_q && d6_q == d4_q) old = sum6_q;
-    if (v5_q && d5_q == d4_q) old = sum5_q;
-  end
   always_ff @(posedge clk_i) begin
     if (v4_q) begin
+      logic [AccBits-1:0] old;
+      old = acc_i;
+      if (v6_q && d6_q == d4_q) old = sum6_q;
+      if (v5_q && d5_q == d4_q) old = sum5_q;
       for (int unsigned l = 0; l < BATCH * BLOCK_OUT; l++) begin
         sum5_q[l*32 +: 32] <= old[l*32 +: 32] + dot[l*32 +: 32];
       end

@@ -41,7 +41,7 @@ module vta_regs #(
   input  logic [31:0]            taken_i,
   input  logic [47:0]            tokens_i,
   input  logic [1:0]             acc_writes_i,  // this cycle
-  input  logic [COUNTERS-1:0]    events_i       // what counts this cycle
+  input  logic [COUNTERS-1:0]    events_i       // what counts, a cycle later
 );
   logic [31:0] regs_q [0:8]; // of which 2 to 8 are used
   logic [31:0] watchdog_q, counter_q [0:COUNTERS-1];
@@ -91,7 +91,6 @@ module vta_regs #(
       ucnt_q <= '0;
       watchdog_q <= 32'd1000000;
       for (int n = 0; n < 9; n++) regs_q[n] <= '0;
-      for (int unsigned n = 0; n < COUNTERS; n++) counter_q[n] <= '0;
     end else begin
       if (write) begin
         b_valid_q <= 1'b1;
@@ -115,19 +114,27 @@ module vta_regs #(
         done_q <= 1'b0;
         cycles_q <= '0;
         ucnt_q <= '0;
-        for (int unsigned n = 0; n < COUNTERS; n++) counter_q[n] <= '0;
       end else if (running_q) begin
         cycles_q <= cycles_q + 1'b1;
         ucnt_q <= ucnt_q + 32'(acc_writes_i);
-        for (int unsigned n = 0; n < COUNTERS; n++) begin
-          if (events_i[n]) counter_q[n] <= counter_q[n] + 1'b1;
-        end
         if (finish_i) begin
           running_q <= 1'b0;
           done_q <= 1'b1;
           error_q <= error_i;
           source_q <= (error_i == vta_pkg::ErrNone) ? '0 : source_i;
         end
+      end
+    end
+  end
+
+  logic counting_q;
+  always_ff @(posedge clk_i) begin
+    counting_q <= running_q;
+    if (rst_i || start) begin
+      for (int unsigned n = 0; n < COUNTERS; n++) counter_q[n] <= '0;
+    end else if (counting_q) begin
+      for (int unsigned n = 0; n < COUNTERS; n++) begin
+        if (events_i[n]) counter_q[n] <= counter_q[n] + 1'b1;
       end
     end
   end

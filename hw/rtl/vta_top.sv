@@ -59,7 +59,7 @@ module vta_top #(
   input  logic                    s_axil_r_ready_i,
   output logic [31:0]             s_axil_r_data_o,
   output logic [1:0]              s_axil_r_resp_o,
-  output logic [63:0]             monitor_o // this cycle, for traces; of no use in hardware
+  output logic [63:0]             monitor_o // the cycle before, for traces; of no use in hardware
 );
   localparam int unsigned Batch = 1 << LOG_BATCH;
   localparam int unsigned BlockIn = 1 << LOG_BLOCK_IN;
@@ -84,7 +84,7 @@ module vta_top #(
   logic read_idle, store_idle, read_error;
   logic [47:0] token_counts;
   logic [1:0] acc_writes;
-  logic [Counters-1:0] events;
+  logic [63:0] monitor_q; // what happens: see the end
   assign rst = rst_i || clear;
   assign halt = !running;
   vta_regs #(
@@ -101,7 +101,7 @@ module vta_top #(
     .launch_o(launch), .running_o(running), .clear_o(clear), .idle_i(read_idle && store_idle), .count_o(count), .insn_base_o(insn_base),
     .uop_base_o(uop_base), .inp_base_o(inp_base), .wgt_base_o(wgt_base), .acc_base_o(acc_base), .out_base_o(out_base),
     .watchdog_o(watchdog), .finish_i(finish), .error_i(error), .source_i(source), .taken_i(taken), .tokens_i(token_counts),
-    .acc_writes_i(acc_writes), .events_i(events)
+    .acc_writes_i(acc_writes), .events_i(monitor_q[Counters-1:0])
   );
 
   // ---- the read channel: 0 fetch, 1 micro-ops, 2 ACC, 3 INP, 4 WGT ----
@@ -413,49 +413,50 @@ module vta_top #(
   logic computes, no_data;
   assign computes = gemm_busy || alu_busy;
   assign no_data = !m_axi_r_valid_i;
-  assign events = {
-    m_axi_w_valid_o && m_axi_w_ready_i,                               // 32
-    m_axi_r_valid_i && !m_axi_r_ready_o,                              // 31
-    m_axi_ar_valid_o && !m_axi_ar_ready_i,                            // 30
-    m_axi_r_valid_i && m_axi_r_ready_o,                               // 29
-    alu_busy && gemm_busy,                                            // 28
-    load_busy && store_busy,                                          // 27
-    store_busy && computes,                                           // 26
-    load_busy && computes,                                            // 25
-    (m_axi_w_valid_o && !m_axi_w_ready_i) || (m_axi_aw_valid_o && !m_axi_aw_ready_i), // 24
-    store_wait_done,                                                  // 23
-    store_wait,                                                       // 22
-    store_busy,                                                       // 21
-    alu_stall,                                                        // 20
-    alu_step,                                                         // 19
-    alu_busy,                                                         // 18
-    gemm_step,                                                        // 17
-    gemm_busy,                                                        // 16
-    acc_busy,                                                         // 15
-    uop_busy,                                                         // 14
-    (uop_starved || acc_starved) && !no_data,                         // 13
-    (uop_starved || acc_starved) && no_data,                          // 12
-    wait_hazard,                                                      // 11
-    wait_next,                                                        // 10
-    wait_prev,                                                        // 9
-    fetch_busy && !compute_valid,                                     // 8
-    compute_busy,                                                     // 7
-    (inp_starved || wgt_starved) && !no_data,                         // 6
-    (inp_starved || wgt_starved) && no_data,                          // 5
-    load_wait,                                                        // 4
-    load_busy,                                                        // 3
-    fetch_starved && !no_data,                                        // 2
-    fetch_starved && no_data,                                         // 1
-    fetch_busy                                                        // 0
-  };
-  assign monitor_o = {
-    compute_slot,
-    store_ready && store_valid, store_start, store_valid, alu_done, alu_valid && alu_ready, gemm_done,
-    gemm_valid && gemm_ready, acc_starved, accl_done, uop_starved, uop_done, retire, compute_ready && compute_valid,
-    compute_engine, compute_start, compute_valid, wgt_starved, wgt_done, inp_starved, inp_done, load_retire,
-    load_ready && load_valid, load_start, load_valid,
-    (load_in && load_in_ready) || (compute_in && compute_in_ready) || (store_in && store_in_ready), running, events
-  };
+  assign monitor_o = monitor_q;
+  always_ff @(posedge clk_i) begin
+    monitor_q <= {
+      compute_slot,
+      store_ready && store_valid, store_start, store_valid, alu_done, alu_valid && alu_ready, gemm_done,
+      gemm_valid && gemm_ready, acc_starved, accl_done, uop_starved, uop_done, retire, compute_ready && compute_valid,
+      compute_engine, compute_start, compute_valid, wgt_starved, wgt_done, inp_starved, inp_done, load_retire,
+      load_ready && load_valid, load_start, load_valid,
+      (load_in && load_in_ready) || (compute_in && compute_in_ready) || (store_in && store_in_ready), running,
+      m_axi_w_valid_o && m_axi_w_ready_i,                               // 32
+      m_axi_r_valid_i && !m_axi_r_ready_o,                              // 31
+      m_axi_ar_valid_o && !m_axi_ar_ready_i,                            // 30
+      m_axi_r_valid_i && m_axi_r_ready_o,                               // 29
+      alu_busy && gemm_busy,                                            // 28
+      load_busy && store_busy,                                          // 27
+      store_busy && computes,                                           // 26
+      load_busy && computes,                                            // 25
+      (m_axi_w_valid_o && !m_axi_w_ready_i) || (m_axi_aw_valid_o && !m_axi_aw_ready_i), // 24
+      store_wait_done,                                                  // 23
+      store_wait,                                                       // 22
+      store_busy,                                                       // 21
+      alu_stall,                                                        // 20
+      alu_step,                                                         // 19
+      alu_busy,                                                         // 18
+      gemm_step,                                                        // 17
+      gemm_busy,                                                        // 16
+      acc_busy,                                                         // 15
+      uop_busy,                                                         // 14
+      (uop_starved || acc_starved) && !no_data,                         // 13
+      (uop_starved || acc_starved) && no_data,                          // 12
+      wait_hazard,                                                      // 11
+      wait_next,                                                        // 10
+      wait_prev,                                                        // 9
+      fetch_busy && !compute_valid,                                     // 8
+      compute_busy,                                                     // 7
+      (inp_starved || wgt_starved) && !no_data,                         // 6
+      (inp_starved || wgt_starved) && no_data,                          // 5
+      load_wait,                                                        // 4
+      load_busy,                                                        // 3
+      fetch_starved && !no_data,                                        // 2
+      fetch_starved && no_data,                                         // 1
+      fetch_busy                                                        // 0
+    };
+  end
 
   logic unused;
   assign unused = ^{load_count, compute_count, store_count, gemm_count, alu_count, uop_walt};

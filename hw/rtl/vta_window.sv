@@ -36,6 +36,7 @@ module vta_window #(
   input  logic [LOG_ACC:0]              shi_i,
   input  logic [LOG_UOP:0]              ulo_i,        // micro-ops, written or read
   input  logic [LOG_UOP:0]              uhi_i,
+  input  logic                          check_i,      // before it enters:
   output logic                          uop_clear_o,  // in the cycle before no load was to write [ulo_i, uhi_i)
   // The instruction that starts.
   output logic                          start_o,
@@ -77,12 +78,13 @@ module vta_window #(
   localparam int unsigned Slots = 1 << LOG_SLOTS;
   localparam int unsigned LogAhead = $clog2(AHEAD);
   localparam int unsigned Index = LOG_ACC + 1;
-  localparam logic [1:0] EngUop = vta_pkg::EngUop, EngAcc = vta_pkg::EngAcc, EngGemm = vta_pkg::EngGemm;
+  localparam logic [1:0] EngUop = vta_pkg::EngUop, EngAcc = vta_pkg::EngAcc, EngGemm = vta_pkg::EngGemm,
+                         EngAlu = vta_pkg::EngAlu;
   localparam int unsigned Number = 14; // of a push: twice the tokens that can be under way, or more
 
   // An entry is waiting, then running (valid, neither waiting nor done), then done.
   logic [Slots-1:0] valid_q, waiting_q, done_q, works_q, pop_prev_q, pop_next_q, push_prev_q, finish_q;
-  logic [1:0] engine_q [0:Slots-1];
+  logic [Slots-1:0] uop_q, acc_q, gemm_q, alu_q;    // its engine
   logic [127:0] insn_q [0:Slots-1];
   logic [LOG_ACC:0] dlo_q [0:Slots-1], dhi_q [0:Slots-1], slo_q [0:Slots-1], shi_q [0:Slots-1];
   logic [LOG_UOP:0] ulo_q [0:Slots-1], uhi_q [0:Slots-1];
@@ -98,30 +100,27 @@ module vta_window #(
   assign enter = valid_i && ready_o;
 
   // ---- starting: the oldest that can ----
-  logic [Slots-1:0] able, turned;
+  logic [Slots-1:0] able, turned, free, clear_q; // clear_q: all that must come first has
+  assign free = ~works_q | (uop_q & {Slots{free_i[EngUop]}}) | (acc_q & {Slots{free_i[EngAcc]}}) |
+                (gemm_q & {Slots{free_i[EngGemm]}}) | (alu_q & {Slots{free_i[EngAlu]}});
+  assign able = waiting_q & clear_q & free & (~pop_prev_q | {Slots{prev_token_i}}) &
+                (~pop_next_q | {Slots{next_token_i}}) & {Slots{!halt_i}};
   always_comb begin
-    logic [3:0] free;
-    free = halt_i ? 4'd0 : free_i;
-    for (int unsigned n = 0; n < Slots; n++) begin
-      able[n] = waiting_q[n] && start_first_q[n] == '0 && end_first_q[n] == '0 &&
-                (pops_first_q[n] == '0 || stores_first_q[n] == '0) && (free[engine_q[n]] || !works_q[n]);
-    end
-    able = able & (~pop_prev_q | {Slots{prev_token_i}}) & (~pop_next_q | {Slots{next_token_i}});
-    if (halt_i) able = '0;
-  end
-  always_comb begin
-    turned = Slots'({able, able} >> head_q);
     slot = head_q;
-    for (int n = Slots - 1; n >= 0; n--) begin
-      if (turned[n]) slot = head_q + LOG_SLOTS'(n);
+    turned = '0;
+    if (able != '0) begin
+      turned = Slots'({able, able} >> head_q);
+      for (int n = Slots - 1; n >= 0; n--) begin
+        if (turned[n]) slot = head_q + LOG_SLOTS'(n);
+      end
     end
   end
   assign start = able != '0;
   assign start_o = start;
   assign slot_o = slot;
   assign insn_o = insn_q[slot];
-  assign engine_o = engine_q[slot];
-  assign offer_o = (start && works_q[slot]) ? 4'd1 << engine_q[slot] : '0;
+  assign engine_o = {gemm_q[slot] || alu_q[slot], acc_q[slot] || alu_q[slot]};
+  assign offer_o = (start && works_q[slot]) ? {alu_q[slot], gemm_q[slot], acc_q[slot], uop_q[slot]} : '0;
   assign prev_pop_o = start && pop_prev_q[slot];
   assign next_pop_o = start && pop_next_q[slot];
 
@@ -198,7 +197,10 @@ module vta_window #(
     end
     if (enter) begin
       insn_q[tail_q] <= insn_i;
-      engine_q[tail_q] <= engine_i;
+      uop_q[tail_q] <= engine_i == EngUop;
+      acc_q[tail_q] <= engine_i == EngAcc;
+      gemm_q[tail_q] <= engine_i == EngGemm;
+      alu_q[tail_q] <= engine_i == EngAlu;
       works_q[tail_q] <= works_i;
       pop_prev_q[tail_q] <= insn_i[`VTA_INSN_POP_PREV];
       pop_next_q[tail_q] <= insn_i[`VTA_INSN_POP_NEXT];
@@ -222,7 +224,7 @@ module vta_window #(
   assign prev_pops = waiting_q & pop_prev_q;
   assign next_pops = waiting_q & pop_next_q;
   assign store_done = store_done_i ? AHEAD'(1) << store_first_i : '0;
-  assign passes = (engine_i == EngGemm || engine_i == vta_pkg::EngAlu || !works_i) && !insn_i[`VTA_INSN_POP_NEXT];
+  assign passes = (engine_i == EngGemm || engine_i == EngAlu || !works_i) && !insn_i[`VTA_INSN_POP_NEXT];
   always_comb begin
     logic [LOG_SLOTS:0] missing; // tokens of store that entries wait for and that are not there
     logic [LogAhead-1:0] k;
@@ -233,11 +235,11 @@ module vta_window #(
     missing = '0;
     k = store_first_i;
     if (enter) begin
+      same_engine = (engine_i == EngUop) ? uop_q : (engine_i == EngAcc) ? acc_q : (engine_i == EngGemm) ? gemm_q : alu_q;
       for (int unsigned n = 0; n < Slots; n++) begin
-        same_engine[n] = engine_q[n] == engine_i;
         clash[n] = (dlo_i < dhi_q[n] && dlo_q[n] < dhi_i) || (slo_i < dhi_q[n] && dlo_q[n] < shi_i) ||
                    (dlo_i < shi_q[n] && slo_q[n] < dhi_i) ||
-                   ((engine_i == EngUop || engine_q[n] == EngUop) && ulo_i < uhi_q[n] && ulo_q[n] < uhi_i);
+                   ((engine_i == EngUop || uop_q[n]) && ulo_i < uhi_q[n] && ulo_q[n] < uhi_i);
       end
       clash = clash & works_q & {Slots{works_i}};
     end
@@ -263,17 +265,30 @@ module vta_window #(
     else if (insn_i[`VTA_INSN_POP_NEXT] || works_i) before_start = before_start | next_pops;
   end
   always_ff @(posedge clk_i) begin
-    for (int unsigned n = 0; n < Slots; n++) begin
-      if (start) start_first_q[n] <= start_first_q[n] & ~started;
-      if (start) pops_first_q[n] <= pops_first_q[n] & ~started;
-      if (ended != '0) end_first_q[n] <= end_first_q[n] & ~ended;
-      if (store_done_i) stores_first_q[n] <= stores_first_q[n] & ~store_done;
-    end
-    if (enter) begin
-      start_first_q[tail_q] <= before_start & ~started;
-      end_first_q[tail_q] <= before_end & ~ended;
-      pops_first_q[tail_q] <= passed_pops & ~started;
-      stores_first_q[tail_q] <= stores & ~store_done;
+    if (enter || start || ended != '0 || store_done_i) begin
+      for (int unsigned n = 0; n < Slots; n++) begin
+        logic [Slots-1:0] to_start, to_end, pops;
+        logic [AHEAD-1:0] of;
+        to_start = start_first_q[n];
+        to_end = end_first_q[n];
+        pops = pops_first_q[n];
+        of = stores_first_q[n];
+        if (enter && tail_q == LOG_SLOTS'(n)) begin
+          to_start = before_start;
+          to_end = before_end;
+          pops = passed_pops;
+          of = stores;
+        end
+        to_start = to_start & ~started;
+        to_end = to_end & ~ended;
+        pops = pops & ~started;
+        of = of & ~store_done;
+        start_first_q[n] <= to_start;
+        end_first_q[n] <= to_end;
+        pops_first_q[n] <= pops;
+        stores_first_q[n] <= of;
+        clear_q[n] <= to_start == '0 && to_end == '0 && (pops == '0 || of == '0);
+      end
     end
   end
 
@@ -282,9 +297,11 @@ module vta_window #(
   assign uop_clear_o = uop_clear_q;
   always_ff @(posedge clk_i) begin
     uop_clear_q <= 1'b1;
-    for (int unsigned n = 0; n < Slots; n++) begin
-      if (valid_q[n] && !done_q[n] && works_q[n] && engine_q[n] == EngUop && ulo_i < uhi_q[n] && ulo_q[n] < uhi_i)
-        uop_clear_q <= 1'b0;
+    if (check_i && (uop_q & works_q & valid_q & ~done_q) != '0) begin
+      for (int unsigned n = 0; n < Slots; n++) begin
+        if (valid_q[n] && !done_q[n] && works_q[n] && uop_q[n] && ulo_i < uhi_q[n] && ulo_q[n] < uhi_i)
+          uop_clear_q <= 1'b0;
+      end
     end
   end
 
@@ -301,7 +318,7 @@ module vta_window #(
         logic [Number-1:0] ahead;
         ahead = its_pops - number_q[n] - 1'b1; // not negative: the n-th is older than the giver
         if (valid_q[n] && !done_q[n] && !ahead[Number-1] &&
-            ((works_q[n] && (engine_q[n] == EngUop || engine_q[n] == EngAcc)) || (waiting_q[n] && pop_prev_q[n]) ||
+            ((works_q[n] && (uop_q[n] || acc_q[n])) || (waiting_q[n] && pop_prev_q[n]) ||
              (works_q[n] && dlo_q[n] < store_hi_i[32'(store_first_i)*Index +: Index] &&
               store_lo_i[32'(store_first_i)*Index +: Index] < dhi_q[n]))) store_go_q <= 1'b0;
       end
@@ -310,21 +327,17 @@ module vta_window #(
   end
 
   // ---- what goes on: why the oldest that waits does ----
-  logic [LOG_SLOTS-1:0] oldest;
-  logic [Slots-1:0] turned_waiting;
-  always_comb begin
-    turned_waiting = Slots'({waiting_q, waiting_q} >> head_q);
-    oldest = head_q;
-    for (int n = Slots - 1; n >= 0; n--) begin
-      if (turned_waiting[n]) oldest = head_q + LOG_SLOTS'(n);
-    end
-  end
+  logic [LOG_SLOTS-1:0] oldest_q; // runs after it
   logic stands;
-  assign stands = waiting_q != '0 && !start && !halt_i;
+  always_ff @(posedge clk_i) begin
+    if (rst_i) oldest_q <= '0;
+    else if (!waiting_q[oldest_q] && oldest_q != tail_q) oldest_q <= oldest_q + 1'b1;
+  end
+  assign stands = waiting_q[oldest_q] && !start && !halt_i;
   assign busy_o = valid_q != '0;
-  assign wait_hazard_o = stands && (start_first_q[oldest] != '0 || end_first_q[oldest] != '0);
-  assign wait_prev_o = stands && !wait_hazard_o && pop_prev_q[oldest] && !prev_token_i;
-  assign wait_next_o = stands && !wait_hazard_o && pop_next_q[oldest] && !next_token_i;
+  assign wait_hazard_o = stands && !clear_q[oldest_q];
+  assign wait_prev_o = stands && clear_q[oldest_q] && pop_prev_q[oldest_q] && !prev_token_i;
+  assign wait_next_o = stands && clear_q[oldest_q] && pop_next_q[oldest_q] && !next_token_i;
 
   logic unused;
   assign unused = ^{order_count, push_count};

@@ -149,7 +149,8 @@ static void apply_call(Applier *ap, const SchedStmt *st) {
   }
   for (int i = 0; i < st->nresults && p->max_results == 1 && strncmp(p->name, "cache", 5) == 0; i++)
     if (applier_stage(ap, st->results[i].name)) {
-      diag_report(cx->diags, E_DUPLICATE_NAME, st->results[i].loc, "there is a stage `%s` already", st->results[i].name);
+      Diag *g = diag_report(cx->diags, E_DUPLICATE_NAME, st->results[i].loc, "there is a stage `%s` already", st->results[i].name);
+      diag_help(g, "give this one another name");
       return;
     }
   Call c = {.ap = ap, .stmt = st, .stage = s};
@@ -194,6 +195,7 @@ static void apply_knob(Applier *ap, const SchedStmt *st) {
     if (ap->s->knobs.data[i].name == k.name) {
       Diag *g = diag_report(cx->diags, E_DUPLICATE_NAME, st->receiver.loc, "knob `%s` is declared twice", k.name);
       diag_also(g, ap->s->knobs.data[i].loc, "first declared here");
+      diag_help(g, "give one of them another name");
       return;
     }
   const char *values = "";

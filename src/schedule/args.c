@@ -11,6 +11,10 @@ Diag *call_fail(Call *c, DiagCode code, Loc at, const char *fmt, ...) {
   va_end(ap);
   Diag *g = diag_report(c->ap->cx->diags, code, at, "%s", text);
   c->failed = true;
+  if (code == E_DUPLICATE_NAME) diag_help(g, "choose another name");
+  if (code != E_ARGUMENT) return g;
+  for (int i = 0; i < primitive_count; i++)
+    if (strcmp(c->stmt->method.name, primitive_table[i].name) == 0) diag_help(g, "it is written `%s`", primitive_table[i].usage);
   return g;
 }
 

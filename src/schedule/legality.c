@@ -56,6 +56,10 @@ static bool inline_stages(Applier *ap) {
     if (s->body == before || expr_fits(s->body, INLINE_DEPTH, &nodes)) continue;
     Diag *g = diag_report(ap->cx->diags, E_INLINE, s->tensor->name_loc, "inlining makes `%s` too large", s->name);
     diag_note(g, "its expression would have more than %d nodes, or more than %d levels", INLINE_NODES, INLINE_DEPTH);
+    for (size_t k = 0; k < i; k++) {
+      const Stage *in = ap->s->stages.data[k];
+      if (in->attach == ATTACH_INLINE && expr_reads(before, in->tensor)) diag_also(g, in->attach_loc, "`%s` is inlined here", in->name);
+    }
     diag_help(g, "inline fewer stages");
     return false;
   }

@@ -137,10 +137,11 @@ static void apply_fuse(Call *c) {
   }
   int64_t extent;
   if (a->reduce != b->reduce) {
-    call_fail(c, E_AXIS, c->stmt->loc, "`%s` is a %s axis and `%s` is not: they cannot be fused",
-              a->reduce ? a->name : b->name, "reduction", a->reduce ? b->name : a->name);
+    Diag *g = call_fail(c, E_AXIS, c->stmt->loc, "`%s` is a %s axis and `%s` is not: they cannot be fused",
+                        a->reduce ? a->name : b->name, "reduction", a->reduce ? b->name : a->name);
+    diag_help(g, "fuse two axes of the result, or two of the reduction");
   } else if (!mul_ok(a->extent, b->extent, &extent)) {
-    call_fail(c, E_EXTENT, c->stmt->loc, "the fused extent of `%s` and `%s` overflows", a->name, b->name);
+    diag_help(call_fail(c, E_EXTENT, c->stmt->loc, "the fused extent of `%s` and `%s` overflows", a->name, b->name), "leave them apart");
   } else {
     Name name = result_name(c, 0, a->name, arena_printf(c->ap->cx->arena, "_%s", b->name));
     check_loop_name(c, s, name, a, b);
@@ -163,7 +164,8 @@ static void apply_reorder(Call *c) {
     order[i] = call_axis(c, i, s);
     int at = order[i] ? stage_leaf_index(s, order[i]) : -1;
     if (at < 0) continue;
-    if (taken[at]) call_fail(c, E_REORDER, c->stmt->args[i].loc, "axis `%s` is named twice", order[i]->name);
+    if (taken[at])
+      diag_help(call_fail(c, E_REORDER, c->stmt->args[i].loc, "axis `%s` is named twice", order[i]->name), "name each axis once");
     taken[at] = true;
   }
   if (c->failed) return;
@@ -243,7 +245,7 @@ static void apply_compute_at(Call *c) {
   Axis *a = call_axis(c, 1, at);
   if (c->failed || !is_computed(c)) return;
   if (at == c->stage) {
-    call_fail(c, E_COMPUTE_AT, c->stmt->loc, "`%s` cannot be computed at itself", at->name);
+    diag_help(call_fail(c, E_COMPUTE_AT, c->stmt->loc, "`%s` cannot be computed at itself", at->name), "name the stage that reads it");
     return;
   }
   place(c, ATTACH_AT, at, a);
@@ -426,7 +428,11 @@ static void apply_pragma(Call *c) {
   else if (strcmp(name, "parallel") == 0) annotate(c, a, FOR_PARALLEL);
   else {
     Diag *g = diag_report(c->ap->cx->diags, E_ARGUMENT, n ? n->loc : c->stmt->loc, "there is no pragma `%s`", name);
-    diag_note(g, "the pragmas are: dma_copy, alu, unroll, vectorize, parallel");
+    Nearest near = {.wanted = name};
+    static const char *const pragmas[] = {"dma_copy", "alu", "unroll", "vectorize", "parallel"};
+    for (size_t i = 0; i < sizeof pragmas / sizeof *pragmas; i++) nearest_try(&near, pragmas[i]);
+    if (n && near.best) diag_fix(g, n->loc, near.best, "a similar one exists");
+    diag_help(g, "the pragmas are: dma_copy, alu, unroll, vectorize, parallel");
     c->failed = true;
   }
 }

@@ -200,6 +200,7 @@ static void const_candidates(void *self, Nearest *n) {
 static void report_duplicate(Checker *ck, Name name, Loc at, Loc first, const char *what) {
   Diag *g = diag_report(ck->cx->diags, E_DUPLICATE_NAME, at, "%s `%s` is declared twice", what, name);
   diag_also(g, first, "it is first declared here");
+  diag_help(g, "give one of them another name");
 }
 
 static void declare_const(Checker *ck, const AstItem *item) {

@@ -173,7 +173,15 @@ static Typed unknown_name(StageCx *sx, Name name, Loc loc, const char *what) {
   for (int i = 0; i < sx->kernel->ntensors; i++) nearest_try(&n, sx->kernel->tensors[i]->name);
   for (size_t i = 0; !tensor_only && i < sx->ck->consts.len; i++) nearest_try(&n, sx->ck->consts.data[i].name);
   if (n.best) diag_fix(g, loc, n.best, "a similar name exists");
+  else diag_help(g, "a name is a tensor declared before it, an axis of its own stage, a `param` or a `const`");
   return POISON;
+}
+
+// The names of a tensor's axes: "m, n".
+static const char *axis_list(StageCx *sx, const TeTensor *t) {
+  Text names = {.arena = arena(sx)};
+  for (int i = 0; i < t->naxes; i++) text_add(&names, "%s%s", i ? ", " : "", t->axes[i]->name);
+  return names.data;
 }
 
 // A tensor without indices.
@@ -522,6 +530,7 @@ static Typed infer_access(StageCx *sx, const AstExpr *e) {
   for (int i = 0; i < t->naxes; i++)
     text_add(&names, "%s%s: %lld", i ? ", " : "", t->axes[i]->name, (long long)t->axes[i]->extent);
   diag_also(g, t->name_loc, "`%s` is [%s]", t->name, names.data);
+  diag_help(g, "one index for each axis: `%s[%s]`", t->name, axis_list(sx, t));
   return POISON;
 }
 

@@ -383,7 +383,12 @@ void parser_syntax(TeParser *p, Loc loc, const char *got, int nexpected, const c
   Diag *g = want ? diag_report(p->cx->diags, E_SYNTAX, loc, "expected %s, found %s", want, found)
                  : diag_report(p->cx->diags, E_SYNTAX, loc, "%s cannot stand here", found);
   if (got[0] == '`' && got[1] >= 'a' && got[1] <= 'z' && has(nexpected, expected, "name"))
-    diag_note(g, "%s is a word of the language and cannot be a name", found);
+    diag_help(g, "%s is a word of the language and cannot be a name: choose another", found);
   const char *help = slip_help(p, loc, got, nexpected, expected);
   if (help) diag_help(g, "%s", help);
+  Nearest near = {.wanted = te_snippet(p->cx, loc)};
+  for (int i = 0; i < nexpected && strcmp(got, "name") == 0; i++) // a word of the language, misspelt
+    if (expected[i][0] == '`' && expected[i][1] >= 'a' && expected[i][1] <= 'z')
+      nearest_try(&near, arena_printf(p->cx->arena, "%.*s", (int)strlen(expected[i]) - 2, expected[i] + 1));
+  if (near.best) diag_fix(g, loc, near.best, "a similar word exists");
 }

@@ -50,6 +50,7 @@ static const TeAxis **check_axes(Checker *ck, int n, const AstAxis *ast, bool re
       Diag *g =
           diag_report(ck->cx->diags, E_DUPLICATE_NAME, ast[i].loc, "the axis `%s` is declared twice", ast[i].name);
       diag_also(g, first, "it is first declared here");
+      diag_help(g, "give one of them another name");
       ok = false;
     }
     axes[i] = check_axis(ck, &ast[i], i, reduce);
@@ -273,6 +274,7 @@ static bool declare_name(KernelCx *kx, const AstDecl *decl) {
   Diag *g = diag_report(kx->ck->cx->diags, E_DUPLICATE_NAME, decl->name_loc, "the tensor `%s` is declared twice",
                         decl->name);
   diag_also(g, kx->places.data[old], "it is first declared here");
+  diag_help(g, "give one of them another name");
   return false;
 }
 

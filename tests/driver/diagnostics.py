@@ -186,6 +186,22 @@ def lacking(message, path):
 OF_PASSES = re.compile(r'E03\d\d|E040[15]')
 
 
+def schedules():
+    """Every refusal of a schedule tells its statement and a remedy."""
+    bad, seen = [], 0
+    for here, name in kernels(negative):
+        for line in run(['check', name, '--diagnostics=json'], here).splitlines():
+            m = json.loads(line)
+            if not re.match(r'E02', m['code'] or ''):
+                continue
+            seen += 1
+            if not m['fixes'] and not [c for c in m['children'] if c['kind'] == 'help']:
+                bad.append('%s: %s: no help' % (name, m['message']))
+            if not [s for s in m['spans'] if s['line_start'] in schedule_lines(os.path.join(here, name))]:
+                bad.append('%s: %s: no schedule statement' % (name, m['message']))
+    case('refusals of schedules tell the statement and a remedy (%d)' % seen, '\n'.join(bad) or seen < 30 and seen)
+
+
 def refusals():
     """Every refusal of every pass tells its place, who asked, the nest, the rule and a remedy."""
     found = {}
@@ -225,6 +241,7 @@ def codes():
 looks()
 sarif()
 refusals()
+schedules()
 codes()
 print('1..%d' % count)
 sys.exit(1 if failed else 0)

@@ -7,7 +7,7 @@ A file says beside each fault what is to be reported there:
     output o = nothing;   //~ error: unknown name
     //~^ error[E0101]: text     the same, for the line above (more ^: further up)
     //~? error: text            for a message without a place
-    //~ warning: text           warnings too, if there are any
+    //~ warning: text           warnings too, if there are any; and remarks, with `// args: --remarks`
 
 The text must occur in a message reported for that line (headline, label, notes or helps). Both ways: each message has
 its comment, each comment its message. `// args: -K th=7` adds arguments, `// command: run` takes another command
@@ -19,7 +19,7 @@ import re
 import subprocess
 import sys
 
-COMMENT = re.compile(r'//~(\^*|\?)\s*(error|warning)(?:\[([EW]\d+)\])?:\s*(.*?)\s*$')
+COMMENT = re.compile(r'//~(\^*|\?)\s*(error|warning|remark)(?:\[([EWR]\d+)\])?:\s*(.*?)\s*$')
 
 
 def expected(path):
@@ -82,7 +82,6 @@ def check(tetc, path):
     except subprocess.TimeoutExpired:
         return ['it ran for more than a minute']
     bad = []
-    messages = [m for m in messages if m['severity'] != 'remark']
     files = [path] + sorted({place(m)[0] for m in messages if place(m)[0]} - {path})
     wanted = [w for f in files if os.path.exists(f) for w in expected(f)]
     errors = any(w[2] == 'error' for w in wanted)

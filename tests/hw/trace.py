@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-# trace.py TETC SAMPLES wave|no-wave: timelines of the core have the form that viewers want, hold every instruction of the listing at
-# its line, and agree with the core's own counters; what cannot be traced is refused; no file is left half-written.
+# trace.py TETC SAMPLES wave|no-wave [CONFIG BUS]...: timelines of the core, and of the models named, have the form that
+# viewers want, hold every instruction of the listing at its line, and agree with the core's own counters; what cannot be
+# traced is refused; no file is left half-written.
 import collections
 import json
 import os
@@ -49,6 +50,8 @@ class Trace:
 
 
 def kernels():
+    for config, bus in zip(sys.argv[4::2], sys.argv[5::2]):
+        yield 'gemm.te', ('--vta-config', config, '--rtl-bus=' + bus)
     yield 'vector_add.te', ()
     yield 'gemm.te', ('--rtl-memory=dram',)
     yield 'conv2d_relu.te', ('-D', 'H=14', '-D', 'W=14', '-K', 'th=7', '-K', 'tw=14')
@@ -114,7 +117,7 @@ def work_is_counted(t):
     for row in 'compute: GEMM', 'compute: ALU':
         for e in t.of('work', row):
             check(e['dur'] >= e['args']['micro-ops'] or 'shares the pass before' in e['args'], e)
-    tiles = sum(e['args']['multiply-accumulates'] // 256 for e in t.of('work') if 'multiply-accumulates' in e['args'])
+    tiles = sum(e['args']['micro-ops'] for e in t.of('work') if 'multiply-accumulates' in e['args'])
     check(tiles == int(t.stats.get('gemm multiplies', 0)), 'tiles', tiles)
 
 

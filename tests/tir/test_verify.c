@@ -171,6 +171,131 @@ static void broken_trees(void **state) {
   arena_free(cx.arena);
 }
 
+// What the broken trees below are made of.
+typedef struct Parts {
+  Ctx cx;
+  const Buffer *a; // int64[8], an output
+  const Var *v;
+  const Expr *zero, *one32, *x; // x: a[0]
+  const Stmt *store;            // a[0] = 0
+} Parts;
+
+static const Buffer *buffer(Ctx *cx, const char *name, DType t, const Scope *s, BufferRole role, int ndim, int64_t n) {
+  return tir_buffer(cx, name_of(cx->names, name), t, s, role, ndim, &n, (Loc){0});
+}
+
+static Parts parts(void) {
+  Parts p = {.cx = gen_ctx()};
+  p.a = buffer(&p.cx, "a", DT_I64, &scope_host, BUF_OUTPUT, 1, 8);
+  p.v = tir_var(&p.cx, name_of(p.cx.names, "i"), (Loc){0});
+  p.zero = expr_index(&p.cx, 0);
+  p.one32 = expr_int(&p.cx, DT_I32, 1);
+  p.x = expr_load(&p.cx, p.a, &p.zero);
+  p.store = stmt_store(&p.cx, p.a, &p.zero, p.zero);
+  return p;
+}
+
+// The function is refused, with these words.
+static void refused(Parts *p, int nparams, const Buffer **params, const Stmt *body, const char *words) {
+  Func f = {.name = "f", .nparams = nparams, .params = params, .body = body, .target = &gen_target};
+  const char *message = "accepted";
+  assert_false(tir_verify(&p->cx, &f, FORM_TILES, &message));
+  if (!strstr(message, words)) fail_msg("%s: %s", words, message);
+}
+
+// Expressions that disagree with themselves, one for each rule, as what is stored.
+static void broken_values(void **state) {
+  (void)state;
+  Parts p = parts();
+  const Loc none = {0};
+  const Expr *yes = expr_int(&p.cx, DT_BOOL, 1), *half = expr_float(&p.cx, DT_F32, 0.5);
+  Expr *load = arena_copy(p.cx.arena, p.x, sizeof *p.x), *rank = arena_copy(p.cx.arena, p.x, sizeof *p.x);
+  load->type = DT_I32;
+  rank->nargs = 0;
+  Expr *sum = (Expr *)expr_raw_binary(&p.cx, OP_ADD, p.x, p.x, none);
+  sum->type = DT_I8;
+  Expr *number = arena_copy(p.cx.arena, p.zero, sizeof *p.zero), *real = arena_copy(p.cx.arena, half, sizeof *half);
+  number->type = DT_F32;
+  real->type = DT_I64;
+  Expr *narrow = arena_copy(p.cx.arena, expr_var(&p.cx, p.v), sizeof *narrow);
+  narrow->type = DT_I32;
+  const Expr *half2[2] = {half, half};
+  Expr *math = NEW(p.cx.arena, Expr);
+  *math = (Expr){.kind = EXPR_MATH, .type = DT_F32, .fn = FN_EXP, .nargs = 2, .args = half2};
+  Expr *math_int = NEW(p.cx.arena, Expr);
+  *math_int = (Expr){.kind = EXPR_MATH, .type = DT_I64, .fn = FN_EXP, .nargs = 1, .args = &p.zero};
+  const struct {
+    const Expr *value;
+    const char *message;
+  } values[] = {
+    {rank, "`a` has 1 dimensions, not 0"}, // told as it is printed
+    {load, "a load of `a` has type int32"},
+    {sum, "`+` has type int8, not int64"},
+    {expr_raw_cast(&p.cx, DT_I64, expr_raw_binary(&p.cx, OP_ADD, yes, yes, none), none), "`+` does not take bool"},
+    {expr_raw_cast(&p.cx, DT_I64, expr_raw_binary(&p.cx, OP_MOD, half, half, none), none), "`%` does not take float32"},
+    {expr_raw_cast(&p.cx, DT_I64, expr_raw_unary(&p.cx, UN_NOT, p.x, none), none), "`!` does not take int64"},
+    {expr_raw_cast(&p.cx, DT_I64, expr_raw_select(&p.cx, yes, p.x, p.one32, none), none), "`?:` of int64 and int32"},
+    {expr_raw_cast(&p.cx, DT_I64, math, none), "`exp` of 2 arguments"},
+    {math_int, "`exp` does not take int64"},
+    {expr_raw_cast(&p.cx, DT_I64, number, none), "an integer has type float32"},
+    {real, "a float has type int64"},
+    {narrow, "variable `i` has type int32"},
+  };
+  for (size_t i = 0; i < sizeof values / sizeof *values; i++)
+    refused(&p, 1, &p.a, stmt_store(&p.cx, p.a, &p.zero, values[i].value), values[i].message);
+  arena_free(p.cx.arena);
+}
+
+// Statements that do.
+static void broken_statements(void **state) {
+  (void)state;
+  Parts p = parts();
+  const Intrin *op = gen_target.intrins[0], *region = gen_target.intrins[0];
+  for (int i = 0; i < gen_target.nintrins; i++)
+    *(gen_target.intrins[i]->has_body ? &region : &op) = gen_target.intrins[i];
+  const Expr *ref = expr_ref(&p.cx, p.a, p.one32), *typed = expr_at(&p.cx, expr_ref(&p.cx, p.a, p.zero), (Loc){0});
+  Expr *retyped = arena_copy(p.cx.arena, typed, sizeof *typed);
+  retyped->type = DT_I8;
+  const Expr *retyped_arg = retyped;
+  Stmt *bodiless = (Stmt *)stmt_intrin(&p.cx, region, 0, NULL, p.store), *bodied = (Stmt *)stmt_intrin(&p.cx, op, 0, NULL, NULL);
+  bodiless->body = NULL;
+  bodied->body = p.store;
+  const struct {
+    const Stmt *body;
+    const char *message;
+  } bodies[] = {
+    {stmt_intrin(&p.cx, op, 1, &ref, NULL), "the tile of `a` is int32, not int64"},
+    {stmt_intrin(&p.cx, op, 1, &retyped_arg, NULL), "a reference to `a` has type int8"},
+    {bodiless, "has no body"},
+    {bodied, "has a body"},
+    {stmt_for(&p.cx, p.v, p.one32, p.one32, FOR_SERIAL, p.store), "the bounds of loop `i` are not int64"},
+    {stmt_if(&p.cx, p.x, p.store, NULL), "the condition is int64"},
+  };
+  for (size_t i = 0; i < sizeof bodies / sizeof *bodies; i++) refused(&p, 1, &p.a, bodies[i].body, bodies[i].message);
+  arena_free(p.cx.arena);
+}
+
+// And parameters.
+static void broken_parameters(void **state) {
+  (void)state;
+  Parts p = parts();
+  const struct {
+    const Buffer *second;
+    const char *message;
+  } cases[] = {
+    {p.a, "parameter `a` stands twice"},
+    {buffer(&p.cx, "b", DT_I64, &scope_host, BUF_LOCAL, 1, 8), "parameter `b` is neither input nor output"},
+    {buffer(&p.cx, "c", DT_I32, gen_target.scopes[0], BUF_INPUT, 1, 8), "parameter `c` is not in the host's memory"},
+    {buffer(&p.cx, "d", DT_I64, &scope_host, BUF_INPUT, 0, 8), "`d` has no dimensions"},
+    {buffer(&p.cx, "e", DT_I64, &scope_host, BUF_INPUT, 1, 0), "the shape of `e` is not positive"},
+  };
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    const Buffer *both[2] = {p.a, cases[i].second};
+    refused(&p, 2, both, p.store, cases[i].message);
+  }
+  arena_free(p.cx.arena);
+}
+
 // Simplifying keeps a good function good.
 static void simplified_functions_are_good(void **state) {
   (void)state;
@@ -190,7 +315,8 @@ static void simplified_functions_are_good(void **state) {
 }
 
 int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(texts_are_judged), cmocka_unit_test(broken_trees),
+  const struct CMUnitTest tests[] = {cmocka_unit_test(texts_are_judged), cmocka_unit_test(broken_trees), cmocka_unit_test(broken_values),
+                                     cmocka_unit_test(broken_statements), cmocka_unit_test(broken_parameters),
                                      cmocka_unit_test(indices_are_proved), cmocka_unit_test(proofs_hold),
                                      cmocka_unit_test(simplified_functions_are_good)};
   return cmocka_run_group_tests(tests, NULL, NULL);

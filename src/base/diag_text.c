@@ -12,7 +12,7 @@
 //      = note text
 //      = help: remedy
 //
-// Columns are display columns: tabs stop every 4, UTF-8 sequences count 1 (wide ones 2), control characters show as `?`.
+// Columns are display columns: tabs stop every 4, UTF-8 sequences count 1 (wide ones 2, combining ones 0), control characters show as `?`.
 // On a terminal, nothing but code is wider than it: words are wrapped, source lines are cut around the span. Where it has
 // Unicode, lines are drawn with it.
 #include "base/internal.h"
@@ -46,32 +46,33 @@ static const char *severity_paint(const Style *s, Severity v) {
   return paint(s, v == SEV_ERROR ? "\033[1;31m" : v == SEV_WARNING ? "\033[1;33m" : "\033[1;36m");
 }
 
-// Length of the UTF-8 sequence at p (n bytes left): 0 if it is not one. *wide: it takes two columns.
-static size_t utf8_at(const char *p, size_t n, bool *wide) {
+// Length of the UTF-8 sequence at p (n bytes left): 0 if it is not one. *wide: its columns.
+static size_t utf8_at(const char *p, size_t n, size_t *wide) {
   unsigned char c = (unsigned char)*p;
   size_t len = c < 0x80                ? 1
                : c >= 0xc2 && c < 0xe0 ? 2
                : c >= 0xe0 && c < 0xf0 ? 3
                : c >= 0xf0 && c < 0xf5 ? 4
                                        : 0;
-  *wide = false;
+  *wide = 1;
   if (!len || len > n) return 0;
   uint32_t code = len == 1 ? c : c & (0xffu >> (len + 1));
   for (size_t i = 1; i < len; i++) {
     if (((unsigned char)p[i] & 0xc0) != 0x80) return 0;
     code = code << 6 | ((unsigned char)p[i] & 0x3f);
   }
-  *wide = (code >= 0x1100 && code <= 0x115f) || (code >= 0x2e80 && code <= 0xa4cf) ||
+  bool two = (code >= 0x1100 && code <= 0x115f) || (code >= 0x2e80 && code <= 0xa4cf) ||
           (code >= 0xac00 && code <= 0xd7a3) || (code >= 0xf900 && code <= 0xfaff) ||
           (code >= 0xff00 && code <= 0xff60) || (code >= 0x1f300 && code <= 0x1faff);
+  bool none = (code >= 0x300 && code <= 0x36f) || (code >= 0x200b && code <= 0x200f) || (code >= 0xfe00 && code <= 0xfe0f);
+  *wide = two ? 2 : none ? 0 : 1; // combining marks and joiners take none
   return len;
 }
 
 // Appends text[from..to) as it is displayed (out may be NULL); returns the column after it, `column` being the first.
 static size_t show(Text *out, const Style *s, const char *text, size_t from, size_t to, size_t column) {
   for (size_t i = from; i < to;) {
-    bool wide;
-    size_t n = utf8_at(text + i, to - i, &wide);
+    size_t wide, n = utf8_at(text + i, to - i, &wide);
     unsigned char c = (unsigned char)text[i];
     bool lacks = n > 1 && s->look.chars == CHARS_ASCII;
     if (c == '\t') {
@@ -83,7 +84,7 @@ static size_t show(Text *out, const Style *s, const char *text, size_t from, siz
       column++;
     } else {
       if (out) text_add_bytes(out, text + i, n);
-      column += wide ? 2 : 1;
+      column += wide;
     }
     i += n ? n : 1;
   }

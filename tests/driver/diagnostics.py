@@ -133,6 +133,57 @@ def looks():
     case('a narrow terminal loses no word', [w for w in ('DMA', 'legalize_epilogue', 'transfer') if w not in narrow])
 
 
+# The part of SARIF 2.1.0's schema that tetc uses: what each object must have, and what else it may have. A list has items of a kind.
+SARIF = {
+    'log': ({'version': str, 'runs': ['run']}, {'$schema': str}),
+    'run': ({'tool': 'tool'}, {'results': ['result'], 'columnKind': str, 'properties': dict}),
+    'tool': ({'driver': 'component'}, {}),
+    'component': ({'name': str}, {'version': str, 'rules': ['rule']}),
+    'rule': ({'id': str}, {'shortDescription': 'text'}),
+    'text': ({'text': str}, {}),
+    'result': ({'message': 'text'}, {'ruleId': str, 'ruleIndex': int, 'level': str, 'locations': ['location'],
+                                     'relatedLocations': ['location'], 'fixes': ['fix']}),
+    'location': ({}, {'id': int, 'physicalLocation': 'place', 'message': 'text'}),
+    'place': ({'artifactLocation': 'artifact'}, {'region': 'region'}),
+    'artifact': ({'uri': str}, {}),
+    'region': ({}, {'startLine': int, 'startColumn': int, 'endLine': int, 'endColumn': int, 'byteOffset': int, 'byteLength': int}),
+    'fix': ({'artifactChanges': ['change']}, {'description': 'text'}),
+    'change': ({'artifactLocation': 'artifact', 'replacements': ['replacement']}, {}),
+    'replacement': ({'deletedRegion': 'region'}, {'insertedContent': 'text'}),
+}
+
+
+def sarif_problem(value, kind, where='log'):
+    """What breaks the schema; '' if nothing does."""
+    if isinstance(kind, list):
+        if not isinstance(value, list):
+            return where + ' is no list'
+        return next(filter(None, (sarif_problem(v, kind[0], '%s[%d]' % (where, i)) for i, v in enumerate(value))), '')
+    if not isinstance(kind, str):
+        return '' if isinstance(value, kind) else '%s is no %s' % (where, kind)
+    must, may = SARIF[kind]
+    if not isinstance(value, dict) or set(must) - set(value) or set(value) - set(must) - set(may):
+        return '%s is no %s: %s' % (where, kind, value)
+    if kind == 'region' and [k for k, v in value.items() if v < (0 if k.startswith('byte') else 1)]:
+        return '%s: %s' % (where, value)
+    for key, inner in {**must, **may}.items():
+        if key in value:
+            bad = sarif_problem(value[key], inner, '%s.%s' % (where, key))
+            if bad:
+                return bad
+    return ''
+
+
+def sarif_everywhere():
+    bad, seen = [], 0
+    for here, name in kernels(negative):
+        text = run(['check', name, '--diagnostics=sarif', '--remarks'], here)
+        if text:
+            seen += 1
+            bad.append(sarif_problem(json.loads(text), 'log', name))
+    case('SARIF has the form of its schema (%d logs)' % seen, '\n'.join(filter(None, bad)) or seen < 120 and seen)
+
+
 def sarif():
     log = json.loads(run(['compile', sample, '--diagnostics=sarif'], samples))
     driver = log['runs'][0]['tool']['driver']
@@ -155,6 +206,18 @@ def kernels(root):
         for name in sorted(names):
             if name.endswith('.te') and not name.endswith('.inc.te'):
                 yield here, name
+
+
+told = {}
+
+
+def messages_of(here, name):
+    """What `check` tells of a kernel; each is run once."""
+    path = os.path.join(here, name)
+    if path not in told:
+        told[path] = [json.loads(line) for line in run(['check', name, '--diagnostics=json'], here).splitlines()
+                      if line.startswith('{"code"')]
+    return told[path]
 
 
 def schedule_lines(path):
@@ -190,8 +253,7 @@ def schedules():
     """Every refusal of a schedule tells its statement and a remedy."""
     bad, seen = [], 0
     for here, name in kernels(negative):
-        for line in run(['check', name, '--diagnostics=json'], here).splitlines():
-            m = json.loads(line)
+        for m in messages_of(here, name):
             if not re.match(r'E02', m['code'] or ''):
                 continue
             seen += 1
@@ -206,9 +268,8 @@ def refusals():
     """Every refusal of every pass tells its place, who asked, the nest, the rule and a remedy."""
     found = {}
     for here, name in kernels(negative):
-        for line in run(['check', name, '--diagnostics=json'], here).splitlines():
-            m = json.loads(line)
-            if OF_PASSES.match(m['code']):
+        for m in messages_of(here, name):
+            if OF_PASSES.match(m['code'] or ''):
                 bad = ['%s: %s: no %s' % (name, m['message'], x) for x in lacking(m, os.path.join(here, name))]
                 found.setdefault(m['code'], []).extend(bad)
     for code, bad in sorted(found.items()):
@@ -218,7 +279,7 @@ def refusals():
 def codes():
     have = set()
     for here, name in kernels(negative):
-        have |= raised(['check', name], here)
+        have |= {m['code'] for m in messages_of(here, name)}
     with tempfile.TemporaryDirectory() as d:
         for name, text in FILES.items():
             with open(os.path.join(d, name), 'w') as f:
@@ -240,6 +301,7 @@ def codes():
 
 looks()
 sarif()
+sarif_everywhere()
 refusals()
 schedules()
 codes()

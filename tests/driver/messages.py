@@ -57,6 +57,24 @@ CASES = {
 }
 
 
+# Odd sources: line ends of DOS, tabs, wide and combining characters, a very long line, a file that ends early.
+ODD = [
+    'kernel k {\r\n  input a[m: 4] : int32;\r\n\toutput o = a +\tnothing; // \u65e5\u672c\u8a9e e\u0301\r\n}\r\n',
+    'kernel k {\n  input a[m: 4] : int32;\n  /* \u65e5\u672c\u8a9e \u00fc */ output o = a + \u00fcber;\n}\n',
+    'kernel k {\n  input a[m: 4] : int32;\n  output o = ' + 'a + ' * 100 + 'nothing' + ' + a' * 100 + ';\n}\n',
+    'kernel k {\n  input a[m: 4] : int32;\n  output o = a',
+    '',
+]
+TERMINALS = [  # columns, environment
+    (20, {'TERM': 'xterm', 'LC_ALL': 'C.UTF-8'}),
+    (80, {'TERM': 'xterm', 'LANG': 'C'}),
+    (80, {'TERM': 'xterm', 'LC_ALL': 'C.UTF-8', 'NO_COLOR': '1'}),
+    (80, {'TERM': 'dumb', 'LC_ALL': 'C.UTF-8'}),
+    (80, {'TERM': 'xterm', 'LC_ALL': 'C', 'COLUMNS': '40'}),
+    (200, {'TERM': 'xterm', 'LC_ALL': 'C', 'COLUMNS': 'none'}),
+]
+
+
 def environment(**more):
     e = {k: v for k, v in os.environ.items() if k not in ('NO_COLOR', 'TERM', 'COLUMNS', 'LANG', 'LC_CTYPE')}
     return dict(e, **more)
@@ -65,15 +83,21 @@ def environment(**more):
 def given(command):
     """What the command reads from standard input: the TIR, or nothing."""
     r, w = os.pipe()
-    os.write(w, GUARD.encode() if command[-1] == '-' and command[0] == 'opt' else b'')
+    text = command[-1] if '\n' in command[-1] or not command[-1] else GUARD if command[-1] == '-' and command[0] == 'opt' else ''
+    os.write(w, text.encode())
     os.close(w)
     return r
+
+
+def words(command):
+    """The command line: a text at its end is standard input."""
+    return command[:-1] + ['-'] if '\n' in command[-1] or not command[-1] else command
 
 
 def on_terminal(cwd, command, width, **env):
     master, slave = pty.openpty()
     fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack('HHHH', 24, width, 0, 0))
-    p = subprocess.Popen([tetc] + command, cwd=cwd, stdin=given(command), stdout=subprocess.DEVNULL, stderr=slave,
+    p = subprocess.Popen([tetc] + words(command), cwd=cwd, stdin=given(command), stdout=subprocess.DEVNULL, stderr=slave,
                          env=environment(**env))
     os.close(slave)
     out = b''
@@ -91,7 +115,7 @@ def on_terminal(cwd, command, width, **env):
 
 
 def to_file(cwd, command):
-    return subprocess.run([tetc] + command, cwd=cwd, stdin=given(command), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+    return subprocess.run([tetc] + words(command), cwd=cwd, stdin=given(command), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
                           env=environment(LC_ALL='C.UTF-8')).stderr.decode()
 
 
@@ -113,6 +137,17 @@ def whole(cwd, command):
     return ''.join(parts)
 
 
+def odd_sources():
+    parts = []
+    for text in ODD:
+        command = ['check', text]
+        parts.append('==== in a file\n' + to_file('/', command))
+        for columns, env in TERMINALS:
+            title = ' '.join(['%s=%s' % pair for pair in sorted(env.items())])
+            parts.append('==== %d columns, %s\n' % (columns, title) + on_terminal('/', command, columns, **env))
+    return ''.join(parts)
+
+
 def first_difference(want, got):
     a, b = want.split('\n'), got.split('\n')
     for i in range(max(len(a), len(b))):
@@ -126,20 +161,21 @@ def main():
     failed = 0
     listed = subprocess.run([tetc, 'explain'], capture_output=True, text=True).stdout
     passes = {c for c in re.findall(r'^(E\d+)', listed, re.M) if re.match(r'E03|E040[125]', c)}
-    print('1..%d' % (len(CASES) + 1))
-    for number, (code, (cwd, command)) in enumerate(sorted(CASES.items()), 1):
-        got, path = whole(cwd, command), os.path.join(golden, code + '.txt')
+    print('1..%d' % (len(CASES) + 2))
+    for number, code in enumerate(sorted(CASES) + ['odd sources'], 1):
+        got = whole(*CASES[code]) if code in CASES else odd_sources()
+        path = os.path.join(golden, code.replace(' ', '_') + '.txt')
         if bless:
             with open(path, 'w') as f:
                 f.write(got)
         want = open(path).read() if os.path.exists(path) else ''
-        bad = '[%s]' % code not in got or first_difference(want, got)
+        bad = code in CASES and '[%s]' % code not in got or first_difference(want, got)
         failed += bool(bad)
         print('%s %d - %s as it is printed' % ('not ok' if bad else 'ok', number, code))
         if bad:
             print('# ' + str(bad).replace('\n', '\n# '))
     lacking = passes - set(CASES)
-    print('%s %d - every code of the passes is shown %s' % ('not ok' if lacking else 'ok', len(CASES) + 1, ' '.join(lacking)))
+    print('%s %d - every code of the passes is shown %s' % ('not ok' if lacking else 'ok', len(CASES) + 2, ' '.join(lacking)))
     return 1 if failed or lacking else 0
 
 

@@ -576,11 +576,13 @@ static const Stmt *picture_stmt(CopyCx *c, Easel *u, const Picture *p, int64_t l
     inside.chip = affine_add(c->cx, &inside.chip, inside.loops[i].chip, &v);
     inside.dram = affine_add(c->cx, &inside.dram, inside.loops[i].dram, &v);
   }
+  int64_t before = c->pc->stats.transfers;
   const Stmt *s = emit_picture(c, u->cx, &inside, p, limit), *otherwise = NULL;
   const Expr *write = picture_condition(c, u, true), *read = picture_condition(c, u, false);
   if (s && read) {
     Picture zeros = picture_of_zeros(u->cx, p);
     otherwise = emit_picture(c, u->cx, &inside, &zeros, limit);
+    if (!otherwise) c->pc->stats.transfers = before;
     s = otherwise ? stmt_if(c->cx, read, s, otherwise) : NULL;
   }
   return s && write ? stmt_if(c->cx, write, s, NULL) : s;

@@ -65,4 +65,11 @@ module vta_ahead #(
 
   logic unused;
   assign unused = ^insn_i;
+
+  always_ff @(posedge clk_i) begin
+    if (!rst_i) begin
+      assert (valid_q[first_q] || valid_q == '0);
+      assert (!(valid_o && ready_i && valid_q == '0));
+    end
+  end
 endmodule

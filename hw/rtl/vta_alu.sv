@@ -208,4 +208,17 @@ module vta_alu #(
   end
   assign range_error_o = failed_q && ended_q == '0; // of the oldest instruction
   assign busy_o = c_valid_q || v0 || v1_q || v3_q || v4_q || v5_q;
+
+  // Instructions under way, for the assertions alone.
+  logic [4:0] under_way_q;
+  always_ff @(posedge clk_i) begin
+    under_way_q <= rst_i ? '0 : under_way_q + 5'(c_take) - 5'(done_o);
+  end
+  always_ff @(posedge clk_i) begin
+    if (!rst_i) begin
+      assert (!(c_take && !c_free && c_count_q == 2'd3));
+      assert (!(v5_q && count5_q == '0));
+      assert (!((busy_o || done_o) && under_way_q == '0));
+    end
+  end
 endmodule

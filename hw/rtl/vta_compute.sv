@@ -247,4 +247,13 @@ module vta_compute #(
 
   logic unused;
   assign unused = ^{insn_i, scan_uop_i, insn};
+
+  always_ff @(posedge clk_i) begin
+    if (!rst_i) begin
+      assert (state_q <= StEnter);
+      assert (!(state_q == StScan && scan_q >= past));
+      assert (!(enter && steps && dlo_q >= dhi_q));
+      assert (!(uop_ready_i && !uop_held_q) && !(acc_ready_i && !acc_held_q));
+    end
+  end
 endmodule

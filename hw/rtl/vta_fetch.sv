@@ -165,5 +165,7 @@ module vta_fetch #(
 
   always_ff @(posedge clk_i) begin
     if (!rst_i && r_valid_i) assert (buffer_ready);
+    if (!rst_i) assert (reserved_q <= (LOG_BUFFER + 1)'(1 << LOG_BUFFER));
+    if (!rst_i) assert (32'(load_valid_o) + 32'(compute_valid_o) + 32'(store_valid_o) <= 32'd1);
   end
 endmodule

@@ -129,4 +129,15 @@ module vta_gemm #(
   assign acc_wdata_o = sum5_q;
   assign done_o = v5_q && last5_q;
   assign busy_o = v0 || v1_q || v2_q || v3_q || v4_q || v5_q;
+
+  // Instructions under way, for the assertions alone.
+  logic [3:0] under_way_q;
+  always_ff @(posedge clk_i) begin
+    under_way_q <= rst_i ? '0 : under_way_q + 4'(valid_i && ready_o) - 4'(done_o);
+  end
+  always_ff @(posedge clk_i) begin
+    if (!rst_i) begin
+      assert (!(busy_o && under_way_q == '0));
+    end
+  end
 endmodule

@@ -82,5 +82,6 @@ module vta_index #(
 
   always_ff @(posedge clk_i) begin
     if (!rst_i && take) assert (32'(begin_i) < 32'(end_i) && iter_out_i != '0 && iter_in_i != '0);
+    if (!rst_i && busy_q) assert (uop_q >= begin_q && (LOG_UOP + 1)'(uop_q) < end_q && i_q < iter_in_q && o_q < iter_out_q);
   end
 endmodule

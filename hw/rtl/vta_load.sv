@@ -130,4 +130,12 @@ module vta_load #(
   assign wait_token_o = valid_i && !started_q && pop_next && !token_i;
   logic unused;
   assign unused = ^{slot_count, unused_alt};
+
+  always_ff @(posedge clk_i) begin
+    if (!rst_i) begin
+      assert (!(inp_valid && wgt_valid));
+      assert (inp_done_q <= 4'd8 && wgt_done_q <= 4'd8);
+      assert (!(token_pop_o && !token_i) && !(token_push_o && full_i));
+    end
+  end
 endmodule

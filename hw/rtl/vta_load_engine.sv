@@ -276,4 +276,13 @@ module vta_load_engine #(
 
   logic unused;
   assign unused = ^{d_count, pend, pend_count, row_end[31:0]};
+
+  always_ff @(posedge clk_i) begin
+    if (!rst_i) begin
+      assert (!(came && bursts_q == '0));
+      assert (bursts_q <= (LOG_OUTSTANDING + 1)'(1 << LOG_OUTSTANDING));
+      assert (!(write && waddr >= 17'(1 << LOG_DEPTH)));
+      assert (!(active_q && row_q > y_size));
+    end
+  end
 endmodule

@@ -167,4 +167,11 @@ module vta_regs #(
 
   logic unused;
   assign unused = ^{aw_addr_i[1:0], ar_addr_i[1:0]};
+
+  always_ff @(posedge clk_i) begin
+    if (!rst_i) begin
+      assert (!(running_q && done_q));
+      assert (!(finish_i && !running_q));
+    end
+  end
 endmodule

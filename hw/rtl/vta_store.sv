@@ -252,5 +252,7 @@ module vta_store #(
   always_ff @(posedge clk_i) begin
     if (!rst_i && reading_q) assert (elem_ready);
     if (!rst_i && start) assert (open_q == '0);
+    if (!rst_i) assert (!(b_valid_i && open_q == '0));
+    if (!rst_i) assert (!(token_pop_o && !token_i) && !(token_push_o && full_i));
   end
 endmodule

@@ -348,6 +348,8 @@ module vta_window #(
       assert ((offer_o & ~order_ready) == '0);
       assert (!(enter && insn_i[`VTA_INSN_PUSH_NEXT] && !push_ready));
       assert (!(retire && waiting_q[head_q]));
+      assert (valid_q[head_q] || valid_q == '0);
+      assert ((waiting_q & ~valid_q) == '0 && (waiting_q & done_q) == '0);
     end
   end
 endmodule

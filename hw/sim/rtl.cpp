@@ -2,6 +2,7 @@
 // The device `rtl`: drives the Verilated core as a host would (AXI-Lite registers), serves its AXI4 master from the
 // memory that host and device share, and reads its counters. Compiled once for each model; RTL_MODEL_HEADER names its
 // parameters and what Verilator made.
+#include "sim/print.h"
 #include "sim/watch.h"
 #include "sim/wave.h"
 #include "verilated.h"
@@ -12,6 +13,7 @@
 #include <cstring>
 #include <deque>
 #include <new>
+#include <string>
 #include <vector>
 
 double sc_time_stamp() { return 0; }
@@ -42,6 +44,7 @@ struct Rtl {
   TetcStats stats;
   TetcRtlOptions options;
   VerilatedContext *context;
+  std::string said; // by Verilator's library in this launch
   Model *top;
   uint64_t now, random;
   std::deque<Request> reads, writes;
@@ -86,6 +89,20 @@ void choose_read(Rtl *r) {
 // A direction of the bus earns its share of a beat each cycle.
 void earn(unsigned *credit, unsigned share) {
   if (*credit < 100) *credit += share;
+}
+
+// An assertion of the core failed: the run ends with the first line that Verilator says of it, `[0] %Error: FILE: WHAT`.
+void stop_at_assertion(Rtl *r) {
+  std::string said = r->said.substr(0, r->said.find('\n'));
+  size_t at = said.find("Error: ");
+  if (r->fault && !r->stopped)
+    snprintf(r->fault->text, sizeof r->fault->text, "cycle %llu: %s", static_cast<unsigned long long>(r->now),
+             said.c_str() + (at == std::string::npos ? 0 : at + 7));
+  r->stopped = true;
+  r->said.clear();
+  r->context->gotError(false);
+  r->context->gotFinish(false);
+  r->context->errorCount(0);
 }
 
 // One clock cycle, memory included.
@@ -153,6 +170,7 @@ void cycle(Rtl *r) {
   t->clk_i = 1;
   t->eval();
   r->wave.at(kPeriod * r->now + kPeriod / 2);
+  if (r->context->gotError()) stop_at_assertion(r);
   if (r->watched && r->fault && !r->stopped)
     r->stopped = !watch_tell(t->rootp, &seen, &r->watch_launch, &r->watch, r->now, r->fault);
   r->now++;
@@ -314,7 +332,10 @@ bool rtl_launch(void *self, const VtaWord *insns, const uint32_t *marks, size_t 
   if (!code) return fail(r, 0, "no device memory for %zu instructions", n);
   memcpy(code, insns, n * sizeof *insns);
   if (r->options.timeline) tetc_timeline_launch(r->options.timeline, &r->device.config, insns, marks, n);
+  Verilated::threadContextp(r->context);
+  tetc_verilated_listen(&r->said);
   bool ok = run(r, phys, n);
+  tetc_verilated_listen(nullptr);
   if (r->options.timeline) tetc_timeline_end(r->options.timeline, r->now);
   tetc_dram_release(r->device.dram, phys);
   r->stats.launches++;
@@ -378,6 +399,7 @@ TetcDevice *tetc_rtl_new(const VtaConfig *config, const TetcRtlOptions *options,
   r->device.free = rtl_free;
   if (!r->device.dram) return rtl_free(r), nullptr;
   r->context = new VerilatedContext;
+  r->context->fatalOnError(false); // an assertion stops the run: see stop_at_assertion
   r->top = new Model(r->context);
   if (options->wave && !r->wave.open(r->top, options->wave, why)) return rtl_free(r), nullptr;
   power_on(r);

@@ -40,10 +40,9 @@ module vta_alu #(
   output logic [LOG_ACC-1:0]   acc_waddr_o,
   output logic [LANES*32-1:0]  acc_wdata_o
 );
-  localparam int unsigned AccBits = LANES * 32;
-
   // Instructions with immediates that follow one another are fused while the one before them runs: same micro-op, same
-  // loop, and no row twice (one micro-op, one loop, a step that is not 0), so that row by row gives the same result.
+  // loop, and no row twice (one micro-op, one loop, a step that is not 0), so that row by row gives the same result. Only the
+  // first may shift or multiply.
   logic c_valid_q, c_whole, c_free, c_take, fits, index_ready;
   logic [1:0] c_count_q, count0;
   logic [LOG_UOP-1:0] c_begin_q;
@@ -58,7 +57,8 @@ module vta_alu #(
     fits = 1'b0;
     if (c_valid_q && valid_i)
       fits = single && c_ops_q[16] && c_ops_q[19:17] != vta_pkg::AluZero && c_count_q != 2'd3 && begin_i == c_begin_q &&
-             end_i == c_end_q && iter_out_i == c_out_q && iter_in_i == c_in_q && factors_i[31:0] == c_factors_q[31:0];
+             end_i == c_end_q && iter_out_i == c_out_q && iter_in_i == c_in_q && factors_i[31:0] == c_factors_q[31:0] &&
+             op_i != vta_pkg::AluShr && op_i != vta_pkg::AluMul;
   end
   assign c_whole = c_valid_q && !fits; // a chain goes on as long as instructions come that fit
   assign c_free = !c_valid_q || (index_ready && c_whole);
@@ -161,44 +161,17 @@ module vta_alu #(
   end
 
   // A result is two cycles on its way to memory, whether or not micro-ops waited in between.
-  logic [AccBits-1:0] result5_q, result6_q;
   logic unused;
-  assign unused = ^{unused_woff, payload4_q[36], payload4_q[56]};
-  function automatic logic [31:0] operate(input logic [2:0] what, input logic [31:0] a, input logic [31:0] b);
-    logic [31:0] negative;
-    negative = -b;
-    case (what)
-      vta_pkg::AluMin: operate = ($signed(a) < $signed(b)) ? a : b;
-      vta_pkg::AluMax: operate = ($signed(a) < $signed(b)) ? b : a;
-      vta_pkg::AluAdd: operate = a + b;
-      vta_pkg::AluShr: operate = b[31] ? a << negative[4:0] : 32'($signed(a) >>> b[4:0]);
-      vta_pkg::AluMul: operate = a * b;
-      default: operate = '0;
-    endcase
-  endfunction
-  always_ff @(posedge clk_i) begin
-    if (v4_q) begin
-      logic [AccBits-1:0] x, y;
-      x = dst_i;
-      if (v6_q && d6_q == d4_q) x = result6_q;
-      if (v5_q && d5_q == d4_q) x = result5_q;
-      y = src_i;
-      if (v6_q && d6_q == s4_q) y = result6_q;
-      if (v5_q && d5_q == s4_q) y = result5_q;
-      if (payload4_q[16]) y = {LANES{{{16{payload4_q[15]}}, payload4_q[15:0]}}};
-      for (int unsigned l = 0; l < LANES; l++) begin
-        logic [31:0] r;
-        r = operate(payload4_q[19:17], x[l*32 +: 32], y[l*32 +: 32]);
-        if (count4_q >= 2'd2) r = operate(payload4_q[39:37], r, {{16{payload4_q[35]}}, payload4_q[35:20]});
-        if (count4_q == 2'd3) r = operate(payload4_q[59:57], r, {{16{payload4_q[55]}}, payload4_q[55:40]});
-        result5_q[l*32 +: 32] <= r;
-      end
-    end
-    if (v5_q) result6_q <= result5_q;
+  assign unused = ^unused_woff;
+  for (genvar l = 0; l < LANES; l++) begin : gen_lane
+    vta_alu_lane u_lane (
+      .clk_i, .valid_i(v4_q), .count_i(count4_q), .ops_i(payload4_q), .x_i(dst_i[l*32 +: 32]), .y_i(src_i[l*32 +: 32]),
+      .x_last_i(v5_q && d5_q == d4_q), .x_before_i(v6_q && d6_q == d4_q), .y_last_i(v5_q && d5_q == s4_q),
+      .y_before_i(v6_q && d6_q == s4_q), .keep_i(v5_q), .result_o(acc_wdata_o[l*32 +: 32])
+    );
   end
   assign acc_we_o = v5_q;
   assign acc_waddr_o = d5_q;
-  assign acc_wdata_o = result5_q;
   // One pulse for each instruction of a chain.
   logic [3:0] ended_q;
   assign done_o = ended_q != '0;

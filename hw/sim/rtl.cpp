@@ -437,3 +437,9 @@ bool tetc_rtl_write(TetcDevice *device, uint32_t address, uint32_t value) {
   write_register(r, address, value);
   return r->top->s_axil_b_resp_o == 0;
 }
+
+extern "C" __attribute__((visibility("default")))
+void tetc_rtl_disturb(TetcDevice *device) {
+  Rtl *r = static_cast<Rtl *>(device->self);
+  r->responses.push_back(r->now);
+}

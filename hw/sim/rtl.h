@@ -40,5 +40,7 @@ typedef struct TetcRtlWatch {
 } TetcRtlWatch;
 
 void tetc_rtl_watch(TetcDevice *device, const TetcRtlWatch *watch); // NULL: no longer
+// The memory will answer a write that there was not: an assertion of the core must stop the next launch.
+void tetc_rtl_disturb(TetcDevice *device);
 
 #endif

@@ -156,6 +156,23 @@ static void lock_step_notices(void **state) {
   bench_close(&b);
 }
 
+// A failing assertion is an error of the launch, told with its place, and not the end of the process; the next launch runs.
+static void assertions_stop(void **state) {
+  Bench b;
+  TetcFault fault = {.count = 0};
+  size_t n;
+  void (*disturb)(TetcDevice *);
+  bench_open(&b, *state, (TetcRtlOptions){.latency = 16}, 8);
+  void *at = tetc_rtl_symbol(b.got, "tetc_rtl_disturb");
+  memcpy(&disturb, &at, sizeof at);
+  disturb(b.got);
+  const VtaWord *fill = maker_fill(b.maker, &n);
+  assert_false(lockstep_run(b.lockstep, fill, n, &fault));
+  if (!strstr(fault.text, "vta_store.sv:") || !strstr(fault.text, "Assertion failed")) fail_msg("%s", fault.text);
+  run(&b, fill, n, 0);
+  bench_close(&b);
+}
+
 // After all streams. Sizes of other configurations leave bins that cannot be hit.
 static void coverage(void **state) {
   const Model *m = *state;
@@ -172,7 +189,8 @@ int main(int argc, char **argv) {
   const struct CMUnitTest tests[] = {cmocka_unit_test_prestate(default_memory, &model),
     cmocka_unit_test_prestate(slow_memory, &model), cmocka_unit_test_prestate(immediate_memory, &model),
     cmocka_unit_test_prestate(stalling_memory, &model), cmocka_unit_test_prestate(any_memory, &model),
-    cmocka_unit_test_prestate(lock_step_notices, &model), cmocka_unit_test_prestate(coverage, &model)};
+    cmocka_unit_test_prestate(lock_step_notices, &model),
+    cmocka_unit_test_prestate(assertions_stop, &model), cmocka_unit_test_prestate(coverage, &model)};
   int failed = cmocka_run_group_tests(tests, NULL, NULL);
   coverage_free(model.coverage);
   return failed;

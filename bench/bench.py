@@ -136,6 +136,11 @@ def hardware():
     print('%-46s %9.2f M cycles/s of processor time   (at least 1)' % ('its simulation, whole process', n / cpu / 1e6))
 
 
+def synthesis():
+    """What the core takes of an XC7Z020, where there is Yosys."""
+    subprocess.run([sys.executable, 'hw/synth.py', 'report', os.path.join(build, 'hw')])
+
+
 def main():
     with tempfile.TemporaryDirectory() as d:
         compiler(d)
@@ -148,6 +153,8 @@ def main():
     simulator()
     sys.stdout.flush()
     hardware()
+    sys.stdout.flush()
+    synthesis()
 
 
 main()

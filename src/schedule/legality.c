@@ -260,10 +260,11 @@ static void check_scope(Applier *ap, const Stage *s) {
                         dtype_name(s->tensor->type), s->scope->name, dtype_name(s->scope->type));
   bool cached = s->tensor->loc.src == s->scope_loc.src && s->tensor->loc.line == s->scope_loc.line &&
                 s->tensor->loc.col == s->scope_loc.col;
+  const char *wide = source_fresh_name(ap->cx->arena, s->scope_loc.src, "wide");
   if (!cached) diag_also(g, s->tensor->loc, "declared here");
   if (cached && s->tensor->type == DT_I8 && s->scope->type == DT_I32 && s->body->kind == TE_ACCESS)
-    diag_help(g, "let a stage of its own widen it, and read that: `compute wide = int32(%s);` with `wide.set_scope(%s);  wide.dma_copy();`",
-              s->body->tensor->name, s->scope->name);
+    diag_help(g, "let a stage of its own widen it, and read that: `compute %s = int32(%s);` with `%s.set_scope(%s);  %s.dma_copy();`", wide,
+              s->body->tensor->name, wide, s->scope->name, wide);
   else if (dtype_is_int(s->tensor->type) && s->scope->type == DT_I32)
     diag_help(g, "compute it as int32 and cast in the stage that is stored: `%s(...)`", dtype_name(s->tensor->type));
   else if (!dtype_is_int(s->tensor->type))

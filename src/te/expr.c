@@ -546,7 +546,8 @@ static Typed infer_other(StageCx *sx, const AstExpr *e) {
     Diag *g = diag_report(ctx(sx)->diags, E_REDUCE, e->loc, "the reduction `%s[...]` stands inside an expression",
                           d->name);
     diag_note(g, "a reduction is the whole expression of its stage");
-    diag_help(g, "give it a stage of its own, and read that: `compute total[...] : int32 = %s[...](...);`",
+    diag_help(g, "give it a stage of its own, and read that: `compute %s[...] : int32 = %s[...](...);`",
+              source_fresh_name(arena(sx), e->loc.src, "total"),
               d->name);
     return POISON;
   }

@@ -203,11 +203,12 @@ static bool refuse_target(Alu *s) {
       const char *line = arena_printf(s->p.cx->arena, "%s = %s.cache_write(vta.acc); %s.alu(); %s.dma_copy()", acc, name, acc, name);
       diag_fix(g, s->p.region->why, line, "compute it in vta.acc, and store that: `%s;`", line);
     }
+    const char *own = source_fresh_name(s->p.cx->arena, s->n->store->loc.src, "t");
     if (b->role == BUF_OUTPUT)
       diag_help(g,
-                "give the arithmetic a stage of its own, `t`, and store that: `output %s = int8(t);` with "
-                "`t.set_scope(vta.acc);  t.alu();  %s.dma_copy();`",
-                name, name);
+                "give the arithmetic a stage of its own, `%s`, and store that: `output %s = int8(%s);` with "
+                "`%s.set_scope(vta.acc);  %s.alu();  %s.dma_copy();`",
+                own, name, own, own, own, name);
     else diag_fix_after(g, s->p.region->why, arena_printf(s->p.cx->arena, "%s.set_scope(vta.acc)", name), "`%s.set_scope(vta.acc);`", name);
     return false;
   }

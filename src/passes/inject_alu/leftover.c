@@ -69,9 +69,11 @@ static void refuse_stage(Leftover *l, const Stmt *s) {
     diag_fix_after(g, s->why, arena_printf(m, "%s.dma_copy()", name), "`%s.dma_copy();`", name);
   else if (acc && is_product_sum(s)) fix_tensorize(g, m, r.nest, s, name);
   else if (acc) diag_fix_after(g, s->why, arena_printf(m, "%s.alu()", name), "`%s.alu();`", name);
-  else
-    diag_help(g, "compute it on the CPU, without `set_scope`, and copy that: `%s_buf = %s.cache_read(%s);  %s_buf.dma_copy();`",
-              name, name, s->buffer->scope->name, name);
+  else {
+    const char *buf = source_fresh_name(m, s->why.src, arena_printf(m, "%s_buf", name));
+    diag_help(g, "compute it on the CPU, without `set_scope`, and copy that: `%s = %s.cache_read(%s);  %s.dma_copy();`",
+              buf, name, s->buffer->scope->name, buf);
+  }
 }
 
 typedef struct Writer {

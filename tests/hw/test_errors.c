@@ -499,6 +499,32 @@ static void soft_reset(Bench *b) {
   assert_int_equal(get(b, CODE), 0);
 }
 
+static uint32_t smaller(uint32_t a, uint32_t b) { return a < b ? a : b; }
+
+// Errors in the middle of long transfers, sooner and later: the bus comes to rest, and the next launch is right.
+static void interrupt(Bench *b, uint8_t *code, uint64_t phys) {
+  uint32_t inps = depth_of(b, MEM_INP), accs = depth_of(b, MEM_ACC);
+  for (uint32_t delay = 1; delay < 500 && delay < inps; delay = delay * 3 / 2 + 1) {
+    b->n = 0;
+    add(b, transfer(b, MEM_ACC, 0, 0, smaller(accs, 200), 1));
+    add(b, transfer(b, MEM_OUT, 0, OUT_AT, smaller(accs, 300), 1));
+    add(b, transfer(b, MEM_INP, 0, 0, delay, 1));
+    add(b, transfer(b, MEM_INP, inps - 1, 0, 2, 1));
+    add_finish(b);
+    memcpy(code, b->words, sizeof b->words);
+    assert_int_equal(launch(b, phys, (uint32_t)b->n, 10000), RANGE);
+    uint32_t stopped = get(b, CODE);
+    assert_int_equal(stopped >> 8, 3);
+    b->write(b->got, CONTROL, 1); // not before a reset
+    for (int n = 0; n < 100; n++) get(b, CONTROL);
+    assert_int_equal(get(b, CODE), stopped);
+    assert_int_equal(get(b, CONTROL) & (DONE | RUNNING), DONE);
+    soft_reset(b);
+    memcpy(b->got_dram, b->want_dram, DRAM_BYTES);
+    run_good(b, "a soft reset");
+  }
+}
+
 // What the launch function of the device never does; and what stands between an error and the next launch.
 static void by_registers(void **state) {
   Bench *b = bench_open(*state, (TetcRtlOptions){.latency = 30, .stalls = 20, .reorder = true, .seed = 2});
@@ -511,24 +537,7 @@ static void by_registers(void **state) {
   soft_reset(b);
   assert_int_equal(launch(b, 0xffffff00, 1000000, 10000), READ); // nor beyond 4 GiB
   soft_reset(b);
-  // An error in the middle of long transfers: the bus comes to rest, and the next launch is right.
-  b->n = 0;
-  add(b, transfer(b, MEM_INP, 0, 0, depth_of(b, MEM_INP) < 500 ? depth_of(b, MEM_INP) : 500, 1));
-  add(b, transfer(b, MEM_ACC, 0, 0, depth_of(b, MEM_ACC) < 200 ? depth_of(b, MEM_ACC) : 200, 1));
-  add(b, transfer(b, MEM_OUT, 0, OUT_AT, depth_of(b, MEM_ACC) < 300 ? depth_of(b, MEM_ACC) : 300, 1));
-  add(b, transfer(b, MEM_WGT, depth_of(b, MEM_WGT) - 1, 0, 2, 1));
-  add_finish(b);
-  memcpy(code, b->words, sizeof b->words);
-  assert_int_equal(launch(b, phys, (uint32_t)b->n, 10000), RANGE);
-  uint32_t stopped = get(b, CODE);
-  assert_int_equal(stopped >> 8, 4);
-  b->write(b->got, CONTROL, 1); // not before a reset
-  for (int n = 0; n < 100; n++) get(b, CONTROL);
-  assert_int_equal(get(b, CODE), stopped);
-  assert_int_equal(get(b, CONTROL) & (DONE | RUNNING), DONE);
-  soft_reset(b);
-  memcpy(b->got_dram, b->want_dram, DRAM_BYTES);
-  run_good(b, "a soft reset");
+  interrupt(b, code, phys);
   // The watchdog can be off, and a core that waits is still there.
   b->n = 0;
   add(b, (VtaInsn){.opcode = OPC_LOAD, .memory = MEM_UOP, .pop_prev = true});

@@ -26,6 +26,7 @@ enum : uint32_t {
   kTokens = 0x4c, kCounters = 0x80
 };
 enum : uint32_t { kRunning = 1, kDone = 2, kBusy = 4 };
+constexpr uint32_t kRest = 10000000; // more cycles than the longest row of a store takes, in the slowest memory
 
 constexpr uint64_t kBusBytes = uint64_t(1) << MODEL_LOG_BUS;
 
@@ -55,6 +56,7 @@ struct Rtl {
   uint64_t shown; // what the timeline saw last
   Wave wave;
   TetcFault *fault;
+  bool stuck;            // the bus did not come to rest after an error: the core is wrong
   bool watched, stopped; // stopped: what watches found something, and *fault says what
   TetcRtlWatch watch;
   WatchLaunch watch_launch;
@@ -219,7 +221,11 @@ void rtl_reset(void *self) {
   r->fault = nullptr; // nobody is told of what is broken off
   if (read_register(r, kControl) & kRunning) return power_on(r);
   write_register(r, kReset, 1);
-  while (read_register(r, kControl) & kBusy) cycle(r);
+  for (uint32_t n = 0; read_register(r, kControl) & kBusy; n++) {
+    cycle(r);
+    r->stuck = n > kRest;
+    if (r->stuck) return power_on(r);
+  }
   r->b_error = false;
 }
 
@@ -327,6 +333,7 @@ bool rtl_launch(void *self, const VtaWord *insns, const uint32_t *marks, size_t 
   r->stopped = false;
   r->watch_launch = WatchLaunch();
   if (n == 0) return true;
+  if (r->stuck) return fail(r, 0, "the bus did not come to rest after an error of the core");
   if (n > UINT32_MAX / 16) return fail(r, 0, "a launch of %zu instructions", n);
   void *code = tetc_dram_alloc(r->device.dram, n * sizeof *insns, &phys);
   if (!code) return fail(r, 0, "no device memory for %zu instructions", n);

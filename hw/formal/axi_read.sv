@@ -20,7 +20,8 @@ module proof (
   vta_axi_read #(.CLIENTS(3)) dut (
     .clk_i, .rst_i, .stop_i, .idle_o(idle), .valid_i, .ready_o(ready),
     .addr_i({24'd0, tag_i[23:16], 24'd0, tag_i[15:8], 24'd0, tag_i[7:0]}), .len_i(~tag_i), .ar_valid_o(ar_valid),
-    .ar_ready_i, .ar_addr_o(ar_addr), .ar_len_o(ar_len), .ar_id_o(ar_id), .r_valid_i, .r_ready_o(r_ready), .r_id_i, .r_last_i,
+    .ar_ready_i, .ar_addr_o(ar_addr), .ar_len_o(ar_len), .ar_id_o(ar_id), .r_valid_i,
+    .r_ready_o(r_ready), .r_id_i, .r_last_i,
     .r_valid_o(r_valid), .r_ready_i
   );
 
@@ -58,7 +59,8 @@ module proof (
       if (waits_q) stable: assert (ar_valid && ar_id == was_id_q && ar_addr == was_addr_q);
       none_lost: assert (taken == '0 || !full_q || ar_ready_i);
       goes_on: assert (taken != '0 || valid_i == '0 || stop_i || (full_q && !ar_ready_i));
-      beats: assert (r_valid == (r_valid_i && !stop_i ? 3'd1 << r_id_i : 3'd0) && r_ready == (stop_i || r_ready_i[r_id_i[1:0]]));
+      beats: assert (r_valid == (r_valid_i && !stop_i ? 3'd1 << r_id_i : 3'd0) &&
+                     r_ready == (stop_i || r_ready_i[r_id_i[1:0]]));
     end
   end
 endmodule

@@ -47,7 +47,8 @@ void watch_sample(const ModelRoot *t, WatchSample *s) {
   bool works = t->vta_top__DOT__u_compute__DOT__u_window__DOT__offer_o;
   s->compute_engine = works ? compute[t->vta_top__DOT__u_compute__DOT__u_window__DOT__engine_o] : RTL_NONE;
   s->load_start = t->vta_top__DOT__u_load__DOT__start;
-  s->load_engine = t->vta_top__DOT__u_load__DOT__nothing ? RTL_NONE : t->vta_top__DOT__u_load__DOT__is_wgt ? RTL_WGT : RTL_INP;
+  s->load_engine = t->vta_top__DOT__u_load__DOT__is_wgt ? RTL_WGT : RTL_INP;
+  if (t->vta_top__DOT__u_load__DOT__nothing) s->load_engine = RTL_NONE;
   bool alu = t->vta_top__DOT__alu_we;
   s->engines[RTL_UOP] = {!!t->vta_top__DOT__uop_we, !!t->vta_top__DOT__uop_done, 1, t->vta_top__DOT__uop_waddr};
   s->engines[RTL_ACC] = {t->vta_top__DOT__acc_lwe && t->vta_top__DOT__acc_lready, !!t->vta_top__DOT__accl_done, 1,
@@ -55,8 +56,10 @@ void watch_sample(const ModelRoot *t, WatchSample *s) {
   s->engines[RTL_GEMM] = {!!t->vta_top__DOT__gemm_we, !!t->vta_top__DOT__gemm_done, 1, t->vta_top__DOT__gemm_waddr};
   s->engines[RTL_ALU] = {alu, alu && t->vta_top__DOT__u_alu__DOT__last5_q, t->vta_top__DOT__u_alu__DOT__count5_q,
                          t->vta_top__DOT__alu_waddr};
-  s->engines[RTL_INP] = {!!t->vta_top__DOT__inp_we, !!t->vta_top__DOT__u_load__DOT__inp_done, 1, t->vta_top__DOT__inp_waddr};
-  s->engines[RTL_WGT] = {!!t->vta_top__DOT__wgt_we, !!t->vta_top__DOT__u_load__DOT__wgt_done, 1, t->vta_top__DOT__wgt_waddr};
+  s->engines[RTL_INP] = {!!t->vta_top__DOT__inp_we, !!t->vta_top__DOT__u_load__DOT__inp_done, 1,
+                         t->vta_top__DOT__inp_waddr};
+  s->engines[RTL_WGT] = {!!t->vta_top__DOT__wgt_we, !!t->vta_top__DOT__u_load__DOT__wgt_done, 1,
+                         t->vta_top__DOT__wgt_waddr};
 }
 
 bool watch_tell(const ModelRoot *t, const WatchSample *s, WatchLaunch *launch, const TetcRtlWatch *to,

@@ -205,8 +205,8 @@ static void cover_loop(Coverage *c, const VtaInsn *i, const VtaUop *uops) {
   if (i->uop_begin == 0) hit(c, X_UOP_EDGE, kind, 0, 0, 0);
   if (i->uop_end == vta_depth(&c->config, MEM_UOP)) hit(c, X_UOP_EDGE, kind, 1, 0, 0);
   if (kind == 2 && i->alu_op == ALU_SHR) {
-    int at = i->imm == 0 ? 0 : i->imm > 0 ? (i->imm < 16 ? 1 : i->imm < 32 ? 2 : 3) : i->imm > -16 ? 4 : i->imm > -32 ? 5 : 6;
-    hit(c, X_SHIFT, at, 0, 0, 0);
+    int amount = abs(i->imm), most = amount == 0 ? 0 : amount < 16 ? 1 : amount < 32 ? 2 : 3;
+    hit(c, X_SHIFT, i->imm < 0 ? most + 3 : most, 0, 0, 0);
   }
   for (uint32_t k = i->uop_begin; k < i->uop_end; k++) {
     if (c->uop_load[k]) hit(c, X_UOP_RAW, kind, far(c->insn - c->uop_load[k]), 0, 0);
@@ -255,7 +255,8 @@ static void cover_move(Coverage *c, const VtaInsn *i) {
   if (i->sram_base + tiles == vta_depth(&c->config, i->memory)) hit(c, X_EDGE, (int)i->memory, 1, 0, 0);
   if (i->y_size && store) hit(c, X_STORE, rows(i), 0, 0, 0);
   if (i->y_size && !store) hit(c, X_LOAD, loads(i), in_x + 2 * in_y, rows(i), 0);
-  for (uint32_t y = 0; y < i->y_size; y++) cover_row(c, i, (i->dram_base + (uint64_t)y * i->x_stride) * elem, i->x_size * elem);
+  for (uint32_t y = 0; y < i->y_size; y++)
+    cover_row(c, i, (i->dram_base + (uint64_t)y * i->x_stride) * elem, i->x_size * elem);
   for (uint32_t k = i->sram_base; k < i->sram_base + tiles && !store; k++) {
     if (i->memory == MEM_ACC || i->memory == MEM_ACC8) write_acc(c, k, i->memory == MEM_ACC8, 0);
     if (i->memory != MEM_UOP) continue;

@@ -206,7 +206,8 @@ static void add(Maker *m, VtaInsn i) {
   touch_all(m, &t, &i, m->number[unit]);
   load_uops(m, &i);
   for (int u = UNIT_LOAD; u < UNITS; u++)
-    if (u + (int)unit != UNIT_LOAD + UNIT_STORE && u != (int)unit && below(m, m->thrift) == 0 && few(m, channel(unit, (VtaUnit)u)))
+    if (u + (int)unit != UNIT_LOAD + UNIT_STORE && u != (int)unit && below(m, m->thrift) == 0 &&
+        few(m, channel(unit, (VtaUnit)u)))
       give(m, unit, (VtaUnit)u);
 }
 
@@ -297,7 +298,8 @@ static void random_uops(Maker *m) {
   if (below(m, 3) == 0) count = 1;
   uint32_t depth = depth_of(m, MEM_UOP);
   m->kernel_uops = count = smaller(count, depth);
-  m->kernel = below(m, 4) ? below(m, smaller(60, depth - count + 1)) : below(m, 2) ? depth - count : below(m, depth - count + 1);
+  m->kernel = below(m, 2) ? depth - count : below(m, depth - count + 1);
+  if (below(m, 4)) m->kernel = below(m, smaller(60, depth - count + 1));
   if (below(m, 8) == 0) return;
   uint32_t from = below(m, 2) ? below(m, 8) * 64 + below(m, 8) : below(m, STREAM_UOPS);
   if (from + count > STREAM_UOPS) from = STREAM_UOPS - count;

@@ -344,6 +344,7 @@ bool rtl_launch(void *self, const VtaWord *insns, const uint32_t *marks, size_t 
   bool ok = run(r, phys, n);
   tetc_verilated_listen(nullptr);
   if (r->options.timeline) tetc_timeline_end(r->options.timeline, r->now);
+  if (!ok) rtl_reset(r); // while what the core has asked for is still there
   tetc_dram_release(r->device.dram, phys);
   r->stats.launches++;
   r->stats.instructions += n;
@@ -353,7 +354,6 @@ bool rtl_launch(void *self, const VtaWord *insns, const uint32_t *marks, size_t 
     count(&r->stats, &r->device.config, &i);
     ok = check_rows(r, k, &i);
   }
-  if (!ok) rtl_reset(r);
   return ok;
 }
 

@@ -35,7 +35,11 @@ typedef struct Weave {
   VEC(const Buffer **) to;       // each thread's own, by thread
 } Weave;
 typedef VEC(const Stmt *) Stmts;
-typedef VEC(const Buffer *) Buffers;
+typedef struct Local { // a thread's own buffer
+  const Buffer *buffer;
+  const Stmt *of; // the allocation that it is a copy of
+} Local;
+typedef VEC(Local) Locals;
 
 static const Stmt *weave(Weave *w, const Stmt *s);
 
@@ -66,7 +70,7 @@ static const Stmt *copies(Weave *w, const Stmt *s) {
 }
 
 // Flattens sequences and allocations; each thread gets its own copy of a buffer.
-static void flatten(Weave *w, const Stmt *s, Stmts *items, Buffers *locals) {
+static void flatten(Weave *w, const Stmt *s, Stmts *items, Locals *locals) {
   Arena *a = w->cx->arena;
   if (s->kind == STMT_SEQ) {
     for (int i = 0; i < s->nchildren; i++) flatten(w, s->children[i], items, locals);
@@ -74,7 +78,7 @@ static void flatten(Weave *w, const Stmt *s, Stmts *items, Buffers *locals) {
     const Buffer **own = NEW_ARRAY(a, const Buffer *, w->n);
     for (int t = 0; t < w->n; t++) {
       own[t] = arena_copy(a, s->buffer, sizeof *s->buffer);
-      VEC_PUSH(a, *locals, own[t]);
+      VEC_PUSH(a, *locals, ((Local){own[t], s}));
     }
     VEC_PUSH(a, w->from, s->buffer);
     VEC_PUSH(a, w->to, own);
@@ -86,7 +90,7 @@ static void flatten(Weave *w, const Stmt *s, Stmts *items, Buffers *locals) {
 
 static const Stmt *weave_seq(Weave *w, const Stmt *s) {
   Stmts items = {0}, out = {0};
-  Buffers locals = {0};
+  Locals locals = {0};
   flatten(w, s, &items, &locals);
   for (size_t i = 0, j; i < items.len; i = j) {
     unsigned units = tile_units(items.data[i]);
@@ -100,8 +104,10 @@ static const Stmt *weave_seq(Weave *w, const Stmt *s) {
     copy_group(w, &items.data[i], j - i, &out);
   }
   const Stmt *body = stmt_seq(w->cx, (int)out.len, out.data);
-  for (size_t i = locals.len; i-- > 0;)
-    body = stmt_placed(w->cx, stmt_alloc(w->cx, locals.data[i], body), s->loc, s->why);
+  for (size_t i = locals.len; i-- > 0;) {
+    const Local *own = &locals.data[i];
+    body = stmt_placed(w->cx, stmt_alloc(w->cx, own->buffer, body), own->of->loc, own->of->why);
+  }
   return body;
 }
 

@@ -362,6 +362,41 @@ ParsedPlace *parse_no_place(TirParser *p) {
 // The place that was written, else that in this text.
 static Loc place_or(ParsedPlace at, Loc here) { return at.given ? at.loc : here; }
 
+// The expressions of a statement have the place that was written for it: passes take places from them, too.
+static const Expr *placed(TirParser *p, const Expr *e, ParsedPlace at) {
+  if (!at.given || !loc_known(at.loc)) return e;
+  Expr *copy = arena_copy(p->cx->arena, e, sizeof *e);
+  copy->loc = at.loc;
+  switch (e->kind) {
+  case EXPR_INT:
+  case EXPR_FLOAT:
+  case EXPR_VAR: break;
+  case EXPR_CAST:
+  case EXPR_UNARY: copy->a = placed(p, e->a, at); break;
+  case EXPR_BINARY:
+  case EXPR_SELECT:
+    copy->a = placed(p, e->a, at);
+    copy->b = placed(p, e->b, at);
+    if (e->kind == EXPR_SELECT) copy->c = placed(p, e->c, at);
+    break;
+  case EXPR_LOAD:
+  case EXPR_REF:
+  case EXPR_MATH:
+    copy->args = NEW_ARRAY(p->cx->arena, const Expr *, e->nargs);
+    for (int i = 0; i < e->nargs; i++) copy->args[i] = placed(p, e->args[i], at);
+    break;
+  }
+  return copy;
+}
+
+// The same for a list of them: a copy of it.
+static const Expr **placed_args(TirParser *p, const ParsedArgs *args, ParsedPlace at) {
+  size_t n = args->list.len;
+  const Expr **out = n ? NEW_ARRAY(p->cx->arena, const Expr *, n) : NULL;
+  for (size_t i = 0; i < n; i++) out[i] = placed(p, args->list.data[i], at);
+  return out;
+}
+
 static ParsedStmt no_stmt(TirParser *p) { return (ParsedStmt){stmt_nop(p->cx), 1}; }
 
 static ParsedStmt good_stmt(TirParser *p, const Stmt *s, int depth, Loc loc) {
@@ -421,8 +456,8 @@ ParsedStmt parse_store(TirParser *p, Name name, ParsedArgs *args, ParsedExpr val
   Stmt *s = stmt_new(p->cx, STMT_STORE, place_or(at, loc), at.why);
   s->buffer = b;
   s->nargs = b->ndim;
-  s->args = arena_copy(p->cx->arena, args->list.data, args->list.len * sizeof *s->args);
-  s->value = value.e;
+  s->args = placed_args(p, args, at);
+  s->value = placed(p, value.e, at);
   return good_stmt(p, s, 1, loc);
 }
 
@@ -455,8 +490,8 @@ ParsedStmt parse_for(TirParser *p, ForKind kind, ParsedBlock mark, ParsedRange *
   Stmt *s = stmt_new(p->cx, STMT_FOR, place_or(at, loc), at.why);
   s->for_kind = kind;
   s->var = v;
-  s->min = r->min.e;
-  s->extent = r->extent.e;
+  s->min = placed(p, r->min.e, at);
+  s->extent = placed(p, r->extent.e, at);
   s->body = body.s;
   return good_stmt(p, s, body.depth + 1, loc);
 }
@@ -468,7 +503,7 @@ ParsedStmt parse_if(TirParser *p, ParsedExpr cond, ParsedPlace at, ParsedStmt th
     return no_stmt(p);
   }
   Stmt *s = stmt_new(p->cx, STMT_IF, place_or(at, loc), at.why);
-  s->cond = cond.e;
+  s->cond = placed(p, cond.e, at);
   s->body = then.s;
   s->else_body = otherwise ? otherwise->s : NULL;
   int depth = otherwise && otherwise->depth > then.depth ? otherwise->depth : then.depth;
@@ -496,7 +531,7 @@ ParsedStmt parse_intrin(TirParser *p, Name name, ParsedArgs *args, ParsedPlace a
   Stmt *s = stmt_new(p->cx, STMT_INTRIN, place_or(at, loc), at.why);
   s->intrin = op;
   s->nargs = n;
-  s->args = n ? arena_copy(p->cx->arena, args->list.data, args->list.len * sizeof *s->args) : NULL;
+  s->args = placed_args(p, args, at);
   s->body = body ? body->s : NULL;
   return good_stmt(p, s, (body ? body->depth : 0) + 1, loc);
 }

@@ -22,6 +22,8 @@ for k in vector_add gemm conv2d_relu conv_block_nchw; do
   run "$tetc" opt --from lower --to intrin --verify-each d/02-lower.tir
   expect "$k: from lower to intrin" 0
   holds "the same as compile makes" cmp out d/10-intrin.tir
+  run "$tetc" opt --from lower --to intrin --print-locations d--print-locations/02-lower.tir
+  holds "$k: and with the same places" cmp out d--print-locations/10-intrin.tir
   run "$tetc" opt --from inject_copy --to storage d/04-inject_copy.tir
   holds "$k: from inject_copy to storage" cmp out d/07-storage.tir
   run "$tetc" opt -p uop,intrin d/08-sync.tir

@@ -95,21 +95,28 @@ module vta_compute #(
   assign steps = (is_gemm || is_alu) && past > {1'b0, first} && outer != '0 && inner != '0;
   assign range_error_o = valid_i && steps && past > {1'b1, {LOG_UOP{1'b0}}};
 
+  localparam logic [2:0] StIdle = 3'd0, StCheck = 3'd1, StScan = 3'd2, StRange = 3'd3, StEnter = 3'd4;
+
   // Elements that a load writes, at most as many as anything here counts.
   logic [15:0] sram_base;
   logic [16:0] height, width;
-  logic [33:0] area, load_end;
+  logic [33:0] load_end;
+  logic [2:0] state_q;
   assign sram_base = insn_i[`VTA_MOVE_SRAM_BASE];
-  assign height = 17'(insn_i[`VTA_MOVE_Y_PAD0]) + 17'(insn_i[`VTA_MOVE_Y_SIZE]) + 17'(insn_i[`VTA_MOVE_Y_PAD1]);
-  assign width = 17'(insn_i[`VTA_MOVE_X_PAD0]) + 17'(insn_i[`VTA_MOVE_X_SIZE]) + 17'(insn_i[`VTA_MOVE_X_PAD1]);
-  assign area = 34'(height) * 34'(width);
-  assign load_end = area + 34'(sram_base);
+  // Only in the states that ask for it: it is quicker to simulate.
+  always_comb begin
+    {height, width} = '0;
+    load_end = '0;
+    if (is_load && (state_q == StCheck || state_q == StEnter)) begin
+      height = 17'(insn_i[`VTA_MOVE_Y_PAD0]) + 17'(insn_i[`VTA_MOVE_Y_SIZE]) + 17'(insn_i[`VTA_MOVE_Y_PAD1]);
+      width = 17'(insn_i[`VTA_MOVE_X_PAD0]) + 17'(insn_i[`VTA_MOVE_X_SIZE]) + 17'(insn_i[`VTA_MOVE_X_PAD1]);
+      load_end = 34'(height) * 34'(width) + 34'(sram_base);
+    end
+  end
 
   // ---- what the instruction at hand touches ----
-  localparam logic [2:0] StIdle = 3'd0, StCheck = 3'd1, StScan = 3'd2, StRange = 3'd3, StEnter = 3'd4;
   localparam logic [LOG_ACC:0] AccDepth = {1'b1, {LOG_ACC{1'b0}}};
   localparam logic [LOG_UOP:0] UopDepth = {1'b1, {LOG_UOP{1'b0}}};
-  logic [2:0] state_q;
   logic [LOG_UOP:0] ulo, uhi, scan_q, count;
   logic [LOG_ACC:0] dlo_q, dhi_q, slo_q, shi_q;
   logic [LOG_ACC-1:0] dmin_q, dmax_q, smin_q, smax_q, d, s;
@@ -130,10 +137,15 @@ module vta_compute #(
   assign d = scan_uop_i[`VTA_UOP_DST];
   assign s = LOG_ACC'(scan_uop_i[`VTA_UOP_SRC]);
   // Largest index reached, plus one.
-  assign dend = 30'(dmax_q) + 30'd1 + (30'(outer) - 30'd1) * 30'(insn_i[`VTA_LOOP_DST_OUT]) +
-                (30'(inner) - 30'd1) * 30'(insn_i[`VTA_LOOP_DST_IN]);
-  assign send = 30'(smax_q) + 30'd1 + (30'(outer) - 30'd1) * 30'(insn_i[`VTA_ALU_SRC_OUT]) +
-                (30'(inner) - 30'd1) * 30'(insn_i[`VTA_ALU_SRC_IN]);
+  always_comb begin
+    {dend, send} = '0;
+    if (state_q == StRange) begin
+      dend = 30'(dmax_q) + 30'd1 + (30'(outer) - 30'd1) * 30'(insn_i[`VTA_LOOP_DST_OUT]) +
+             (30'(inner) - 30'd1) * 30'(insn_i[`VTA_LOOP_DST_IN]);
+      send = 30'(smax_q) + 30'd1 + (30'(outer) - 30'd1) * 30'(insn_i[`VTA_ALU_SRC_OUT]) +
+             (30'(inner) - 30'd1) * 30'(insn_i[`VTA_ALU_SRC_IN]);
+    end
+  end
 
   assign enter = state_q == StEnter && room;
   assign ready_o = enter;

@@ -82,13 +82,20 @@ module vta_store #(
   logic [47:0] row_addr, row_last;
   logic [31:0] row_bytes;
   logic [BeatsWidth-1:0] row_beats;
-  assign row_last = row_addr + 48'(row_bytes) - 1'b1;
   assign beyond = row_last[47:32] != '0;
   assign row_left = run_q && !nothing && !halt_i && arow_q != y_size;
   assign row_valid = row_left && !beyond;
-  assign row_addr = (48'(aindex_q) << LOG_ELEM) + 48'(base_i);
-  assign row_bytes = 32'(x_size) << LOG_ELEM;
-  assign row_beats = BeatsWidth'((32'(row_addr[LOG_BUS-1:0]) + row_bytes + 32'(BusBytes - 1)) >> LOG_BUS);
+  always_comb begin
+    {row_addr, row_last} = '0;
+    row_bytes = '0;
+    row_beats = '0;
+    if (row_left) begin
+      row_addr = (48'(aindex_q) << LOG_ELEM) + 48'(base_i);
+      row_bytes = 32'(x_size) << LOG_ELEM;
+      row_beats = BeatsWidth'((32'(row_addr[LOG_BUS-1:0]) + row_bytes + 32'(BusBytes - 1)) >> LOG_BUS);
+      row_last = row_addr + 48'(row_bytes) - 1'b1;
+    end
+  end
   always_ff @(posedge clk_i) begin
     if (start) begin
       arow_q <= '0;
@@ -135,7 +142,7 @@ module vta_store #(
   logic read_left, reading_q, elem_valid, elem_pop, elem_ready, room;
   logic [2:0] elems;
   logic [ElemBits-1:0] elem;
-  assign total = 34'(x_size) * 34'(y_size);
+  assign total = run_q ? 34'(x_size) * 34'(y_size) : '0;
   assign read_left = run_q && !nothing && read_q != total;
   assign raddr = 17'(sram_base) + at_q;
   assign room = elems + 3'(reading_q) < 3'd4;

@@ -382,22 +382,25 @@ module vta_top #(
     error = vta_pkg::ErrNone;
     source = vta_pkg::SrcNone;
     if (idle_q >= watchdog && watchdog != '0) error = vta_pkg::ErrWatchdog;
-    if (compute_range) {error, source} = {vta_pkg::ErrRange, vta_pkg::SrcCompute};
-    if (store_range) {error, source} = {vta_pkg::ErrRange, vta_pkg::SrcStore};
-    if (alu_range) {error, source} = {vta_pkg::ErrRange, vta_pkg::SrcAlu};
-    if (gemm_range) {error, source} = {vta_pkg::ErrRange, vta_pkg::SrcGemm};
-    if (load_range[1]) {error, source} = {vta_pkg::ErrRange, vta_pkg::SrcWgt};
-    if (load_range[0]) {error, source} = {vta_pkg::ErrRange, vta_pkg::SrcInp};
-    if (acc_range) {error, source} = {vta_pkg::ErrRange, vta_pkg::SrcAcc};
-    if (uop_range) {error, source} = {vta_pkg::ErrRange, vta_pkg::SrcUop};
-    if (write_error) {error, source} = {vta_pkg::ErrWrite, vta_pkg::SrcStore};
-    if (load_bus[1]) {error, source} = {vta_pkg::ErrRead, vta_pkg::SrcWgt};
-    if (load_bus[0]) {error, source} = {vta_pkg::ErrRead, vta_pkg::SrcInp};
-    if (acc_bus) {error, source} = {vta_pkg::ErrRead, vta_pkg::SrcAcc};
-    if (uop_bus) {error, source} = {vta_pkg::ErrRead, vta_pkg::SrcUop};
-    if (fetch_bus) {error, source} = {vta_pkg::ErrRead, vta_pkg::SrcFetch};
-    if (wrong_end) {error, source} = {vta_pkg::ErrEnd, vta_pkg::SrcFetch};
-    if (illegal) {error, source} = {vta_pkg::ErrIllegal, vta_pkg::SrcFetch};
+    if (compute_range || store_range || alu_range || gemm_range || load_range != '0 || acc_range || uop_range || write_error ||
+        load_bus != '0 || acc_bus || uop_bus || fetch_bus || wrong_end || illegal) begin
+      if (compute_range) {error, source} = {vta_pkg::ErrRange, vta_pkg::SrcCompute};
+      if (store_range) {error, source} = {vta_pkg::ErrRange, vta_pkg::SrcStore};
+      if (alu_range) {error, source} = {vta_pkg::ErrRange, vta_pkg::SrcAlu};
+      if (gemm_range) {error, source} = {vta_pkg::ErrRange, vta_pkg::SrcGemm};
+      if (load_range[1]) {error, source} = {vta_pkg::ErrRange, vta_pkg::SrcWgt};
+      if (load_range[0]) {error, source} = {vta_pkg::ErrRange, vta_pkg::SrcInp};
+      if (acc_range) {error, source} = {vta_pkg::ErrRange, vta_pkg::SrcAcc};
+      if (uop_range) {error, source} = {vta_pkg::ErrRange, vta_pkg::SrcUop};
+      if (write_error) {error, source} = {vta_pkg::ErrWrite, vta_pkg::SrcStore};
+      if (load_bus[1]) {error, source} = {vta_pkg::ErrRead, vta_pkg::SrcWgt};
+      if (load_bus[0]) {error, source} = {vta_pkg::ErrRead, vta_pkg::SrcInp};
+      if (acc_bus) {error, source} = {vta_pkg::ErrRead, vta_pkg::SrcAcc};
+      if (uop_bus) {error, source} = {vta_pkg::ErrRead, vta_pkg::SrcUop};
+      if (fetch_bus) {error, source} = {vta_pkg::ErrRead, vta_pkg::SrcFetch};
+      if (wrong_end) {error, source} = {vta_pkg::ErrEnd, vta_pkg::SrcFetch};
+      if (illegal) {error, source} = {vta_pkg::ErrIllegal, vta_pkg::SrcFetch};
+    end
     if (!running) error = vta_pkg::ErrNone;
   end
   assign finish = running && ((finished_q && !load_busy && !load_valid && !store_busy && !store_valid) ||

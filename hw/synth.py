@@ -101,7 +101,8 @@ def synthesise(build, d):
     if p.returncode:
         sys.exit('synth.py: ' + p.stderr.strip()[-400:])
     with open(d + '/stat') as f:
-        stat = json.load(f)
+        # 0.23 prints the tree of instances in between: lines without a quote, a number behind a name.
+        stat = json.loads(''.join(row for row in f if not re.match(r'\s+[^"\s]+\s+\d+$', row)))
     with open(d + '/sta') as f:
         path = re.search(r"Latest arrival time in '[^']*' is (\d+)", f.read())
     return stat, int(path[1]) if path else None

@@ -109,6 +109,11 @@ int command_explain(Driver *d); // explain.c
 int command_opt(Driver *d);     // opt.c
 int command_verify(Driver *d);  // verify.c
 
+// The function in the file at hand, a text of TIR, and its target; NULL after reported errors: opt.c.
+const Func *tir_load(Driver *d, VtaTarget **vta);
+// An error if it is not what the form allows, else NULL.
+Diag *tir_refuse(Driver *d, const Func *f, TirForm form, TirVerdict *v);
+
 // ---- the compiler as a function: session.c -----------------------------------------------------------------------
 
 // One module on its way; the stages fill it from top to bottom.

@@ -117,22 +117,35 @@ static void tell_unproved(Opt *o, const char *when, const TirVerdict *v) {
   diag_note(g, "the first is %s", v->first_index);
 }
 
+const Func *tir_load(Driver *d, VtaTarget **vta) {
+  const char *error;
+  VtaConfig config;
+  if (!session_config(d, &config)) return NULL;
+  *vta = vta_target_new(&d->cx, &config);
+  const Source *src = source_read(d->cx.arena, d->opt.files.data[0], &error);
+  if (src) return tir_parse(&d->cx, src, &(*vta)->tir);
+  diag_report(d->cx.diags, E_FILE, (Loc){0}, "cannot read `%s`: %s", d->opt.files.data[0], error);
+  return NULL;
+}
+
+Diag *tir_refuse(Driver *d, const Func *f, TirForm form, TirVerdict *v) {
+  if (tir_judge(&d->cx, f, form, v)) return NULL;
+  Diag *g = diag_report(d->cx.diags, E_TIR, f->loc, "`%s` does not hold together", f->name);
+  diag_note(g, "%s", v->message);
+  return g;
+}
+
 // The text has to be of the form that --from says, or of some form, before a pass may see it.
 static bool check_input(Opt *o) {
   TirVerdict v;
   const char *from = o->d->opt.from;
   int pass = from ? pass_find(from) : -1;
   TirForm form = pass >= 0 ? pass_table[pass].out : from ? FORM_LOOPS : FORM_TILES;
-  bool good = tir_judge(&o->d->cx, o->f, form, &v);
+  Diag *g = tir_refuse(o->d, o->f, form, &v);
   o->unproved = v.unproved;
-  if (good) {
-    tell_unproved(o, "in the text", &v);
-    return true;
-  }
-  Diag *g = diag_report(o->d->cx.diags, E_TIR, o->f->loc, "`%s` does not hold together", o->f->name);
-  diag_note(g, "%s", v.message);
-  if (from) diag_help(g, "`--from %s` says that the text is what `%s` leaves", from, from);
-  return false;
+  if (g && from) diag_help(g, "`--from %s` says that the text is what `%s` leaves", from, from);
+  if (!g) tell_unproved(o, "in the text", &v);
+  return !g;
 }
 
 // --verify-each. An index of the text that could not be judged may turn out to be outside when a pass has moved it:
@@ -178,18 +191,8 @@ static void print_times(const Opt *o) {
 
 // Reads the text.
 static bool load(Opt *o) {
-  Driver *d = o->d;
-  const char *error;
-  VtaConfig config;
-  if (!session_config(d, &config)) return false;
-  o->vta = vta_target_new(&d->cx, &config);
-  const Source *src = source_read(d->cx.arena, d->opt.files.data[0], &error);
-  if (!src) {
-    diag_report(d->cx.diags, E_FILE, (Loc){0}, "cannot read `%s`: %s", d->opt.files.data[0], error);
-    return false;
-  }
-  o->f = tir_parse(&d->cx, src, &o->vta->tir);
-  o->pc = (PassCtx){.cx = &d->cx, .vta = o->f && o->f->target ? o->vta : NULL};
+  o->f = tir_load(o->d, &o->vta);
+  o->pc = (PassCtx){.cx = &o->d->cx, .vta = o->f && o->f->target ? o->vta : NULL};
   return o->f && check_input(o);
 }
 

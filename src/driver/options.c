@@ -197,6 +197,8 @@ static bool options_fit(const Driver *d) {
   if (o->needs_rtl && o->device != DEVICE_RTL)
     return usage_error(d, "`%s` needs `--device=rtl`: only there are cycles", o->needs_rtl), false;
   if (o->needs_rtl && o->interpret) return usage_error(d, "`%s` and --interpret exclude each other", o->needs_rtl), false;
+  if (o->interpret && (o->stats || o->device == DEVICE_RTL))
+    return usage_error(d, "`%s` and --interpret exclude each other: it uses no device", o->stats ? "--stats" : "--device"), false;
   if (o->opt_level < 0 || o->opt_level > 3) return usage_error(d, "`-O` takes 0, 1, 2 or 3"), false;
   if (o->memory < 1 || o->memory > (1 << 22))
     return usage_error(d, "`--memory-limit` takes 1 to 4194304 MiB"), false;

@@ -106,7 +106,8 @@ static bool interpret(Run *r) {
   if (interpret_func(&r->d->cx, r->s.vta, r->unit.func, r->params, VTA_IN_ORDER, &why)) return true;
   Diag *g = diag_report(r->d->cx.diags, E_RUN, r->unit.kernel->name_loc, "kernel `%s` failed: %.*s",
                         r->unit.kernel->name, (int)strcspn(why, "\n"), why);
-  diag_note_lines(g, why + strcspn(why, "\n"));
+  why += strcspn(why, "\n");
+  diag_note_lines(g, why + (*why == '\n'));
   return false;
 }
 
@@ -288,21 +289,70 @@ bool run_compiled(Session *s, const Unit *u, Array *arrays) {
   return ok;
 }
 
-int command_run(Driver *d) {
-  Run r = {.d = d};
-  if (!session_load(&r.s, d, d->opt.files.data[0])) return driver_status(d);
-  if (r.s.kernels.len > 1)
-    return usage_error(d, "`%s` has %zu kernels; --kernel says which one is to run", d->opt.files.data[0],
-                       r.s.kernels.len);
-  const TeKernel *k = r.s.kernels.data[0];
-  int status = check_pairs(d, k, "--input", TE_INPUT, d->opt.inputs.data, d->opt.inputs.len);
-  if (!status) status = check_pairs(d, k, "--output", TE_OUTPUT, d->opt.outputs.data, d->opt.outputs.len);
-  if (status) return status;
+// A function's parameters, as the tensors of a kernel.
+static const TeKernel *kernel_of(Arena *a, const Func *f) {
+  TeKernel *k = NEW(a, TeKernel);
+  *k = (TeKernel){.name = f->name, .loc = f->loc, .name_loc = f->loc, .ntensors = f->nparams};
+  k->tensors = NEW_ARRAY(a, const TeTensor *, f->nparams + 1);
+  for (int i = 0; i < f->nparams; i++) {
+    const Buffer *b = f->params[i];
+    TeTensor *t = NEW(a, TeTensor);
+    *t = (TeTensor){.name = b->name, .role = b->role == BUF_INPUT ? TE_INPUT : TE_OUTPUT, .type = b->type, .loc = b->loc,
+      .name_loc = b->loc, .index = i, .naxes = b->ndim, .axes = NEW_ARRAY(a, const TeAxis *, b->ndim)};
+    for (int j = 0; j < b->ndim; j++) {
+      TeAxis *axis = NEW(a, TeAxis);
+      *axis = (TeAxis){.extent = b->shape[j], .loc = b->loc, .index = j};
+      t->axes[j] = axis;
+    }
+    k->tensors[i] = t;
+  }
+  return k;
+}
+
+// FILE.tir: the text of any phase, for the interpreter. 0, or an exit status.
+static int load_tir(Run *r) {
+  Driver *d = r->d;
+  const Options *o = &d->opt;
+  const struct { bool given; const char *name; } others[] = {
+    {o->check, "--check"}, {o->at, "--at"}, {o->kernel, "--kernel"}, {o->schedule, "--schedule"}, {o->legalize, "--legalize"},
+    {o->defines.len, "-D"}, {o->knobs.len, "-K"}, {o->remarks, "--remarks"}, {o->plant_fault, "--plant-fault"},
+    {o->dump_tir, "--dump-tir"}, {o->print_changed, "--print-changed"}, {o->print_before, "--print-before"},
+    {o->print_after, "--print-after"}, {o->time_passes, "--time-passes"}};
+  if (!o->interpret) return usage_error(d, "`%s` is TIR: --interpret executes it", o->files.data[0]);
+  for (size_t i = 0; i < sizeof others / sizeof *others; i++)
+    if (others[i].given) return usage_error(d, "`%s` is TIR: `%s` is for kernels", o->files.data[0], others[i].name);
+  TirVerdict v;
+  const Func *f = tir_load(d, &r->s.vta);
+  if (!f || tir_refuse(d, f, FORM_TILES, &v)) return driver_status(d);
+  r->unit.func = func_with_body(&d->cx, f, f->body);
+  r->unit.kernel = kernel_of(d->cx.arena, f);
+  return 0;
+}
+
+// FILE.te: its one kernel, not compiled yet. 0, or an exit status.
+static int load_te(Run *r) {
+  Driver *d = r->d;
+  if (!session_load(&r->s, d, d->opt.files.data[0])) return driver_status(d);
+  if (r->s.kernels.len > 1)
+    return usage_error(d, "`%s` has %zu kernels; --kernel says which one is to run", d->opt.files.data[0], r->s.kernels.len);
   if (d->opt.at && !d->opt.interpret) return usage_error(d, "--at needs --interpret");
   if (d->opt.at && pass_find(d->opt.at) < 0 && strcmp(d->opt.at, "lower"))
     return usage_error(d, "`--at %s`: there is no such phase of TIR; --list-passes lists them", d->opt.at);
   d->opt.stop_after = d->opt.at;
-  if (!session_lower(&r.s, k, &r.unit)) return driver_status(d);
+  r->unit.kernel = r->s.kernels.data[0];
+  return 0;
+}
+
+int command_run(Driver *d) {
+  Run r = {.d = d};
+  const char *file = d->opt.files.data[0];
+  size_t len = strlen(file);
+  int status = len > 4 && !strcmp(file + len - 4, ".tir") ? load_tir(&r) : load_te(&r);
+  const TeKernel *k = r.unit.kernel;
+  if (!status) status = check_pairs(d, k, "--input", TE_INPUT, d->opt.inputs.data, d->opt.inputs.len);
+  if (!status) status = check_pairs(d, k, "--output", TE_OUTPUT, d->opt.outputs.data, d->opt.outputs.len);
+  if (status) return status;
+  if (!r.unit.func && !session_lower(&r.s, k, &r.unit)) return driver_status(d);
   status = run_kernel(&r);
   run_free(&r);
   return status;

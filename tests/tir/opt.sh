@@ -132,6 +132,39 @@ run "$tetc" run "$samples/vector_add.te" --at lower
 expect "--at without --interpret" 2 err "--at needs --interpret"
 run "$tetc" run "$samples/vector_add.te" --interpret --at nothing
 expect "--at nothing" 2 err "there is no such phase"
+run "$tetc" run $conv "$samples/conv2d_relu.te"
+mv out want
+rm -rf conv
+"$tetc" compile $conv "$samples/conv2d_relu.te" --dump-tir --dump-dir conv -o k.o
+for f in conv/*.tir; do
+  run "$tetc" run --interpret "$f"
+  holds "run --interpret $f gives what the kernel gives" cmp out want
+done
+sed '0,/vta.push(1, 2);/s///' conv/08-sync.tir >edited.tir
+run "$tetc" run --interpret edited.tir
+expect "an edited text that never ends" 1 err "kernel \`conv2d_relu\` failed: deadlock: no unit can go on" \
+  err "compute waits for a token from load, in \`vta.pop(1, 2)\` (edited.tir:"
+holds "with a note a line" sh -c "! grep -qx '  = *' err"
+echo 'func f(a: int64[8] input, b: int64[8] output) { for i in 0..8 { b[i] = a[i] * a[i]; } }' >f.tir
+run "$tetc" run --interpret f.tir --input a=iota --output b=b.npy
+expect "a text with inputs and outputs" 0
+holds "written" test -s b.npy
+run "$tetc" run --interpret f.tir --input b=zero
+expect "an input that is none" 2 err "no input of that name"
+run "$tetc" run --interpret f.tir --check
+expect "a text has no reference" 2 err 'TIR: `--check` is for kernels'
+run "$tetc" run f.tir
+expect "and is not compiled" 2 err "--interpret executes it"
+echo 'func f(b: int64[8] output) { for i in 0..8 { b[i + 1] = i; } }' >f.tir
+run "$tetc" run --interpret f.tir
+expect "each access is checked" 1 err "index 8 is outside a dimension of 8" err "f.tir:1:"
+echo 'func f(b: int64[8] output) { b[8] = 1; }' >f.tir
+run "$tetc" run --interpret f.tir
+expect "after the verifier" 1 err E0116
+run "$tetc" run "$samples/vector_add.te" --interpret --stats
+expect "the interpreter counts nothing" 2 err "exclude each other"
+run "$tetc" run "$samples/vector_add.te" --interpret --device=rtl
+expect "nor has it a device" 2 err "exclude each other"
 cat >two.te <<'END'
 kernel one { input a[i: 4] : int8; output b = a + a; }
 kernel two { input a[i: 4] : float32; output b = a * 0.5; }

@@ -467,19 +467,20 @@ module vta_top #(
   // ---- what the bus may rely on ----
   // A request or a beat that is shown stays as it is until it is taken, and no burst crosses 4 KiB. For the assertions alone:
   logic ar_waits_q, aw_waits_q, w_waits_q;
-  logic [39:0] ar_was_q, aw_was_q;
+  logic [42:0] ar_was_q;
+  logic [39:0] aw_was_q;
   logic [(9<<LOG_BUS):0] w_was_q;
   always_ff @(posedge clk_i) begin
     ar_waits_q <= !rst && m_axi_ar_valid_o && !m_axi_ar_ready_i;
     aw_waits_q <= !rst && m_axi_aw_valid_o && !m_axi_aw_ready_i;
     w_waits_q <= !rst && m_axi_w_valid_o && !m_axi_w_ready_i;
-    ar_was_q <= {m_axi_ar_addr_o, m_axi_ar_len_o};
+    ar_was_q <= {m_axi_ar_id_o, m_axi_ar_addr_o, m_axi_ar_len_o};
     aw_was_q <= {m_axi_aw_addr_o, m_axi_aw_len_o};
     w_was_q <= {m_axi_w_data_o, m_axi_w_strb_o, m_axi_w_last_o};
   end
   always_ff @(posedge clk_i) begin
     if (!rst_i) begin
-      if (ar_waits_q) assert (m_axi_ar_valid_o && {m_axi_ar_addr_o, m_axi_ar_len_o} == ar_was_q);
+      if (ar_waits_q) assert (m_axi_ar_valid_o && {m_axi_ar_id_o, m_axi_ar_addr_o, m_axi_ar_len_o} == ar_was_q);
       if (aw_waits_q) assert (m_axi_aw_valid_o && {m_axi_aw_addr_o, m_axi_aw_len_o} == aw_was_q);
       if (w_waits_q) assert (m_axi_w_valid_o && {m_axi_w_data_o, m_axi_w_strb_o, m_axi_w_last_o} == w_was_q);
       if (m_axi_ar_valid_o) assert (32'(m_axi_ar_addr_o[11:0]) + ((32'(m_axi_ar_len_o) + 32'd1) << LOG_BUS) <= 32'd4096);

@@ -14,6 +14,8 @@
 //    the tokens before it are given: the store that takes the token must then itself wait for the instructions older than
 //    the giver that write what it reads, that read DRAM, or that have not got their token of load (whose owner may read
 //    DRAM too). To know those, pushes are numbered: an instruction older than the n-th giver entered before the n-th push.
+//    It waits too while a token of store for those older ones is missing: one that only itself or a later store can give
+//    would be a circle, in which compute stands.
 `include "vta_isa.svh"
 module vta_window #(
   parameter int unsigned LOG_UOP = 13,
@@ -311,17 +313,21 @@ module vta_window #(
   assign its_pops = pops_q + Number'(store_pops_i);
   assign store_go_o = store_go_q;
   always_ff @(posedge clk_i) begin
+    logic [LOG_SLOTS:0] lacking; // tokens of store that those older than the giver take
+    lacking = '0;
     store_go_q <= 1'b0;
     if (store_valid_i[store_first_i] && !store_done_i && !store_pop_i && (store_token_i || !store_pops_i)) begin
       store_go_q <= 1'b1;
       for (int unsigned n = 0; n < Slots; n++) begin
         logic [Number-1:0] ahead;
         ahead = its_pops - number_q[n] - 1'b1; // not negative: the n-th is older than the giver
+        if (waiting_q[n] && pop_next_q[n] && !ahead[Number-1]) lacking = lacking + 1'b1;
         if (valid_q[n] && !done_q[n] && !ahead[Number-1] &&
             ((works_q[n] && (uop_q[n] || acc_q[n])) || (waiting_q[n] && pop_prev_q[n]) ||
              (works_q[n] && dlo_q[n] < store_hi_i[32'(store_first_i)*Index +: Index] &&
               store_lo_i[32'(store_first_i)*Index +: Index] < dhi_q[n]))) store_go_q <= 1'b0;
       end
+      if (lacking > {1'b0, next_count_i}) store_go_q <= 1'b0;
     end
     if (rst_i) store_go_q <= 1'b0;
   end

@@ -362,6 +362,19 @@ static void deadlocks(void **state) {
   add(b, uop);
   add_finish(b);
   refused(b, "a circle", DEADLOCK, 0);
+  // In a circle through the order of stores: compute waits for the second, which stands behind one that waits for compute.
+  VtaInsn first = {.opcode = OPC_STORE, .pop_prev = true}, second = {.opcode = OPC_STORE, .push_prev = true};
+  VtaInsn wait = {.opcode = OPC_LOAD, .pop_next = true}, give = {.opcode = OPC_LOAD, .push_next = true};
+  for (int tokens = 0; tokens < 2; tokens++) { // the circle is closed by the first one that is missing
+    b->n = 0;
+    for (int k = 0; k < tokens; k++) add(b, second);
+    add(b, first);
+    add(b, second);
+    for (int k = 0; k <= tokens; k++) add(b, wait);
+    add(b, give);
+    add_finish(b);
+    refused(b, "a circle of stores", DEADLOCK, -1);
+  }
   bench_free(b);
 }
 

@@ -206,6 +206,7 @@ static int yyreport_syntax_error(const yypcontext_t *ctx, void *scanner, TirPars
                         *what == '\'' ? "`" : "", *what == '\'' ? (char[]){what[1], '`', 0} : what, "",
                         t.data ? t.data : "");
   diag_here(g, "this does not belong here");
+  if (found == YYSYMBOL_FUNC) diag_help(g, "a text holds one function: `tetc compile --kernel=NAME` writes that of one kernel");
   return 0;
 }
 

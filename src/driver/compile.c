@@ -63,7 +63,7 @@ static bool emit_text(Driver *d, const Product *p, Emit what, const char *guard,
   case EMIT_VTA: return emit_vta(d, p, out);
   case EMIT_HEADER: llvm_header(&d->cx, p->funcs, p->nfuncs, guard, out); return true;
   case EMIT_TIR:
-    for (int i = 0; i < p->nfuncs; i++) tir_print(p->funcs[i], NULL, out);
+    for (int i = 0; i < p->nfuncs; i++) tir_print(p->funcs[i], &(TirPrintOptions){.locations = d->opt.print_locations}, out);
     return true;
   case EMIT_HTML: html_write(p->page, out); return true;
   }
@@ -230,6 +230,9 @@ int command_compile(Driver *d) {
   // A phase of TIR that compilation stops after is the product, unless it is shown or written as a dump.
   bool shown = d->opt.dump_tir || d->opt.dump_dir || d->opt.print_changed || d->opt.print_after;
   if (stopped && !d->opt.emit_given && (d->opt.output || !shown)) d->opt.emit = EMIT_TIR;
+  if (stopped && !p.nfuncs && (d->opt.output || d->opt.emit_given))
+    return usage_error(d, "after `%s` there is no program to write yet; --dump-tir=%s shows what there is", d->opt.stop_after,
+                       d->opt.stop_after);
   if (stopped && !((d->opt.emit == EMIT_TIR || d->opt.emit == EMIT_HTML) && p.nfuncs)) return EXIT_DONE;
   if (!stopped && (d->opt.dump_tir || d->opt.dump_dir) && !dump_back_ends(d, &p)) return driver_status(d);
   return write_product(d, &p);

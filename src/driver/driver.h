@@ -207,7 +207,7 @@ void reproducer_write(Driver *d);                                 // to --reprod
 // --plant-fault, for tests: `text` is PHASE[:KIND].
 bool fault_known(Arena *a, const char *text);
 bool fault_is_at(const char *text, const char *phase); // false for NULL
-const Func *fault_plant(Ctx *cx, const char *text, const Func *f);
+const Func *fault_plant(const Driver *d, Ctx *cx, const Func *f);
 
 // ---- executing TIR: interpret.c -----------------------------------------------------------------------------------------
 

@@ -145,12 +145,15 @@ static const Stmt *spoil(TirMap *m, const Stmt *s) {
   return s;
 }
 
-const Func *fault_plant(Ctx *cx, const char *text, const Func *f) {
+const Func *fault_plant(const Driver *d, Ctx *cx, const Func *f) {
+  const char *text = d->opt.plant_fault;
   size_t len;
   Fault fault = {.map = {.cx = cx, .stmt = spoil}, .kind = kind_of(text, &len)};
   fault.map.self = &fault;
   if (fault.kind == FAULT_BUG) bug("a mistake planted in %.*s", (int)len, text);
   if (fault.kind == FAULT_MUTE) cx->arena = NULL;
   if (fault.kind == FAULT_CRASH || fault.kind == FAULT_MUTE) raise(SIGSEGV);
-  return func_with_body(cx, f, stmt_map(&fault.map, f->body));
+  const Func *made = func_with_body(cx, f, stmt_map(&fault.map, f->body));
+  if (!fault.done && !d->quiet) fprintf(stderr, "tetc: --plant-fault %s: the program has nothing of that kind; it is as it was\n", text);
+  return made;
 }

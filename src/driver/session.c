@@ -87,7 +87,7 @@ static bool before_pass(void *self, const Pass *p, const Func *given) {
 static const Func *change_result(void *self, const Pass *p, const Func *made) {
   Dump *u = self;
   const char *fault = u->s->d->opt.plant_fault;
-  return fault_is_at(fault, p->name) ? fault_plant(&u->s->d->cx, fault, made) : made;
+  return fault_is_at(fault, p->name) ? fault_plant(u->s->d, &u->s->d->cx, made) : made;
 }
 
 // A pass is done: its dump, its time.
@@ -140,7 +140,7 @@ static Func *make_func(Dump *u, Unit *unit, PassCtx *pc) {
   const Func *f = pass_lower(pc, unit->schedule);
   dump_clock(u, "lower", -1);
   if (!f) return NULL;
-  if (fault_is_at(d->opt.plant_fault, "lower")) f = fault_plant(&d->cx, d->opt.plant_fault, f);
+  if (fault_is_at(d->opt.plant_fault, "lower")) f = fault_plant(d, &d->cx, f);
   dump_func(u, PHASE_LOWER, "lower", f);
   dump_around(u, "after", "lower", d->opt.print_after, f);
   if (u->s->observe) u->s->observe(u->s->observer, "lower", f);

@@ -39,6 +39,10 @@ expect "compile --stop-after writes the TIR of that phase" 0
 holds "as the dump has it" cmp stopped.tir gemm/08-sync.tir
 run "$tetc" compile "$samples/gemm.te" --stop-after=sync
 holds "or prints it" cmp out gemm/08-sync.tir
+run "$tetc" compile "$samples/gemm.te" --stop-after=lower --print-locations
+expect "with places" 0 out "gemm.te:10:9," out " by @"
+run "$tetc" compile "$samples/gemm.te" --stop-after=schedule -o stopped.txt
+expect "before there is TIR" 2 err "after \`schedule\` there is no program" err "--dump-tir=schedule"
 run "$tetc" compile "$samples/gemm.te" --print-before=storage --print-after=lower,sync -o k.o
 expect "compile prints around passes, too" 0 out "// ---- after lower" out "// ---- before storage" out "// ---- after sync" out '!after storage'
 run "$tetc" verify "$samples/gemm.te" --print-after=nothing
@@ -169,6 +173,9 @@ cat >two.te <<'END'
 kernel one { input a[i: 4] : int8; output b = a + a; }
 kernel two { input a[i: 4] : float32; output b = a * 0.5; }
 END
+"$tetc" compile two.te --emit=tir >two.tir
+run "$tetc" opt two.tir
+expect "two functions in a text" 1 err "a text holds one function"
 run "$tetc" verify two.te
 expect "verify two kernels" 0 out "kernel one" out "kernel two"
 run "$tetc" verify two.te --input c=zero

@@ -15,6 +15,17 @@ module vta_dot #(
 );
   logic [BATCH*BLOCK_OUT*32-1:0] dot_q;
   assign dot_o = dot_q;
+
+  // No sum is larger than its products allow; of the first two rows, which share a word in either form.
+  localparam int Most = BLOCK_IN * 128 * 128;
+  logic valid_q;
+  always_ff @(posedge clk_i) begin
+    valid_q <= valid_i;
+    if (valid_q) begin
+      for (int unsigned c = 0; c < 2 && c < BLOCK_OUT; c++)
+        assert ($signed(dot_q[c*32 +: 32]) <= Most && $signed(dot_q[c*32 +: 32]) > -Most);
+    end
+  end
 `ifdef SYNTHESIS
   logic [BATCH*BLOCK_OUT*32-1:0] dot;
   always_ff @(posedge clk_i) begin

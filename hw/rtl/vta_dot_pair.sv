@@ -49,4 +49,11 @@ module vta_dot_pair #(
   end
   assign even_o = 32'($signed(lower)) - (inp_sum_i << 7);
   assign odd_o = 32'($signed(upper)) + 32'(borrowed);
+
+  // No sum is larger than its products allow.
+  localparam int Most = BLOCK_IN * 128 * 128;
+  always_comb begin
+    assert ($signed(even_o) <= Most && $signed(even_o) > -Most);
+    assert ($signed(odd_o) <= Most && $signed(odd_o) > -Most);
+  end
 endmodule

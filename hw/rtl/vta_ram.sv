@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// A memory of one write and one registered read port. A read of the word that is being written gives the old value.
+// A memory of one write and one registered read port. A read of the word that is being written gives the old value; with
+// APART nobody may do that.
 module vta_ram #(
   parameter int unsigned WIDTH = 32,
-  parameter int unsigned LOG_DEPTH = 8
+  parameter int unsigned LOG_DEPTH = 8,
+  parameter bit APART = 1'b0
 ) (
   input  logic                 clk_i,
   input  logic                 we_i,
@@ -20,5 +22,11 @@ module vta_ram #(
   always_ff @(posedge clk_i) begin
     if (we_i) mem_q[waddr_i] <= wdata_i;
     if (re_i) rdata_q <= mem_q[raddr_i];
+  end
+
+  if (APART) begin : gen_apart
+    always_ff @(posedge clk_i) begin
+      assert (!(we_i && re_i && waddr_i == raddr_i));
+    end
   end
 endmodule

@@ -322,16 +322,16 @@ module vta_top #(
     .acc_wdata_o(alu_wdata)
   );
 
-  // ---- memories; micro-ops three times, a copy for each reader ----
-  vta_ram #(.WIDTH(32), .LOG_DEPTH(LOG_UOP)) u_uop_gemm (
+  // ---- memories; micro-ops three times, a copy for each reader, which the window keeps apart from loads ----
+  vta_ram #(.WIDTH(32), .LOG_DEPTH(LOG_UOP), .APART(1'b1)) u_uop_gemm (
     .clk_i, .we_i(uop_we), .waddr_i(uop_waddr), .wdata_i(uop_wdata), .re_i(gemm_uop_re), .raddr_i(gemm_uop_addr),
     .rdata_o(gemm_uop)
   );
-  vta_ram #(.WIDTH(32), .LOG_DEPTH(LOG_UOP)) u_uop_alu (
+  vta_ram #(.WIDTH(32), .LOG_DEPTH(LOG_UOP), .APART(1'b1)) u_uop_alu (
     .clk_i, .we_i(uop_we), .waddr_i(uop_waddr), .wdata_i(uop_wdata), .re_i(alu_uop_re), .raddr_i(alu_uop_addr),
     .rdata_o(alu_uop)
   );
-  vta_ram #(.WIDTH(32), .LOG_DEPTH(LOG_UOP)) u_uop_scan (
+  vta_ram #(.WIDTH(32), .LOG_DEPTH(LOG_UOP), .APART(1'b1)) u_uop_scan (
     .clk_i, .we_i(uop_we), .waddr_i(uop_waddr), .wdata_i(uop_wdata), .re_i(scan_re), .raddr_i(scan_addr),
     .rdata_o(scan_uop)
   );

@@ -118,7 +118,7 @@ static bool rect_ok(Machine *m, const Rect *r, const char **error) {
   return fault(m, error, "a size, stride or padding of a transfer does not fit its field");
 }
 
-// The first byte of the rectangle in a host buffer; NULL with an error if it leaves the buffer.
+// The first byte of the rectangle, of tiles of elem bytes, in a host buffer; NULL with an error if it leaves the buffer.
 static char *host_rect(Machine *m, const TirArg *a, const Rect *r, int64_t elem, const char **error) {
   if (!a->is_ref || a->buffer->scope->id >= 0) {
     fault(m, error, "a transfer needs a host buffer at its other end");
@@ -126,10 +126,11 @@ static char *host_rect(Machine *m, const TirArg *a, const Rect *r, int64_t elem,
   }
   if (r->y == 0) return a->data;
   int64_t count = buffer_elems(a->buffer) * dtype_bytes(a->buffer->type) / elem;
-  int64_t last = a->value < count ? a->value + (r->y - 1) * r->stride + r->x : INT64_MAX;
-  if (a->value < 0 || last > count) {
-    fault(m, error, "a transfer touches elements %lld to %lld of `%s`, which has %lld", (long long)a->value,
-          (long long)(last - 1), a->buffer->name, (long long)count);
+  int64_t past;
+  if (!add_ok(a->value, (r->y - 1) * r->stride + r->x, &past)) past = INT64_MAX;
+  if (a->value < 0 || a->value >= count || past > count) {
+    fault(m, error, "a transfer touches tiles %lld to %lld of `%s`, which has %lld", (long long)a->value,
+          (long long)(past - 1), a->buffer->name, (long long)count);
     return NULL;
   }
   return (char *)a->data + a->value * elem;
@@ -171,6 +172,8 @@ static bool store(Machine *m, const TirArg *dst, const Tiles *src, const Rect *r
   if (!rect_ok(m, r, error) || !tiles_hold(m, src, r->x * r->y, error) || !tiles_in(m, MEM_ACC, src, error)) return false;
   if (dst->is_ref && dtype_bytes(dst->buffer->type) != 1)
     return fault(m, error, "a store into `%s`, which is not of 8 bits", dst->buffer->name);
+  if (dst->is_ref && dst->buffer->role == BUF_INPUT)
+    return fault(m, error, "a store into `%s`, which is an input", dst->buffer->name);
   char *to = host_rect(m, dst, r, lanes, error);
   if (!to) return false;
   for (int64_t y = 0; y < r->y; y++) {

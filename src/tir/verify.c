@@ -386,6 +386,7 @@ static bool check_stmt(Verifier *v, const Stmt *s) {
   case STMT_INTRIN: return check_intrin(v, s);
   case STMT_STORE:
     if (!check_access(v, s->buffer, s->nargs, s->args) || !check_expr(v, s->value)) return false;
+    if (s->buffer->role == BUF_INPUT) return wrong(v, "input `%s` is stored to", s->buffer->name);
     if (s->value->type == s->buffer->type) return true;
     return wrong(v, "%s is stored into `%s` of %s", dtype_name(s->value->type), s->buffer->name, dtype_name(s->buffer->type));
   case STMT_SEQ: break;

@@ -165,6 +165,17 @@ expect "each access is checked" 1 err "index 8 is outside a dimension of 8" err 
 echo 'func f(b: int64[8] output) { b[8] = 1; }' >f.tir
 run "$tetc" run --interpret f.tir
 expect "after the verifier" 1 err E0116
+cat >f.tir <<'END'
+func f(a: int8[16] input) target vta {
+  alloc t: int32[1, 16] @vta.acc;
+  vta.store(&a[0], &t[0], 1, 1, 1);
+}
+END
+run "$tetc" run --interpret f.tir
+expect "inputs are only read, by the accelerator, too" 1 err 'a store into `a`, which is an input'
+sed 's/a: int8\[16\] input/a: int8[16] output/; s/&a\[0\]/\&a[5]/' f.tir >g.tir
+run "$tetc" run --interpret g.tir
+expect "a transfer outside" 1 err 'touches tiles 5 to 5 of `a`, which has 1'
 run "$tetc" run "$samples/vector_add.te" --interpret --stats
 expect "the interpreter counts nothing" 2 err "exclude each other"
 run "$tetc" run "$samples/vector_add.te" --interpret --device=rtl

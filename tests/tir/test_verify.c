@@ -293,6 +293,8 @@ static void broken_parameters(void **state) {
     const Buffer *both[2] = {p.a, cases[i].second};
     refused(&p, 2, both, p.store, cases[i].message);
   }
+  const Buffer *in = buffer(&p.cx, "in", DT_I64, &scope_host, BUF_INPUT, 1, 8), *both[2] = {p.a, in};
+  refused(&p, 2, both, stmt_store(&p.cx, in, &p.zero, p.zero), "input `in` is stored to");
   arena_free(p.cx.arena);
 }
 

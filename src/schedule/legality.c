@@ -128,6 +128,16 @@ static const TeExpr *choice_in_int32(Ctx *cx, const TeExpr *e) {
   return out;
 }
 
+// The absolute value of an int8 or int16 in int32: that of the least value wraps.
+static const TeExpr *abs_in_int32(Ctx *cx, const TeExpr *e) {
+  const TeExpr *a = in_int32(cx, e->args[0]);
+  if (!a) return NULL;
+  TeExpr *wide = arena_copy(cx->arena, e, sizeof *e);
+  wide->type = DT_I32;
+  wide->args = arena_copy(cx->arena, &a, sizeof a);
+  return te_cast(cx->arena, DT_I32, te_cast(cx->arena, e->type, wide, e->loc), e->loc);
+}
+
 // An expression of int32 with the values of e, of int8, int16 or int32. NULL for other types.
 static const TeExpr *in_int32(Ctx *cx, const TeExpr *e) {
   if (e->type == DT_I32) return e;
@@ -142,8 +152,8 @@ static const TeExpr *in_int32(Ctx *cx, const TeExpr *e) {
   case TE_UNARY:
   case TE_BINARY: return operation_in_int32(cx, e);
   case TE_SELECT: return choice_in_int32(cx, e);
-  case TE_AXIS:
-  case TE_MATH: return NULL;
+  case TE_MATH: return e->fn == FN_ABS ? abs_in_int32(cx, e) : NULL;
+  case TE_AXIS: return NULL;
   }
   return NULL;
 }

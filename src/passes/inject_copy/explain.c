@@ -174,15 +174,32 @@ static Loc load_loc(const Nest *n) {
 
 // ---- E0301 --------------------------------------------------------------------------------------------------------------
 
-// The casts of a value, written around `name`.
-static const char *casts_around(CopyCx *c, const Expr *value, const char *name) {
-  if (value->kind != EXPR_CAST) return name;
-  return arena_printf(c->cx->arena, "%s(%s)", type_text(value->type), casts_around(c, value->a, name));
+// The casts of a value around `inner`, written around `name`.
+static const char *casts_around(CopyCx *c, const Expr *value, const Expr *inner, const char *name) {
+  if (value->kind != EXPR_CAST || value == inner) return name;
+  return arena_printf(c->cx->arena, "%s(%s)", type_text(value->type), casts_around(c, value->a, inner, name));
+}
+
+// The remedy that tetc applies itself: what is computed on its way out goes to the ALU. `lead` says how it is put.
+static void help_legalize(CopyCx *c, Diag *g, const CopyStore *s, const char *lead) {
+  const char *stage = stage_name(s->store->buffer);
+  diag_fix_after(g, c->region->why, arena_printf(c->cx->arena, "%s.legalize_epilogue()", stage),
+                 "%s: `%s.legalize_epilogue();`, or `tetc compile --legalize`", lead, stage);
 }
 
 // The remedy for a value computed on its way out: a stage on the ALU before it.
-static void help_alu_stage(CopyCx *c, Diag *g, const CopyStore *s, const Expr *op) {
+static void help_alu_stage(CopyCx *c, Diag *g, const CopyStore *s) {
   const Buffer *to = s->store->buffer;
+  const Expr *op = s->value;
+  while (op->kind == EXPR_CAST && dtype_is_int(op->a->type)) op = op->a;
+  if (op->type == DT_I8 || op->type == DT_I16) {
+    help_legalize(c, g, s, "let tetc compute it in int32, in a stage of its own on the VTA ALU");
+    return;
+  }
+  if (op->type != DT_I32) {
+    diag_help(g, "compute it in int32, in a stage of its own on the VTA ALU, and copy `%s(...)` of that", type_text(to->type));
+    return;
+  }
   bool clamps = op->kind == EXPR_BINARY && (op->binop == OP_MAX || op->binop == OP_MIN);
   const char *name = source_fresh_name(c->cx->arena, s->store->loc.src, clamps ? "act" : "tmp"), *stage = stage_name(to);
   const char *kind = to->role == BUF_OUTPUT ? "output" : "compute";
@@ -193,10 +210,8 @@ static void help_alu_stage(CopyCx *c, Diag *g, const CopyStore *s, const Expr *o
                "    compute %s = %s;      %s %s = %s;\n"
                "    %s.set_scope(vta.acc);%s  %s.alu();",
             clamps ? "activation" : "arithmetic", name, show(c, op, SHOW_NAMES), kind, stage,
-            casts_around(c, s->value, name), name, at, name);
-  if (op->type != DT_I32) return; // what legalize_epilogue moves to the ALU is int32
-  diag_fix_after(g, c->region->why, arena_printf(c->cx->arena, "%s.legalize_epilogue()", stage),
-                 "or let tetc do it: `%s.legalize_epilogue();`, or `tetc compile --legalize`", stage);
+            casts_around(c, s->value, op, name), name, at, name);
+  help_legalize(c, g, s, "or let tetc do it");
 }
 
 typedef struct Reduced {
@@ -222,6 +237,12 @@ bool copy_is_reduced(const CopyCx *c, const Buffer *b) {
   return r.found;
 }
 
+static bool reads_accelerator(void *self, const Expr *e) {
+  bool *reads = self;
+  *reads |= e->kind == EXPR_LOAD && e->buffer->scope != &scope_host;
+  return true;
+}
+
 // The remedy for a reduction on its way out.
 static void help_reduce_stage(CopyCx *c, Diag *g, const CopyStore *s) {
   const char *stage = stage_name(s->store->buffer);
@@ -230,7 +251,9 @@ static void help_reduce_stage(CopyCx *c, Diag *g, const CopyStore *s) {
   diag_help(g, "reduce int32 in a stage of its own on the VTA ALU, and copy that:\n"
                "    %s.set_scope(vta.acc);  %s.alu();      output %s = %s(%s);",
             red, red, stage, type_text(s->store->buffer->type), red);
-  diag_fix_drop(g, c->region->why, "or let the CPU compute it: drop `%s.dma_copy`", stage);
+  bool on_chip = false;
+  expr_visit(s->value, reads_accelerator, &on_chip);
+  if (!on_chip) diag_fix_drop(g, c->region->why, "or let the CPU compute it: drop `%s.dma_copy`", stage);
 }
 
 // The remedy for floating point on its way out.
@@ -247,13 +270,13 @@ void explain_computes(CopyCx *c, const CopyStore *s, const Expr *op) {
                    stage_name(to), way(to));
   if (to->scope == &scope_host && copy_is_reduced(c, to)) help_reduce_stage(c, g, s);
   else if (to->scope == &scope_host && dtype_is_float(op->type)) help_cpu_stage(g, s);
-  else if (to->scope == &scope_host) help_alu_stage(c, g, s, op);
+  else if (to->scope == &scope_host) help_alu_stage(c, g, s);
   else {
     const char *host = arena_printf(c->cx->arena, "%s_host", stage_name(to));
     host = source_fresh_name(c->cx->arena, s->store->loc.src, host);
     diag_help(g, "compute it on the CPU, in a stage without a scope, and copy that one in:\n"
                  "    compute %s = %s;      compute %s = %s;",
-              host, show(c, op, SHOW_NAMES), stage_name(to), casts_around(c, s->value, host));
+              host, show(c, op, SHOW_NAMES), stage_name(to), casts_around(c, s->value, NULL, host));
   }
 }
 
@@ -371,12 +394,19 @@ void explain_lane_condition(CopyCx *c, const Nest *n, bool guard) {
 
 // ---- E0304 --------------------------------------------------------------------------------------------------------------
 
+// The remedies for constants stored next to data: the ALU writes whole tiles of them, the CPU any.
+static void help_write_constants(CopyCx *c, Diag *g, const CopyStore *s) {
+  diag_help(g, "copy out a stage without them, and let a CPU stage that reads it write them");
+  help_legalize(c, g, s, "or let tetc write them into vta.acc, in a stage of its own on the VTA ALU");
+}
+
 void explain_fill(CopyCx *c, const CopyStore *s, const Expr *constant) {
   Diag *g = report(c, s, E_COPY_PAD, constant->loc, "VTA pads with zeros only",
                    "the padding that a transfer writes is always zero; the instruction has no field for another value",
                    "`%s` is %s with %s where there is no source", stage_name(s->store->buffer), way(s->store->buffer),
                    expr_text(c, constant));
-  diag_help(g, "pad on the CPU: a stage without a scope with this expression, and copy that stage in");
+  if (s->store->buffer->scope == &scope_host) help_write_constants(c, g, s);
+  else diag_help(g, "pad on the CPU: a stage without a scope with this expression, and copy that stage in");
 }
 
 void explain_condition(CopyCx *c, const CopyStore *s, const Expr *cond, const char *why) {
@@ -390,7 +420,7 @@ void explain_store_pads(CopyCx *c, const CopyStore *s) {
   Diag *g = report(c, s, E_COPY_PAD, s->value->loc, "a store has no padding",
                    "only loads into the accelerator pad; a store moves what is in vta.acc",
                    "`%s` is copied out with zeros, which a transfer from vta.acc does not write", stage_name(s->store->buffer));
-  diag_help(g, "copy out a stage without the zeros, and let a CPU stage that reads it write them");
+  help_write_constants(c, g, s);
 }
 
 // ---- E0305, E0306 ---------------------------------------------------------------------------------------------------------

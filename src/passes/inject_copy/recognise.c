@@ -129,20 +129,24 @@ static bool copy_direction(const CopyCx *c, const Buffer *from, const Buffer *to
 
 // ---- the parts together -----------------------------------------------------------------------------------------------
 
-// Finds the load of the largest array: what a computing copy is mostly about.
+typedef struct Origin {
+  const Buffer *to;  // what is stored: a reduction reads it too, but does not come from there; NULL: none
+  const Expr *found; // the load of the largest array: what a computing copy is mostly about
+} Origin;
+
 static bool find_load(void *self, const Expr *e) {
-  const Expr **found = self;
+  Origin *s = self;
   if (e->kind != EXPR_LOAD) return true;
-  if (!*found || buffer_elems(e->buffer) > buffer_elems((*found)->buffer)) *found = e;
+  if (e->buffer != s->to && (!s->found || buffer_elems(e->buffer) > buffer_elems(s->found->buffer))) s->found = e;
   return false;
 }
 
 // The first condition on the way to a leaf that reads data; NULL if there is none.
 static const Expr *data_condition(const Leaf *l) {
   for (size_t k = 0; k < l->path.len; k++) {
-    const Expr *inner = NULL;
-    expr_visit(l->path.data[k].expr, find_load, &inner);
-    if (inner) return l->path.data[k].expr;
+    Origin read = {0};
+    expr_visit(l->path.data[k].expr, find_load, &read);
+    if (read.found) return l->path.data[k].expr;
   }
   return NULL;
 }
@@ -174,10 +178,10 @@ static const Leaf *leaves_load(CopyCx *c, const CopyStore *s, const LeafVec *lea
       continue;
     }
     explain_computes(c, s, l->expr);
-    const Expr *inner = NULL;
-    expr_visit(l->expr, find_load, &inner);
-    if (!load && inner) {
-      l->expr = inner;
+    Origin from = {.to = s->store->buffer};
+    expr_visit(l->expr, find_load, &from);
+    if (!load && from.found) {
+      l->expr = from.found;
       load = l;
     }
   }
@@ -227,8 +231,10 @@ bool copy_recognise(CopyCx *c, const CopyStore *s, CopyValue *out) {
   *out = (CopyValue){.kind = COPY_ZERO, .chip = to};
   if (!load) {
     if (!fine) return false;
-    if (to->scope == &scope_host) return explain_store_pads(c, s), false;
-    return true;
+    if (to->scope != &scope_host) return true;
+    if (!copy_is_reduced(c, to)) explain_store_pads(c, s);
+    c->failed = true; // of a reduction, the update tells
+    return false;
   }
   const Buffer *from = load->expr->buffer;
   out->load = load->expr;

@@ -1,12 +1,14 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""fuzz_tir.py TETC DIRECTORY SEED COUNT FILE.te ...: dumps of kernels, a word or a line of them changed, then read and lowered.
+"""fuzz_tir.py TETC DIRECTORY SEED COUNT FILE.te ...: dumps of kernels, a word or a line of them changed, then read, lowered and
+executed.
 
 Whatever the text: no crash, no hang, no message that blames tetc. What comes out reads back and prints the same."""
 import glob
 import os
 import random
 import re
+import resource
 import subprocess
 import sys
 
@@ -72,7 +74,18 @@ def problem(tetc, rnd, phase, text):
                     return f'{what}what is printed does not read back\n{again.stderr.decode(errors="replace")}'
     except subprocess.TimeoutExpired:
         return what + 'no end'
-    return None
+    return executed(tetc, 'm.tir') or (executed(tetc, 'o.tir') if got.returncode == 0 else None)
+
+
+def executed(tetc, path):
+    """What is wrong with how a text is executed. One that takes long may be right: a loop may be as long as it likes."""
+    small = (2 << 30, 2 << 30)  # a changed extent must not take the machine's memory
+    try:
+        got = subprocess.run([tetc, 'run', '--interpret', path], capture_output=True, timeout=4,
+                             preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, small))
+    except subprocess.TimeoutExpired:
+        return None
+    return None if got.returncode in (0, 1) else f'tetc run --interpret: status {got.returncode}\n{got.stderr.decode(errors="replace")}'
 
 
 def main():

@@ -53,14 +53,17 @@ static void free_arrays(Verify *v) {
 
 static int64_t array_bytes(const Array *a) { return a->elems * dtype_bytes(a->type); }
 
-// The memory of f's parameters; outputs hold a pattern, so that an element never written shows.
+// Outputs hold a pattern before each run, so that an element never written shows.
+static void spoil(Array *a) { memset(a->data, a->type == DT_BOOL ? 1 : 0xa5, (size_t)array_bytes(a)); }
+
+// The memory of f's parameters.
 static void **bind_params(Verify *v, const Func *f) {
   void **params = NEW_ARRAY(v->d->cx.arena, void *, f->nparams);
   for (int p = 0; p < f->nparams; p++)
     for (int i = 0; i < v->kernel->ntensors; i++) {
       Array *a = v->kernel->tensors[i]->role == TE_INPUT ? &v->inputs[i] : &v->got[i];
       if (!a->data || strcmp(a->name, f->params[p]->name)) continue;
-      if (a == &v->got[i]) memset(a->data, a->type == DT_BOOL ? 1 : 0xa5, (size_t)array_bytes(a));
+      if (a == &v->got[i]) spoil(a);
       params[p] = a->data;
     }
   for (int p = 0; p < f->nparams; p++)
@@ -143,7 +146,7 @@ static bool run_it(Verify *v, const Unit *u, const char *phase, DeviceKind devic
   double start = now_seconds();
   for (int i = 0; i < k->ntensors; i++) {
     arrays[i] = k->tensors[i]->role == TE_INPUT ? v->inputs[i] : v->got[i];
-    if (v->got[i].data) memset(v->got[i].data, 0, (size_t)array_bytes(&v->got[i]));
+    if (v->got[i].data) spoil(&v->got[i]);
   }
   int saved = v->d->opt.device;
   v->d->opt.device = device;

@@ -65,14 +65,21 @@ static const Expr *peel_operand(Gemm *g, const Expr *e) {
                      "`%s` is multiplied, but an operand of vta.gemm is an element as it "
                      "is in memory",
                      expr_text(g->p.cx, in));
-  diag_help(d, "compute it in a stage of its own, before the stage that is tensorized");
+  if (in->kind == EXPR_SELECT) diag_help(d, "choose in a stage of its own, and copy that one in: `dma_copy` pads with zeros");
+  else diag_help(d, "compute it in a stage of its own, before the stage that is tensorized");
   return NULL;
 }
 
-// The product, without casts around it that change nothing: a product of two int8 fits every wider type.
+static bool is_constant(const Expr *e) {
+  while (e->kind == EXPR_CAST) e = e->a;
+  return e->kind == EXPR_INT;
+}
+
+// The product, without casts around it that change nothing: a product of two int8 fits every wider type. What is scaled
+// by a constant is none.
 static const Expr *peel_product(Gemm *g, const Expr *e) {
   while (e->kind == EXPR_CAST && (e->type == DT_I32 || e->type == DT_I64)) e = e->a;
-  if (e->kind != EXPR_BINARY || e->binop != OP_MUL) return NULL;
+  if (e->kind != EXPR_BINARY || e->binop != OP_MUL || is_constant(e->a) || is_constant(e->b)) return NULL;
   if (e->type == DT_I16 || e->type == DT_I32 || e->type == DT_I64) return e;
   Diag *d = MISMATCH(g, E_GEMM_TYPE, e->loc, "the product is computed in %s, but vta.gemm multiplies in int32",
                      dtype_name(e->type));
@@ -137,6 +144,18 @@ static bool finds_product(void *self, const Expr *e) {
   return e->kind != EXPR_LOAD;
 }
 
+// What to do instead of accumulating this.
+static void help_accumulate(Gemm *g, Diag *d, const Expr *rest) {
+  bool product = false;
+  expr_visit(rest, finds_product, &product);
+  while (rest->kind == EXPR_CAST) rest = rest->a;
+  if (!product) diag_help(d, "a sum without products runs on the ALU: `%s.alu();`", buffer_stage(g->n->store->buffer));
+  else if (rest->kind == EXPR_SELECT)
+    diag_help(d, "where a product is left out, let an operand be zero: choose in a stage of its own, and copy that one in (`dma_copy` "
+                 "pads with zeros)");
+  else diag_help(d, "sum up the products alone, and do the rest in a stage of its own after the sum, with `.alu()`");
+}
+
 // acc + product, in either order. False with a report if the value is something else.
 static bool match_value(Gemm *g) {
   const Expr *v = g->n->value;
@@ -156,12 +175,7 @@ static bool match_value(Gemm *g) {
       if (g->failed) return false;
       Diag *d = MISMATCH(g, E_GEMM_OPERAND, rest->loc, "`%s` is accumulated, but vta.gemm accumulates a product",
                          expr_text(g->p.cx, rest));
-      bool product = false;
-      expr_visit(rest, finds_product, &product);
-      if (product)
-        diag_help(d,
-                  "sum up the products alone, and do the rest in a stage of its own after the sum, with `.alu()`");
-      else diag_help(d, "a sum without products runs on the ALU: `%s.alu();`", buffer_stage(g->n->store->buffer));
+      help_accumulate(g, d, rest);
       return false;
     }
   }
@@ -231,8 +245,9 @@ static void wrong_coefficient(Gemm *g, const NestLoop *l, GemmAxis axis, const E
   diag_note(d, "`%s` runs over %s (`%s`, %s): the coefficient of `%s` in the linear index of `%s` must be %lld",
             l->var->name, axis_role[axis], axis_name[axis], axis_const[axis], l->var->name,
             expr_text(g->p.cx, load), (long long)want);
-  diag_help(d, "%s has elements [%s, %s]: reorder its axes, or the operand's", b->scope->name,
-            b->scope == &g->p.vta->wgt ? "j" : "b", "r");
+  bool weight = b->scope == &g->p.vta->wgt;
+  diag_help(d, "%s has elements [%s, r]: the operand's last axes are `%s, r: vta.block_in`, in this order, and a CPU stage can pack it so",
+            b->scope->name, axis_name[weight ? AXIS_J : AXIS_B], weight ? "j: vta.block_out" : "b: vta.batch");
 }
 
 // Whether each operand moves with the columns of the output tile as the other one should; then it is reported.

@@ -30,7 +30,7 @@ static const char *const words[] = {
 #include "base/ops.def"
     "min",        "max",      "true",    "false",   "func",    "target",  "for",     "in",       "if",
     "else",       "alloc",    "input",   "output",  "of",      "by",      "base",    "parallel", "vthread",
-    "vectorized", "unrolled", "inf_f16", "inf_f32", "inf_f64", "nan_f16", "nan_f32", "nan_f64",
+    "vectorized", "unrolled",
 };
 
 static bool is_word(const char *name) {
@@ -87,16 +87,30 @@ static void take(Arena *a, Taken *t, const char *key, int by) {
   t->counts[i] += by;
 }
 
+// Whether a name would be read as a number: inf_f32, nan_f64_7ff8.
+static bool is_float(const char *name) {
+  if (strncmp(name, "inf_f", 5) && strncmp(name, "nan_f", 5)) return false;
+  const char *bits = name + 5 + strspn(name + 5, "0123456789");
+  if (bits == name + 5 || !*bits) return bits != name + 5;
+  return *bits == '_' && bits[1] && !bits[1 + strspn(bits + 1, "0123456789abcdef")];
+}
+
 // hint as an identifier: other characters become `_`.
 static const char *identifier(Arena *a, const char *hint) {
   if (!hint || !*hint) return "v";
   bool good = !isdigit((unsigned char)*hint);
   for (const char *c = hint; *c; c++) good &= isalnum((unsigned char)*c) || *c == '_';
-  if (good) return hint;
+  if (good) return is_float(hint) ? arena_printf(a, "%s_", hint) : hint;
   char *s = arena_printf(a, "%s%s", isdigit((unsigned char)*hint) ? "_" : "", hint);
   for (char *c = s; *c; c++)
     if (!isalnum((unsigned char)*c)) *c = '_';
   return s;
+}
+
+// The same for what need not be unique: no word of the language.
+static const char *word_free(Arena *a, const char *hint) {
+  const char *name = identifier(a, hint);
+  return is_word(name) ? arena_printf(a, "%s_", name) : name;
 }
 
 // Binds thing to a name that is free here.
@@ -308,12 +322,10 @@ static void put_buffer(Printer *p, const Buffer *b) {
     put(p, " base=");
     put_int(p, b->base, false);
   }
-  if (b->stage && strcmp(b->stage, name)) {
-    put(p, " of ");
-    const char *stage = identifier(p->out->arena, b->stage);
-    put(p, stage);
-    if (is_word(stage)) put(p, "_");
-  }
+  const char *stage = b->stage ? word_free(p->out->arena, b->stage) : name;
+  if (!strcmp(stage, name)) return;
+  put(p, " of ");
+  put(p, stage);
 }
 
 static const char *const for_words[] = {"for", "parallel for", "vectorized for", "unrolled for", "vthread for"};
@@ -439,9 +451,7 @@ void tir_print(const Func *f, const TirPrintOptions *opt, Text *out) {
   Printer p = printer_new(out);
   if (opt) p.opt = *opt;
   put(&p, "func ");
-  const char *name = identifier(out->arena, f->name);
-  put(&p, name);
-  if (is_word(name)) put(&p, "_");
+  put(&p, word_free(out->arena, f->name));
   put(&p, "(");
   for (int i = 0; i < f->nparams; i++) {
     put(&p, i ? ",\n  " : "\n  ");

@@ -184,6 +184,12 @@ cat >two.te <<'END'
 kernel one { input a[i: 4] : int8; output b = a + a; }
 kernel two { input a[i: 4] : float32; output b = a * 0.5; }
 END
+for n in base of alloc nan_f32 inf_f8 nan_f64_ab; do
+  sed "s/\\bshr\\b/$n/g; s/\\ba_buf\\b/inf_f16/g" "$samples/gemm.te" >words.te
+  "$tetc" compile words.te --stop-after=sync --print-locations -o words.tir
+  run "$tetc" opt --print-locations words.tir
+  holds "a stage of the name $n" cmp out words.tir
+done
 "$tetc" compile two.te --emit=tir >two.tir
 run "$tetc" opt two.tir
 expect "two functions in a text" 1 err "a text holds one function"

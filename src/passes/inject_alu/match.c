@@ -42,6 +42,24 @@ static const Node *lacks(Alu *s, const Expr *e, const char *what, const char *he
   return NULL;
 }
 
+// Whether b's text stands inside a's.
+static bool loc_inside(Loc a, Loc b) {
+  if (!loc_known(a) || a.src != b.src || a.line != a.end_line || b.line != a.line || b.end_line != a.line)
+    return false;
+  return b.col >= a.col && b.end_col <= a.end_col && b.end_col > b.col;
+}
+
+// An operation that the ALU lacks, and `as`, which is the same in arithmetic; `why` may be NULL.
+static const Node *lacks_exactly(Alu *s, const Expr *e, const char *what, const char *as, const char *why) {
+  Diag *g = alu_refuse(s, E_ALU_OP, e->loc, op_rule, "`%s` computes %s, which the ALU lacks",
+                       buffer_stage(s->n->store->buffer), what);
+  diag_here(g, "`%s`", expr_text(s->p.cx, e));
+  if (why) diag_note(g, "%s", why);
+  if (loc_inside(e->loc, e->a->loc)) diag_fix(g, e->loc, as, "the same without it, exactly");
+  else diag_help(g, "write it as `%s`, which is exactly the same", as);
+  return NULL;
+}
+
 // ---- nodes -----------------------------------------------------------------------------------------------------
 
 bool op_commutes(VtaOp op) { return op != VTA_SHR; }
@@ -422,11 +440,29 @@ static const Node *match_select(Alu *s, const Expr *e, int depth) {
 
 // ---- expressions -----------------------------------------------------------------------------------------------
 
+// What to write instead of a type that the ALU does not compute in.
+static void help_type(Alu *s, Diag *g, const Expr *e) {
+  int bits = dtype_bits(e->type);
+  if (e->kind == EXPR_CAST && e->a->type == DT_I32 && (e->type == DT_U8 || e->type == DT_U16)) {
+    const char *x = expr_text(s->p.cx, e->a);
+    if (e->a->kind == EXPR_BINARY) x = arena_printf(s->p.cx->arena, "(%s)", x);
+    diag_help(g, "its value in int32 is `%s - (%s >> %d << %d)`", x, x, bits, bits);
+    return;
+  }
+  diag_help(g, bits > 32 ? "compute in int32, where the values fit, or leave this stage to the CPU"
+                         : "widen the operands with `int32(...)`, or leave this stage to the CPU");
+}
+
+static const char position_help[] = "make it an input: a table of the positions' values";
+
 static const Node *bad_type(Alu *s, const Expr *e) {
+  bool data = false;
+  expr_visit(e, find_load, &data);
+  if (!data && e->kind != EXPR_INT) return lacks(s, e, "with the position in the loop", position_help);
   Diag *g = alu_refuse(s, E_ALU_TYPE, e->loc, ALU_TYPE_RULE, "`%s` computes in %s, but the ALU computes in int32",
                        buffer_stage(s->n->store->buffer), dtype_name(e->type));
   diag_here(g, "`%s` is %s", expr_text(s->p.cx, e), dtype_name(e->type));
-  diag_help(g, "widen the operands with `int32(...)`, or leave this stage to the CPU");
+  help_type(s, g, e);
   return NULL;
 }
 
@@ -444,13 +480,6 @@ static const Node *match_shift(Alu *s, const Expr *e, const Node *a, const Node 
   diag_here(g, "between %lld and %lld", (long long)b->lo, (long long)b->hi);
   diag_help(g, "bound it: `clamp(%s, 0, 31)`", amount);
   return NULL;
-}
-
-// Whether b's text stands inside a's.
-static bool loc_inside(Loc a, Loc b) {
-  if (!loc_known(a) || a.src != b.src || a.line != a.end_line || b.line != a.line || b.end_line != a.line)
-    return false;
-  return b.col >= a.col && b.end_col <= a.end_col && b.end_col > b.col;
 }
 
 // What is close to a division by a constant; NULL: nothing is known.
@@ -472,13 +501,27 @@ static const Node *refuse_division(Alu *s, const Expr *e) {
   Arena *a = s->p.cx->arena;
   const char *x = expr_text(s->p.cx, e->a), *as;
   as = div ? arena_printf(a, "(%s >> %d)", x, k) : arena_printf(a, "(%s - (%s >> %d << %d))", x, x, k, k);
-  Diag *g = alu_refuse(s, E_ALU_OP, e->loc, op_rule, "`%s` computes %s, which the ALU lacks",
-                       buffer_stage(s->n->store->buffer), div ? "a division" : "a remainder");
-  diag_here(g, "`%s`", expr_text(s->p.cx, e));
-  diag_note(g, "`/` rounds towards minus infinity, and so does a shift");
-  if (loc_inside(e->loc, e->a->loc)) diag_fix(g, e->loc, as, "the same without it, exactly");
-  else diag_help(g, "write it as `%s`, which is exactly the same", as);
-  return NULL;
+  return lacks_exactly(s, e, div ? "a division" : "a remainder", as, "`/` rounds towards minus infinity, and so does a shift");
+}
+
+// What a bitwise operation with a constant is exactly, in arithmetic; NULL if it is nothing so simple.
+static const char *bits_exactly(Alu *s, const Expr *e) {
+  Arena *a = s->p.cx->arena;
+  int64_t c;
+  const Expr *of = expr_is_int(e->b, &c) ? e->a : expr_is_int(e->a, &c) ? e->b : NULL;
+  if (!of) return NULL;
+  const char *x = expr_text(s->p.cx, of);
+  if (of->kind == EXPR_BINARY) x = arena_printf(a, "(%s)", x);
+  if (e->binop == OP_XOR && c == -1) return arena_printf(a, "(-%s - 1)", x);
+  int64_t low = c < 0 ? ~c : c; // the ones, or zeros, at the low end
+  if (e->binop != OP_AND || low <= 0 || low & (low + 1)) return NULL;
+  int k = __builtin_popcountll((uint64_t)low);
+  return c < 0 ? arena_printf(a, "(%s >> %d << %d)", x, k, k) : arena_printf(a, "(%s - (%s >> %d << %d))", x, x, k, k);
+}
+
+static const Node *refuse_bits(Alu *s, const Expr *e) {
+  const char *as = bits_exactly(s, e);
+  return as ? lacks_exactly(s, e, "a bitwise operation", as, NULL) : lacks(s, e, "a bitwise operation", NULL);
 }
 
 static const Node *match_binary(Alu *s, const Expr *e, int depth) {
@@ -489,7 +532,7 @@ static const Node *match_binary(Alu *s, const Expr *e, int depth) {
   case OP_MOD: return refuse_division(s, e);
   case OP_AND:
   case OP_OR:
-  case OP_XOR: return lacks(s, e, "a bitwise operation", NULL);
+  case OP_XOR: return refuse_bits(s, e);
   default: break;
   }
   const Node *a = match(s, e->a, depth), *b = match(s, e->b, depth);
@@ -527,12 +570,7 @@ static const Node *match_cast(Alu *s, const Expr *e, int depth) {
 // `~x` is refused with what it is exactly.
 static const Node *refuse_not(Alu *s, const Expr *e) {
   const char *as = arena_printf(s->p.cx->arena, "(-%s - 1)", expr_text(s->p.cx, e->a));
-  Diag *g = alu_refuse(s, E_ALU_OP, e->loc, op_rule, "`%s` computes a bitwise operation, which the ALU lacks",
-                       buffer_stage(s->n->store->buffer));
-  diag_here(g, "`%s`", expr_text(s->p.cx, e));
-  if (loc_inside(e->loc, e->a->loc)) diag_fix(g, e->loc, as, "the same without it, exactly");
-  else diag_help(g, "`~x` is exactly `-x - 1`");
-  return NULL;
+  return lacks_exactly(s, e, "a bitwise operation", as, NULL);
 }
 
 static const Node *match_unary(Alu *s, const Expr *e, int depth) {
@@ -588,7 +626,7 @@ static const Node *match_new(Alu *s, const Expr *e, int depth) {
   case EXPR_INT: return e->type == DT_I32 ? node_const(s, e->value.i, e->loc) : bad_type(s, e);
   case EXPR_FLOAT: return lacks(s, e, "in floating point", NULL);
   case EXPR_VAR:
-    return lacks(s, e, "with the position in the loop", "make it an input: a table of the positions' values");
+    return lacks(s, e, "with the position in the loop", position_help);
   case EXPR_CAST:
     if (dtype_is_float(e->a->type) || dtype_is_float(e->type)) return lacks(s, e, "in floating point", NULL);
     if (e->a->kind == EXPR_VAR) return match(s, e->a, depth + 1);

@@ -443,15 +443,24 @@ void explain_scopes(CopyCx *c, const CopyStore *s, const Expr *load) {
     diag_help(g, "go through host memory: a stage without a scope between the two, with dma_copy on both");
 }
 
+// What a value is cast to first.
+static DType innermost_cast(const Expr *value, DType none) {
+  DType by = none;
+  for (; value->kind == EXPR_CAST; value = value->a) by = value->type;
+  return by;
+}
+
 void explain_types(CopyCx *c, const CopyStore *s, const Expr *load) {
   const Buffer *from = load->buffer, *to = s->store->buffer;
   const char *stage = stage_name(to), *type = type_text(to->type);
   const char *here = arena_printf(c->cx->arena, "`%s` is %s", stage_name(from), type_text(from->type));
   if (to->scope != &scope_host) {
+    DType by = innermost_cast(s->value, to->type);
+    const char *over = by == to->type ? "" : arena_printf(c->cx->arena, " by way of %s", type_text(by));
     Diag *g = report(c, s, E_COPY_TYPE, load->loc, here,
                      "a load moves int8 into vta.inp and vta.wgt, and int32, or int8 with its sign extended, into vta.acc",
-                     "`%s` is copied in from %s to %s, a conversion that no transfer makes",
-                     stage, type_text(from->type), type);
+                     "`%s` is copied in from %s to %s%s, a conversion that no transfer makes",
+                     stage, type_text(from->type), type, over);
     diag_help(g, "convert on the CPU, in a stage without a scope of type %s, and copy that stage in",
               type_text(to->scope == &c->vta->acc ? DT_I32 : DT_I8));
     return;

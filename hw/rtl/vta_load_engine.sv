@@ -7,7 +7,7 @@ module vta_load_engine #(
   parameter int unsigned LOG_ELEM = 4,   // bytes of an element in DRAM, log2
   parameter int unsigned LOG_ALT = 4,    // the same for instructions with alt_i
   parameter int unsigned LOG_DEPTH = 11, // elements of the memory, log2
-  parameter int unsigned LOG_OUTSTANDING = 2,
+  parameter int unsigned LOG_OUTSTANDING = 4, // bursts, log2, of 128 beats in all
   parameter int unsigned LOG_BEATS = 6   // beats that wait for their turn, log2
 ) (
   input  logic                     clk_i,
@@ -102,10 +102,13 @@ module vta_load_engine #(
     .valid_o(burst_valid), .ready_i(ar_ready_i && burst_room), .addr_o(ar_addr_o), .len_o(ar_len_o)
   );
 
-  // Few outstanding bursts, so that a client that starts late need not wait for all of a long load.
+  // Many bursts may be outstanding where rows are short, but few beats, so that a client that starts late need not wait for
+  // all of a long load.
+  localparam logic [7:0] MostBeats = 8'd128;
   logic [LOG_OUTSTANDING:0] bursts_q;
+  logic [7:0] beats_q; // of them that have not come
   logic sent, came;
-  assign burst_room = !bursts_q[LOG_OUTSTANDING];
+  assign burst_room = !bursts_q[LOG_OUTSTANDING] && beats_q <= MostBeats - 8'd32;
   assign ar_valid_o = burst_valid && burst_room;
   assign sent = ar_valid_o && ar_ready_i;
   assign came = r_valid_i && r_ready_o && r_last_i;
@@ -125,6 +128,8 @@ module vta_load_engine #(
     if (rst_i) bursts_q <= '0;
     else if (sent && !came) bursts_q <= bursts_q + 1'b1;
     else if (came && !sent) bursts_q <= bursts_q - 1'b1;
+    if (rst_i) beats_q <= '0;
+    else if (sent || r_valid_i) beats_q <= beats_q + (sent ? ar_len_o + 1'b1 : 8'd0) - 8'(r_valid_i && r_ready_o);
   end
 
   // ---- responses ----
@@ -300,6 +305,7 @@ module vta_load_engine #(
     if (!rst_i) begin
       assert (!(came && bursts_q == '0));
       assert (bursts_q <= (LOG_OUTSTANDING + 1)'(1 << LOG_OUTSTANDING));
+      assert (beats_q <= MostBeats && !(r_valid_i && beats_q == '0));
       assert (!(write && waddr >= 17'(1 << LOG_DEPTH)));
       assert (!(active_q && row_q > y_size));
     end

@@ -309,7 +309,10 @@ static void apply_cache_read(Call *c) {
       if (r->body && expr_reads(r->body, c->stage->tensor)) VEC_PUSH(cx->arena, readers, r);
     }
   if (!readers.len) {
-    call_fail(c, E_ARGUMENT, c->stmt->loc, "nothing reads `%s`", c->stage->name);
+    Diag *g = diag_report(cx->diags, E_ARGUMENT, c->stmt->loc, "nothing reads `%s`", c->stage->name);
+    diag_also(g, c->stage->tensor->loc, "declared here");
+    diag_help(g, "let a stage read `%s`, or drop this statement and what is asked of its copy", c->stage->name);
+    c->failed = true;
     return;
   }
   Name name = c->stmt->nresults ? c->stmt->results[0].name

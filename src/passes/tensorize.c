@@ -358,6 +358,8 @@ static void match_extents(Gemm *g) {
                    axis_name[x], stage, (long long)g->covered[x], (long long)want[x]);
     diag_here(d, "expected %s = %lld: %s", axis_const[x], (long long)want[x], axis_role[x]);
     if (g->covered[x] < want[x] && (outside = loop_outside(g, x))) fix_outside(g, d, outside);
+    else if (g->covered[x] < want[x] && g->lane[x] > 1)
+      diag_help(d, "split it by a factor that divides %lld: a tail is less than a tile", (long long)want[x]);
     else if (g->covered[x] != want[x] && x != AXIS_B)
       diag_help(d, "pack the tensors with an axis `%s: %s`, innermost, and one over blocks of %lld: a CPU stage can do that, with "
                 "zeros where the last block is not full", axis_name[x], axis_const[x], (long long)want[x]);

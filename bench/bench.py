@@ -74,32 +74,15 @@ def growth(d):
         process('tetc compile --emit=vta, gemm %dx%dx%d tiles' % (size, size, size), args, runs=5)
 
 
-def transfers():
-    """DMA transfers of random copies against the fewest that a search over all ways to cut them finds."""
-    test = os.path.join(build, 'tests', 'copy', 'test_copy_minimum')
-    env = dict(os.environ, TETC_COPY_CASES='20000', CMOCKA_MESSAGE_OUTPUT='TAP')
-    p = subprocess.run([test], capture_output=True, text=True, env=env)
-    m = re.search(r'# (\d+) cases: (\d+) minimal; (\d+) transfers, (\d+) at least', p.stdout + p.stderr)
-    if not m:
-        print('the count of transfers is not built')
+def fewest(name, room, env):
+    """How many random cases are minimal, by a test that compares them with a search over all ways."""
+    env = dict(os.environ, CMOCKA_MESSAGE_OUTPUT='TAP', **env)
+    p = subprocess.run([os.path.join(build, 'tests', room, 'test_%s_minimum' % room)], capture_output=True, text=True, env=env)
+    m = re.search(r'# (\d+) cases: (\d+) minimal; (.*)', p.stdout + p.stderr)
+    if p.returncode or not m:
+        print('%-46s FAILED' % name)
         return
-    cases, minimal, ours, least = map(int, m.groups())
-    print('%-46s %7.1f %% of %d; %d transfers, %d at least (%.3f)' % ('random copies with the fewest transfers', 100 * minimal / cases,
-                                                                   cases, ours, least, ours / least))
-
-
-def instructions():
-    """ALU instructions of random small expressions against the fewest that a search over all programs finds."""
-    test = os.path.join(build, 'tests', 'alu', 'test_alu_minimum')
-    env = dict(os.environ, TETC_ALU_CASES='6000', CMOCKA_MESSAGE_OUTPUT='TAP')
-    p = subprocess.run([test], capture_output=True, text=True, env=env)
-    m = re.search(r'# (\d+) cases: (\d+) minimal; (\d+) instructions', p.stdout + p.stderr)
-    if not m:
-        print('the count of instructions is not built')
-        return
-    cases, minimal, ours = map(int, m.groups())
-    print('%-46s %7.1f %% of %d; %d instructions' % ('random ALU values with the fewest instructions', 100 * minimal / cases,
-                                                 cases, ours))
+    print('%-46s %7.1f %% of %s; %s' % (name, 100 * int(m[2]) / int(m[1]), m[1], m[3]))
 
 
 def simulator():
@@ -152,8 +135,8 @@ def main():
         growth(d)
         sys.stdout.flush()
         tir(d)
-    transfers()
-    instructions()
+    fewest('random copies with the fewest transfers', 'copy', {'TETC_COPY_CASES': '20000'})
+    fewest('random ALU values with the fewest instructions', 'alu', {'TETC_ALU_CASES': '6000'})
     sys.stdout.flush()
     simulator()
     sys.stdout.flush()

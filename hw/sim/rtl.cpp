@@ -107,8 +107,8 @@ void stop_at_assertion(Rtl *r) {
   r->context->errorCount(0);
 }
 
-// One clock cycle, memory included.
-void cycle(Rtl *r) {
+// What the memory shows the core in this cycle.
+void memory_show(Rtl *r) {
   Model *t = r->top;
   earn(&r->read_credit, r->options.bandwidth);
   earn(&r->write_credit, r->options.bandwidth);
@@ -130,12 +130,11 @@ void cycle(Rtl *r) {
   t->m_axi_w_ready_i = !r->writes.empty() && r->write_credit >= 100 && lucky(r);
   t->m_axi_b_valid_i = !r->responses.empty() && r->responses.front() <= r->now;
   t->m_axi_b_resp_i = r->b_error ? 2 : 0;
-  t->clk_i = 0;
-  t->eval();
-  if (r->options.timeline && t->monitor_o != r->shown) {
-    r->shown = t->monitor_o;
-    tetc_timeline_see(r->options.timeline, r->now, r->shown);
-  }
+}
+
+// What memory and core hand over in this cycle: requests, beats and responses.
+void memory_take(Rtl *r) {
+  Model *t = r->top;
   bool ar = t->m_axi_ar_valid_o && t->m_axi_ar_ready_i, got = t->m_axi_r_valid_i && t->m_axi_r_ready_o;
   bool aw = t->m_axi_aw_valid_o && t->m_axi_aw_ready_i, w = t->m_axi_w_valid_o && t->m_axi_w_ready_i;
   bool b = t->m_axi_b_valid_i && t->m_axi_b_ready_o;
@@ -166,6 +165,19 @@ void cycle(Rtl *r) {
     unsigned beats = t->m_axi_aw_len_o + 1u;
     r->writes.push_back({0, t->m_axi_aw_addr_o, beats, 0, r->now, host_of(r, t->m_axi_aw_addr_o, beats)});
   }
+}
+
+// One clock cycle, memory included.
+void cycle(Rtl *r) {
+  Model *t = r->top;
+  memory_show(r);
+  t->clk_i = 0;
+  t->eval();
+  if (r->options.timeline && t->monitor_o != r->shown) {
+    r->shown = t->monitor_o;
+    tetc_timeline_see(r->options.timeline, r->now, r->shown);
+  }
+  memory_take(r);
   WatchSample seen;
   if (r->watched) watch_sample(t->rootp, &seen);
   r->wave.at(kPeriod * r->now);

@@ -159,7 +159,6 @@ Progress progress_of(const Diags *d);
 bool progress_better(Progress a, Progress b);
 void check_text(Driver *d, const Source *src); // checks src; d->cx.diags has what is told of it
 Progress trial_run(const Driver *d, const DiagFix *f);  // what f leads to, found out in memory of its own
-bool trial_helps(Progress after, Progress before);      // better, or the error is gone and no more are there
 void trial_fixes(Driver *d);                   // tries the remedies of all errors, and notes which help
 
 // ---- what happens between phases: dump.c ---------------------------------------------------------------------------

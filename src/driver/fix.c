@@ -23,12 +23,17 @@ static const Source *apply(Fixer *x, const Source *src, const DiagFix *f) {
   return next;
 }
 
+// Whether a remedy is worth a further step: it is better by itself, or it ends its error and leads to another.
+static bool leads_on(Progress after, Progress before) {
+  return progress_better(after, before) || (after.phase == before.phase && after.errors == before.errors && after.cured);
+}
+
 // A remedy that by itself leads to no more than another error, and what helps then; NULL if nothing does.
 static const Source *improve_in_steps(Fixer *x, const Source *src, const Diags *here, Progress start, int steps) {
   Progress now = progress_of(here);
   for (size_t i = 0, n = diags_fix_count(here); i < n && x->tries > 0; i++) {
     const DiagFix *f = diags_fix(here, i);
-    if (f->at.src != src || (x->tries--, !trial_helps(trial_run(x->d, f), now))) continue;
+    if (f->at.src != src || (x->tries--, !leads_on(trial_run(x->d, f), now))) continue;
     const Source *end = improve(x, apply(x, src, f), start, steps - 1);
     if (end) return end;
     x->applied--;

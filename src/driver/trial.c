@@ -51,15 +51,11 @@ Progress trial_run(const Driver *d, const DiagFix *f) {
   return t->reached;
 }
 
-bool trial_helps(Progress after, Progress before) {
-  return progress_better(after, before) || (after.phase == before.phase && after.errors == before.errors && after.cured);
-}
-
 void trial_fixes(Driver *d) {
   size_t n = diags_fix_count(d->cx.diags), used = arena_used(d->cx.arena) >> 10;
   Progress now = progress_of(d->cx.diags);
   for (size_t i = 0; d->source && i < n && i < TRIALS_MOST && (i + 1) * used < (size_t)TRIALS_MIB << 10; i++) {
     DiagFix *f = diags_fix(d->cx.diags, i);
-    if (f->at.src == d->source) f->helps = trial_helps(trial_run(d, f), now); // an imported file is not tried
+    if (f->at.src == d->source) f->helps = progress_better(trial_run(d, f), now); // an imported file is not tried
   }
 }

@@ -273,16 +273,8 @@ static bool uses_var(void *self, const Expr *e) {
   return !u->found;
 }
 
-static bool uses_more(void *self, const Stmt *s) { return (void)s, !((UsesVar *)self)->found; }
-
 bool expr_uses_var(const Expr *e, const Var *v) {
   UsesVar u = {.var = v};
   expr_visit(e, uses_var, &u);
-  return u.found;
-}
-
-bool stmt_uses_var(const Stmt *s, const Var *v) {
-  UsesVar u = {.var = v};
-  stmt_visit(s, uses_more, uses_var, &u);
   return u.found;
 }

@@ -219,7 +219,6 @@ typedef bool ExprVisit(void *self, const Expr *e);
 void stmt_visit(const Stmt *s, StmtVisit *sv, ExprVisit *ev, void *self);
 void expr_visit(const Expr *e, ExprVisit *ev, void *self);
 bool expr_uses_var(const Expr *e, const Var *v);
-bool stmt_uses_var(const Stmt *s, const Var *v);
 
 // ---- integer reasoning: affine.c, simplify.c --------------------------------------------------------------------------------
 

@@ -3,11 +3,12 @@
 """diagnostics.py TETC SAMPLES NEGATIVE: how messages look, in every format; that each code which input can raise is raised."""
 import json
 import os
-import pty
 import re
 import subprocess
 import sys
 import tempfile
+
+import terminal
 
 tetc, samples, negative = (os.path.abspath(a) for a in sys.argv[1:4])
 sample = 'conv2d_relu_unmatched.te'
@@ -89,44 +90,19 @@ def run(args, cwd, **env):
     return p.stderr
 
 
-def on_terminal(args, width, **env):
-    """Standard error of a run whose standard error is a terminal of that width."""
-    master, slave = pty.openpty()
-    import fcntl
-    import struct
-    import termios
-    fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack('HHHH', 24, width, 0, 0))
-    e = {k: v for k, v in os.environ.items() if k not in ('NO_COLOR', 'TERM', 'COLUMNS')}
-    e['LC_ALL'] = 'C'
-    p = subprocess.Popen([tetc] + args, cwd=samples, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=slave, env=dict(e, **env))
-    os.close(slave)
-    out = b''
-    while True:
-        try:
-            part = os.read(master, 65536)
-        except OSError:
-            break
-        if not part:
-            break
-        out += part
-    p.wait()
-    os.close(master)
-    return out.decode().replace('\r\n', '\n')
-
-
 def looks():
     text = run(['compile', sample], samples)
     case('E0301, line for line', text != GOLDEN and text)
     lines = [json.loads(line) for line in run(['compile', sample, '--diagnostics=json'], samples).splitlines()]
     case('JSON carries the same text', ''.join(m['rendered'] for m in lines) != GOLDEN)
-    color = on_terminal(['compile', sample], 100, TERM='xterm')
+    color = terminal.on_terminal([tetc, 'compile', sample], 100, samples, LC_ALL='C', TERM='xterm')
     case('colours on a terminal', '\033[' not in color)
     bare = re.sub(r'\033\[[0-9;]*m', '', color)
     case('which change nothing else', bare != GOLDEN and bare)
-    case('none with NO_COLOR', '\033' in on_terminal(['compile', sample], 100, TERM='xterm', NO_COLOR='1'))
-    case('none on a dumb terminal', '\033' in on_terminal(['compile', sample], 100, TERM='dumb'))
+    case('none with NO_COLOR', '\033' in terminal.on_terminal([tetc, 'compile', sample], 100, samples, LC_ALL='C', TERM='xterm', NO_COLOR='1'))
+    case('none on a dumb terminal', '\033' in terminal.on_terminal([tetc, 'compile', sample], 100, samples, LC_ALL='C', TERM='dumb'))
     case('none in a file', '\033' in text)
-    narrow = on_terminal(['compile', sample], 60, TERM='dumb')
+    narrow = terminal.on_terminal([tetc, 'compile', sample], 60, samples, LC_ALL='C', TERM='dumb')
     notes = [line for line in narrow.splitlines() if line.startswith('   = a copy') or line.startswith('     ') or line.startswith('   = help')]
     notes = [line for line in notes if not line.startswith('         ')]  # code is not wrapped
     case('notes are wrapped to the width', [line for line in notes if len(line) > 60] and narrow)

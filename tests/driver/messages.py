@@ -5,15 +5,13 @@
 GOLDEN/CODE.txt has them on terminals of 60, 80 and 120 columns, with colours and Unicode, as JSON and as SARIF.
 `--bless` writes these files anew.
 """
-import fcntl
 import json
 import os
-import pty
 import re
-import struct
 import subprocess
 import sys
-import termios
+
+import terminal
 
 arguments = [a for a in sys.argv[1:] if a != '--bless']
 bless = len(arguments) < len(sys.argv) - 1
@@ -95,23 +93,7 @@ def words(command):
 
 
 def on_terminal(cwd, command, width, **env):
-    master, slave = pty.openpty()
-    fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack('HHHH', 24, width, 0, 0))
-    p = subprocess.Popen([tetc] + words(command), cwd=cwd, stdin=given(command), stdout=subprocess.DEVNULL, stderr=slave,
-                         env=environment(**env))
-    os.close(slave)
-    out = b''
-    while True:
-        try:
-            part = os.read(master, 65536)
-        except OSError:
-            break
-        if not part:
-            break
-        out += part
-    p.wait()
-    os.close(master)
-    return out.decode().replace('\r\n', '\n').replace('\033', '\\e')
+    return terminal.on_terminal([tetc] + words(command), width, cwd, given(command), **env).replace('\033', '\\e')
 
 
 def to_file(cwd, command):

@@ -245,6 +245,7 @@ static void wrong_coefficient(Gemm *g, const NestLoop *l, GemmAxis axis, const E
   diag_note(d, "`%s` runs over %s (`%s`, %s): the coefficient of `%s` in the linear index of `%s` must be %lld",
             l->var->name, axis_role[axis], axis_name[axis], axis_const[axis], l->var->name,
             expr_text(g->p.cx, load), (long long)want);
+  nest_note_part(g->n, d, l->var);
   bool weight = b->scope == &g->p.vta->wgt;
   diag_help(d, "%s has elements [%s, r]: the operand's last axes are `%s, r: vta.block_in`, in this order, and a CPU stage can pack it so",
             b->scope->name, axis_name[weight ? AXIS_J : AXIS_B], weight ? "j: vta.block_out" : "b: vta.batch");
@@ -285,6 +286,7 @@ static void match_loop(Gemm *g, const NestLoop *l) {
                        "loop `%s` steps by %lld elements of `%s`, which is neither inside a tile nor "
                        "whole tiles of %lld",
                        l->var->name, (long long)a, buffer_stage(g->n->store->buffer), (long long)t->acc.tile);
+    nest_note_part(g->n, d, l->var);
     diag_help(d, "let the last two axes of `%s` be `b: vta.batch, j: vta.block_out`", buffer_stage(g->n->store->buffer));
     return;
   }

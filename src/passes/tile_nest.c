@@ -37,7 +37,7 @@ static void nest_add_loop(const NestPlace *p, Nest *n, const Stmt *s, int64_t ex
     nest_replace(p, n, s->var, s->min);
     return;
   }
-  *l = (NestLoop){.var = s->var, .extent = extent, .kind = s->for_kind, .loc = s->loc};
+  *l = (NestLoop){.var = s->var, .extent = extent, .step = 1, .whole = extent, .kind = s->for_kind, .loc = s->loc};
   n->nloops++;
   if (expr_is_int(s->min, &min) && min == 0) return;
   l->var = tir_var(p->cx, s->var->name, s->var->loc);
@@ -117,8 +117,8 @@ void nest_split(const NestPlace *p, Nest *n, int k, int64_t inner) {
   loops[k] = loops[k + 1] = old;
   loops[k].var = tir_var(p->cx, old.var->name, old.var->loc);
   loops[k].extent = old.extent / inner;
-  const char *name = arena_printf(p->cx->arena, "%s_1", old.var->name ? old.var->name : "i");
-  loops[k + 1].var = tir_var(p->cx, name_of(p->cx->names, name), old.var->loc);
+  loops[k].step = old.step * inner;
+  loops[k + 1].var = tir_var(p->cx, old.var->name, old.var->loc);
   loops[k + 1].extent = inner;
   n->loops = loops;
   n->nloops++;
@@ -237,6 +237,15 @@ const char *expr_text(Ctx *cx, const Expr *e) {
   Text t = {.arena = cx->arena};
   tir_print_expr(e, &t);
   return t.data ? t.data : "";
+}
+
+void nest_note_part(const Nest *n, Diag *g, const Var *v) {
+  for (int k = 0; k < n->nloops; k++) {
+    const NestLoop *l = &n->loops[k];
+    if (l->var == v && l->extent != l->whole)
+      diag_note(g, "`%s`, of extent %lld, is taken apart to be matched with tiles: this is about its part with %lld steps of %lld",
+                v->name ? v->name : "?", (long long)l->whole, (long long)l->extent, (long long)l->step);
+  }
 }
 
 void nest_fix_cache(const NestPlace *p, Diag *g, const Buffer *b, const char *scope) {

@@ -9,6 +9,8 @@
 typedef struct NestLoop {
   const Var *var; // runs from 0
   int64_t extent; // 2 or more
+  int64_t step;   // how many rounds of the program's own loop one of this takes
+  int64_t whole;  // the extent of that loop: more than `extent` where this is a part of it
   ForKind kind;
   Loc loc;
 } NestLoop;
@@ -59,6 +61,8 @@ bool nest_bounds(const NestPlace *p, const Nest *n, const Affine *a, int64_t *lo
 const char *buffer_stage(const Buffer *b);
 // Reports what a region breaks (see refuse.h).
 Diag *nest_refuse(const NestPlace *p, DiagCode code, Loc at, const char *asked, const char *rule, const char *headline);
+// Says of which part of the user's axis a message speaks, where v is the loop over a part of it.
+void nest_note_part(const Nest *n, Diag *g, const Var *v);
 // Offers to copy the host buffer b into a memory for the nest to read.
 void nest_fix_cache(const NestPlace *p, Diag *g, const Buffer *b, const char *scope);
 // `e` as the user wrote it, where that is known and short; else as TIR.

@@ -252,6 +252,21 @@ def refusals():
         case(code + ' tells span, schedule statement, nest, rule and remedy', '\n'.join(bad))
 
 
+def names():
+    """No message speaks of a loop that the program does not have, as a pass may number those that it makes. (The nest is TIR.)"""
+    bad, seen = [], 0
+    for here, name in kernels(negative):
+        source = open(os.path.join(here, name), encoding='utf-8', errors='replace').read()
+        for m in messages_of(here, name):
+            texts = [m['message']] + [s['label'] or '' for s in m['spans']] + [c['message'] for c in m['children']
+                                                                               if c['kind'] in ('note', 'rule')]
+            for word in re.findall(r'\w+', ' '.join(re.findall(r'`[^`]*`', ' '.join(texts)))):
+                seen += 1
+                if re.search(r'_\d+$', word) and not re.search(r'\b%s\b' % word, source):
+                    bad.append('%s: %s: `%s`' % (name, m['message'], word))
+    case('messages name what the source has', '\n'.join(bad) or seen < 500 and seen)
+
+
 def codes():
     have = set()
     for here, name in kernels(negative):
@@ -280,6 +295,7 @@ sarif()
 sarif_everywhere()
 refusals()
 schedules()
+names()
 codes()
 print('1..%d' % count)
 sys.exit(1 if failed else 0)

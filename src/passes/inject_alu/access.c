@@ -45,8 +45,10 @@ static Affine in_tiles(const Alu *s, Affine a) {
   return t;
 }
 
-// What is wrong with the part of an index that is no lane, as text; NULL if nothing is.
-static const char *misaligned(const Alu *s, const Affine *a) {
+// What is wrong with the part of an index that is no lane, as text; NULL if nothing is. *by: the loop that it comes of, or
+// NULL.
+static const char *misaligned(const Alu *s, const Affine *a, const Var **by) {
+  *by = NULL;
   int64_t tile = s->p.vta->acc.tile;
   Arena *m = s->p.cx->arena;
   if (floor_mod(a->constant, tile))
@@ -57,9 +59,10 @@ static const char *misaligned(const Alu *s, const Affine *a) {
     bool lane = false;
     for (int k = 0; k < s->n->nloops; k++)
       lane |= (s->lanes >> k & 1) && atom->kind == EXPR_VAR && atom->var == s->n->loops[k].var;
-    if (!lane && a->terms[t].coef % tile)
-      return arena_printf(m, "`%s` moves it by %lld elements, which is no multiple of a tile's %lld",
-                          expr_text(s->p.cx, atom), (long long)a->terms[t].coef, (long long)tile);
+    if (lane || a->terms[t].coef % tile == 0) continue;
+    *by = atom->kind == EXPR_VAR ? atom->var : NULL;
+    return arena_printf(m, "`%s` moves it by %lld elements, which is no multiple of a tile's %lld",
+                        expr_text(s->p.cx, atom), (long long)a->terms[t].coef, (long long)tile);
   }
   if (mentions_loops(s, a, s->lanes, true)) return "its lanes are reached through an index that is not affine";
   return NULL;
@@ -93,24 +96,23 @@ static bool refuse_memory(Alu *s, const Expr *e) {
 static bool refuse_lanes(Alu *s, const Expr *e, const NestLoop *l, int64_t is, int64_t want) {
   static const char rule[] = "lane [b, j] of an ALU operation reads lane [b, j] of its operands: loops inside a tile must "
                              "have the same coefficient in every index";
-  Diag *g;
-  const char *text = expr_text(s->p.cx, e), *name = buffer_stage(e->buffer);
+  const char *name = buffer_stage(e->buffer), *to = buffer_stage(s->n->store->buffer), *axis = loop_name(l), *what, *help;
+  Arena *m = s->p.cx->arena;
   if (is == 0) {
-    g = alu_refuse(s, E_ALU_ACCESS, e->loc, rule, "`%s` is broadcast along `%s`, inside a tile", name, loop_name(l));
-    diag_help(g, "give `%s` the axis `%s` too, with the value repeated: a broadcast over whole tiles is free",
-              name, loop_name(l));
+    what = arena_printf(m, "`%s` is broadcast along `%s`, inside a tile", name, axis);
+    help = arena_printf(m, "give `%s` the axis `%s` too, with the value repeated: a broadcast over whole tiles is free", name, axis);
   } else if (want == 0) {
-    g = alu_refuse(s, E_ALU_ACCESS, e->loc, rule, "`%s` combines the lanes of a tile with each other along `%s`",
-                   buffer_stage(s->n->store->buffer), loop_name(l));
-    diag_help(g, "reduce over whole tiles on the ALU, and over the lanes on the CPU or with vta.gemm by ones");
+    what = arena_printf(m, "`%s` combines the lanes of a tile with each other along `%s`", to, axis);
+    help = "reduce over whole tiles on the ALU, and over the lanes on the CPU or with vta.gemm by ones";
   } else {
-    g = alu_refuse(s, E_ALU_ACCESS, e->loc, rule,
-                   "`%s` is read in steps of %lld along `%s`, but `%s` is written in steps of "
-                   "%lld",
-                   name, (long long)is, loop_name(l), buffer_stage(s->n->store->buffer), (long long)want);
-    diag_help(g, "use the axes of a tile in the same order in both");
+    what = arena_printf(m, "`%s` is read in steps of %lld along `%s`, but `%s` is written in steps of %lld", name, (long long)is, axis,
+                        to, (long long)want);
+    help = "use the axes of a tile in the same order in both";
   }
-  diag_here(g, "`%s`", text);
+  Diag *g = alu_refuse(s, E_ALU_ACCESS, e->loc, rule, "%s", what);
+  diag_here(g, "`%s`", expr_text(s->p.cx, e));
+  nest_note_part(s->n, g, l->var);
+  diag_help(g, "%s", help);
   return false;
 }
 
@@ -167,10 +169,12 @@ bool alu_match_load(Alu *s, const Expr *e, Node *out) {
       if (pass && lane && is != want) return refuse_lanes(s, e, &s->n->loops[k], is, want);
     }
   }
-  const char *why = misaligned(s, &a);
+  const Var *by;
+  const char *why = misaligned(s, &a, &by);
   if (why) {
     Diag *g = alu_refuse(s, E_ALU_ACCESS, e->loc, alu_tile_rule(s), "`%s` is read at parts of a tile: %s", buffer_stage(b), why);
     diag_here(g, "`%s`", expr_text(s->p.cx, e));
+    nest_note_part(s->n, g, by);
     diag_help(g,
               "the ALU works on whole tiles [%lld, %lld]: shift or slice by whole tiles, or do it while copying",
               (long long)s->p.vta->acc.rows, (long long)s->p.vta->acc.cols);
@@ -297,10 +301,12 @@ bool alu_match_target(Alu *s) {
     if (affine_coef(&s->linear, s->n->loops[k].var) % s->p.vta->acc.tile) s->lanes |= UINT64_C(1) << k;
   int64_t reached = lanes_reached(s);
   if (reached != s->p.vta->acc.tile) return refuse_coverage(s, reached);
-  const char *why = misaligned(s, &s->linear);
+  const Var *by;
+  const char *why = misaligned(s, &s->linear, &by);
   if (why) {
     Diag *g = alu_refuse(s, E_ALU_ACCESS, s->n->store->loc, alu_tile_rule(s), "`%s` is written at parts of a tile: %s",
                          buffer_stage(b), why);
+    nest_note_part(s->n, g, by);
     diag_help(g, "let the last two axes of `%s` be `b: vta.batch, j: vta.block_out`", buffer_stage(b));
     return false;
   }

@@ -63,6 +63,7 @@ typedef struct Mark {
 } Mark;
 
 static Form form_of(Bounds *b, const TeExpr *e);
+static Range range_by_atoms(Bounds *b, Form f);
 static Range range_of_form(Bounds *b, Form f);
 static Range range_of(Bounds *b, const TeExpr *e);
 static void assume(Bounds *b, const TeExpr *cond, bool holds);
@@ -75,6 +76,7 @@ static bool is_far(Range r) { return r.lo <= -FAR || r.hi >= FAR; }
 static bool is_empty(Range r) { return r.lo > r.hi; }
 static Wide least(Wide a, Wide b) { return a < b ? a : b; }
 static Wide most(Wide a, Wide b) { return a > b ? a : b; }
+static bool is_within(Range a, Range b) { return a.lo >= b.lo && a.hi <= b.hi; }
 static Range meet(Range a, Range b) { return (Range){most(a.lo, b.lo), least(a.hi, b.hi)}; }
 static Range join(Range a, Range b) {
   if (is_empty(a)) return b;
@@ -174,8 +176,9 @@ static Form form_add(Bounds *b, Form x, Form y, int64_t k) {
 // A form only if the type's arithmetic cannot wrap; else the whole expression is an atom.
 static Form fitting(Bounds *b, Form f, const TeExpr *e) {
   if (f.ok) {
-    Range r = range_of_form(b, f), t = type_range(e->type);
-    if (r.lo < t.lo || r.hi > t.hi) f.ok = false;
+    Range t = type_range(e->type), r = range_by_atoms(b, f);
+    if (!is_within(r, t)) r = range_of_form(b, f); // facts take time
+    if (!is_within(r, t)) f.ok = false;
   }
   return f.ok ? f : form_atom(b, atom_of(b, NULL, e));
 }
@@ -413,31 +416,84 @@ static Range range_of_atom(Bounds *b, int i) {
   return r;
 }
 
-// Whether f = s * g + d for s = 1 or -1.
-static bool parallel(Form f, Form g, int64_t sign) {
-  if (f.n != g.n || f.n < 2) return false;
-  for (int i = 0; i < f.n; i++)
-    if (f.terms[i].atom != g.terms[i].atom || f.terms[i].coef != sign * g.terms[i].coef) return false;
-  return true;
+// Adds k * the range of an atom to *sum; false if that may be cut.
+static bool add_reach(Bounds *b, Range *sum, int atom, Wide k) {
+  Range r = range_of_atom(b, atom);
+  Range reach = range(product(k, k > 0 ? r.lo : r.hi), product(k, k > 0 ? r.hi : r.lo));
+  sum->lo += reach.lo;
+  sum->hi += reach.hi;
+  return most(reach.lo, reach.hi) < HUGE_VALUE && least(reach.lo, reach.hi) > -HUGE_VALUE;
+}
+
+// The range of q * f + p * g by the ranges of its atoms; without bounds if that is too large.
+static Range range_of_sum(Bounds *b, Form f, Wide q, Form g, Wide p) {
+  Range r = range(q * f.c + p * g.c, q * f.c + p * g.c);
+  for (int i = 0, j = 0; i < f.n || j < g.n;) {
+    bool first = j >= g.n || (i < f.n && f.terms[i].atom <= g.terms[j].atom);
+    bool second = i >= f.n || (j < g.n && g.terms[j].atom <= f.terms[i].atom);
+    int atom = first ? f.terms[i].atom : g.terms[j].atom;
+    Wide k = (first ? q * f.terms[i].coef : 0) + (second ? p * g.terms[j].coef : 0);
+    i += first;
+    j += second;
+    if (k && !add_reach(b, &r, atom, k)) return anything();
+  }
+  return r;
+}
+
+typedef struct Ratio {
+  int64_t p, q; // in lowest terms, q > 0
+} Ratio;
+
+enum { RATIOS_MAX = 8 }; // of two forms, that are tried
+
+// How many times f and g have the atoms that both have, each ratio once.
+static int ratios(Form f, Form g, Ratio *out) {
+  const int64_t far = (int64_t)1 << 31; // what is multiplied with coefficients and constants
+  int n = 0;
+  for (int i = 0, j = 0; i < f.n && j < g.n && n < RATIOS_MAX;) {
+    Term s = f.terms[i], t = g.terms[j];
+    i += s.atom <= t.atom;
+    j += t.atom <= s.atom;
+    if (s.atom != t.atom || s.coef == INT64_MIN || t.coef == INT64_MIN) continue;
+    int64_t common = common_divisor(s.coef, t.coef);
+    if (t.coef < 0) common = -common;
+    Ratio r = {s.coef / common, t.coef / common};
+    bool known = r.p <= -far || r.p >= far || r.q >= far;
+    for (int k = 0; k < n; k++) known |= out[k].p == r.p && out[k].q == r.q;
+    if (!known) out[n++] = r;
+  }
+  return n;
+}
+
+// What a fact g >= 0 says of f, an atom of theirs eliminated (a step of Fourier and Motzkin's): where f has it p times for
+// q times in g, q * f - p * g lacks it. If p > 0, f >= that / q because g >= 0; else f <= that / q. So
+// `m * 5 + n - 3 >= 0` says that `m * 80 + n * 16 + j - 48` is at least j.
+static Range narrowed_by(Bounds *b, Form f, Form g, Range r) {
+  Ratio all[RATIOS_MAX];
+  for (int i = 0, n = ratios(f, g, all); i < n && (b->work -= f.n + g.n) >= 0; i++) {
+    Range rest = range_of_sum(b, f, all[i].q, g, -(Wide)all[i].p);
+    if (all[i].p > 0) r.lo = most(r.lo, -wide_floor_div(-rest.lo, all[i].q));
+    else r.hi = least(r.hi, wide_floor_div(rest.hi, all[i].q));
+  }
+  return r;
+}
+
+// The range of a form by those of its atoms.
+static Range range_by_atoms(Bounds *b, Form f) {
+  if (!f.ok) return anything();
+  Range r = range(f.c, f.c);
+  for (int i = 0; i < f.n; i++) {
+    if (is_empty(range_of_atom(b, f.terms[i].atom))) return (Range){1, 0};
+    add_reach(b, &r, f.terms[i].atom, f.terms[i].coef);
+  }
+  return r;
 }
 
 static Range range_of_form(Bounds *b, Form f) {
-  if (!f.ok) return anything();
-  Wide lo = f.c, hi = f.c;
-  for (int i = 0; i < f.n; i++) {
-    Range r = range_of_atom(b, f.terms[i].atom);
-    if (is_empty(r)) return (Range){1, 0};
-    Wide k = f.terms[i].coef;
-    lo += product(k, k > 0 ? r.lo : r.hi);
-    hi += product(k, k > 0 ? r.hi : r.lo);
-  }
-  for (size_t i = 0; i < b->facts.len; i++) {
-    const Fact *fact = &b->facts.data[i];
-    if (fact->atom >= 0) continue;
-    if (parallel(f, fact->form, 1)) lo = most(lo, (Wide)f.c - fact->form.c);
-    if (parallel(f, fact->form, -1)) hi = least(hi, (Wide)f.c + fact->form.c);
-  }
-  return (Range){lo, hi};
+  Range r = range_by_atoms(b, f);
+  for (size_t i = 0; f.ok && i < b->facts.len && b->work > 0; i++)
+    if (b->facts.data[i].atom < 0) r = narrowed_by(b, f, b->facts.data[i].form, r);
+  return r;
 }
 
 static Range range_of(Bounds *b, const TeExpr *e) {
@@ -488,6 +544,20 @@ static void push_fact(Bounds *b, Fact fact) {
   else deduce(b, b->atoms.data[fact.atom].expr, r);
 }
 
+// form >= 0, divided by what its coefficients have in common: the rest is whole, so the constant is rounded down.
+static Form tightened(Bounds *b, Form f) {
+  int64_t common = 0;
+  for (int i = 0; i < f.n; i++) {
+    if (f.terms[i].coef == INT64_MIN) return f;
+    common = common_divisor(common, f.terms[i].coef);
+  }
+  if (common < 2) return f;
+  f.terms = arena_copy(arena(b), f.terms, (size_t)f.n * sizeof *f.terms);
+  for (int i = 0; i < f.n; i++) f.terms[i].coef /= common;
+  f.c = floor_div(f.c, common);
+  return f;
+}
+
 // Takes form >= 0 for true; from it follows for each atom a bound that the ranges of the others leave.
 static void add_fact(Bounds *b, Form f) {
   if (!f.ok || b->dead) return;
@@ -495,6 +565,7 @@ static void add_fact(Bounds *b, Form f) {
     if (f.c < 0) b->dead = true;
     return;
   }
+  f = tightened(b, f);
   Wide hi = f.c;
   bool cut = false;
   for (int i = 0; i < f.n; i++) {

@@ -150,6 +150,11 @@ static void guarded_accesses_are_accepted(void **state) {
       "x / 2 < 3 ? a[x + 6] : a[x]",
       "min(x, y) >= 2 ? a[x - 2] + a[y - 2] : 0",
       "max(x + 1, y) < 12 && y > 0 ? a[x + 1] + a[y - 1] : 0",
+      "x * 5 + y >= 3 && x * 5 + y <= 7 ? a[x * 10 + y * 2 - 6] : 0",
+      "x * 10 + y * 2 >= 5 && x * 10 + y * 2 < 30 ? a[x * 5 + y - 3] : 0",
+      "x * 2 + y * 4 >= 3 && x + y * 2 < 5 ? a[x * 3 + y * 6 - 6] : 0",
+      "x - y < 4 && x >= y ? a[9 - x * 3 + y * 3] : 0",
+      "x < y && y < 5 ? a[x + 8] : 0",
   };
   int refused = 0;
   for (size_t i = 0; i < sizeof bodies / sizeof *bodies; i++) {
@@ -160,6 +165,42 @@ static void guarded_accesses_are_accepted(void **state) {
     refused++;
   }
   assert_int_equal(refused, 0);
+}
+
+// A guard lo <= g <= hi of g = p * x + q * y, itself multiplied or not, and an index of `scale` times g with z beside: the
+// analysis against all points. What the guard alone says must be accepted.
+static void scaled_guard(int *inside, int *refused) {
+  int p = (int)draw(7) - 3, q = (int)draw(3) + 1, lo = (int)draw(12) - 4, hi = lo + (int)draw(6), lane = (int)draw(4) + 1;
+  int scale = ((int)draw(5) + 1) * (draw(4) ? 1 : -1), part = draw(2) ? 1 : (int)draw(4) + 1;
+  int low = (int)draw(3) - 1, high = (int)draw(3) - 1; // 1 and -1: too short by one at that end
+  int start = (scale > 0 ? scale * lo : scale * hi) + low;
+  int extent = (scale > 0 ? scale * hi : scale * lo) - start + lane + high;
+  if (extent < 1) return;
+  char text[512];
+  snprintf(text, sizeof text, "kernel k { input a[i: %d] : int32; output o[x: 9, y: 9, z: %d] : int32 = "
+           "%d * x + %d * y >= %d && x * %d + y * %d < %d ? a[x * %d + y * %d + z - %d] : 0; }", extent, lane, p * part, q * part,
+           lo * part - (int)draw((uint32_t)part), p * part, q * part, hi * part + 1 + (int)draw((uint32_t)part), p * scale,
+           q * scale, start);
+  bool stays = true;
+  for (int x = 0; x < 9; x++)
+    for (int y = 0; y < 9; y++) {
+      int g = p * x + q * y, index = g * scale - start;
+      if (g >= lo && g <= hi && (index < 0 || index + lane > extent)) stays = false;
+    }
+  Loaded l = load_text(text);
+  if (l.m && !stays) fail_msg("accepted, but leaves its tensor:\n%s", text);
+  if (!l.m) expect_error(&l, "E0106", "index");
+  if (!l.m && low <= 0 && high >= 0) fail_msg("refused, but the guard says it:\n%s", text);
+  *inside += stays;
+  *refused += stays && !l.m;
+  unload(&l);
+}
+
+static void guards_are_scaled(void **state) {
+  (void)state;
+  int inside = 0, refused = 0;
+  for (int round = 0; round < 6000; round++) scaled_guard(&inside, &refused);
+  assert_true(inside > 2000 && inside < 5000 && refused * 50 < inside);
 }
 
 // Where the analysis could go round and round, it ends.
@@ -183,6 +224,6 @@ static void deep_indices_end(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {cmocka_unit_test(accepted_kernels_stay_inside), cmocka_unit_test(guarded_accesses_are_accepted),
-                                     cmocka_unit_test(deep_indices_end)};
+                                     cmocka_unit_test(guards_are_scaled), cmocka_unit_test(deep_indices_end)};
   return cmocka_run_group_tests_name("te_bounds", tests, NULL, NULL);
 }

@@ -109,7 +109,7 @@ static inline bool loc_known(Loc l) { return l.src != NULL; }
 
 // Codes are E0301 and so on; their list, with titles, is diag_codes.def. Numbers are never reused.
 typedef enum DiagCode {
-#define DIAG(code, number, severity, name, title) code,
+#define DIAG(code, number, severity, name, title, help) code,
 #include "base/diag_codes.def"
   DIAG_CODE_COUNT
 } DiagCode;
@@ -173,7 +173,7 @@ typedef struct DiagLook {
   DiagChars chars;
   int width; // columns of the terminal: what is wider is wrapped or cut; 0: nothing is
 } DiagLook;
-// Prints all messages; `look` (NULL: as in a file) is for text.
+// Prints all messages, each error with a remedy; `look` (NULL: as in a file) is for text.
 void diags_print(const Diags *d, FILE *out, DiagFormat format, const DiagLook *look);
 void text_add_json(Text *out, const char *s); // diag_json.c: appends s as JSON; bytes that are not UTF-8 become U+FFFD
 const char *diag_code_text(DiagCode code); // "E0301"

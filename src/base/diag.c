@@ -12,10 +12,10 @@ enum {
 };
 
 static const struct {
-  const char *number, *title;
+  const char *number, *title, *help;
   Severity severity;
 } codes[] = {
-#define DIAG(code, number, severity, name, title) {number, title, severity},
+#define DIAG(code, number, severity, name, title, help) {number, title, help, severity},
 #include "base/diag_codes.def"
 };
 
@@ -312,10 +312,18 @@ static void print_hidden(const Diags *d, Text *out) {
   if (d->hidden[SEV_WARNING]) text_add(out, "warning: %d more warnings are not shown\n\n", d->hidden[SEV_WARNING]);
 }
 
+// An error without a remedy tells what is accepted.
+static void add_general_help(Diag *g) {
+  bool has = g->severity != SEV_ERROR || g->fixes.len || !*codes[g->code].help;
+  for (size_t i = 0; i < g->subs.len; i++) has |= g->subs.data[i].kind == SUB_HELP;
+  if (!has) add_sub(g, SUB_HELP, codes[g->code].help);
+}
+
 // Prints everything that is to be seen, in order of reporting.
 void diags_print(const Diags *d, FILE *out, DiagFormat format, const DiagLook *look) {
   static const DiagLook plain = {0};
   Text t = {.arena = d->arena};
+  for (size_t i = 0; i < d->list.len; i++) add_general_help(d->list.data[i]);
   if (format == DIAG_SARIF) diags_sarif(d, &t);
   for (size_t i = 0; i < d->list.len && format != DIAG_SARIF; i++) {
     const Diag *g = d->list.data[i];

@@ -91,8 +91,9 @@ static bool array_constant(Ctx *cx, Array *a, const char *text) {
   if (parse_int64(text, &v.i)) return array_iota(a, v, DT_I64, false), true;
   v.f = strtod(text, &end);
   if (end != text && !*end && dtype_is_float(a->type)) return array_iota(a, v, DT_F64, false), true;
-  diag_report(cx->diags, E_ARGUMENT, (Loc){0}, "`const:%s` is no value for `%s`, which is %s", text, a->name,
-              dtype_name(a->type));
+  Diag *g = diag_report(cx->diags, E_ARGUMENT, (Loc){0}, "`const:%s` is no value for `%s`, which is %s", text, a->name,
+                        dtype_name(a->type));
+  diag_help(g, dtype_is_float(a->type) ? "write a number: `const:1.5`" : "write an integer: `const:1`");
   return false;
 }
 
@@ -104,7 +105,8 @@ bool array_fill(Ctx *cx, Array *a, const char *what) {
   if (!strncmp(what, "const:", 6)) return array_constant(cx, a, what + 6);
   if (strncmp(what, "random:", 7)) return npy_read(cx, what, a);
   if (parse_int64(what + 7, &seed)) return array_random(a, (uint64_t)seed), true;
-  diag_report(cx->diags, E_ARGUMENT, (Loc){0}, "`%s` for `%s`: the seed is no integer", what, a->name);
+  Diag *g = diag_report(cx->diags, E_ARGUMENT, (Loc){0}, "`%s` for `%s`: the seed is no integer", what, a->name);
+  diag_help(g, "write an integer: `random:1`");
   return false;
 }
 

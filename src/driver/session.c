@@ -32,12 +32,13 @@ static bool pick_kernels(Session *s) {
   }
   if (s->kernels.len) return true;
   if (!m->nkernels) {
-    diag_report(d->cx.diags, E_NO_KERNEL, (Loc){0}, "`%s` has no kernel", m->src->path);
+    Diag *g = diag_report(d->cx.diags, E_NO_KERNEL, (Loc){0}, "`%s` has no kernel", m->src->path);
+    diag_help(g, "declare one, with an output: `kernel NAME { ... }`");
     return false;
   }
   Diag *g =
       diag_report(d->cx.diags, E_NO_KERNEL, (Loc){0}, "`%s` has no kernel `%s`", m->src->path, d->opt.kernel);
-  diag_note(g, "it has %s", kernel_names(d->cx.arena, m));
+  diag_help(g, "choose one that it has: %s", kernel_names(d->cx.arena, m));
   return false;
 }
 

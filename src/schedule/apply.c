@@ -278,7 +278,8 @@ const TeSchedule *schedule_find(Ctx *cx, const TeModule *m, const TeKernel *k, c
   Text t = {.arena = cx->arena};
   for (int i = 0; i < m->nschedules; i++)
     if (m->schedules[i]->kernel == k->name && m->schedules[i]->name) text_add(&t, " `%s`", m->schedules[i]->name);
-  if (t.len) diag_note(g, "its named schedules are:%s", t.data);
+  if (t.len) diag_help(g, "choose one of its named schedules:%s", t.data);
+  else diag_help(g, "it has none with a name: leave out --schedule, or write `schedule %s : %s { ... }`", k->name, name);
   *ok = false;
   return NULL;
 }

@@ -93,7 +93,8 @@ static void load_import(Loader *l, const AstItem *item, const OpenFile *self, in
   Checker *ck = l->ck;
   const char *error = NULL;
   if (!*item->name || strcmp(item->name, "-") == 0) {
-    diag_report(ck->cx->diags, E_IMPORT, item->name_loc, "`%s` is not the name of a file", item->name);
+    Diag *g = diag_report(ck->cx->diags, E_IMPORT, item->name_loc, "`%s` is not the name of a file", item->name);
+    diag_help(g, "name a .te file: `import \"file.te\";`");
     ck->broken = true;
     return;
   }
@@ -101,8 +102,7 @@ static void load_import(Loader *l, const AstItem *item, const OpenFile *self, in
   if (!src) {
     Diag *g = diag_report(ck->cx->diags, E_IMPORT, item->name_loc, "cannot read `%s`", item->name);
     diag_note(g, "%s", error);
-    if (ck->opt->ninclude_dirs == 0)
-      diag_help(g, "imports are looked up beside this file, and in the directories of `-I`");
+    diag_help(g, "imports are looked up beside this file, and in the directories of `-I`");
     ck->broken = true;
     return;
   }
@@ -116,7 +116,8 @@ static void load_import(Loader *l, const AstItem *item, const OpenFile *self, in
   }
   if (name_table_find(l->done, name_of(ck->cx->names, real)) >= 0) return;
   if (depth >= TE_MAX_IMPORT_DEPTH) {
-    diag_report(ck->cx->diags, E_TOO_DEEP, item->loc, "imports are nested more than %d deep", TE_MAX_IMPORT_DEPTH);
+    Diag *g = diag_report(ck->cx->diags, E_TOO_DEEP, item->loc, "imports are nested more than %d deep", TE_MAX_IMPORT_DEPTH);
+    diag_help(g, "import the innermost ones in the first file: what is imported once is known everywhere");
     return;
   }
   load_file(l, src, self, depth + 1);
@@ -152,6 +153,7 @@ static void choose_target(Checker *ck, const AstItem *item) {
     Diag *g = diag_report(ck->cx->diags, E_TARGET, item->loc, "a second `target` in %s",
                           ck->target_loc.src == item->loc.src ? "the same file" : "the same program");
     diag_also(g, ck->target_loc, "the first is here");
+    diag_fix_drop(g, item->loc, "drop one of the two");
     return;
   }
   if (!ck->target || item->loc.src == ck->files.data[ck->files.len - 1]->src) ck->target_loc = item->loc;
@@ -168,13 +170,15 @@ static ConstFound eval_slot(Checker *ck, ConstSlot *slot, Loc at, int64_t *value
   if (slot->state == SLOT_BUSY) {
     Diag *g = diag_report(d, E_CYCLE, slot->item->name_loc, "`%s` is defined by way of itself", slot->name);
     if (loc_known(at)) diag_also(g, at, "which needs `%s` again", slot->name);
+    diag_help(g, "give one of them a value that does without the others");
     return CONST_POISON;
   }
   if (slot->state == SLOT_NEW) {
     slot->state = SLOT_BUSY;
     if (++ck->const_depth > 500) {
-      diag_report(d, E_TOO_DEEP, slot->item->name_loc, "the constants that `%s` needs are nested too deeply",
-                  slot->name);
+      Diag *g = diag_report(d, E_TOO_DEEP, slot->item->name_loc, "the constants that `%s` needs are nested too deeply",
+                            slot->name);
+      diag_help(g, "write out the value of one that stands in between");
       slot->state = SLOT_POISON;
     } else {
       bool ok = diags_errors(d) < TE_MAX_ERRORS && const_eval(&ck->scope, slot->item->value, &slot->value);
@@ -273,6 +277,7 @@ static void add_schedule(Checker *ck, ModuleParts *m, const NameTable *kernels, 
     Nearest n = {.wanted = s->kernel};
     for (size_t i = 0; i < m->kernel_items.len; i++) nearest_try(&n, m->kernel_items.data[i]->name);
     if (n.best) diag_fix(g, item->name_loc, n.best, "a similar name exists");
+    else diag_help(g, "schedule a kernel of this file, or of one that it imports");
   }
   for (size_t i = 0; i < m->schedules.len; i++) {
     const TeSchedule *old = m->schedules.data[i];

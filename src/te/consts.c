@@ -2,7 +2,15 @@
 // Constant expressions: 64-bit integers, no value beyond them, no division by zero.
 #include "te/internal.h"
 
+#include <math.h>
 #include <string.h>
+
+void help_call(Ctx *cx, Diag *g, const char *name, int nargs) {
+  static const char *const args[] = {"", "x", "x, y", "x, low, high"};
+  bool reduces = strcmp(name, "min") == 0 || strcmp(name, "max") == 0;
+  diag_help(g, "it is written `%s(%s)`%s", name, args[nargs],
+            reduces ? arena_printf(cx->arena, "; the reduction is `%s[axis: extent](...)`", name) : "");
+}
 
 // The target's constant of a dotted name.
 static bool target_const(const TeTarget *t, Name name, int64_t *value) {
@@ -31,16 +39,32 @@ void report_unknown_name(ConstScope *s, Name name, Loc at, const char *what) {
   if (n.best) diag_fix(g, at, n.best, "a similar name exists");
 }
 
-static bool not_const(ConstScope *s, const AstExpr *e, const char *why) {
+static Diag *not_const(ConstScope *s, const AstExpr *e, const char *why) {
   Diag *g =
       diag_report(s->cx->diags, E_NOT_CONST, e->loc, "`%s` is not a constant integer", te_snippet(s->cx, e->loc));
   diag_note(g, "%s", why);
+  return g;
+}
+
+static bool is_float(ConstScope *s, const AstExpr *e, double number) {
+  Diag *g = not_const(s, e, "it is a floating-point number");
+  double low = floor(number);
+  if (fabs(number) >= 1e15) return false;
+  if (low == number) diag_fix(g, e->loc, arena_printf(s->cx->arena, "%.0f", number), "write it as an integer");
+  else diag_help(g, "write an integer: `%.0f` or `%.0f`", low, low + 1);
+  return false;
+}
+
+static bool divides_by_zero(ConstScope *s, const AstExpr *e) {
+  const char *by = te_snippet(s->cx, e->b->loc);
+  diag_help(not_const(s, e, "it divides by zero"), "let `%s` be another number: the params and consts in it decide", by);
   return false;
 }
 
 static bool overflow(ConstScope *s, const AstExpr *e) {
-  diag_report(s->cx->diags, s->overflow, e->loc, "the value of `%s` does not fit 64 bits",
-              te_snippet(s->cx, e->loc));
+  Diag *g = diag_report(s->cx->diags, s->overflow, e->loc, "the value of `%s` does not fit 64 bits",
+                        te_snippet(s->cx, e->loc));
+  diag_help(g, "constants are integers from -2^63 to 2^63 - 1: use smaller ones");
   return false;
 }
 
@@ -88,7 +112,7 @@ static bool eval_binary(ConstScope *s, const AstExpr *e, int64_t *value) {
   case OP_MUL: return __builtin_mul_overflow(a, b, value) ? overflow(s, e) : true;
   case OP_DIV:
   case OP_MOD:
-    if (b == 0) return not_const(s, e, "it divides by zero");
+    if (b == 0) return divides_by_zero(s, e);
     if (a == INT64_MIN && b == -1) return e->binop == OP_DIV ? overflow(s, e) : (*value = 0, true);
     *value = e->binop == OP_DIV ? floor_div(a, b) : floor_mod(a, b);
     return true;
@@ -118,10 +142,11 @@ static bool eval_call(ConstScope *s, const AstExpr *e, int64_t *value) {
   bool least = strcmp(d->name, "min") == 0, most = strcmp(d->name, "max") == 0;
   int64_t v[3];
   int wanted = least || most ? 2 : strcmp(d->name, "clamp") == 0 ? 3 : strcmp(d->name, "abs") == 0 ? 1 : 0;
-  if (wanted == 0) return not_const(s, e, "of the functions, only min, max, clamp and abs are constant");
+  if (wanted == 0) return not_const(s, e, "of the functions, only min, max, clamp and abs are constant"), false;
   if (wanted != d->nargs) {
-    diag_report(s->cx->diags, E_TYPE, e->loc, "`%s` takes %d argument%s, not %d", d->name, wanted,
-                wanted > 1 ? "s" : "", d->nargs);
+    Diag *g = diag_report(s->cx->diags, E_TYPE, e->loc, "`%s` takes %d argument%s, not %d", d->name, wanted,
+                          wanted > 1 ? "s" : "", d->nargs);
+    help_call(s->cx, g, d->name, wanted);
     return false;
   }
   for (int i = 0; i < wanted; i++)
@@ -141,12 +166,12 @@ static bool eval_call(ConstScope *s, const AstExpr *e, int64_t *value) {
 static bool eval_other(ConstScope *s, const AstExpr *e, int64_t *value) {
   const AstDetail *d = ast_detail(e);
   switch (d->kind) {
-  case AD_FLOAT: return not_const(s, e, "it is a floating-point number");
+  case AD_FLOAT: return is_float(s, e, d->number);
   case AD_BIG: return overflow(s, e);
   case AD_BOOL: *value = (int64_t)d->big; return true;
   case AD_CALL: return eval_call(s, e, value);
-  case AD_INDEX: return not_const(s, e, "elements of tensors are not known when the kernel is compiled");
-  case AD_REDUCE: return not_const(s, e, "reductions are not known when the kernel is compiled");
+  case AD_INDEX: return not_const(s, e, "elements of tensors are not known when the kernel is compiled"), false;
+  case AD_REDUCE: return not_const(s, e, "reductions are not known when the kernel is compiled"), false;
   case AD_BAD: return false;
   }
   return false;
@@ -162,8 +187,8 @@ bool const_eval(ConstScope *s, const AstExpr *e, int64_t *value) {
     int64_t c;
     return const_eval(s, e->a, &c) && const_eval(s, c ? e->b : e->c, value);
   }
-  case AST_LIST: return not_const(s, e, "it is a list");
-  case AST_STRING: return not_const(s, e, "it is a text");
+  case AST_LIST: return not_const(s, e, "it is a list"), false;
+  case AST_STRING: return not_const(s, e, "it is a text"), false;
   case AST_OTHER: return eval_other(s, e, value);
   }
   return false;

@@ -291,6 +291,7 @@ static void report_gather(Eval *v, const TeExpr *e, int i, int64_t index) {
                         "index %lld of axis `%s` of `%s`, which has extent %lld", (long long)index, axis->name,
                         e->tensor->name, (long long)axis->extent);
   diag_note(g, "found while evaluating `%s`", v->stage->name);
+  diag_help(g, "guard it, or write `clamp(%s, 0, %lld)`", te_snippet(v->cx, e->args[i]->loc), (long long)axis->extent - 1);
   v->failed = true;
 }
 

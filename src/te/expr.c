@@ -37,7 +37,15 @@ static bool int_fits(DType t, int64_t v) {
   return wrap_int(t, v) == v;
 }
 
-static const TeExpr *misfit(StageCx *sx, const TeExpr *e, DType t, const char *text) {
+// The narrowest type that holds what t does not: wide is a number of float type, if t is one.
+static DType wider_type(DType t, double wide, int64_t v) {
+  if (dtype_is_float(t)) return t == DT_F16 && !isinf(round_float(DT_F32, wide)) ? DT_F32 : DT_F64;
+  for (DType w = DT_I16;; w = w == DT_I16 ? DT_I32 : DT_I64)
+    if (w == DT_I64 || int_fits(w, v)) return w;
+}
+
+static const TeExpr *misfit(StageCx *sx, const TeExpr *e, DType t, double wide) {
+  const char *text = dtype_is_float(t) ? arena_printf(arena(sx), "%g", wide) : arena_printf(arena(sx), "%lld", (long long)e->value.i);
   Diag *g = diag_report(ctx(sx)->diags, E_LITERAL, e->loc, "%s does not fit %s", text, dtype_name(t));
   if (dtype_is_int(t) && t != DT_U64) {
     int bits = dtype_bits(t) - (dtype_is_signed(t) ? 1 : 0);
@@ -45,6 +53,8 @@ static const TeExpr *misfit(StageCx *sx, const TeExpr *e, DType t, const char *t
     diag_note(g, "%s holds %lld to %lld", dtype_name(t), dtype_is_signed(t) ? (long long)(-top - 1) : 0,
               (long long)top);
   }
+  const char *w = dtype_name(wider_type(t, wide, e->value.i));
+  diag_help(g, "choose a number that does, or let it meet %s: cast what it stands beside, `%s(...)`, or declare its stage so", w, w);
   return NULL;
 }
 
@@ -54,10 +64,10 @@ static const TeExpr *settle_const(StageCx *sx, const TeExpr *e, DType t) {
   if (dtype_is_float(t)) {
     double wide = e->type == DT_F64 ? v.f : (double)v.i;
     v.f = round_float(t, wide);
-    if (isinf(v.f) && !isinf(wide)) return misfit(sx, e, t, arena_printf(arena(sx), "%g", wide));
+    if (isinf(v.f) && !isinf(wide)) return misfit(sx, e, t, wide);
     return te_const(arena(sx), t, v, e->loc);
   }
-  if (!int_fits(t, v.i)) return misfit(sx, e, t, arena_printf(arena(sx), "%lld", (long long)v.i));
+  if (!int_fits(t, v.i)) return misfit(sx, e, t, 0);
   return te_const(arena(sx), t, v, e->loc);
 }
 
@@ -148,7 +158,7 @@ static Typed unknown_name(StageCx *sx, Name name, Loc loc, const char *what) {
   if (diags_errors(d) >= TE_MAX_ERRORS) return POISON;
   if (name == sx->stage->name) {
     Diag *g = diag_report(d, E_CYCLE, loc, "`%s` is computed from itself", name);
-    diag_note(g, "a stage reads the tensors declared before it");
+    diag_help(g, "a stage reads the tensors declared before it; a sum over many elements is a reduction, `sum[k: 8](...)`");
     return POISON;
   }
   for (int i = 0; i < sx->item->ndecls; i++) {
@@ -300,7 +310,8 @@ static Typed fold_ints(StageCx *sx, Loc loc, BinOp op, int64_t a, int64_t b) {
   if (op == OP_SHL) fits = (v >> (b & 63)) == a;
   if (op == OP_DIV && a == INT64_MIN && b == -1) fits = false;
   if (!fits) {
-    diag_report(ctx(sx)->diags, E_LITERAL, loc, "the value of `%s` does not fit 64 bits", text_of(sx, loc));
+    Diag *g = diag_report(ctx(sx)->diags, E_LITERAL, loc, "the value of `%s` does not fit 64 bits", text_of(sx, loc));
+    diag_help(g, "integers go from -2^63 to 2^63 - 1: use smaller ones, or floating-point numbers");
     return POISON;
   }
   if (binop_is_bool(op)) return typed(te_const(arena(sx), DT_BOOL, (Scalar){.i = v}, loc));
@@ -403,8 +414,7 @@ static bool count_args(StageCx *sx, const AstExpr *e, int wanted) {
   if (d->nargs == wanted) return true;
   Diag *g = diag_report(ctx(sx)->diags, E_TYPE, e->loc, "`%s` takes %d argument%s, not %d", d->name, wanted,
                         wanted > 1 ? "s" : "", d->nargs);
-  if ((strcmp(d->name, "min") == 0 || strcmp(d->name, "max") == 0) && d->nargs == 1)
-    diag_note(g, "the reduction is written `%s[axis: extent](...)`", d->name);
+  help_call(ctx(sx), g, d->name, wanted);
   return false;
 }
 
@@ -491,6 +501,7 @@ static Typed infer_call(StageCx *sx, const AstExpr *e) {
   static const char *const others[] = {"min", "max", "clamp"};
   for (int i = 0; i < 3; i++) nearest_try(&n, others[i]);
   if (n.best) diag_fix(g, d->name_loc, n.best, "a similar name exists");
+  else diag_help(g, "docs/language.md lists the functions");
   return POISON;
 }
 
@@ -507,6 +518,7 @@ static const TeExpr *infer_index(StageCx *sx, const AstExpr *e) {
                         text_of(sx, e->loc), dtype_name(t));
   if (t != DT_BOOL)
     diag_fix(g, e->loc, arena_printf(arena(sx), "int64(%s)", text_of(sx, e->loc)), "write the cast");
+  else diag_help(g, "choose an index by it: `%s ? 1 : 0`", text_of(sx, e->loc));
   return NULL;
 }
 
@@ -519,7 +531,8 @@ static Typed infer_access(StageCx *sx, const AstExpr *e) {
   const TeTensor *t = stage_tensor(sx, d->name, &poisoned);
   if (poisoned) return POISON;
   if (!t && find_axis(sx, d->name)) {
-    diag_report(ctx(sx)->diags, E_TYPE, d->name_loc, "`%s` is an axis, and has no elements", d->name);
+    Diag *g = diag_report(ctx(sx)->diags, E_TYPE, d->name_loc, "`%s` is an axis, and has no elements", d->name);
+    diag_help(g, "the value of the axis is `%s`; indices follow the name of a tensor", d->name);
     return POISON;
   }
   if (!t) return unknown_name(sx, d->name, d->name_loc, "tensor");
@@ -564,10 +577,12 @@ static Typed infer(StageCx *sx, const AstExpr *e) {
   case AST_BINARY: return infer_binary(sx, e);
   case AST_SELECT: return infer_select(sx, e);
   case AST_LIST:
-    diag_report(ctx(sx)->diags, E_TYPE, e->loc, "a list in brackets is not a value of an expression");
+    diag_help(diag_report(ctx(sx)->diags, E_TYPE, e->loc, "a list in brackets is not a value of an expression"),
+              "indices follow the name of their tensor, `t[x, y]`, and axes that of a reduction, `sum[k: 8](...)`");
     return POISON;
   case AST_STRING:
-    diag_report(ctx(sx)->diags, E_TYPE, e->loc, "a text in quotes is not a value of an expression");
+    diag_help(diag_report(ctx(sx)->diags, E_TYPE, e->loc, "a text in quotes is not a value of an expression"),
+              "write a name without quotes, or a number");
     return POISON;
   case AST_OTHER: return infer_other(sx, e);
   }

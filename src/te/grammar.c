@@ -221,7 +221,7 @@ uint64_t parser_int(TeParser *p, Loc loc, const char *text, size_t len) {
     uint64_t digit = c <= '9' ? (uint64_t)(c - '0') : (uint64_t)((c | 32) - 'a') + 10;
     if (__builtin_mul_overflow(v, base, &v) || __builtin_add_overflow(v, digit, &v)) {
       Diag *g = diag_report(p->cx->diags, E_LITERAL, loc, "`%s` does not fit 64 bits", te_snippet(p->cx, loc));
-      diag_note(g, "the largest integer is 18446744073709551615");
+      diag_help(g, "the largest integer is 18446744073709551615; a floating-point number has a point: `%s.0`", te_snippet(p->cx, loc));
       return 0;
     }
   }
@@ -244,6 +244,31 @@ Name parser_string(TeParser *p, Loc loc, const char *text, size_t len) {
   return name_of_bytes(p->cx->names, out, n);
 }
 
+// What text copied from elsewhere has in place of a character of the language; NULL if it is another character.
+static const char *plain_spelling(const char *text) {
+  static const char *const spellings[][2] = {
+      {"\u00d7", "*"}, {"\u00b7", "*"},  {"\u2217", "*"}, {"\u00f7", "/"},  {"\u2212", "-"},  {"\u2013", "-"},
+      {"\u2264", "<="}, {"\u2265", ">="}, {"\u2260", "!="}, {"\u2227", "&&"}, {"\u2228", "||"}, {"\u00ac", "!"},
+      {"\u201c", "\""}, {"\u201d", "\""}, {"\u00a0", " "},  {"\ufeff", ""},   {"\u200b", ""}};
+  for (size_t i = 0; i < sizeof spellings / sizeof *spellings; i++)
+    if (strncmp(text, spellings[i][0], strlen(spellings[i][0])) == 0) return spellings[i][1];
+  return NULL;
+}
+
+static void bad_symbol(TeParser *p, Loc loc, const char *text) {
+  unsigned char c = (unsigned char)text[0];
+  bool control = c < 32 || c == 127;
+  Diag *g = control ? diag_report(p->cx->diags, E_LEX, loc, "the control character 0x%02x is not part of the language", c)
+                    : diag_report(p->cx->diags, E_LEX, loc, "`%s` is not a character of the language", te_snippet(p->cx, loc));
+  const char *plain = plain_spelling(text);
+  if (c >= 0x80) diag_note(g, "outside comments and quoted texts, a .te file is plain ASCII");
+  if (control) diag_fix(g, loc, "", "delete it");
+  else if (plain && *plain == ' ') diag_fix(g, loc, plain, "replace it by a space");
+  else if (plain && *plain) diag_fix(g, loc, plain, "write `%s`", plain);
+  else if (plain) diag_fix(g, loc, plain, "delete it");
+  else diag_help(g, "the operators are + - * / %% << >> & | ^ ~ ! < <= > >= == != && || ?: and calls such as `pow(x, y)`");
+}
+
 // Reports a token that the language does not have.
 void parser_bad_character(TeParser *p, Loc loc, const char *text) {
   Diags *d = p->cx->diags;
@@ -260,13 +285,8 @@ void parser_bad_character(TeParser *p, Loc loc, const char *text) {
   } else if ((c >= '0' && c <= '9') || (c == '.' && text[1])) {
     Diag *g = diag_report(d, E_LEX, loc, "`%s` is no number and no name", te_snippet(p->cx, loc));
     diag_help(g, "numbers are written 12, 0x1f, 1.5 or 2e-3; names start with a letter or `_`");
-  } else if (c >= 0x80) {
-    Diag *g = diag_report(d, E_LEX, loc, "`%s` is not a character of the language", te_snippet(p->cx, loc));
-    diag_note(g, "outside comments and quoted texts, a .te file is plain ASCII");
-  } else if (c < 32 || c == 127) {
-    diag_report(d, E_LEX, loc, "the control character 0x%02x is not part of the language", c);
   } else {
-    diag_report(d, E_LEX, loc, "`%s` is not a character of the language", te_snippet(p->cx, loc));
+    bad_symbol(p, loc, text);
   }
 }
 
@@ -360,6 +380,27 @@ static const char *slip_help(TeParser *p, Loc loc, const char *got, int n, const
   return NULL;
 }
 
+// The remedy that the grammar alone knows: what closes or separates goes into the gap before; else what has to be written.
+static void expected_help(TeParser *p, Diag *g, Loc loc, const char *got, int n, const char *const *expected) {
+  static const char *const closing[] = {"`)`", "`]`", "`}`"};
+  bool starts = strcmp(got, "name") == 0 || strcmp(got, "integer") == 0 || strcmp(got, "number") == 0;
+  if (has(n, expected, "number") && has(n, expected, "`(`")) {
+    diag_help(g, "an expression starts with a number, a name, a call, a sign or `(`");
+    return;
+  }
+  if (has(n, expected, "`,`") && starts) {
+    diag_fix(g, before(p->src, loc), ",", "separate them by `,`");
+    return;
+  }
+  for (int i = 0; i < 3; i++) {
+    if (!has(n, expected, closing[i])) continue;
+    const char *close = arena_printf(p->cx->arena, "%s%c", i == 2 ? "\n" : "", closing[i][1]);
+    diag_fix(g, before(p->src, loc), close, "close what is open with %s", closing[i]);
+    return;
+  }
+  if (n == 1 && has(n, expected, "name")) diag_help(g, "a name is letters, digits and `_`, and starts with no digit");
+}
+
 void parser_syntax(TeParser *p, Loc loc, const char *got, int nexpected, const char *const *expected) {
   if (p->stop) return;
   if (diags_errors(p->cx->diags) >= TE_MAX_ERRORS) {
@@ -376,14 +417,14 @@ void parser_syntax(TeParser *p, Loc loc, const char *got, int nexpected, const c
   if (semicolon && (end || starts_line || strcmp(got, "`}`") == 0)) {
     Loc gap = before(p->src, loc);
     Diag *g = diag_report(p->cx->diags, E_SYNTAX, gap, "a `;` is missing before %s", found);
-    if (strcmp(got, "`:`") == 0 || strcmp(got, "`[`") == 0) diag_note(g, "expected %s", want);
+    if (strcmp(got, "`:`") == 0 || strcmp(got, "`[`") == 0) diag_help(g, "axes follow the name, and the type follows them: `t[x: 4] : int32`");
     else diag_fix(g, gap, ";", "end the statement here");
     return;
   }
   Diag *g = want ? diag_report(p->cx->diags, E_SYNTAX, loc, "expected %s, found %s", want, found)
                  : diag_report(p->cx->diags, E_SYNTAX, loc, "%s cannot stand here", found);
-  if (got[0] == '`' && got[1] >= 'a' && got[1] <= 'z' && has(nexpected, expected, "name"))
-    diag_help(g, "%s is a word of the language and cannot be a name: choose another", found);
+  bool word = got[0] == '`' && got[1] >= 'a' && got[1] <= 'z' && has(nexpected, expected, "name");
+  if (word) diag_help(g, "%s is a word of the language and cannot be a name: choose another", found);
   const char *help = slip_help(p, loc, got, nexpected, expected);
   if (help) diag_help(g, "%s", help);
   Nearest near = {.wanted = te_snippet(p->cx, loc)};
@@ -391,4 +432,5 @@ void parser_syntax(TeParser *p, Loc loc, const char *got, int nexpected, const c
     if (expected[i][0] == '`' && expected[i][1] >= 'a' && expected[i][1] <= 'z')
       nearest_try(&near, arena_printf(p->cx->arena, "%.*s", (int)strlen(expected[i]) - 2, expected[i] + 1));
   if (near.best) diag_fix(g, loc, near.best, "a similar word exists");
+  else if (!word && !help) expected_help(p, g, loc, got, nexpected, expected);
 }

@@ -156,6 +156,8 @@ typedef struct ConstScope {
 bool const_eval(ConstScope *s, const AstExpr *e, int64_t *value);
 // Reports an unknown name, dotted or not, with the nearest one.
 void report_unknown_name(ConstScope *s, Name name, Loc at, const char *what);
+// Says how a function of so many arguments (1 to 3) is called.
+void help_call(Ctx *cx, Diag *g, const char *name, int nargs);
 
 // ---- the checker -----------------------------------------------------------------------------------------------
 

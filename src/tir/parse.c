@@ -73,7 +73,8 @@ ParsedExpr parse_integer(TirParser *p, const char *text, Loc loc) {
   errno = 0;
   uint64_t u = strtoull(text, &end, 10);
   if (*end && !type_of_suffix(end, &t)) {
-    diag_report(p->cx->diags, E_LEX, loc, "`%s` ends in no type of integer", text);
+    Diag *g = diag_report(p->cx->diags, E_LEX, loc, "`%s` ends in no type of integer", text);
+    diag_help(g, "the types are i8 to i64 and u8 to u64; without one it is int64");
     return bad_expr(p);
   }
   int bits = dtype_bits(t);
@@ -95,7 +96,7 @@ ParsedExpr parse_float(TirParser *p, const char *text, Loc loc) {
     return bad_expr(p);
   }
   if (!type_of_suffix(end, &t)) {
-    diag_report(p->cx->diags, E_LEX, loc, "`%s` ends in no type of float", text);
+    diag_help(diag_report(p->cx->diags, E_LEX, loc, "`%s` ends in no type of float", text), "the types are f16, f32 and f64");
     return bad_expr(p);
   }
   v = round_float(t, v);
@@ -298,8 +299,9 @@ ParsedArgs *parse_args(TirParser *p, ParsedArgs *args, ParsedExpr e) {
 ParsedExpr parse_call(TirParser *p, MathFn f, ParsedArgs *args, Loc loc) {
   if (args->bad) return bad_expr(p);
   if ((int)args->list.len != math_arity(f)) {
-    diag_report(p->cx->diags, E_ARGUMENT, loc, "`%s` takes %d argument%s, not %zu", math_name(f), math_arity(f),
-                math_arity(f) == 1 ? "" : "s", args->list.len);
+    Diag *g = diag_report(p->cx->diags, E_ARGUMENT, loc, "`%s` takes %d argument%s, not %zu", math_name(f), math_arity(f),
+                          math_arity(f) == 1 ? "" : "s", args->list.len);
+    diag_help(g, "it is written `%s(%s)`", math_name(f), math_arity(f) == 1 ? "x" : "x, y");
     return bad_expr(p);
   }
   DType t = args->list.data[0]->type;
@@ -315,7 +317,8 @@ ParsedExpr parse_call(TirParser *p, MathFn f, ParsedArgs *args, Loc loc) {
 ParsedExpr parse_minmax(TirParser *p, BinOp op, ParsedArgs *args, Loc loc) {
   if (args->bad) return bad_expr(p);
   if (args->list.len != 2) {
-    diag_report(p->cx->diags, E_ARGUMENT, loc, "`%s` takes 2 arguments, not %zu", binop_text(op), args->list.len);
+    Diag *g = diag_report(p->cx->diags, E_ARGUMENT, loc, "`%s` takes 2 arguments, not %zu", binop_text(op), args->list.len);
+    diag_help(g, "it is written `%s(x, y)`", binop_text(op));
     return bad_expr(p);
   }
   ParsedExpr a = {.e = args->list.data[0], .depth = args->depth}, b = {.e = args->list.data[1]};
@@ -515,16 +518,21 @@ ParsedStmt parse_intrin(TirParser *p, Name name, ParsedArgs *args, ParsedPlace a
   const Intrin *op = tir_intrin(p->func ? p->func->target : NULL, name);
   if (!op) {
     Diag *g = diag_report(p->cx->diags, E_INTRINSIC, name_loc, "there is no intrinsic `%s`", name);
-    if (!p->func || !p->func->target) diag_note(g, "the function has no `target`");
+    if (!p->func || !p->func->target) diag_help(g, "give the function the target that has it: `) target vta {`");
+    else diag_help(g, "docs/tir.md lists the intrinsics of each form");
     return no_stmt(p);
   }
   int n = (int)args->list.len;
   if (n < op->min_args || (op->max_args >= 0 && n > op->max_args)) {
-    diag_report(p->cx->diags, E_ARGUMENT, loc, "`%s` does not take %d argument%s", name, n, n == 1 ? "" : "s");
+    Diag *g = diag_report(p->cx->diags, E_ARGUMENT, loc, "`%s` does not take %d argument%s", name, n, n == 1 ? "" : "s");
+    if (op->max_args < 0) diag_help(g, "it takes %d or more", op->min_args);
+    else if (op->min_args == op->max_args) diag_help(g, "it takes %d", op->min_args);
+    else diag_help(g, "it takes %d to %d", op->min_args, op->max_args);
     return no_stmt(p);
   }
   if ((body != NULL) != op->has_body) {
-    diag_report(p->cx->diags, E_ARGUMENT, loc, op->has_body ? "`%s` needs a body" : "`%s` takes no body", name);
+    Diag *g = diag_report(p->cx->diags, E_ARGUMENT, loc, op->has_body ? "`%s` needs a body" : "`%s` takes no body", name);
+    diag_help(g, op->has_body ? "it is written `%s(...) { ... }`" : "it is written `%s(...);`", name);
     return no_stmt(p);
   }
   if (args->bad) return no_stmt(p);
@@ -560,7 +568,9 @@ Buffer *parse_buffer(TirParser *p, Name name, DType t, Name scope_name, int64_t 
   for (size_t i = 0; i < p->dims.len; i++) good &= p->dims.data[i] > 0 && mul_ok(elems, p->dims.data[i], &elems);
   if (!good || elems > INT64_MAX / 8)
     diag_report(p->cx->diags, E_EXTENT, loc, "the shape of `%s` is not made of positive numbers of a size that fits", name);
-  if (!scope) diag_report(p->cx->diags, E_SCOPE, scope_loc, "there is no memory `%s`", scope_name);
+  if (!scope) diag_help(diag_report(p->cx->diags, E_SCOPE, scope_loc, "there is no memory `%s`", scope_name), "%s",
+                        p->func && p->func->target ? "docs/tir.md lists the memories of the target; without `@` it is the host's"
+                                                   : "give the function the target that has it: `) target vta {`");
   const int64_t one[1] = {1};
   Buffer *b = (Buffer *)tir_buffer(p->cx, name, t, scope ? scope : &scope_host, BUF_LOCAL, good ? (int)p->dims.len : 1,
                                    good ? p->dims.data : one, loc);
@@ -575,7 +585,8 @@ void parse_param(TirParser *p, Buffer *b, BufferRole role, ParsedPlace at, Loc l
     if (p->params.data[i]->name == b->name)
       diag_report(p->cx->diags, E_DUPLICATE_NAME, loc, "there are two parameters `%s`", b->name);
   if (b->scope != &scope_host)
-    diag_report(p->cx->diags, E_SCOPE, loc, "parameter `%s` is not in the host's memory", b->name);
+    diag_help(diag_report(p->cx->diags, E_SCOPE, loc, "parameter `%s` is not in the host's memory", b->name),
+              "leave out its `@`, and copy it to a buffer of that memory");
   b->role = role;
   b->loc = place_or(at, loc);
   VEC_PUSH(p->cx->arena, p->params, b);
@@ -594,7 +605,7 @@ void parse_header(TirParser *p, Name name, Name target, ParsedPlace at, Loc loc,
     return;
   }
   Diag *g = diag_report(p->cx->diags, E_TARGET, target_loc, "there is no target `%s` here", target);
-  if (p->target) diag_note(g, "the target is `%s`", p->target->name);
+  if (p->target) diag_fix(g, target_loc, p->target->name, "the target is `%s`", p->target->name);
 }
 
 void parse_func(TirParser *p, ParsedStmt body) { p->func->body = body.s; }

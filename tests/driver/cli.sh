@@ -135,7 +135,7 @@ expect "unknown param" 1 err M
 run "$tetc" check k.te -K t=3
 expect "unknown knob" 1 err t
 run "$tetc" check k.te --kernel other
-expect "unknown kernel" 1 err 'it has `k`'
+expect "unknown kernel" 1 err 'choose one that it has: `k`'
 run "$tetc" check k.te --schedule other
 expect "unknown schedule" 1 err other
 echo '{"LOG_BATCH": "x"}' >bad.json

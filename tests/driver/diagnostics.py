@@ -171,9 +171,17 @@ def sarif():
     case('and its remedy', fix['insertedContent']['text'] != '; relu.legalize_epilogue()' and fix)
 
 
+def has_remedy(message):
+    return bool(message['fixes']) or any(c['kind'] == 'help' for c in message['children'])
+
+
 def raised(args, cwd, **env):
     lines = run(args + ['--diagnostics=json'], cwd, **env).splitlines()
-    return {json.loads(line)['code'] for line in lines if line.startswith('{"code"')}
+    found = [json.loads(line) for line in lines if line.startswith('{"code"')]
+    for m in found:
+        if m['severity'] == 'error' and not has_remedy(m):
+            case(m['code'] + ' has a remedy', m['message'])
+    return {m['code'] for m in found}
 
 
 def kernels(root):
@@ -214,7 +222,7 @@ def lacking(message, path):
     lack = [k for k in ('nest', 'rule') if k not in kinds]
     if not [s for s in message['spans'] if s['primary'] and s['byte_end'] > s['byte_start']]:
         lack.append('span')
-    if 'help' not in kinds and not message['fixes']:
+    if not has_remedy(message):
         lack.append('help')
     if not [s for s in message['spans'] if s['label'] and not s['primary'] and s['line_start'] in schedule_lines(path)]:
         lack.append('schedule statement')
@@ -233,7 +241,7 @@ def schedules():
             if not re.match(r'E02', m['code'] or ''):
                 continue
             seen += 1
-            if not m['fixes'] and not [c for c in m['children'] if c['kind'] == 'help']:
+            if not has_remedy(m):
                 bad.append('%s: %s: no help' % (name, m['message']))
             if not [s for s in m['spans'] if s['line_start'] in schedule_lines(os.path.join(here, name))]:
                 bad.append('%s: %s: no schedule statement' % (name, m['message']))
@@ -250,6 +258,22 @@ def refusals():
                 found.setdefault(m['code'], []).extend(bad)
     for code, bad in sorted(found.items()):
         case(code + ' tells span, schedule statement, nest, rule and remedy', '\n'.join(bad))
+
+
+def remedies():
+    """Every error has a remedy; those of schedules and passes one of their own, which the two tests above see."""
+    bad, seen = [], 0
+    for here, name in kernels(negative):
+        for m in messages_of(here, name):
+            seen += m['severity'] == 'error'
+            if m['severity'] == 'error' and not has_remedy(m):
+                bad.append('%s: %s' % (name, m['message']))
+    case('every error has a remedy (%d)' % seen, '\n'.join(bad) or seen < 200 and seen)
+    table = open(os.path.join(os.path.dirname(os.path.abspath(__file__)), '../../src/base/diag_codes.def')).read()
+    rows = re.findall(r'DIAG\(\w+, "(E\d+)", .*,\s*"(.*)"\)', table)
+    own = re.compile(r'E02|E03|E040[125]')
+    case('where a code has no remedy in general, each of its errors is tested for its own',
+         [code for code, general in rows if bool(own.match(code)) == bool(general)] or len(rows) < 50 and len(rows))
 
 
 def names():
@@ -295,6 +319,7 @@ sarif()
 sarif_everywhere()
 refusals()
 schedules()
+remedies()
 names()
 codes()
 print('1..%d' % count)

@@ -165,6 +165,8 @@ DiagFix *diags_fix(const Diags *d, size_t i);
 int diags_count(const Diags *d);
 bool diags_have(const Diags *d, DiagCode code);
 bool diags_told(const Diags *d, DiagCode code, const char *headline); // wherever
+Diag *diags_find(const Diags *d, DiagCode code, int i); // the i-th message with this code; NULL: there are not as many
+const char *diag_headline(const Diag *g);
 void diags_show_remarks(Diags *d, bool on); // remarks are collected always, but printed only if asked for
 // How text is shown. The source's own characters come as they are, except on a terminal that has only ASCII.
 typedef enum DiagChars { CHARS_AS_IS, CHARS_ASCII, CHARS_UNICODE } DiagChars; // UNICODE: lines are drawn with it, too

@@ -62,6 +62,14 @@ bool diags_have(const Diags *d, DiagCode code) {
   return false;
 }
 
+Diag *diags_find(const Diags *d, DiagCode code, int i) {
+  for (size_t k = 0; k < d->list.len; k++)
+    if (d->list.data[k]->code == code && i-- == 0) return d->list.data[k];
+  return NULL;
+}
+
+const char *diag_headline(const Diag *g) { return g->headline; }
+
 bool diags_told(const Diags *d, DiagCode code, const char *headline) {
   for (size_t i = 0; i < d->list.len; i++)
     if (d->list.data[i]->code == code && !strcmp(d->list.data[i]->headline, headline)) return true;

@@ -79,6 +79,7 @@ typedef struct Driver {
   char **argv;
   Trail trail;
   const Source *source; // the .te file at hand; NULL before it is read
+  VEC(const Schedule *) schedules; // of its kernels, as far as they were compiled
   bool quiet; // a trial: says nothing
 } Driver;
 
@@ -160,6 +161,9 @@ bool progress_better(Progress a, Progress b);
 void check_text(Driver *d, const Source *src); // checks src; d->cx.diags has what is told of it
 Progress trial_run(const Driver *d, const DiagFix *f);  // what f leads to, found out in memory of its own
 void trial_fixes(Driver *d);                   // tries the remedies of all errors, and notes which help
+void trial_cuts(Driver *d); // fit.c: finds by trials which cuts of axes make overflowing memories fit, and offers them as remedies
+// Checks the source with `replacement` at `at` in memory of its own, and shows the messages to `see`, unless memory is out.
+void trial_look(const Driver *d, Loc at, const char *replacement, void (*see)(void *self, const Diags *told), void *self);
 
 // ---- what happens between phases: dump.c ---------------------------------------------------------------------------
 

@@ -14,11 +14,17 @@ enum { MOST_TRIES = 1000, MOST_STEPS = 3 }; // steps: remedies that together lea
 
 static const Source *improve(Fixer *x, const Source *src, Progress start, int steps);
 
+// Checks src: its messages, with all remedies.
+static void told_of(Driver *d, const Source *src) {
+  check_text(d, src);
+  trial_cuts(d);
+}
+
 // src with one remedy, and its messages.
 static const Source *apply(Fixer *x, const Source *src, const DiagFix *f) {
   if (x->d->opt.verbose) fprintf(stderr, "tetc fix: %s:%u:%u: %s\n", src->path, f->at.line, f->at.col, f->text);
   const Source *next = source_edit(x->d->cx.arena, f->at, f->replacement);
-  check_text(x->d, next);
+  told_of(x->d, next);
   x->applied++;
   return next;
 }
@@ -64,7 +70,7 @@ int command_fix(Driver *d) {
   const Source *src = session_read(d, path), *first = src;
   if (!src) return driver_status(d);
   Fixer x = {.d = d, .tries = MOST_TRIES};
-  check_text(d, src);
+  told_of(d, src);
   for (const Source *next; diags_errors(d->cx.diags) && (next = improve(&x, src, progress_of(d->cx.diags), MOST_STEPS));)
     src = next;
   check_text(d, src);

@@ -186,6 +186,7 @@ static int tetc(void *arguments) {
     status = dispatch(&d, a->argc, a->argv);
   }
   arena_on_exhaustion(d.cx.arena, NULL, 0);
+  trial_cuts(&d);
   trial_fixes(&d);
   reproducer_disarm();
   DiagLook look = {.color = want_color(&d.opt), .chars = terminal_chars(), .width = terminal_width()};

@@ -57,6 +57,7 @@ bool session_load(Session *s, Driver *d, const char *path) {
 bool session_load_source(Session *s, Driver *d, const Source *src) {
   *s = (Session){.d = d};
   d->source = src;
+  d->schedules.len = d->schedules.cap = 0;
   double start = now_seconds();
   VtaConfig config;
   if (!session_config(d, &config)) return false;
@@ -126,6 +127,7 @@ static Schedule *make_schedule(Dump *u) {
   Schedule *schedule = schedule_apply(&d->cx, s->module, u->kernel, source, &opt);
   dump_clock(u, "schedule", -1);
   if (!schedule) return NULL;
+  VEC_PUSH(d->cx.arena, d->schedules, schedule);
   if (dump_wanted(u, "schedule")) {
     Text t = {.arena = d->cx.arena};
     schedule_print(schedule, &t);

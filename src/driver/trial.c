@@ -28,27 +28,36 @@ static void silence(Options *o) {
   o->print_changed = o->time_passes = o->verify_each = o->remarks = false;
 }
 
+void trial_look(const Driver *d, Loc at, const char *replacement, void (*see)(void *self, const Diags *told), void *self) {
+  Driver *t = NEW(d->cx.arena, Driver); // not on the stack: it must be whole after a longjmp
+  *t = *d;
+  silence(&t->opt);
+  t->cx.arena = arena_new();
+  if (!t->cx.arena) return;
+  t->cx.names = names_new(t->cx.arena);
+  if (!setjmp(t->exhausted)) {
+    arena_on_exhaustion(t->cx.arena, &t->exhausted, (size_t)t->opt.memory << 20);
+    check_text(t, source_edit(t->cx.arena, at, replacement));
+    see(self, t->cx.diags);
+  }
+  arena_free(t->cx.arena);
+}
+
 typedef struct Trial {
-  Driver d;
+  const DiagFix *fix;
   Progress reached;
 } Trial;
 
+static void see_progress(void *self, const Diags *told) {
+  Trial *t = self;
+  t->reached = progress_of(told);
+  t->reached.cured = !diags_told(told, t->fix->code, t->fix->headline);
+}
+
 Progress trial_run(const Driver *d, const DiagFix *f) {
-  Trial *t = NEW(d->cx.arena, Trial); // not on the stack: it must be whole after a longjmp
-  t->d = *d;
-  t->reached = (Progress){.errors = INT_MAX};
-  silence(&t->d.opt);
-  t->d.cx.arena = arena_new();
-  if (!t->d.cx.arena) return t->reached;
-  t->d.cx.names = names_new(t->d.cx.arena);
-  if (!setjmp(t->d.exhausted)) {
-    arena_on_exhaustion(t->d.cx.arena, &t->d.exhausted, (size_t)t->d.opt.memory << 20);
-    check_text(&t->d, source_edit(t->d.cx.arena, f->at, f->replacement));
-    t->reached = progress_of(t->d.cx.diags);
-    t->reached.cured = !diags_told(t->d.cx.diags, f->code, f->headline);
-  }
-  arena_free(t->d.cx.arena);
-  return t->reached;
+  Trial t = {.fix = f, .reached = {.errors = INT_MAX}};
+  trial_look(d, f->at, f->replacement, see_progress, &t);
+  return t.reached;
 }
 
 void trial_fixes(Driver *d) {

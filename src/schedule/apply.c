@@ -170,27 +170,31 @@ bool knob_lookup(void *self, Name name, int64_t *value) {
   return false;
 }
 
-// Whether v is in the knob's set; *values: the set as text.
-static bool in_set(Applier *ap, const SchedStmt *st, int64_t v, bool *ok, const char **values) {
+// Evaluates the knob's set; false after a report.
+static bool read_set(Applier *ap, const SchedStmt *st, Knob *k) {
+  bool ok = true;
+  int n = st->set ? st->set->nitems : 0;
+  k->set = NEW_ARRAY(ap->cx->arena, int64_t, n + 1);
+  for (k->nset = 0; k->nset < n; k->nset++)
+    ok &= te_const_eval(ap->cx, ap->s->module, ap->opt->te_target, st->set->items[k->nset], knob_lookup, ap->s, &k->set[k->nset]);
+  return ok;
+}
+
+// Reports a knob whose value is not in its set.
+static void check_set(Applier *ap, const Knob *k, const char *from) {
   Text t = {.arena = ap->cx->arena};
-  if (!st->set) return true;
-  bool found = false;
-  for (int i = 0; i < st->set->nitems; i++) {
-    int64_t item;
-    if (!te_const_eval(ap->cx, ap->s->module, ap->opt->te_target, st->set->items[i], knob_lookup, ap->s, &item))
-      *ok = false;
-    else {
-      found = found || item == v;
-      text_add(&t, "%s%lld", i ? ", " : "", (long long)item);
-    }
+  for (int i = 0; i < k->nset; i++) {
+    if (k->set[i] == k->value) return;
+    text_add(&t, "%s%lld", i ? ", " : "", (long long)k->set[i]);
   }
-  *values = t.len ? t.data : "none";
-  return found;
+  Diag *g = diag_report(ap->cx->diags, E_KNOB, k->loc, "knob `%s` is %lld%s, which is not in its set", k->name, (long long)k->value,
+                        from);
+  diag_help(g, "choose one of [%s]", t.len ? t.data : "none");
 }
 
 static void apply_knob(Applier *ap, const SchedStmt *st) {
   Ctx *cx = ap->cx;
-  Knob k = {.name = st->receiver.name, .set = st->set, .loc = st->loc};
+  Knob k = {.name = st->receiver.name, .value_loc = st->value->loc, .loc = st->loc};
   for (size_t i = 0; i < ap->s->knobs.len; i++)
     if (ap->s->knobs.data[i].name == k.name) {
       Diag *g = diag_report(cx->diags, E_DUPLICATE_NAME, st->receiver.loc, "knob `%s` is declared twice", k.name);
@@ -198,20 +202,16 @@ static void apply_knob(Applier *ap, const SchedStmt *st) {
       diag_help(g, "give one of them another name");
       return;
     }
-  const char *values = "";
   bool ok = te_const_eval(cx, ap->s->module, ap->opt->te_target, st->value, knob_lookup, ap->s, &k.value);
   const char *from = "";
   for (int i = 0; i < ap->opt->nknobs; i++)
     if (strcmp(ap->opt->knobs[i].name, k.name) == 0) {
       k.value = ap->opt->knobs[i].value;
+      k.value_loc = (Loc){0};
       ap->knob_used[i] = true;
       from = " (set by -K)";
     }
-  if (ok && !in_set(ap, st, k.value, &ok, &values) && ok) {
-    Diag *g = diag_report(cx->diags, E_KNOB, st->loc, "knob `%s` is %lld%s, which is not in its set", k.name,
-                          (long long)k.value, from);
-    diag_help(g, "choose one of [%s]", values);
-  }
+  if (ok && read_set(ap, st, &k) && st->set) check_set(ap, &k, from);
   VEC_PUSH(cx->arena, ap->s->knobs, k);
 }
 

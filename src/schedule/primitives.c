@@ -64,6 +64,21 @@ static bool axis_is_free(Call *c, const Axis *a) {
   return false;
 }
 
+// Notes the number that cuts an axis: its place, once, however often the statement is repeated.
+static void note_cut(Call *c, const SchedArg *arg, const Axis *a, int64_t value, bool parts) {
+  Schedule *s = c->ap->s;
+  AxisCut cut = {.at = arg->value->loc, .stage = c->stage->name, .axis = a->name, .value = value, .extent = a->extent, .parts = parts};
+  for (size_t i = 0; i < s->knobs.len && arg->value->kind == AST_NAME; i++) {
+    const Knob *k = &s->knobs.data[i];
+    if (k->name == arg->value->name) cut.at = k->value_loc, cut.knob = k->name, cut.nset = k->nset, cut.set = k->set;
+  }
+  for (size_t i = 0; i < s->cuts.len; i++) {
+    Loc other = s->cuts.data[i].at;
+    if (other.src == cut.at.src && other.line == cut.at.line && other.col == cut.at.col) return;
+  }
+  if (loc_known(cut.at)) VEC_PUSH(c->ap->cx->arena, s->cuts, cut);
+}
+
 static void apply_split(Call *c) {
   Axis *a = call_axis(c, 0, c->stage);
   const SchedArg *factor = call_key(c, "factor"), *nparts = call_key(c, "nparts");
@@ -78,7 +93,9 @@ static void apply_split(Call *c) {
   check_loop_name(c, c->stage, outer, a, NULL);
   check_loop_name(c, c->stage, inner, a, NULL);
   if (outer == inner) call_fail(c, E_DUPLICATE_NAME, c->stmt->loc, "both results are named `%s`", outer);
-  if (!c->failed) split_axis(c, a, f, n, outer, inner);
+  if (c->failed) return;
+  note_cut(c, factor ? factor : nparts, a, factor ? f : n, !factor);
+  split_axis(c, a, f, n, outer, inner);
 }
 
 static void apply_tile(Call *c) {
@@ -105,6 +122,8 @@ static void apply_tile(Call *c) {
   }
   if (c->failed) return;
   int at = stage_leaf_index(c->stage, a), bt = stage_leaf_index(c->stage, b);
+  note_cut(c, fa, a, na, false);
+  note_cut(c, fb, b, nb, false);
   split_axis(c, a, na, 0, r[0], r[2]);
   split_axis(c, b, nb, 0, r[1], r[3]);
   // The four loops stand together, where the first of the two axes stood.

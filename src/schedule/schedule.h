@@ -71,10 +71,23 @@ struct Stage {
 typedef struct Knob {
   Name name;
   int64_t value;
-  const AstExpr *set; // NULL: any
+  Loc value_loc; // unknown if -K set it
+  int nset;
+  int64_t *set; // its values; none: any
   Loc loc;
   bool used;
 } Knob;
+
+// A number of the text by which an axis is cut: others can be tried in its place.
+typedef struct AxisCut {
+  Loc at;                // the number, or the value of the knob that it is
+  Name stage, axis;
+  Name knob;             // or NULL
+  int64_t value, extent; // of the axis
+  bool parts;            // how many parts there are, rather than how long one is
+  int nset;              // of the knob
+  int64_t *set;
+} AxisCut;
 
 typedef struct Schedule {
   const TeModule *module;
@@ -83,6 +96,7 @@ typedef struct Schedule {
   const TirTarget *target;  // NULL: no accelerator
   VEC(Stage *) stages;      // producers before consumers
   VEC(Knob) knobs;
+  VEC(AxisCut) cuts; // in order of the text, each place once
   Stage **by_tensor; // once it is complete: a hash of tensor pointers, only looked up, never walked
   size_t by_tensor_size;
 } Schedule;

@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: Apache-2.0
+// What fits on chip, found out by trials: for each memory that overflows, and each number in the schedule by which an axis
+// is cut, the nearest other one with which that memory does not overflow. Memory needed grows with the tiles, so a number
+// is searched for by halves; of a knob's set, one after the other.
+#include "driver/driver.h"
+
+#include <string.h>
+
+enum { TRIALS_MOST = 80, TRIALS_MIB = 512, PHASE_RESOURCES = 4 };
+
+typedef struct Fit {
+  Driver *d;
+  const AxisCut *cut;
+  const char *memory; // "vta.acc overflows: ..."
+  int overflows;      // of that memory, now
+  int errors;         // now
+  int tries;          // left
+  bool fits;          // the last one
+} Fit;
+
+// How many messages speak of the memory whose name `headline` starts with.
+static int count_overflows(const Diags *told, const char *headline) {
+  int n = 0;
+  const Diag *g;
+  for (int i = 0; (g = diags_find(told, E_SRAM, i)); i++)
+    n += !strncmp(diag_headline(g), headline, strcspn(headline, " ") + 1);
+  return n;
+}
+
+static void see(void *self, const Diags *told) {
+  Fit *f = self;
+  f->fits = diags_phase(told) >= PHASE_RESOURCES && diags_errors(told) < f->errors &&
+            count_overflows(told, f->memory) < f->overflows;
+}
+
+// Whether that memory holds it all with v in place of the cut's number.
+static bool fits(Fit *f, int64_t v) {
+  f->fits = false;
+  if (f->tries-- > 0) trial_look(f->d, f->cut->at, arena_printf(f->d->cx.arena, "%lld", (long long)v), see, f);
+  return f->fits;
+}
+
+// The nearest value of the knob's set that makes smaller tiles and fits; 0 if there is none.
+static int64_t nearest_of_set(Fit *f) {
+  const AxisCut *c = f->cut;
+  for (int64_t last = c->value, next;; last = next) {
+    next = 0;
+    for (int i = 0; i < c->nset; i++) {
+      int64_t v = c->set[i];
+      bool smaller = c->parts ? v > last && (!next || v < next) : v > 0 && v < last && v > next;
+      if (smaller) next = v;
+    }
+    if (!next || f->tries <= 0 || fits(f, next)) return f->tries >= 0 ? next : 0;
+  }
+}
+
+// The largest factor, or the smallest number of parts, that fits; 0 if none was found.
+static int64_t nearest_number(Fit *f) {
+  const AxisCut *c = f->cut;
+  int64_t bad = c->value < c->extent ? c->value : c->extent, good = bad;
+  do {
+    bad = good;
+    good = c->parts ? (bad > c->extent / 2 ? c->extent : bad * 2) : bad / 2;
+    if (good < 1 || good == bad || f->tries <= 0) return 0;
+  } while (!fits(f, good));
+  while (good - bad > 1 || bad - good > 1) {
+    int64_t middle = bad + (good - bad) / 2;
+    if (f->tries <= 0) return 0; // half a search is no answer
+    *(fits(f, middle) ? &good : &bad) = middle;
+  }
+  return good;
+}
+
+static void offer(const Fit *f, Diag *g, int64_t v) {
+  const AxisCut *c = f->cut;
+  const char *number = arena_printf(f->d->cx.arena, "%lld", (long long)v);
+  if (c->knob)
+    diag_fix(g, c->at, number, "set knob `%s` to `%s`, the %s %sthat fits", c->knob, number, c->parts ? "smallest" : "largest",
+             c->nset ? "value of its set " : "");
+  else if (c->parts) diag_fix(g, c->at, number, "cut `%s` of `%s` into `%s` parts, the fewest that fit", c->axis, c->stage, number);
+  else diag_fix(g, c->at, number, "cut `%s` of `%s` by the factor `%s`, the largest that fits", c->axis, c->stage, number);
+}
+
+static void try_cuts(Fit *f, const Schedule *s, Diag *g) {
+  for (size_t i = 0; i < s->cuts.len && f->tries > 0; i++) {
+    f->cut = &s->cuts.data[i];
+    if (f->cut->at.src != f->d->source) continue; // an imported file is not ours to change
+    int64_t v = f->cut->nset ? nearest_of_set(f) : nearest_number(f);
+    if (v) offer(f, g, v);
+  }
+}
+
+void trial_cuts(Driver *d) {
+  size_t used = arena_used(d->cx.arena) >> 10, afford = ((size_t)TRIALS_MIB << 10) / (used + 1);
+  Fit f = {.d = d, .errors = diags_errors(d->cx.diags), .tries = afford < TRIALS_MOST ? (int)afford : TRIALS_MOST};
+  Diag *g;
+  for (int i = 0; d->source && (g = diags_find(d->cx.diags, E_SRAM, i)); i++) {
+    f.memory = diag_headline(g);
+    f.overflows = count_overflows(d->cx.diags, f.memory);
+    for (size_t k = 0; k < d->schedules.len; k++) try_cuts(&f, d->schedules.data[k], g);
+  }
+}

@@ -316,14 +316,25 @@ void explain_lane_step(CopyCx *c, const Nest *n, const Loop *l) {
               tile_axes(c, n->chip_buffer->scope));
 }
 
-void explain_lane_index(CopyCx *c, const Nest *n, const Loop *l) {
-  const char *axis = l->var->name, *stage = stage_name(n->from->store->buffer);
-  bool index = affine_mentions(&n->dram, l->var) && affine_coef(&n->dram, l->var) == 0;
-  const char *here = index ? arena_printf(c->cx->arena, "the place of `%s` in `%s` is not affine", axis, stage_name(n->dram_buffer))
-                           : arena_printf(c->cx->arena, "a condition on `%s` is not a range", axis);
-  Diag *g = report(c, n->from, E_COPY_SHAPE, load_loc(n), here, lanes_rule(c, n),
-                   "`%s` is %s with its tiles gathered, which no transfer does", stage, way(n->from->store->buffer));
+static void help_gather(CopyCx *c, const Nest *n, Diag *g) {
   diag_help(g, "gather on the CPU, in a stage with the axes [..., %s], and copy that stage", tile_axes(c, n->chip_buffer->scope));
+}
+
+static void gathered(CopyCx *c, const Nest *n, const char *here) {
+  Diag *g = report(c, n->from, E_COPY_SHAPE, load_loc(n), here, lanes_rule(c, n),
+                   "`%s` is %s with its tiles gathered, which no transfer does", stage_name(n->from->store->buffer),
+                   way(n->from->store->buffer));
+  help_gather(c, n, g);
+}
+
+void explain_gathered_lanes(CopyCx *c, const Nest *n, const Loop *l) {
+  gathered(c, n, arena_printf(c->cx->arena, "the place of `%s` in `%s` is not affine", l->var->name, stage_name(n->dram_buffer)));
+}
+
+void explain_lane_index(CopyCx *c, const Nest *n, const Loop *l) {
+  Affine beside = affine_without(c->cx, &n->dram, l->var);
+  if (affine_mentions(&beside, l->var)) explain_gathered_lanes(c, n, l);
+  else gathered(c, n, arena_printf(c->cx->arena, "a condition on `%s` is not a range", l->var->name));
 }
 
 void explain_gather(CopyCx *c, const CopyStore *s, const Expr *load, const Expr *index) {
@@ -361,8 +372,12 @@ void explain_part_of_tile(CopyCx *c, const Nest *n, int64_t have) {
   Diag *g = report(c, n->from, E_COPY_ALIGN, load_loc(n), run ? "it ends inside a tile" : "narrower than a tile", whole_rule(c, scope),
                    "`%s` is %s by %s of %lld element%s, but %s is moved in tiles of %lld", stage, way(n->from->store->buffer),
                    run ? "runs" : "pieces", (long long)have, have == 1 ? "" : "s", scope->name, (long long)scope->tile);
-  diag_help(g, "end the axes of `%s` with [%s], and let the copy run over all of them (a CPU stage can fill the rest with zeros)",
-            stage, tile_axes(c, scope));
+  bool gathers = false;
+  for (int i = 0; i < n->nloops; i++) gathers |= n->loops[i].gathers;
+  if (gathers) help_gather(c, n, g);
+  else
+    diag_help(g, "end the axes of `%s` with [%s], and let the copy run over all of them (a CPU stage can fill the rest with zeros)",
+              stage, tile_axes(c, scope));
 }
 
 void explain_misaligned(CopyCx *c, const Nest *n, const Loop *l, const Buffer *side, int64_t offset) {

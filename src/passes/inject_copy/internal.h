@@ -54,6 +54,7 @@ typedef struct Loop {
   int64_t extent, chip, dram;
   bool once;
   int64_t at;
+  bool gathers; // a part of a loop that was taken apart for `i / c` or `i % c` in memory alone
   bool stuck; // stays a host loop where it is; its steps are 0 here, its variable stands in the bases and bounds
 } Loop;
 
@@ -169,6 +170,8 @@ void explain_foreign(CopyCx *c, const Stmt *s);
 void explain_lane_step(CopyCx *c, const Nest *n, const Loop *l);
 // A loop inside a tile whose index is not affine, or which a condition that is no bound mentions.
 void explain_lane_index(CopyCx *c, const Nest *n, const Loop *l);
+// A loop inside a tile that gathers: it is a part of an axis whose place in memory is not affine.
+void explain_gathered_lanes(CopyCx *c, const Nest *n, const Loop *l);
 // Only `have` of the elements of a tile are copied; more than a tile has: they end inside of one.
 void explain_part_of_tile(CopyCx *c, const Nest *n, int64_t have);
 // A loop or a base (l NULL: `offset`) that does not step by whole tiles on one side.

@@ -64,7 +64,8 @@ static void nest_remove_loop(Nest *n, int at) {
 static void nest_split_loop(CopyCx *c, Nest *n, int at, int64_t inner) {
   for (int i = n->nloops++; i > at + 1; i--) n->loops[i] = n->loops[i - 1];
   Loop *out = &n->loops[at], *in = &n->loops[at + 1];
-  *in = (Loop){.var = tir_var(c->cx, out->var->name, out->var->loc), .extent = inner, .chip = out->chip, .dram = out->dram};
+  *in = (Loop){.var = tir_var(c->cx, out->var->name, out->var->loc), .extent = inner, .chip = out->chip, .dram = out->dram,
+    .gathers = out->gathers};
   *out = (Loop){.var = tir_var(c->cx, out->var->name, out->var->loc), .extent = out->extent / inner,
                 .chip = out->chip * inner, .dram = out->dram * inner};
   ranges_push(c->cx, &c->ranges, in->var, 0, inner - 1);
@@ -250,6 +251,7 @@ static bool nest_lanes(CopyCx *c, Nest *n, bool *lane) {
     Loop *l = &n->loops[i];
     if (n->kind != COPY_ZERO && l->dram != done) {
       if (done > 1 && l->dram > done) return explain_part_of_tile(c, n, done), false; // pieces with gaps between
+      if (l->gathers) return explain_gathered_lanes(c, n, l), false;
       return explain_lane_step(c, n, l), false;
     }
     int64_t left = n->tile / done;

@@ -333,12 +333,13 @@ static void draft_guard(Draft *d, const Expr *cond) {
 
 // Replaces loop `at` by an outer and an inner one with var = q * outer + inner - shift. Where that makes more
 // iterations than there were, a guard keeps the old ones.
-static void split_loop(Draft *d, int at, int64_t q, int64_t shift) {
+static void split_loop(Draft *d, int at, int64_t q, int64_t shift, bool gathers) {
   Ctx *cx = d->c->cx;
   Loop old = d->loops.data[at];
   int64_t blocks = floor_div(old.extent + shift + q - 1, q);
-  Loop outer = {.var = tir_var(cx, old.var->name, old.var->loc), .extent = blocks};
-  Loop inner = {.var = tir_var(cx, old.var->name, old.var->loc), .extent = q};
+  gathers |= old.gathers;
+  Loop outer = {.var = tir_var(cx, old.var->name, old.var->loc), .extent = blocks, .gathers = gathers};
+  Loop inner = {.var = tir_var(cx, old.var->name, old.var->loc), .extent = q, .gathers = gathers};
   const Expr *whole = expr_binary(cx, OP_ADD, expr_binary(cx, OP_MUL, expr_var(cx, outer.var), expr_index(cx, q)),
                                   expr_var(cx, inner.var));
   draft_subst(d, old.var, expr_binary(cx, OP_SUB, whole, expr_index(cx, shift)));
@@ -354,13 +355,13 @@ static void split_loop(Draft *d, int at, int64_t q, int64_t shift) {
 }
 
 // Splits a loop so that the division or modulo `atom` is resolved: its numerator is coef * loop + rest with the rest
-// smaller than coef, up to multiples of the divisor.
-static bool split_under(Draft *d, const Expr *atom) {
+// smaller than coef, up to multiples of the divisor. `gathers`: it stands in the index in memory, and not on the chip.
+static bool split_under(Draft *d, const Expr *atom, bool gathers) {
   int64_t k, inner_k, lo, hi;
   if (!is_divmod(atom, &k)) return false;
   Affine top = index_affine(d->c, atom->a);
   for (int i = 0; i < top.nterms; i++)
-    if (is_divmod(top.terms[i].atom, &inner_k) && split_under(d, top.terms[i].atom)) return true;
+    if (is_divmod(top.terms[i].atom, &inner_k) && split_under(d, top.terms[i].atom, gathers)) return true;
   for (int i = 0; i < top.nterms; i++) {
     int64_t coef = top.terms[i].coef;
     const Expr *v = top.terms[i].atom;
@@ -373,23 +374,23 @@ static bool split_under(Draft *d, const Expr *atom) {
     if (!affine_bounds(d->c, &small, &lo, &hi) || lo < 0 || hi >= coef) continue;
     int64_t q = k / coef, shift = floor_mod(step, q);
     if (d->loops.data[at].extent <= q) continue; // too short to be worth it: it stays a host loop
-    split_loop(d, at, q, shift);
+    split_loop(d, at, q, shift, gathers);
     return true;
   }
   return false;
 }
 
-static bool split_in(Draft *d, const Affine *a) {
+static bool split_in(Draft *d, const Affine *a, bool gathers) {
   for (int i = 0; i < a->nterms; i++)
-    if (split_under(d, a->terms[i].atom)) return true;
+    if (split_under(d, a->terms[i].atom, gathers)) return true;
   return false;
 }
 
 // Splits one loop if that resolves a division anywhere.
 static bool draft_split(Draft *d) {
-  if (split_in(d, &d->chip) || split_in(d, &d->dram)) return true;
+  if (split_in(d, &d->chip, false) || split_in(d, &d->dram, true)) return true; // what both have is no gather: loops were fused
   for (size_t i = 0; i < d->bounds.len; i++)
-    if (split_in(d, &d->bounds.data[i])) return true;
+    if (split_in(d, &d->bounds.data[i], false)) return true;
   return false;
 }
 

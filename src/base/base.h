@@ -144,22 +144,25 @@ void diag_fix(Diag *g, Loc at, const char *replacement, const char *fmt, ...) PR
 void diag_fix_after(Diag *g, Loc after, const char *insert, const char *fmt, ...) PRINTF_LIKE(4, 5);
 // The same for a line that is missing at the head of a source, behind its leading comments.
 void diag_fix_head(Diag *g, const Source *src, const char *line, const char *fmt, ...) PRINTF_LIKE(4, 5);
-// The same for a statement that is in the way: it goes, with its `;`.
+// The same for a statement that is in the way: it goes, with its `;`. A warning only says so where the statement stands
+// inside a block (diags_keep_whole).
 void diag_fix_drop(Diag *g, Loc statement, const char *fmt, ...) PRINTF_LIKE(3, 4);
 // `block`, a statement with its braces, stands for several: no statement is inserted inside.
 void diags_keep_whole(Diags *d, Loc block);
-int diags_errors(const Diags *d); // how many errors there are
+int diags_errors(const Diags *d);   // how many errors there are
+int diags_warnings(const Diags *d); // the same
+Severity diag_severity(DiagCode code);
 // The phase of the earliest error, by its code: 0 lexing and syntax (E00xx), 1 names and types, ...; INT_MAX: none.
 int diags_phase(const Diags *d);
-// One mechanical remedy of an error, for programs that apply it.
+// One mechanical remedy of an error or a warning, for programs that apply it.
 typedef struct DiagFix {
   Loc at;
   const char *replacement, *text;
-  DiagCode code;        // of the error that it is for
+  DiagCode code;        // of the message that it is for
   const char *headline; // too
-  bool helps;           // it was tried: the error is gone, and there are not more than before
+  bool helps;           // it was tried: the message is gone, and there are not more than before
 } DiagFix;
-// The remedies of all errors in order: how many, and the i-th.
+// The remedies of all errors and warnings in order: how many, and the i-th.
 size_t diags_fix_count(const Diags *d);
 DiagFix *diags_fix(const Diags *d, size_t i);
 int diags_count(const Diags *d);

@@ -53,6 +53,8 @@ Diags *diags_new(Arena *a) {
 
 void diags_show_remarks(Diags *d, bool on) { d->remarks = on; }
 int diags_errors(const Diags *d) { return d->errors; }
+int diags_warnings(const Diags *d) { return d->kept[SEV_WARNING] + d->hidden[SEV_WARNING]; }
+Severity diag_severity(DiagCode code) { return codes[code].severity; }
 int diags_count(const Diags *d) { return (int)d->list.len; }
 
 // Is there a message with this code?
@@ -256,7 +258,8 @@ void diag_fix_drop(Diag *g, Loc statement, const char *fmt, ...) {
   va_start(ap, fmt);
   const char *text = arena_vprintf(g->arena, fmt, ap);
   va_end(ap);
-  if (!loc_known(statement)) {
+  bool elsewhere = g->severity == SEV_WARNING && loc_known(statement) && block_around(g->owner, statement);
+  if (!loc_known(statement) || elsewhere) { // in a block it may have an effect another time
     diag_help(g, "%s", text);
     return;
   }
@@ -274,14 +277,13 @@ void diag_fix_drop(Diag *g, Loc statement, const char *fmt, ...) {
 
 size_t diags_fix_count(const Diags *d) {
   size_t n = 0;
-  for (size_t i = 0; i < d->list.len; i++) n += d->list.data[i]->severity == SEV_ERROR ? d->list.data[i]->fixes.len : 0;
+  for (size_t i = 0; i < d->list.len; i++) n += d->list.data[i]->fixes.len;
   return n;
 }
 
 DiagFix *diags_fix(const Diags *d, size_t i) {
   for (size_t k = 0; k < d->list.len; k++) {
     Diag *g = d->list.data[k];
-    if (g->severity != SEV_ERROR) continue;
     if (i < g->fixes.len) return &g->fixes.data[i];
     i -= g->fixes.len;
   }

@@ -151,13 +151,14 @@ int driver_status(const Driver *d);
 
 // ---- trying remedies: trial.c --------------------------------------------------------------------------------------
 
-// How far a program gets: the phase of its first error, and how many errors there are.
+// How far a program gets: the phase of its first error, and how many errors and warnings there are.
 typedef struct Progress {
-  int phase, errors;
+  int phase, errors, warnings;
   bool cured; // after a remedy: its error is gone
 } Progress;
 Progress progress_of(const Diags *d);
-bool progress_better(Progress a, Progress b);
+bool progress_better(Progress a, Progress b); // further, or fewer errors
+bool progress_tidier(Progress a, Progress b); // no errors in both, and fewer warnings
 void check_text(Driver *d, const Source *src); // checks src; d->cx.diags has what is told of it
 Progress trial_run(const Driver *d, const DiagFix *f);  // what f leads to, found out in memory of its own
 void trial_fixes(Driver *d);                   // tries the remedies of all errors, and notes which help

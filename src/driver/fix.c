@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// tetc fix: applies the mechanical remedies that errors offer. Each is tried: it stays only if the program then gets
-// further or has fewer errors, by itself or with the remedies of what it leads to. So what is written is never worse than
-// what was read.
+// tetc fix: applies the mechanical remedies that errors offer, and when none is left those of warnings. Each is tried: it
+// stays only if the program then gets further or has fewer errors (or warnings), by itself or with the remedies of what it
+// leads to. So what is written is never worse than what was read.
 #include "driver/driver.h"
 
 typedef struct Fixer {
@@ -59,7 +59,7 @@ static const Source *improve(Fixer *x, const Source *src, Progress start, int st
     if (f->at.src != src) continue; // an imported file is not ours to change
     x->tries--;
     Progress after = trial_run(x->d, f);
-    if (progress_better(after, reached)) best = f, reached = after;
+    if (progress_better(after, reached) || progress_tidier(after, reached)) best = f, reached = after;
   }
   if (best) return apply(x, src, best);
   return steps > 1 ? improve_in_steps(x, src, here, start, steps) : NULL;
@@ -71,7 +71,7 @@ int command_fix(Driver *d) {
   if (!src) return driver_status(d);
   Fixer x = {.d = d, .tries = MOST_TRIES};
   told_of(d, src);
-  for (const Source *next; diags_errors(d->cx.diags) && (next = improve(&x, src, progress_of(d->cx.diags), MOST_STEPS));)
+  for (const Source *next; diags_fix_count(d->cx.diags) && (next = improve(&x, src, progress_of(d->cx.diags), MOST_STEPS));)
     src = next;
   check_text(d, src);
   int errors = diags_errors(d->cx.diags); // what is left is told by main

@@ -16,7 +16,7 @@ static const Command commands[] = {
      command_compile},
     {"run", CMD_RUN, "FILE.te", 1, 1, "compile a kernel in memory and run it", command_run},
     {"check", CMD_CHECK, "FILE.te", 1, 1, "report errors; makes nothing", command_check},
-    {"fix", CMD_FIX, "FILE.te", 1, 1, "apply the remedies that errors offer, to the file or to -o", command_fix},
+    {"fix", CMD_FIX, "FILE.te", 1, 1, "apply the remedies that errors and warnings offer, to the file or to -o", command_fix},
     {"opt", CMD_OPT, "FILE.tir", 1, 1, "run passes on the text of a phase", command_opt},
     {"verify", CMD_VERIFY, "FILE.te", 1, 1, "execute every phase and compare it with the reference evaluator",
      command_verify},

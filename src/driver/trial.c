@@ -12,7 +12,11 @@ bool progress_better(Progress a, Progress b) {
   return a.phase > b.phase || (a.phase == b.phase && a.errors < b.errors);
 }
 
-Progress progress_of(const Diags *d) { return (Progress){.phase = diags_phase(d), .errors = diags_errors(d)}; }
+bool progress_tidier(Progress a, Progress b) { return !a.errors && !b.errors && a.warnings < b.warnings; }
+
+Progress progress_of(const Diags *d) {
+  return (Progress){.phase = diags_phase(d), .errors = diags_errors(d), .warnings = diags_warnings(d)};
+}
 
 void check_text(Driver *d, const Source *src) {
   Session s;
@@ -65,6 +69,8 @@ void trial_fixes(Driver *d) {
   Progress now = progress_of(d->cx.diags);
   for (size_t i = 0; d->source && i < n && i < TRIALS_MOST && (i + 1) * used < (size_t)TRIALS_MIB << 10; i++) {
     DiagFix *f = diags_fix(d->cx.diags, i);
-    if (f->at.src == d->source) f->helps = progress_better(trial_run(d, f), now); // an imported file is not tried
+    if (f->at.src != d->source) continue; // an imported file is not tried
+    Progress after = trial_run(d, f);
+    f->helps = diag_severity(f->code) == SEV_ERROR ? progress_better(after, now) : progress_tidier(after, now);
   }
 }

@@ -262,7 +262,8 @@ Schedule *schedule_apply(Ctx *cx, const TeModule *m, const TeKernel *k, const Te
     }
   for (size_t i = 0; i < s->knobs.len && diags_errors(cx->diags) == before; i++)
     if (!s->knobs.data[i].used)
-      diag_report(cx->diags, W_NO_EFFECT, s->knobs.data[i].loc, "knob `%s` has no effect: nothing uses it", s->knobs.data[i].name);
+      diag_fix_drop(diag_report(cx->diags, W_NO_EFFECT, s->knobs.data[i].loc, "knob `%s` has no effect: nothing uses it",
+                                s->knobs.data[i].name), s->knobs.data[i].loc, "drop it");
   if (diags_errors(cx->diags) > before || !schedule_complete(&ap)) return NULL;
   return diags_errors(cx->diags) > before ? NULL : s;
 }

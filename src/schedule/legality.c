@@ -172,6 +172,8 @@ void stage_legalize_epilogue(Applier *ap, Stage *st, Loc why, bool asked) {
     diag_note(g, st->mark != MARK_COPY ? "it is not copied by a `dma_copy` before this line"
                  : is_plain_copy(st->body) ? "it only moves data already"
                                            : "what it computes is not an int32 epilogue stored to host memory");
+    if (st->mark != MARK_COPY) diag_help(g, "put it behind the `dma_copy` of `%s`", st->name);
+    diag_fix_drop(g, why, "drop it");
     return;
   }
   Name name = fresh_stage_name(ap, arena_printf(cx->arena, "%s_act", st->name));
@@ -434,15 +436,19 @@ static void check_threads(Applier *ap, const Stage *s) {
   for (size_t i = 0; i < s->leaf.len; i++) {
     const Axis *a = s->leaf.data[i];
     if (a->kind == FOR_VTHREAD && !uses_accelerator(s))
-      diag_report(ap->cx->diags, W_NO_EFFECT, a->kind_loc, "virtual threads have no effect on `%s`: all of it runs on the CPU", s->name);
+      diag_fix_drop(diag_report(ap->cx->diags, W_NO_EFFECT, a->kind_loc,
+                                "virtual threads have no effect on `%s`: all of it runs on the CPU", s->name), a->kind_loc, "drop it");
   }
 }
 
-// A directive on a stage that nothing needs is told.
+// A directive on a stage that nothing needs is told. It goes, if it is the only one.
 static void warn_dead(Applier *ap, const Stage *s) {
+  int said = (s->mark != MARK_NONE) + (s->attach == ATTACH_AT) + (s->scope != &scope_host);
   Loc at = s->mark != MARK_NONE ? s->mark_loc : s->attach == ATTACH_AT ? s->attach_loc : s->scope != &scope_host ? s->scope_loc : (Loc){0};
   if (!loc_known(at) || s->attach == ATTACH_INLINE) return;
-  diag_report(ap->cx->diags, W_NO_EFFECT, at, "no output needs `%s`: it is not computed", s->name);
+  Diag *g = diag_report(ap->cx->diags, W_NO_EFFECT, at, "no output needs `%s`: it is not computed", s->name);
+  if (said == 1) diag_fix_drop(g, at, "drop it, or let an output need `%s`", s->name);
+  else diag_help(g, "drop what is said of it, or let an output need `%s`", s->name);
 }
 
 bool schedule_complete(Applier *ap) {

@@ -252,6 +252,7 @@ static void place(Call *c, Attach attach, Stage *at, Axis *axis) {
   if (loc_known(s->attach_loc)) {
     Diag *g = diag_report(c->ap->cx->diags, W_NO_EFFECT, s->attach_loc, "this has no effect: where `%s` is computed is said again later", s->name);
     diag_also(g, c->stmt->loc, "this counts");
+    diag_fix_drop(g, s->attach_loc, "drop the earlier one");
   }
   s->attach = attach;
   s->at_stage = at;
@@ -408,6 +409,7 @@ static void mark(Call *c, Mark m, const char *region, Axis *a, const char *needs
   if (c->stage->mark == m) {
     Diag *g = diag_report(c->ap->cx->diags, W_NO_EFFECT, c->stage->mark_loc, "this has no effect: it is said again for `%s` later", c->stage->name);
     diag_also(g, c->stmt->loc, "this counts");
+    diag_fix_drop(g, c->stage->mark_loc, "drop the earlier one");
   }
   c->stage->mark = m;
   c->stage->mark_axis = a;

@@ -108,4 +108,69 @@ END
 run "$tetc" fix cast.te
 expect "operands are widened" 0 err "1 remedy applied, 0 errors left"
 holds "by a cast" grep -q 'int32(a\[m\]) + c' cast.te
+# Warnings have remedies, too: what has no effect goes, once no error is left.
+cat >idle.te <<'END'
+target vta;
+kernel k {
+  input a[m: 8, b: vta.batch, j: vta.block_out] : int32;
+  compute s = a + 1;
+  compute dead = a * 2;
+  compute c = a * 2;
+  output o = int8(s);
+  output p = c + 1;
+}
+schedule k {
+  knob q = 3;
+  a_buf = a.cache_read(vta.acc, s);
+  a_buf.dma_copy();
+  dead.dma_copy();
+  s.set_scope(vta.acc);
+  s.alu(m);
+  s.alu();
+  o.dma_copy();
+  o.legalize_epilogue();
+  c.compute_root();
+  c.compute_inline();
+  p0, p1 = p.split(m, nparts = 2);
+  p.bind(p0, cthread);
+}
+END
+cp idle.te idle_before.te
+run "$tetc" check idle.te --diagnostics=json
+expect "what has no effect" 0 err "W0001"
+each_can_go() {
+  [ "$(grep -c '"severity":"warning"' "$tmp/err")" = 6 ] && [ "$(grep -c machine-applicable "$tmp/err")" = 6 ]
+}
+holds "can be dropped, each" each_can_go
+run "$tetc" fix idle.te
+expect "and is" 0 err "6 remedies applied, 0 errors left"
+holds "without a warning" lacks_warning
+idle_lines() { [ "$(diff idle_before.te idle.te | grep -c '^<')" = 6 ] && ! diff idle_before.te idle.te | grep -q '^>'; }
+holds "and nothing else" idle_lines
+run "$tetc" run idle.te --check
+expect "and the result is right" 0 out "elements agree"
+sed 's/int8(s)/int8(s + nothing)/' idle_before.te >both.te
+run "$tetc" fix both.te --check
+expect "with an error left warnings stay" 1 err "0 remedies applied, 1 error left"
+# What a loop of the schedule repeats may count another time.
+cat >twice.te <<'END'
+kernel k {
+  input a[m: 8] : int32;
+  compute s = a + 1;
+  compute t = s * 2;
+  output o = t + 3;
+}
+schedule k {
+  for x in (s, t) {
+    x.compute_root();
+  }
+  t.compute_at(o, m);
+}
+END
+run "$tetc" check twice.te
+expect "a statement in a loop" 0 err "= help: drop the earlier one"
+cp twice.te twice_before.te
+run "$tetc" fix twice.te
+expect "is told" 0 err "0 remedies applied"
+holds "and stays" cmp twice.te twice_before.te
 finish

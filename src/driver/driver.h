@@ -97,6 +97,7 @@ void options_init(Options *o);
 bool options_parse(Driver *d, int argc, char **argv, int first);
 void options_help(const Command *c, Text *out);
 bool parse_int64(const char *text, int64_t *out);                               // decimal or 0x; all of the text
+const char *list_next(Arena *a, const char **rest); // the next name of "P,Q", empty ones too; NULL after the last
 const char *nearest_name(const char *name, const char *const *names, size_t n); // NULL: none is near
 // "tetc compile: error: ..." on stderr; returns EXIT_USAGE.
 int usage_error(const Driver *d, const char *fmt, ...) PRINTF_LIKE(2, 3);

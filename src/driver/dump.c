@@ -130,9 +130,21 @@ static void print_count(const char *before, int64_t n, const char *what) {
 // What each pass that counts something did; passes that had nothing to do are left out.
 void stats_print(const PassStats *s, const VtaTarget *vta, const char *kernel) {
   fprintf(stderr, "what the passes did to `%s`:\n", kernel);
+  if (s->gemm_nests) {
+    print_count("  tensorize    ", s->gemm_nests, "nest");
+    print_count(" in ", s->gemms, "GEMM call");
+    print_count(" and ", s->resets, "reset");
+    fputs("\n", stderr);
+  }
   if (s->copies) {
     print_count("  inject_copy  ", s->copies, "copy nest");
     print_count(" in ", s->transfers, "transfer");
+    fputs("\n", stderr);
+  }
+  if (s->alu_nests) {
+    print_count("  inject_alu   ", s->alu_nests, "nest");
+    print_count(" in ", s->alus, "ALU call");
+    print_count(" and ", s->alu_movs, "move");
     fputs("\n", stderr);
   }
   if (s->movs_removed || s->movs_kept) {

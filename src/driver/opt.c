@@ -39,15 +39,14 @@ static int no_pass(const Driver *d, const char *option, const char *name) {
   int n = 0;
   for (int i = 0; i < pass_count && n < 62; i++) names[n++] = pass_table[i].name;
   names[n++] = "simplify";
-  const char *near = nearest_name(name, names, (size_t)n);
+  const char *near = *name ? nearest_name(name, names, (size_t)n) : NULL;
   if (near) return usage_error(d, "`%s %s`: there is no such pass; did you mean `%s`?", option, name, near);
-  return usage_error(d, "`%s %s`: there is no such pass; --list-passes lists them", option, name);
+  return usage_error(d, "`%s %s`: there is no such pass; --list-passes lists them", option, *name ? name : "''");
 }
 
 // The names of a list are all passes. Returns 0 or EXIT_USAGE.
 static int check_list(Opt *o, const char *option, const char *list, bool run) {
-  for (const char *p = list; p && *p; p += strcspn(p, ",") + (p[strcspn(p, ",")] == ',')) {
-    const char *name = arena_printf(o->d->cx.arena, "%.*s", (int)strcspn(p, ","), p);
+  for (const char *name; (name = list_next(o->d->cx.arena, &list));) {
     Step s;
     if (!step_named(name, &s)) return no_pass(o->d, option, name);
     if (run) VEC_PUSH(o->d->cx.arena, o->steps, s);

@@ -181,13 +181,19 @@ static bool option_parse(Driver *d, int argc, char **argv, int *i) {
   return option_set(d, s, value);
 }
 
+const char *list_next(Arena *a, const char **rest) {
+  const char *name = *rest;
+  if (!name) return NULL;
+  size_t n = strcspn(name, ",");
+  *rest = name[n] ? name + n + 1 : NULL;
+  return arena_printf(a, "%.*s", (int)n, name);
+}
+
 // Whether all names of a list ("P,Q") are phases; if not, a message.
 static bool phases_known(const Driver *d, const char *list) {
-  for (const char *p = list; p && *p; p += p[strcspn(p, ",")] ? strcspn(p, ",") + 1 : strlen(p)) {
-    const char *phase = arena_printf(d->cx.arena, "%.*s", (int)strcspn(p, ","), p);
+  for (const char *phase; (phase = list_next(d->cx.arena, &list));)
     if (!phase_known(phase))
       return usage_error(d, "there is no phase `%s`; `tetc --list-passes` lists them", phase), false;
-  }
   return true;
 }
 
@@ -209,7 +215,8 @@ static bool options_fit(const Driver *d) {
   if (o->stop_after && !phase_known(o->stop_after))
     return usage_error(d, "there is no phase `%s`; `tetc --list-passes` lists them", o->stop_after), false;
   bool opt = d->id == CMD_OPT; // which says itself what its lists may name
-  return phases_known(d, o->dump_tir) && (opt || (phases_known(d, o->print_before) && phases_known(d, o->print_after)));
+  const char *dumps = o->dump_tir && *o->dump_tir ? o->dump_tir : NULL; // "": all
+  return phases_known(d, dumps) && (opt || (phases_known(d, o->print_before) && phases_known(d, o->print_after)));
 }
 
 // Parses all words of the command line after the sub-command.

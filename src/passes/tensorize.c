@@ -477,7 +477,10 @@ static const Stmt *lower_nest(Tensorize *t, const Stmt *region, const Stmt *s) {
   match_base(&g, &g.a, g.n->store->buffer, g.n->store->loc);
   if (!reset) match_base(&g, &g.i, g.inp->buffer, g.inp->loc);
   if (!reset) match_base(&g, &g.w, g.wgt->buffer, g.wgt->loc);
-  return g.failed ? NULL : gemm_stmt(&g);
+  if (g.failed) return NULL;
+  t->pc->stats.gemm_nests++;
+  *(reset ? &t->pc->stats.resets : &t->pc->stats.gemms) += 1;
+  return gemm_stmt(&g);
 }
 
 // The nests of a region: one, or an init and an update in a sequence, perhaps inside common loops.

@@ -136,7 +136,7 @@ static const Stmt *keep_serial(PassCtx *pc, const Stmt *s, const char *why) {
   Diag *g = diag_report(pc->cx->diags, W_NO_EFFECT, loc_known(s->why) ? s->why : s->loc,
                         "the axis `%s` is not cut into virtual threads", s->var->name);
   diag_note(g, "%s", why);
-  diag_fix_drop(g, s->why, "cut the axis into fewer, or drop it");
+  diag_fix_drop(g, s->why, "let the axis have fewer iterations, or drop its `bind`");
   return stmt_placed(pc->cx, stmt_for(pc->cx, s->var, s->min, s->extent, FOR_SERIAL, s->body), s->loc, s->why);
 }
 

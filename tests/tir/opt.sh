@@ -52,7 +52,8 @@ expect "what -p, --from and --to may name" 0 out "lower" out "inject_copy" out "
 run "$tetc" opt --from lower gemm/10-intrin.tir
 expect "a text of another phase" 1 err E0116 err "is used in form loops" err '`--from lower` says that the text is what `lower` leaves'
 run "$tetc" opt --from lower --print-changed --time-passes --stats d/02-lower.tir -o x.tir
-expect "changes, times, statistics" 0 out "// ---- tensorize" out "+" err "storage" err "transfers" err "vta.acc: "
+expect "changes, times, statistics" 0 out "// ---- tensorize" out "+" err "storage" err "transfers" err "vta.acc: " \
+  err "  tensorize    2 nests in 1 GEMM call and 1 reset" err "  inject_alu   3 nests in 3 ALU calls"
 run "$tetc" opt -p simplify - </dev/null
 expect "nothing to read" 1 err E0001
 cat >s.tir <<'END'
@@ -72,6 +73,12 @@ expect "simplify" 0 out "a[i] = i;" out "!if"
 # ---- wrong usage and wrong text
 run "$tetc" opt s.tir -p simplfy
 expect "misspelt pass" 2 err 'did you mean `simplify`?'
+for list in '' , 'uop,' 'uop,,intrin'; do
+  run "$tetc" opt s.tir -p "$list"
+  expect "an empty name: -p '$list'" 2 err "\`-p ''\`: there is no such pass; --list-passes lists them"
+  run "$tetc" opt s.tir --print-after="$list"
+  expect "an empty name: --print-after='$list'" 2 err "there is no such pass"
+done
 run "$tetc" opt s.tir --to nothing
 expect "unknown phase" 2 err "there is no such pass"
 run "$tetc" opt s.tir --from storage --to tensorize

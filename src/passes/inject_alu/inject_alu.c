@@ -353,7 +353,8 @@ static const Stmt *lower_region(Inject *in, const Stmt *region, const Stmt *s) {
   if (inner->kind != STMT_SEQ) {
     in->cuts = in->tries = 0;
     const Stmt *out = lower_nest(in, region, s);
-    if (!out) in->failed = true;
+    if (out) in->pc->stats.alu_nests++;
+    else in->failed = true;
     return out ? out : s;
   }
   if (s->kind == STMT_SEQ) {
@@ -369,12 +370,19 @@ static const Stmt *lower_region(Inject *in, const Stmt *region, const Stmt *s) {
   return stmt_placed(cx, stmt_for(cx, s->var, s->min, s->extent, s->for_kind, body), s->loc, s->why);
 }
 
+static bool count_calls(void *self, const Stmt *s) {
+  PassStats *stats = self;
+  if (s->kind == STMT_INTRIN) *(is_vta(s->intrin, VTA_MOV) ? &stats->alu_movs : &stats->alus) += 1;
+  return true;
+}
+
 // A region, lowered; as it was when something in it is refused, so that nothing else is said about it.
 static const Stmt *walk_region(Inject *in, const Stmt *region) {
   bool failed_before = in->failed;
   in->failed = false;
   const Stmt *out = lower_region(in, region, region->body);
   if (in->failed) return region;
+  stmt_visit(out, count_calls, NULL, &in->pc->stats);
   in->failed = failed_before;
   return out;
 }

@@ -113,12 +113,29 @@ static const Expr *choice_by_place(Gen *g, int depth) {
   return expr_select(g->cx, cond, expression(g, depth), rnd(g, 2) ? constant(g) : expression(g, depth));
 }
 
+// What is a shift or a mask of low bits: division by a power of two, and bitwise operations with some constants.
+static const Expr *low_bits(Gen *g, const Expr *e) {
+  const Expr *power = expr_int(g->cx, DT_I32, (int64_t)1 << rnd(g, 31));
+  int64_t low = ((int64_t)1 << rnd(g, 32)) - 1;
+  switch (rnd(g, 5)) {
+  case 0: return expr_binary(g->cx, OP_DIV, e, power);
+  case 1: return expr_binary(g->cx, OP_MOD, e, power);
+  case 2: return expr_unary(g->cx, UN_BITNOT, e);
+  case 3: return expr_cast(g->cx, DT_I32, expr_cast(g->cx, rnd(g, 2) ? DT_U8 : DT_U16, e));
+  default: {
+    const Expr *mask = expr_int(g->cx, DT_I32, rnd(g, 2) ? low : ~low);
+    return rnd(g, 2) ? expr_binary(g->cx, OP_AND, e, mask) : expr_binary(g->cx, OP_AND, mask, e);
+  }
+  }
+}
+
 static const Expr *expression(Gen *g, int depth) {
   static const BinOp ops[] = {OP_ADD, OP_ADD, OP_SUB, OP_SUB, OP_MUL, OP_MIN, OP_MAX};
   if (depth <= 0) return leaf(g);
   if (g->positional && rnd(g, 6) == 0) return choice_by_place(g, depth - 1);
-  switch (rnd(g, 12)) {
+  switch (rnd(g, 13)) {
   case 0: return leaf(g);
+  case 8: return low_bits(g, expression(g, depth - 1));
   case 1: return expr_unary(g->cx, UN_NEG, expression(g, depth - 1));
   case 2: return expr_math(g->cx, FN_ABS, expression(g, depth - 1), NULL);
   case 3: return choice(g, depth - 2);

@@ -40,7 +40,7 @@ CASES = {
     'E0304': (negative + '/copy', ['check', 'load_padded_minimum.te']),
     'E0305': (negative + '/copy', ['check', 'acc_to_acc.te']),
     'E0306': (negative + '/copy', ['check', 'store_int16.te']),
-    'E0311': (negative + '/alu', ['check', 'division_pow2.te']),
+    'E0311': (negative + '/alu', ['check', 'division.te']),
     'E0312': (negative + '/alu', ['check', 'lane_broadcast.te']),
     'E0313': (negative + '/alu', ['check', 'wide.te']),
     'E0314': (negative + '/alu', ['check', 'shift_unknown.te']),

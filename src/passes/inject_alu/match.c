@@ -4,6 +4,10 @@
 //   x - y        add(x, mul(y, -1))            abs(x)           max(x, mul(x, -1))
 //   x << 3       shr(x, -3)                    x < 7 ? x : 7    min(x, 7)
 //   x >> y       shr(x, y), y in 0..31         int32(int8(x))   shr(shr(x, -24), 24)
+//   x / 8        shr(x, 3)                     x & -8           mul(shr(x, 3), 8)
+//   ~x           add(mul(x, -1), -1)           x % 8, x & 7     add(x, mul(shr(x, 3), -8))
+//
+// `/` and `%` round towards minus infinity, and so does a shift: these are exact.
 #include <stdlib.h>
 #include <string.h>
 
@@ -27,8 +31,8 @@ const char *alu_tile_rule(const Alu *s) {
 }
 
 static const char op_rule[] =
-    "the ALU has min, max, add, multiply and shift on int32; subtraction, negation, abs, clamp and a `?:` that is a min "
-    "or max are made of them";
+    "the ALU has min, max, add, multiply and shift on int32; subtraction, negation, abs, clamp, division by 2^k, masks of "
+    "low bits and a `?:` that is a min or max are made of them";
 
 // An operation that the ALU lacks.
 static const Node *lacks(Alu *s, const Expr *e, const char *what, const char *help) {
@@ -39,24 +43,6 @@ static const Node *lacks(Alu *s, const Expr *e, const char *what, const char *he
   if (dtype_is_float(e->type) || (e->kind == EXPR_CAST && dtype_is_float(e->a->type)))
     diag_help(g, "scale with integers: `x * 0.7071` is close to `x * 181 >> 8`, while the product fits 32 bits"), help = "";
   diag_help(g, "%sleave this stage to the CPU: without `.alu()` and `.set_scope(vta.acc)`", help ? "or " : "");
-  return NULL;
-}
-
-// Whether b's text stands inside a's.
-static bool loc_inside(Loc a, Loc b) {
-  if (!loc_known(a) || a.src != b.src || a.line != a.end_line || b.line != a.line || b.end_line != a.line)
-    return false;
-  return b.col >= a.col && b.end_col <= a.end_col && b.end_col > b.col;
-}
-
-// An operation that the ALU lacks, and `as`, which is the same in arithmetic; `why` may be NULL.
-static const Node *lacks_exactly(Alu *s, const Expr *e, const char *what, const char *as, const char *why) {
-  Diag *g = alu_refuse(s, E_ALU_OP, e->loc, op_rule, "`%s` computes %s, which the ALU lacks",
-                       buffer_stage(s->n->store->buffer), what);
-  diag_here(g, "`%s`", expr_text(s->p.cx, e));
-  if (why) diag_note(g, "%s", why);
-  if (loc_inside(e->loc, e->a->loc)) diag_fix(g, e->loc, as, "the same without it, exactly");
-  else diag_help(g, "write it as `%s`, which is exactly the same", as);
   return NULL;
 }
 
@@ -297,6 +283,28 @@ static const Node *node_neg(Alu *s, const Node *n, Loc loc) {
   return node_op(s, VTA_MUL, n, node_const(s, -1, loc), loc);
 }
 
+// ~n = -n - 1
+static const Node *node_not(Alu *s, const Node *n, Loc loc) {
+  return node_op(s, VTA_ADD, node_neg(s, n, loc), node_const(s, -1, loc), loc);
+}
+
+// x without its low k bits, k in 0..31.
+static const Node *node_high_bits(Alu *s, const Node *x, int k, Loc loc) {
+  x = node_op(s, VTA_SHR, x, node_const(s, k, loc), loc);
+  return node_op(s, VTA_SHR, x, node_const(s, -k, loc), loc);
+}
+
+// The low k bits of x, as a number that is not negative.
+static const Node *node_low_bits(Alu *s, const Node *x, int k, Loc loc) {
+  const Node *n = node_op(s, VTA_ADD, x, node_neg(s, node_high_bits(s, x, k, loc), loc), loc);
+  if (n->kind != NODE_OP) return n;
+  Node *known = (Node *)n; // of this value, however it is computed
+  int64_t top = (INT64_C(1) << k) - 1;
+  if (known->lo < 0) known->lo = 0;
+  if (known->hi > top) known->hi = top;
+  return n;
+}
+
 // max(x, -x): the negation keeps x whole, so that x is computed once.
 static const Node *node_abs(Alu *s, const Node *x, Loc loc) {
   return node_op(s, VTA_MAX, x, node_op(s, VTA_MUL, x, node_const(s, -1, loc), loc), loc);
@@ -441,16 +449,9 @@ static const Node *match_select(Alu *s, const Expr *e, int depth) {
 // ---- expressions -----------------------------------------------------------------------------------------------
 
 // What to write instead of a type that the ALU does not compute in.
-static void help_type(Alu *s, Diag *g, const Expr *e) {
-  int bits = dtype_bits(e->type);
-  if (e->kind == EXPR_CAST && e->a->type == DT_I32 && (e->type == DT_U8 || e->type == DT_U16)) {
-    const char *x = expr_text(s->p.cx, e->a);
-    if (e->a->kind == EXPR_BINARY) x = arena_printf(s->p.cx->arena, "(%s)", x);
-    diag_help(g, "its value in int32 is `%s - (%s >> %d << %d)`", x, x, bits, bits);
-    return;
-  }
-  diag_help(g, bits > 32 ? "compute in int32, where the values fit, or leave this stage to the CPU"
-                         : "widen the operands with `int32(...)`, or leave this stage to the CPU");
+static void help_type(Diag *g, const Expr *e) {
+  diag_help(g, dtype_bits(e->type) > 32 ? "compute in int32, where the values fit, or leave this stage to the CPU"
+                                        : "widen the operands with `int32(...)`, or leave this stage to the CPU");
 }
 
 static const char position_help[] = "make it an input: a table of the positions' values";
@@ -462,7 +463,7 @@ static const Node *bad_type(Alu *s, const Expr *e) {
   Diag *g = alu_refuse(s, E_ALU_TYPE, e->loc, ALU_TYPE_RULE, "`%s` computes in %s, but the ALU computes in int32",
                        buffer_stage(s->n->store->buffer), dtype_name(e->type));
   diag_here(g, "`%s` is %s", expr_text(s->p.cx, e), dtype_name(e->type));
-  help_type(s, g, e);
+  help_type(g, e);
   return NULL;
 }
 
@@ -491,37 +492,35 @@ static const char *nearly(Alu *s, const Expr *e) {
                       expr_text(s->p.cx, e->a), factor, INT32_MAX / factor);
 }
 
-// Division and remainder by a power of two are refused with what they are exactly.
-static const Node *refuse_division(Alu *s, const Expr *e) {
+// Whether c is 2^k.
+static bool is_power(int64_t c, int *k) {
+  *k = c > 0 ? __builtin_ctzll((uint64_t)c) : 0;
+  return c > 0 && !(c & (c - 1));
+}
+
+// Division and remainder by a power of two, which are shifts.
+static const Node *match_division(Alu *s, const Expr *e, int depth) {
   bool div = e->binop == OP_DIV;
   int64_t c;
-  int k = 0;
-  if (!expr_is_int(e->b, &c) || c < 2 || c & (c - 1)) return lacks(s, e, div ? "a division" : "a remainder", nearly(s, e));
-  while (c >> k > 1) k++;
-  Arena *a = s->p.cx->arena;
-  const char *x = expr_text(s->p.cx, e->a), *as;
-  as = div ? arena_printf(a, "(%s >> %d)", x, k) : arena_printf(a, "(%s - (%s >> %d << %d))", x, x, k, k);
-  return lacks_exactly(s, e, div ? "a division" : "a remainder", as, "`/` rounds towards minus infinity, and so does a shift");
+  int k;
+  if (!expr_is_int(e->b, &c) || !is_power(c, &k)) return lacks(s, e, div ? "a division" : "a remainder", nearly(s, e));
+  const Node *x = match(s, e->a, depth);
+  if (!x) return NULL;
+  return div ? node_op(s, VTA_SHR, x, node_const(s, k, e->loc), e->loc) : node_low_bits(s, x, k, e->loc);
 }
 
-// What a bitwise operation with a constant is exactly, in arithmetic; NULL if it is nothing so simple.
-static const char *bits_exactly(Alu *s, const Expr *e) {
-  Arena *a = s->p.cx->arena;
+// Bitwise operations with constants that keep or clear the low bits, or turn all.
+static const Node *match_bits(Alu *s, const Expr *e, int depth) {
   int64_t c;
+  int k;
   const Expr *of = expr_is_int(e->b, &c) ? e->a : expr_is_int(e->a, &c) ? e->b : NULL;
-  if (!of) return NULL;
-  const char *x = expr_text(s->p.cx, of);
-  if (of->kind == EXPR_BINARY) x = arena_printf(a, "(%s)", x);
-  if (e->binop == OP_XOR && c == -1) return arena_printf(a, "(-%s - 1)", x);
-  int64_t low = c < 0 ? ~c : c; // the ones, or zeros, at the low end
-  if (e->binop != OP_AND || low <= 0 || low & (low + 1)) return NULL;
-  int k = __builtin_popcountll((uint64_t)low);
-  return c < 0 ? arena_printf(a, "(%s >> %d << %d)", x, k, k) : arena_printf(a, "(%s - (%s >> %d << %d))", x, x, k, k);
-}
-
-static const Node *refuse_bits(Alu *s, const Expr *e) {
-  const char *as = bits_exactly(s, e);
-  return as ? lacks_exactly(s, e, "a bitwise operation", as, NULL) : lacks(s, e, "a bitwise operation", NULL);
+  bool flips = of && e->binop == OP_XOR && c == -1, keeps = of && e->binop == OP_AND && is_power((c < 0 ? ~c : c) + 1, &k);
+  if (!flips && !keeps)
+    return lacks(s, e, "a bitwise operation", "masks of low bits, `x & 2^k - 1` and `x & -2^k`, and `~x` can run there");
+  const Node *x = match(s, of, depth);
+  if (!x) return NULL;
+  if (flips) return node_not(s, x, e->loc);
+  return c < 0 ? node_high_bits(s, x, k, e->loc) : node_low_bits(s, x, k, e->loc);
 }
 
 static const Node *match_binary(Alu *s, const Expr *e, int depth) {
@@ -529,10 +528,10 @@ static const Node *match_binary(Alu *s, const Expr *e, int depth) {
   if (e->type != DT_I32) return bad_type(s, e);
   switch (e->binop) {
   case OP_DIV:
-  case OP_MOD: return refuse_division(s, e);
+  case OP_MOD: return match_division(s, e, depth);
   case OP_AND:
   case OP_OR:
-  case OP_XOR: return refuse_bits(s, e);
+  case OP_XOR: return match_bits(s, e, depth);
   default: break;
   }
   const Node *a = match(s, e->a, depth), *b = match(s, e->b, depth);
@@ -563,22 +562,21 @@ static const Node *match_cast(Alu *s, const Expr *e, int depth) {
     x = node_op(s, VTA_SHR, x, node_const(s, -shift, e->loc), e->loc);
     return node_op(s, VTA_SHR, x, node_const(s, shift, e->loc), e->loc);
   }
+  if (e->type == DT_I32 && in->kind == EXPR_CAST && in->a->type == DT_I32 && (in->type == DT_U8 || in->type == DT_U16)) {
+    const Node *x = match(s, in->a, depth);
+    return x ? node_low_bits(s, x, dtype_bits(in->type), e->loc) : NULL;
+  }
   if (e->type == DT_I32 && in->kind == EXPR_LOAD) return match(s, in, depth); // refused there, by its memory
   return bad_type(s, e->type == DT_I32 ? in : e);
 }
 
-// `~x` is refused with what it is exactly.
-static const Node *refuse_not(Alu *s, const Expr *e) {
-  const char *as = arena_printf(s->p.cx->arena, "(-%s - 1)", expr_text(s->p.cx, e->a));
-  return lacks_exactly(s, e, "a bitwise operation", as, NULL);
-}
-
 static const Node *match_unary(Alu *s, const Expr *e, int depth) {
   if (e->unop == UN_NEG && e->type != DT_I32) return bad_type(s, e);
-  if (e->unop == UN_BITNOT) return refuse_not(s, e);
+  if (e->unop == UN_BITNOT && e->type != DT_I32) return bad_type(s, e);
   if (e->unop == UN_NOT) return lacks(s, e, "a comparison", NULL);
   const Node *a = match(s, e->a, depth);
-  return a ? node_neg(s, a, e->loc) : NULL;
+  if (!a) return NULL;
+  return e->unop == UN_BITNOT ? node_not(s, a, e->loc) : node_neg(s, a, e->loc);
 }
 
 static const Node *match_math(Alu *s, const Expr *e, int depth) {

@@ -37,6 +37,7 @@ typedef struct Atom {
   const TeExpr *expr; // an opaque expression
   Range cached;       // valid while the facts are those of `stamp`
   int stamp;
+  bool busy;          // its range is being looked for: a fact that needs it has to do without
 } Atom;
 
 typedef struct Fact { // form >= 0, or, for a single atom, lo <= atom <= hi
@@ -52,6 +53,7 @@ typedef struct Bounds {
   VEC(Fact) facts;
   int stamp, stamps; // names the current set of facts; how many names are used
   bool dead;         // the facts contradict each other: nothing gets here
+  int narrowing;     // forms that are being narrowed by facts, one for the sake of the other
   int work;          // steps left in this stage; when spent, nothing more is known, so that time stays bounded
 } Bounds;
 
@@ -408,7 +410,11 @@ static Range range_of_opaque(Bounds *b, const TeExpr *e) {
 static Range range_of_atom(Bounds *b, int i) {
   if (b->atoms.data[i].stamp == b->stamp) return b->atoms.data[i].cached;
   const TeAxis *axis = b->atoms.data[i].axis;
-  Range r = axis ? range(0, axis->extent - 1) : range_of_opaque(b, b->atoms.data[i].expr);
+  const TeExpr *expr = b->atoms.data[i].expr;
+  if (b->atoms.data[i].busy) return type_range(expr->type);
+  b->atoms.data[i].busy = true;
+  Range r = axis ? range(0, axis->extent - 1) : range_of_opaque(b, expr);
+  b->atoms.data[i].busy = false;
   for (size_t k = 0; k < b->facts.len; k++)
     if (b->facts.data[k].atom == i) r = meet(r, b->facts.data[k].range);
   b->atoms.data[i].cached = r; // the vector may have grown
@@ -425,6 +431,8 @@ static bool add_reach(Bounds *b, Range *sum, int atom, Wide k) {
   return most(reach.lo, reach.hi) < HUGE_VALUE && least(reach.lo, reach.hi) > -HUGE_VALUE;
 }
 
+enum { NARROWING_MAX = 4 }; // deeper than that only what needs no atom's range is made of facts
+
 // The range of q * f + p * g by the ranges of its atoms; without bounds if that is too large.
 static Range range_of_sum(Bounds *b, Form f, Wide q, Form g, Wide p) {
   Range r = range(q * f.c + p * g.c, q * f.c + p * g.c);
@@ -435,7 +443,7 @@ static Range range_of_sum(Bounds *b, Form f, Wide q, Form g, Wide p) {
     Wide k = (first ? q * f.terms[i].coef : 0) + (second ? p * g.terms[j].coef : 0);
     i += first;
     j += second;
-    if (k && !add_reach(b, &r, atom, k)) return anything();
+    if (k && (b->narrowing > NARROWING_MAX || !add_reach(b, &r, atom, k))) return anything();
   }
   return r;
 }
@@ -491,8 +499,10 @@ static Range range_by_atoms(Bounds *b, Form f) {
 
 static Range range_of_form(Bounds *b, Form f) {
   Range r = range_by_atoms(b, f);
+  b->narrowing++;
   for (size_t i = 0; f.ok && i < b->facts.len && b->work > 0; i++)
     if (b->facts.data[i].atom < 0) r = narrowed_by(b, f, b->facts.data[i].form, r);
+  b->narrowing--;
   return r;
 }
 

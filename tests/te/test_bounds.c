@@ -19,6 +19,8 @@ static void affine(Text *t) {
   text_add(t, "%s", forms[draw(10)]);
 }
 
+static void index_text(Text *t, int depth);
+
 static void condition(Text *t, int depth) {
   static const char *const compares[] = {"<", "<=", ">", ">=", "==", "!="};
   if (depth > 0 && draw(2)) {
@@ -30,6 +32,7 @@ static void condition(Text *t, int depth) {
     return;
   }
   affine(t);
+  if (draw(4) == 0) text_add(t, draw(2) ? " + " : " - "), index_text(t, 1);
   text_add(t, " %s ", compares[draw(6)]);
   if (draw(3)) text_add(t, "%d", (int)draw(16) - 2);
   else affine(t);
@@ -155,6 +158,7 @@ static void guarded_accesses_are_accepted(void **state) {
       "x * 2 + y * 4 >= 3 && x + y * 2 < 5 ? a[x * 3 + y * 6 - 6] : 0",
       "x - y < 4 && x >= y ? a[9 - x * 3 + y * 3] : 0",
       "x < y && y < 5 ? a[x + 8] : 0",
+      "(x + y) / 2 + x >= 1 && (x + y) / 2 + x < 12 ? a[(x + y) / 2] + a[x] : 0", // what is known of parts is known by the whole
   };
   int refused = 0;
   for (size_t i = 0; i < sizeof bodies / sizeof *bodies; i++) {

@@ -3,6 +3,8 @@
 // of its index: strides that are multiples of four spread too. GEMM always gets what it asks for; the
 // ALU waits while a bank it needs is taken, and reads two rows of one bank one after the other (a row that it holds
 // from the step before it does not read again). A write comes two cycles after its read, so writes never meet.
+// A reset writes nothing: vta_zero marks its rows, 32 a cycle, and what is read of them is zero until they are written, so
+// that the first accumulation, or whatever else comes first, starts from zero.
 module vta_acc #(
   parameter int unsigned WIDTH = 512,
   parameter int unsigned LOG_ACC = 11
@@ -29,6 +31,11 @@ module vta_acc #(
   output logic               load_ready_o,
   input  logic [LOG_ACC-1:0] load_waddr_i,
   input  logic [WIDTH-1:0]   load_wdata_i,
+  input  logic               zero_i,       // all rows from zero_first_i to before zero_past_i become zero
+  input  logic [LOG_ACC:0]   zero_first_i,
+  input  logic [LOG_ACC:0]   zero_past_i,  // above zero_first_i
+  output logic               zero_busy_o,
+  output logic               zero_done_o,
   input  logic               store_re_i,
   input  logic [LOG_ACC-1:0] store_raddr_i,
   output logic [WIDTH/4-1:0] store_rdata_o
@@ -66,7 +73,7 @@ module vta_acc #(
 
   // What is held is stale once it is written. (A write in flight is forwarded by the ALU itself.)
   always_ff @(posedge clk_i) begin
-    if (rst_i) begin
+    if (rst_i || zero_i) begin
       held_valid_q <= 1'b0;
     end else begin
       if (src_read) held_valid_q <= 1'b1;
@@ -79,7 +86,9 @@ module vta_acc #(
 
   logic [Banks*WIDTH-1:0] rdata;
   logic [Banks*WIDTH/4-1:0] out_rdata;
-  logic [Banks-1:0] load_taken;
+  logic [Banks-1:0] load_taken, zero_busy;
+  logic [LOG_ACC:0] zero_last;
+  assign zero_last = zero_past_i - 1'b1;
   for (genvar n = 0; n < Banks; n++) begin : gen_bank
     logic re, we;
     logic [LogRows-1:0] raddr, waddr;
@@ -88,6 +97,23 @@ module vta_acc #(
     logic by_gemm, by_alu, by_load, g_re, d_re;
     assign g_re = gemm_re_i && gb == LogBanks'(n);
     assign d_re = dst_read && db == LogBanks'(n);
+    // Of four rows that differ in the lowest bits only, each is in another bank.
+    logic [LogBanks-1:0] first_low, last_low;
+    logic [LogRows:0] zero_first, zero_end;
+    logic [LogRows-1:0] zero_final;
+    logic zero, out_zero;
+    assign first_low = LogBanks'(n) ^ bank_of({zero_first_i[LOG_ACC-1:LogBanks], {LogBanks{1'b0}}});
+    assign last_low = LogBanks'(n) ^ bank_of({zero_last[LOG_ACC-1:LogBanks], {LogBanks{1'b0}}});
+    assign zero_first = zero_first_i[LOG_ACC:LogBanks] + (LogRows + 1)'(first_low < zero_first_i[LogBanks-1:0]);
+    assign zero_end = zero_last[LOG_ACC:LogBanks] + (LogRows + 1)'(last_low <= zero_last[LogBanks-1:0]);
+    assign zero_final = zero_end[LogRows-1:0] - 1'b1;
+    vta_zero #(
+      .LOG_ROWS(LogRows)
+    ) u_zero (
+      .clk_i, .rst_i, .start_i(zero_i && zero_first < zero_end), .first_i(zero_first[LogRows-1:0]),
+      .last_i(zero_final), .busy_o(zero_busy[n]), .we_i(we), .waddr_i(waddr), .raddr_i(raddr), .zero_o(zero),
+      .oaddr_i(store_raddr_i[LOG_ACC-1:LogBanks]), .ozero_o(out_zero)
+    );
     assign re = g_re || d_re || (src_read && sb == LogBanks'(n));
     assign raddr = g_re ? gemm_raddr_i[LOG_ACC-1:LogBanks] :
                    d_re ? dst_raddr_i[LOG_ACC-1:LogBanks] : src_raddr_i[LOG_ACC-1:LogBanks];
@@ -112,7 +138,7 @@ module vta_acc #(
       .WIDTH(WIDTH),
       .LOG_DEPTH(LogRows)
     ) u_acc (
-      .clk_i, .we_i(we), .waddr_i(waddr), .wdata_i(wdata), .re_i(re), .raddr_i(raddr),
+      .clk_i, .we_i(we), .waddr_i(waddr), .wdata_i(wdata), .re_i(re), .raddr_i(raddr), .zero_i(zero),
       .rdata_o(rdata[n*WIDTH +: WIDTH])
     );
     vta_ram #(
@@ -120,18 +146,25 @@ module vta_acc #(
       .LOG_DEPTH(LogRows)
     ) u_out (
       .clk_i, .we_i(we), .waddr_i(waddr), .wdata_i(low),
-      .re_i(store_re_i && ob == LogBanks'(n)), .raddr_i(store_raddr_i[LOG_ACC-1:LogBanks]),
+      .re_i(store_re_i && ob == LogBanks'(n)), .raddr_i(store_raddr_i[LOG_ACC-1:LogBanks]), .zero_i(out_zero),
       .rdata_o(out_rdata[n*WIDTH/4 +: WIDTH/4])
     );
     always_ff @(posedge clk_i) begin
-      if (!rst_i) assert (!(by_gemm && by_alu));
+      if (!rst_i && by_gemm) assert (!by_alu);
     end
   end
   assign load_ready_o = !load_taken[lw];
 
+  logic zero_run_q;
+  assign zero_busy_o = zero_run_q;
+  assign zero_done_o = zero_run_q && zero_busy == '0;
+  always_ff @(posedge clk_i) begin
+    zero_run_q <= !rst_i && (zero_i || (zero_run_q && !zero_done_o));
+  end
+
   // Data come a cycle after the addresses, from the bank that was asked.
   logic [LogBanks-1:0] gb_q, db_q, sb_q, store_q;
-  logic src_from_bank_q, same_q;
+  logic src_from_bank_q, dst_q, same_q;
   logic [WIDTH-1:0] held_q, src_bank;
   always_ff @(posedge clk_i) begin
     gb_q <= gb;
@@ -139,20 +172,18 @@ module vta_acc #(
     sb_q <= sb;
     store_q <= ob;
     src_from_bank_q <= src_read;
+    dst_q <= dst_read;
     same_q <= same;
     if (src_from_bank_q) held_q <= src_bank;
   end
+  assign gemm_rdata_o = rdata[32'(gb_q)*WIDTH +: WIDTH];
+  assign store_rdata_o = out_rdata[32'(store_q)*(WIDTH/4) +: WIDTH/4];
+  // Only where the ALU has asked: it is quicker to simulate.
   always_comb begin
-    src_bank = rdata[WIDTH-1:0];
-    gemm_rdata_o = rdata[WIDTH-1:0];
-    dst_rdata_o = rdata[WIDTH-1:0];
-    store_rdata_o = out_rdata[WIDTH/4-1:0];
-    for (int unsigned n = 1; n < Banks; n++) begin
-      if (sb_q == LogBanks'(n)) src_bank = rdata[n*WIDTH +: WIDTH];
-      if (gb_q == LogBanks'(n)) gemm_rdata_o = rdata[n*WIDTH +: WIDTH];
-      if (db_q == LogBanks'(n)) dst_rdata_o = rdata[n*WIDTH +: WIDTH];
-      if (store_q == LogBanks'(n)) store_rdata_o = out_rdata[n*WIDTH/4 +: WIDTH/4];
-    end
+    dst_rdata_o = 'x;
+    src_bank = 'x;
+    if (dst_q) dst_rdata_o = rdata[32'(db_q)*WIDTH +: WIDTH];
+    if (src_from_bank_q) src_bank = rdata[32'(sb_q)*WIDTH +: WIDTH];
   end
   assign src_rdata_o = same_q ? dst_rdata_o : src_from_bank_q ? src_bank : held_q;
 endmodule

@@ -68,8 +68,7 @@ module vta_ahead #(
 
   always_ff @(posedge clk_i) begin
     if (!rst_i) begin
-      assert (valid_q[first_q] || valid_q == '0);
-      assert (!(valid_o && ready_i && valid_q == '0));
+      if (valid_o && ready_i) assert (valid_q[first_q]);
     end
   end
 endmodule

@@ -40,6 +40,7 @@ module vta_alu #(
   output logic [LOG_ACC-1:0]   acc_waddr_o,
   output logic [LANES*32-1:0]  acc_wdata_o
 );
+  logic clk; // the gated clock: see the end
   // Instructions with immediates that follow one another are fused while the one before them runs: same micro-op, same
   // loop, and no row twice (one micro-op, one loop, a step that is not 0), so that row by row gives the same result. Only the
   // first may shift or multiply.
@@ -64,7 +65,7 @@ module vta_alu #(
   assign c_free = !c_valid_q || (index_ready && c_whole);
   assign c_take = valid_i && ready_o;
   assign ready_o = c_free || fits;
-  always_ff @(posedge clk_i) begin
+  always_ff @(posedge clk) begin
     if (rst_i) c_valid_q <= 1'b0;
     else if (c_free) c_valid_q <= valid_i;
     if (c_take && c_free) begin
@@ -90,7 +91,7 @@ module vta_alu #(
     .LOG_UOP(LOG_UOP),
     .PAYLOAD(62)
   ) u_index (
-    .clk_i, .rst_i, .valid_i(c_whole), .ready_o(index_ready), .begin_i(c_begin_q), .end_i(c_end_q),
+    .clk_i(clk), .rst_i, .valid_i(c_whole), .ready_o(index_ready), .begin_i(c_begin_q), .end_i(c_end_q),
     .iter_out_i(c_out_q), .iter_in_i(c_in_q), .factors_i(c_factors_q), .payload_i({c_count_q, c_ops_q}), .step_i(move),
     .valid_o(v0), .last_o(last0), .uop_o(uop_addr_o), .dst_o(doff0), .src_o(soff0), .wgt_o(unused_woff),
     .payload_o({count0, payload0})
@@ -121,7 +122,7 @@ module vta_alu #(
   logic failed_q;
   logic [LOG_ACC-1:0] d4_q, s4_q, d5_q, d6_q;
   logic [59:0] payload4_q;
-  always_ff @(posedge clk_i) begin
+  always_ff @(posedge clk) begin
     if (rst_i) begin
       {v1_q, v3_q, v4_q, v5_q, v6_q} <= '0;
       bad_q <= '0;
@@ -165,7 +166,7 @@ module vta_alu #(
   assign unused = ^unused_woff;
   for (genvar l = 0; l < LANES; l++) begin : gen_lane
     vta_alu_lane u_lane (
-      .clk_i, .valid_i(v4_q), .count_i(count4_q), .ops_i(payload4_q), .x_i(dst_i[l*32 +: 32]), .y_i(src_i[l*32 +: 32]),
+      .clk_i(clk), .valid_i(v4_q), .count_i(count4_q), .ops_i(payload4_q), .x_i(dst_i[l*32 +: 32]), .y_i(src_i[l*32 +: 32]),
       .x_last_i(v5_q && d5_q == d4_q), .x_before_i(v6_q && d6_q == d4_q), .y_last_i(v5_q && d5_q == s4_q),
       .y_before_i(v6_q && d6_q == s4_q), .keep_i(v5_q), .result_o(acc_wdata_o[l*32 +: 32])
     );
@@ -175,7 +176,7 @@ module vta_alu #(
   // One pulse for each instruction of a chain.
   logic [3:0] ended_q;
   assign done_o = ended_q != '0;
-  always_ff @(posedge clk_i) begin
+  always_ff @(posedge clk) begin
     if (rst_i) ended_q <= '0;
     else ended_q <= ended_q + ((v5_q && last5_q) ? 4'(count5_q) : '0) - 4'(done_o);
   end
@@ -184,14 +185,19 @@ module vta_alu #(
 
   // Instructions under way, for the assertions alone.
   logic [4:0] under_way_q;
-  always_ff @(posedge clk_i) begin
+  always_ff @(posedge clk) begin
     under_way_q <= rst_i ? '0 : under_way_q + 5'(c_take) - 5'(done_o);
   end
-  always_ff @(posedge clk_i) begin
+  always_ff @(posedge clk) begin
     if (!rst_i) begin
-      assert (!(c_take && !c_free && c_count_q == 2'd3));
-      assert (!(v5_q && count5_q == '0));
-      assert (!((busy_o || done_o) && under_way_q == '0));
+      if (c_take) assert (c_free || c_count_q != 2'd3);
+      if (v5_q) assert (count5_q != '0);
+      if (busy_o || done_o) assert (under_way_q != '0);
     end
   end
+
+  // Whether anything changes with the next edge.
+  logic changes;
+  assign changes = rst_i || valid_i || busy_o || v6_q || bad_q != '0 || done_o;
+  vta_gate u_gate (.clk_i, .en_i(changes), .clk_o(clk));
 endmodule

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // The compute unit's control. In front, instructions are taken in order and it is found out what each touches, scanning the
 // micro-ops of GEMM and ALU; then they enter the window (vta_window), which starts them as soon as nothing is in the way:
-// micro-op loads, accumulator loads, GEMM and ALU run side by side. Resets are the ALU's.
+// micro-op loads, accumulator loads, GEMM, ALU and resets run side by side. A reset of a single micro-op whose loops go
+// through rows that stand together only marks these (vta_acc); any other is the ALU's.
 `include "vta_isa.svh"
 module vta_compute #(
   parameter int unsigned LOG_UOP = 13,
@@ -43,7 +44,7 @@ module vta_compute #(
   output logic                         wait_hazard_o, // an older instruction is in the way
   output logic                         start_o,       // an instruction starts, its tokens taken
   output logic [LOG_SLOTS-1:0]         slot_o,        // which: they enter slots 0, 1, ... in turn
-  output logic [1:0]                   engine_o,      // in this one, if it has work: 0 micro-op load, 1 ACC load, 2 GEMM, 3 ALU
+  output logic [2:0]                   engine_o,      // in this one, if it has work: vta_pkg numbers them
   output logic                         retire_o,
   output logic                         range_error_o,
   output logic                         scan_re_o,
@@ -63,6 +64,11 @@ module vta_compute #(
   output logic                         alu_valid_o,
   input  logic                         alu_ready_i,
   input  logic                         alu_done_i,
+  output logic                         zero_valid_o,  // reset the rows from zero_first_o to before zero_past_o
+  output logic [LOG_ACC:0]             zero_first_o,
+  output logic [LOG_ACC:0]             zero_past_o,
+  input  logic                         zero_ready_i,
+  input  logic                         zero_done_i,
   output logic [LOG_UOP-1:0]           begin_o,
   output logic [LOG_UOP:0]             end_o,
   output logic [13:0]                  iter_out_o,
@@ -120,7 +126,7 @@ module vta_compute #(
   logic [LOG_UOP:0] ulo, uhi, scan_q, count;
   logic [LOG_ACC:0] dlo_q, dhi_q, slo_q, shi_q;
   logic [LOG_ACC-1:0] dmin_q, dmax_q, smin_q, smax_q, d, s;
-  logic scanning_q, first_q, uses_src, uop_clear, room, enter;
+  logic scanning_q, first_q, exact_q, uses_src, uop_clear, room, enter;
   logic [29:0] dend, send;
   assign uses_src = is_alu && !insn_i[`VTA_ALU_USE_IMM];
   assign count = past - {1'b0, first};
@@ -164,6 +170,7 @@ module vta_compute #(
       StIdle: if (valid_i && !halt_i) state_q <= StCheck;
       StCheck: begin
         first_q <= 1'b1;
+        exact_q <= 1'b0;
         scan_q <= {1'b0, first};
         {dlo_q, dhi_q, slo_q, shi_q} <= '0;
         if (loads && is_acc) begin
@@ -183,6 +190,7 @@ module vta_compute #(
         if (!scanning_q) begin
           state_q <= StEnter;
           dlo_q <= {1'b0, dmin_q};
+          exact_q <= dend <= 30'(1 << LOG_ACC);
           if (dend <= 30'(1 << LOG_ACC)) dhi_q <= (LOG_ACC + 1)'(dend);
           if (uses_src) slo_q <= {1'b0, smin_q};
           if (uses_src && send <= 30'(1 << LOG_ACC)) shi_q <= (LOG_ACC + 1)'(send);
@@ -198,22 +206,30 @@ module vta_compute #(
 
   // ---- the window ----
   logic start, window_busy, uop_held_q, acc_held_q;
-  logic [1:0] engine;
-  logic [3:0] offer;
+  logic [2:0] engine;
+  logic [4:0] offer;
+  logic zeroes; // the reset is of rows that stand together
+  assign zeroes = state_q == StEnter && is_reset && exact_q && count == (LOG_UOP + 1)'(1) &&
+                  (inner == 14'd1 || insn_i[`VTA_LOOP_DST_IN] == LOG_ACC'(1)) &&
+                  (outer == 14'd1 || 16'(insn_i[`VTA_LOOP_DST_OUT]) == 16'(inner));
   logic [127:0] insn;
   always_comb begin
     engine = vta_pkg::EngGemm;
     if (is_load) engine = is_acc ? vta_pkg::EngAcc : vta_pkg::EngUop;
+    else if (zeroes) engine = vta_pkg::EngZero;
     else if (is_alu || is_reset) engine = vta_pkg::EngAlu;
   end
   vta_window #(
     .LOG_UOP(LOG_UOP), .LOG_ACC(LOG_ACC), .LOG_SLOTS(LOG_SLOTS), .AHEAD(AHEAD)
   ) u_window (
     .clk_i, .rst_i, .halt_i, .valid_i(state_q == StEnter), .ready_o(room), .insn_i, .engine_i(engine),
-    .works_i(loads || steps), .dlo_i(dlo_q), .dhi_i(dhi_q), .slo_i(slo_q), .shi_i(shi_q), .ulo_i(ulo), .uhi_i(uhi),
-    .check_i(valid_i && (state_q == StIdle || state_q == StCheck)), .uop_clear_o(uop_clear), .start_o(start), .slot_o, .insn_o(insn), .engine_o, .offer_o(offer),
-    .free_i({alu_ready_i, gemm_ready_i, !acc_held_q, !uop_held_q}),
-    .done_i({alu_done_i, gemm_done_i, acc_done_i, uop_done_i}), .prev_token_i, .prev_pop_o, .next_token_i,
+    .works_i(loads || steps), .dlo_i(dlo_q), .dhi_i(dhi_q), .slo_i(slo_q), .shi_i(shi_q),
+    .ulo_i(zeroes ? '0 : ulo), .uhi_i(zeroes ? '0 : uhi), // that micro-op has been read
+    .check_i(valid_i && (state_q == StIdle || state_q == StCheck)), .uop_clear_o(uop_clear),
+    .start_o(start), .slot_o, .insn_o(insn), .engine_o,
+    .dlo_o(zero_first_o), .dhi_o(zero_past_o), .offer_o(offer),
+    .free_i({zero_ready_i, alu_ready_i, gemm_ready_i, !acc_held_q, !uop_held_q}),
+    .done_i({zero_done_i, alu_done_i, gemm_done_i, acc_done_i, uop_done_i}), .prev_token_i, .prev_pop_o, .next_token_i,
     .next_count_i, .next_pop_o, .prev_full_i, .prev_push_o, .next_full_i, .next_push_o, .store_valid_i, .store_push_i,
     .store_lo_i, .store_hi_i, .store_first_i, .store_done_i, .store_pops_i, .store_pop_i, .store_token_i, .store_go_o,
     .busy_o(window_busy), .wait_prev_o, .wait_next_o, .wait_hazard_o, .retire_o, .finish_o
@@ -242,6 +258,7 @@ module vta_compute #(
   logic [15:0] src_out, src_in;
   assign gemm_valid_o = offer[vta_pkg::EngGemm];
   assign alu_valid_o = offer[vta_pkg::EngAlu];
+  assign zero_valid_o = offer[vta_pkg::EngZero];
   assign starts_gemm = insn[`VTA_INSN_OPCODE] == vta_pkg::OpGemm;
   assign starts_alu = !starts_gemm;
   assign begin_o = insn[`VTA_LOOP_UOP_BEGIN];
@@ -263,9 +280,10 @@ module vta_compute #(
   always_ff @(posedge clk_i) begin
     if (!rst_i) begin
       assert (state_q <= StEnter);
-      assert (!(state_q == StScan && scan_q >= past));
-      assert (!(enter && steps && dlo_q >= dhi_q));
-      assert (!(uop_ready_i && !uop_held_q) && !(acc_ready_i && !acc_held_q));
+      if (state_q == StScan) assert (scan_q < past);
+      if (enter) assert (!steps || dlo_q < dhi_q);
+      if (uop_ready_i) assert (uop_held_q);
+      if (acc_ready_i) assert (acc_held_q);
     end
   end
 endmodule

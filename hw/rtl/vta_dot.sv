@@ -62,6 +62,8 @@ module vta_dot #(
       for (int unsigned b = 0; b < BATCH; b++) begin
         logic [31:0] few, pairs, bias; // bias: what the 128s amount to
         logic [63:0] sums, rows;
+        logic [63:0] inp [0:BLOCK_IN-1];
+        for (int unsigned k = 0; k < BLOCK_IN; k++) inp[k] = 64'($signed(inp_i[(b*BLOCK_IN+k)*8 +: 8]));
         pairs = '0;
         for (int unsigned k = 0; k < BLOCK_IN; k += Part) begin
           few = 32'(inp_i[(b*BLOCK_IN+k)*8 +: Part*8]) ^ 32'h80808080;
@@ -74,8 +76,7 @@ module vta_dot #(
             rows = {32'(wgt_i[((c+1)%BLOCK_OUT*BLOCK_IN+k)*8 +: Part*8]), 32'(wgt_i[(c*BLOCK_IN+k)*8 +: Part*8])};
             rows = rows ^ 64'h80808080_80808080;
             for (int unsigned p = 0; p < Part; p++) begin
-              sums = sums + ((rows >> (8 * p)) & 64'h000000ff_000000ff) *
-                     {{56{inp_i[(b*BLOCK_IN+k+p)*8+7]}}, inp_i[(b*BLOCK_IN+k+p)*8 +: 8]};
+              sums = sums + ((rows >> (8 * p)) & 64'h000000ff_000000ff) * inp[k+p];
             end
           end
           dot_q[(b*BLOCK_OUT+(c+1)%BLOCK_OUT)*32 +: 32] <= sums[63:32] + 32'(sums[31]) - bias;

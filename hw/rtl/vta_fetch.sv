@@ -34,6 +34,7 @@ module vta_fetch #(
   output logic                    store_valid_o,
   input  logic                    store_ready_i
 );
+  logic clk; // the gated clock: see the end
   localparam int unsigned BusBits = 8 << LOG_BUS;
   localparam int unsigned MaxBeats = 16;
 
@@ -47,7 +48,7 @@ module vta_fetch #(
     .MAX_BEATS(MaxBeats),
     .BEATS_WIDTH(32)
   ) u_burst (
-    .clk_i, .rst_i,
+    .clk_i(clk), .rst_i,
     .valid_i(launch_i && count_i != '0), .ready_o(burst_ready), .addr_i(base_i), .beats_i(beats),
     .valid_o(burst_valid), .ready_i(ar_ready_i && room), .addr_o(ar_addr_o), .len_o(ar_len_o)
   );
@@ -59,7 +60,7 @@ module vta_fetch #(
   assign room = reserved_q <= (LOG_BUFFER + 1)'((1 << LOG_BUFFER) - MaxBeats) && !halt_i;
   assign ar_valid_o = burst_valid && room;
   assign sent = ar_valid_o && ar_ready_i;
-  always_ff @(posedge clk_i) begin
+  always_ff @(posedge clk) begin
     if (rst_i) reserved_q <= '0;
     else reserved_q <= reserved_q + (sent ? (LOG_BUFFER + 1)'(ar_len_o) + 1'b1 : '0) -
                        (LOG_BUFFER + 1)'(beat_valid && beat_ready);
@@ -68,7 +69,7 @@ module vta_fetch #(
     .WIDTH(BusBits + 1),
     .LOG_DEPTH(LOG_BUFFER)
   ) u_buffer (
-    .clk_i, .rst_i,
+    .clk_i(clk), .rst_i,
     .valid_i(r_valid_i), .ready_o(buffer_ready), .data_i({r_error_i, r_data_i}),
     .valid_o(beat_valid), .ready_i(beat_ready), .data_o({beat_error, beat}), .count_o(buffered)
   );
@@ -81,7 +82,7 @@ module vta_fetch #(
   if (LOG_BUS < 4) begin : gen_narrow
     logic [127-BusBits:0] low_q; // the parts before the last
     assign parts_last = 4'((16 >> LOG_BUS) - 1);
-    always_ff @(posedge clk_i) begin
+    always_ff @(posedge clk) begin
       if (beat_valid && beat_ready) low_q <= (128 - BusBits)'({beat, low_q} >> BusBits);
     end
     assign insn_o = {beat, low_q};
@@ -97,12 +98,12 @@ module vta_fetch #(
   end
   logic step;
   assign step = (LOG_BUS < 4) ? beat_valid && beat_ready : insn_valid && insn_ready;
-  always_ff @(posedge clk_i) begin
+  always_ff @(posedge clk) begin
     if (rst_i || launch_i) part_q <= '0;
     else if (step) part_q <= last_part ? '0 : part_q + 1'b1;
   end
   logic [31:0] taken_q;
-  always_ff @(posedge clk_i) begin
+  always_ff @(posedge clk) begin
     if (rst_i) begin
       left_q <= '0;
       taken_q <= '0;
@@ -146,7 +147,7 @@ module vta_fetch #(
   logic none_q, beyond_q, fits;
   logic [36:0] stream_end;
   assign stream_end = 37'(base_i) + {1'b0, count_i, 4'd0};
-  always_ff @(posedge clk_i) begin
+  always_ff @(posedge clk) begin
     none_q <= launch_i && count_i == '0;
     beyond_q <= launch_i && stream_end > 37'h1_0000_0000; // no 32 bits of address
   end
@@ -163,9 +164,14 @@ module vta_fetch #(
   logic unused;
   assign unused = ^{burst_ready, buffered};
 
-  always_ff @(posedge clk_i) begin
+  always_ff @(posedge clk) begin
     if (!rst_i && r_valid_i) assert (buffer_ready);
-    if (!rst_i) assert (reserved_q <= (LOG_BUFFER + 1)'(1 << LOG_BUFFER));
-    if (!rst_i) assert (32'(load_valid_o) + 32'(compute_valid_o) + 32'(store_valid_o) <= 32'd1);
+    if (!rst_i && busy_o) assert (reserved_q <= (LOG_BUFFER + 1)'(1 << LOG_BUFFER));
+    if (!rst_i && busy_o) assert (32'(load_valid_o) + 32'(compute_valid_o) + 32'(store_valid_o) <= 32'd1);
   end
+
+  // Whether anything changes with the next edge.
+  logic changes;
+  assign changes = rst_i || launch_i || busy_o || burst_valid || reserved_q != '0 || r_valid_i || none_q || beyond_q;
+  vta_gate u_gate (.clk_i, .en_i(changes), .clk_o(clk));
 endmodule

@@ -37,10 +37,7 @@ module vta_fifo #(
       if (pop) rd_q <= rd_q + 1'b1;
       if (push && !pop) count_q <= count_q + 1'b1;
       if (pop && !push) count_q <= count_q - 1'b1;
+      assert (count_q <= (LOG_DEPTH + 1)'(1 << LOG_DEPTH));
     end
-  end
-
-  always_ff @(posedge clk_i) begin
-    if (!rst_i) assert (count_q <= (LOG_DEPTH + 1)'(1 << LOG_DEPTH));
   end
 endmodule

@@ -137,7 +137,7 @@ module vta_gemm #(
   end
   always_ff @(posedge clk_i) begin
     if (!rst_i) begin
-      assert (!(busy_o && under_way_q == '0));
+      if (busy_o) assert (under_way_q != '0);
     end
   end
 endmodule

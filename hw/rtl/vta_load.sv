@@ -52,6 +52,7 @@ module vta_load #(
   output logic [LOG_WGT-1:0]           wgt_waddr_o,
   output logic [(8<<LOG_WGT_BYTES)-1:0] wgt_wdata_o
 );
+  logic clk; // the gated clock: see the end
   logic pop_next, is_wgt, nothing, can_start, start, slot_ready;
   logic inp_valid, inp_ready, wgt_valid, wgt_ready, inp_done, wgt_done, inp_busy, wgt_busy;
   assign pop_next = insn_i[`VTA_INSN_POP_NEXT];
@@ -67,7 +68,7 @@ module vta_load #(
   assign wgt_valid = (started_q || can_start) && !nothing && is_wgt;
   assign ready_o = nothing ? start : ((inp_valid && inp_ready) || (wgt_valid && wgt_ready));
   assign token_pop_o = start && pop_next;
-  always_ff @(posedge clk_i) begin
+  always_ff @(posedge clk) begin
     if (rst_i) started_q <= 1'b0;
     else if (ready_o) started_q <= 1'b0;
     else if (start) started_q <= 1'b1;
@@ -103,7 +104,7 @@ module vta_load #(
     .WIDTH(3),
     .LOG_DEPTH(3)
   ) u_order (
-    .clk_i, .rst_i, .valid_i(start), .ready_o(slot_ready), .data_i({insn_i[`VTA_INSN_PUSH_NEXT], nothing, is_wgt}),
+    .clk_i(clk), .rst_i, .valid_i(start), .ready_o(slot_ready), .data_i({insn_i[`VTA_INSN_PUSH_NEXT], nothing, is_wgt}),
     .valid_o(oldest_valid), .ready_i(retire), .data_o(oldest), .count_o(slot_count)
   );
   // Instructions that an engine has finished and that wait for older ones of the other.
@@ -112,7 +113,7 @@ module vta_load #(
   assign wgt_ok = wgt_done_q != '0;
   assign retire = oldest_valid && (oldest[1] || (oldest[0] ? wgt_ok : inp_ok)) && !(oldest[2] && full_i);
   assign token_push_o = retire && oldest[2];
-  always_ff @(posedge clk_i) begin
+  always_ff @(posedge clk) begin
     if (rst_i) begin
       inp_done_q <= '0;
       wgt_done_q <= '0;
@@ -131,11 +132,17 @@ module vta_load #(
   logic unused;
   assign unused = ^{slot_count, unused_alt};
 
-  always_ff @(posedge clk_i) begin
+  always_ff @(posedge clk) begin
     if (!rst_i) begin
       assert (!(inp_valid && wgt_valid));
-      assert (inp_done_q <= 4'd8 && wgt_done_q <= 4'd8);
-      assert (!(token_pop_o && !token_i) && !(token_push_o && full_i));
+      if (retire) assert (inp_done_q <= 4'd8 && wgt_done_q <= 4'd8);
+      if (token_pop_o) assert (token_i);
+      if (token_push_o) assert (!full_i);
     end
   end
+
+  // Whether anything changes with the next edge.
+  logic changes;
+  assign changes = rst_i || start || ready_o || inp_done || wgt_done || retire;
+  vta_gate u_gate (.clk_i, .en_i(changes), .clk_o(clk));
 endmodule

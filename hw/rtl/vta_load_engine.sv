@@ -37,6 +37,7 @@ module vta_load_engine #(
   output logic [LOG_DEPTH-1:0]     waddr_o,
   output logic [(8<<LOG_ELEM)-1:0] wdata_o // with walt_o the element is in the lowest bits
 );
+  logic clk; // the gated clock: see the end
   localparam int unsigned BusBits = 8 << LOG_BUS;
   localparam int unsigned ElemBits = 8 << LOG_ELEM;
   localparam int unsigned AltBits = 8 << LOG_ALT;
@@ -77,7 +78,7 @@ module vta_load_engine #(
   assign take = active_q && !rows_left && pend_ready;
   assign ready_o = take;
 
-  always_ff @(posedge clk_i) begin
+  always_ff @(posedge clk) begin
     if (rst_i) begin
       active_q <= 1'b0;
     end else if (!active_q) begin
@@ -96,7 +97,7 @@ module vta_load_engine #(
     .LOG_BUS(LOG_BUS),
     .BEATS_WIDTH(BeatsWidth)
   ) u_burst (
-    .clk_i, .rst_i,
+    .clk_i(clk), .rst_i,
     .valid_i(row_ready && !beyond), .ready_o(burst_ready),
     .addr_i({row_addr[31:LOG_BUS], {LOG_BUS{1'b0}}}), .beats_i(row_beats),
     .valid_o(burst_valid), .ready_i(ar_ready_i && burst_room), .addr_o(ar_addr_o), .len_o(ar_len_o)
@@ -121,10 +122,10 @@ module vta_load_engine #(
     .WIDTH(BusBits + 1),
     .LOG_DEPTH(LOG_BEATS)
   ) u_beats (
-    .clk_i, .rst_i, .valid_i(r_valid_i), .ready_o(r_ready_o), .data_i({r_error_i, r_data_i}), .valid_o(d_valid),
+    .clk_i(clk), .rst_i, .valid_i(r_valid_i), .ready_o(r_ready_o), .data_i({r_error_i, r_data_i}), .valid_o(d_valid),
     .ready_i(d_ready), .data_o({d_error, d_data}), .count_o(d_count)
   );
-  always_ff @(posedge clk_i) begin
+  always_ff @(posedge clk) begin
     if (rst_i) bursts_q <= '0;
     else if (sent && !came) bursts_q <= bursts_q + 1'b1;
     else if (came && !sent) bursts_q <= bursts_q - 1'b1;
@@ -138,7 +139,7 @@ module vta_load_engine #(
   logic [128:0] pend;
   assign start_valid = active_q && !given_q;
   assign pend_ready = given_q || start_ready;
-  always_ff @(posedge clk_i) begin
+  always_ff @(posedge clk) begin
     if (rst_i) given_q <= 1'b0;
     else if (take) given_q <= 1'b0;
     else if (start_valid && start_ready) given_q <= 1'b1;
@@ -150,7 +151,7 @@ module vta_load_engine #(
     .WIDTH(129),
     .LOG_DEPTH(2)
   ) u_pend (
-    .clk_i, .rst_i,
+    .clk_i(clk), .rst_i,
     .valid_i(start_valid), .ready_o(start_ready), .data_i({alt_i, insn_i}),
     .valid_o(pend_valid), .ready_i(walk_done), .data_o(pend), .count_o(pend_count)
   );
@@ -198,7 +199,7 @@ module vta_load_engine #(
   assign range_error_o = range_error;
   assign busy_o = pend_valid || valid_i;
 
-  always_ff @(posedge clk_i) begin
+  always_ff @(posedge clk) begin
     if (rst_i || walk_done) begin
       r_q <= '0;
       c_q <= '0;
@@ -258,7 +259,7 @@ module vta_load_engine #(
   end else begin : gen_pass
     assign gathered = d_data[ElemBits-1:0];
   end
-  always_ff @(posedge clk_i) begin
+  always_ff @(posedge clk) begin
     if (d_valid && d_ready) gathered_q <= gathered;
   end
 
@@ -274,7 +275,7 @@ module vta_load_engine #(
     if (d_valid && need) element = wide ? gathered : narrow;
   end
 
-  always_ff @(posedge clk_i) begin
+  always_ff @(posedge clk) begin
     if (rst_i || walk_done) begin
       beat_q <= '0;
       fresh_q <= 1'b1;
@@ -289,7 +290,7 @@ module vta_load_engine #(
 
   // The index of the row whose elements come, from the instruction and the rows behind us.
   logic [15:0] data_row_q;
-  always_ff @(posedge clk_i) begin
+  always_ff @(posedge clk) begin
     if (rst_i || walk_done) begin
       data_row_q <= '0;
     end else if (write && wready_i && !pad && last_data) begin
@@ -301,13 +302,18 @@ module vta_load_engine #(
   logic unused;
   assign unused = ^{d_count, pend, pend_count, row_end[31:0]};
 
-  always_ff @(posedge clk_i) begin
+  always_ff @(posedge clk) begin
     if (!rst_i) begin
-      assert (!(came && bursts_q == '0));
-      assert (bursts_q <= (LOG_OUTSTANDING + 1)'(1 << LOG_OUTSTANDING));
-      assert (beats_q <= MostBeats && !(r_valid_i && beats_q == '0));
-      assert (!(write && waddr >= 17'(1 << LOG_DEPTH)));
-      assert (!(active_q && row_q > y_size));
+      if (came) assert (bursts_q != '0);
+      if (sent) assert (bursts_q <= (LOG_OUTSTANDING + 1)'(1 << LOG_OUTSTANDING) && beats_q <= MostBeats);
+      if (r_valid_i) assert (beats_q != '0);
+      if (write) assert (waddr < 17'(1 << LOG_DEPTH));
+      if (active_q) assert (row_q <= y_size);
     end
   end
+
+  // Whether anything changes with the next edge.
+  logic changes;
+  assign changes = rst_i || valid_i || active_q || pend_valid || bursts_q != '0 || burst_valid || r_valid_i || d_valid;
+  vta_gate u_gate (.clk_i, .en_i(changes), .clk_o(clk));
 endmodule

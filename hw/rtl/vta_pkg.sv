@@ -5,10 +5,11 @@ package vta_pkg;
   localparam logic [2:0] AluZero = 3'd7; // internal: a reset executed by the ALU
 
   // Engines of the compute unit.
-  localparam logic [1:0] EngUop = 2'd0;
-  localparam logic [1:0] EngAcc = 2'd1;
-  localparam logic [1:0] EngGemm = 2'd2;
-  localparam logic [1:0] EngAlu = 2'd3;
+  localparam logic [2:0] EngUop = 3'd0;
+  localparam logic [2:0] EngAcc = 3'd1;
+  localparam logic [2:0] EngGemm = 3'd2;
+  localparam logic [2:0] EngAlu = 3'd3;
+  localparam logic [2:0] EngZero = 3'd4; // resets of rows that stand together
 
   // Error codes, register 0x40.
   localparam logic [3:0] ErrNone = 4'd0;

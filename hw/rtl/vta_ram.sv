@@ -12,6 +12,7 @@ module vta_ram #(
   input  logic [WIDTH-1:0]     wdata_i,
   input  logic                 re_i,
   input  logic [LOG_DEPTH-1:0] raddr_i,
+  input  logic                 zero_i,   // with re_i: read zero instead
   output logic [WIDTH-1:0]     rdata_o
 );
   logic [WIDTH-1:0] mem_q [0:(1<<LOG_DEPTH)-1] /* verilator public_flat_rd */;
@@ -21,7 +22,10 @@ module vta_ram #(
 
   always_ff @(posedge clk_i) begin
     if (we_i) mem_q[waddr_i] <= wdata_i;
-    if (re_i) rdata_q <= mem_q[raddr_i];
+    if (re_i) begin
+      if (zero_i) rdata_q <= '0; // block RAM has a reset of its output
+      else rdata_q <= mem_q[raddr_i];
+    end
   end
 
   if (APART) begin : gen_apart

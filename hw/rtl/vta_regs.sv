@@ -41,10 +41,11 @@ module vta_regs #(
   input  logic [31:0]            taken_i,
   input  logic [47:0]            tokens_i,
   input  logic [1:0]             acc_writes_i,  // this cycle
-  input  logic [COUNTERS-1:0]    events_i       // what counts, a cycle later
+  output logic [5:0]             counter_o,     // the counter that is read; all ones: none
+  input  logic [31:0]            counter_i
 );
   logic [31:0] regs_q [0:8]; // of which 2 to 8 are used
-  logic [31:0] watchdog_q, counter_q [0:COUNTERS-1];
+  logic [31:0] watchdog_q;
   logic running_q, done_q, clear_q, b_valid_q, r_valid_q, write, read, start, writable;
   logic [1:0] b_resp_q, r_resp_q;
   logic [31:0] cycles_q, ucnt_q, r_data_q, status;
@@ -130,18 +131,9 @@ module vta_regs #(
     end
   end
 
-  logic counting_q;
-  always_ff @(posedge clk_i) begin
-    counting_q <= running_q;
-    if (rst_i || start) begin
-      for (int unsigned n = 0; n < COUNTERS; n++) counter_q[n] <= '0;
-    end else if (counting_q) begin
-      for (int unsigned n = 0; n < COUNTERS; n++) begin
-        if (events_i[n]) counter_q[n] <= counter_q[n] + 1'b1;
-      end
-    end
-  end
-
+  logic counts;
+  assign counts = raddr >= 10'h020 && raddr < 10'h020 + 10'(COUNTERS);
+  assign counter_o = (read && counts) ? raddr[5:0] - 6'h20 : '1;
   always_ff @(posedge clk_i) begin
     if (rst_i) r_valid_q <= 1'b0;
     else if (read) r_valid_q <= 1'b1;
@@ -160,11 +152,11 @@ module vta_regs #(
         10'h012: r_data_q <= taken_i;
         10'h013: r_data_q <= {4'd0, tokens_i[23:12], 4'd0, tokens_i[11:0]};
         10'h014: r_data_q <= {4'd0, tokens_i[47:36], 4'd0, tokens_i[35:24]};
-        default: r_resp_q <= (raddr >= 10'h020 && raddr < 10'h020 + 10'(COUNTERS)) ? 2'b00 : 2'b10;
+        default: begin
+          r_data_q <= counts ? counter_i : '0;
+          r_resp_q <= counts ? 2'b00 : 2'b10;
+        end
       endcase
-      for (int unsigned n = 0; n < COUNTERS; n++) begin
-        if (raddr == 10'h020 + 10'(n)) r_data_q <= counter_q[n];
-      end
     end
   end
 
@@ -174,7 +166,7 @@ module vta_regs #(
   always_ff @(posedge clk_i) begin
     if (!rst_i) begin
       assert (!(running_q && done_q));
-      assert (!(finish_i && !running_q));
+      if (finish_i) assert (running_q);
     end
   end
 endmodule

@@ -41,6 +41,7 @@ module vta_store #(
   output logic                     b_ready_o,
   input  logic [1:0]               b_resp_i
 );
+  logic clk; // the gated clock: see the end
   localparam int unsigned BusBits = 8 << LOG_BUS;
   localparam int unsigned ElemBits = 8 << LOG_ELEM;
   localparam int unsigned BusBytes = 1 << LOG_BUS;
@@ -71,7 +72,7 @@ module vta_store #(
   assign busy_o = run_q;
   assign wait_token_o = valid_i && !run_q && !halt_i && !start;
   assign start_o = start;
-  always_ff @(posedge clk_i) begin
+  always_ff @(posedge clk) begin
     if (rst_i) run_q <= 1'b0;
     else if (start) run_q <= 1'b1;
     else if (retire) run_q <= 1'b0;
@@ -96,7 +97,7 @@ module vta_store #(
       row_last = row_addr + 48'(row_bytes) - 1'b1;
     end
   end
-  always_ff @(posedge clk_i) begin
+  always_ff @(posedge clk) begin
     if (start) begin
       arow_q <= '0;
       aindex_q <= 34'(dram_base);
@@ -109,7 +110,7 @@ module vta_store #(
     .LOG_BUS(LOG_BUS),
     .BEATS_WIDTH(BeatsWidth)
   ) u_burst (
-    .clk_i, .rst_i, .valid_i(row_valid), .ready_o(burst_ready),
+    .clk_i(clk), .rst_i, .valid_i(row_valid), .ready_o(burst_ready),
     .addr_i({row_addr[31:LOG_BUS], {LOG_BUS{1'b0}}}), .beats_i(row_beats),
     .valid_o(burst_valid), .ready_i(aw_ready_i && lens_ready), .addr_o(aw_addr_o), .len_o(aw_len_o)
   );
@@ -122,13 +123,13 @@ module vta_store #(
     .WIDTH(8),
     .LOG_DEPTH(3)
   ) u_lens (
-    .clk_i, .rst_i, .valid_i(sent), .ready_o(lens_ready), .data_i(aw_len_o),
+    .clk_i(clk), .rst_i, .valid_i(sent), .ready_o(lens_ready), .data_i(aw_len_o),
     .valid_o(lens_valid), .ready_i(lens_pop), .data_o(len), .count_o(lens_count)
   );
 
   // Bursts without their response yet.
   logic [15:0] open_q;
-  always_ff @(posedge clk_i) begin
+  always_ff @(posedge clk) begin
     if (rst_i) open_q <= '0;
     else open_q <= open_q + 16'(sent) - 16'(b_valid_i);
   end
@@ -149,7 +150,7 @@ module vta_store #(
   assign range_error_o = read_left && raddr >= 17'(1 << LOG_DEPTH);
   assign re_o = read_left && room && !range_error_o;
   assign raddr_o = raddr[LOG_DEPTH-1:0];
-  always_ff @(posedge clk_i) begin
+  always_ff @(posedge clk) begin
     if (rst_i) reading_q <= 1'b0;
     else reading_q <= re_o;
     if (start) begin
@@ -164,7 +165,7 @@ module vta_store #(
     .WIDTH(ElemBits),
     .LOG_DEPTH(2)
   ) u_elems (
-    .clk_i, .rst_i, .valid_i(reading_q), .ready_o(elem_ready), .data_i(rdata_i),
+    .clk_i(clk), .rst_i, .valid_i(reading_q), .ready_o(elem_ready), .data_i(rdata_i),
     .valid_o(elem_valid), .ready_i(elem_pop), .data_o(elem), .count_o(elems)
   );
 
@@ -209,7 +210,7 @@ module vta_store #(
     end
   end
   assign lens_pop = put && beat_end && beat_q == len;
-  always_ff @(posedge clk_i) begin
+  always_ff @(posedge clk) begin
     if (rst_i) begin
       full_q <= 1'b0;
       part_q <= '0;
@@ -256,10 +257,16 @@ module vta_store #(
   logic unused;
   assign unused = ^{insn_i, row_last[31:0], lens_count};
 
-  always_ff @(posedge clk_i) begin
+  always_ff @(posedge clk) begin
     if (!rst_i && reading_q) assert (elem_ready);
     if (!rst_i && start) assert (open_q == '0);
-    if (!rst_i) assert (!(b_valid_i && open_q == '0));
-    if (!rst_i) assert (!(token_pop_o && !token_i) && !(token_push_o && full_i));
+    if (!rst_i && b_valid_i) assert (open_q != '0);
+    if (!rst_i && token_pop_o) assert (token_i);
+    if (!rst_i && token_push_o) assert (!full_i);
   end
+
+  // Whether anything changes with the next edge.
+  logic changes;
+  assign changes = rst_i || start || run_q || !idle_o || elem_valid || reading_q || b_valid_i;
+  vta_gate u_gate (.clk_i, .en_i(changes), .clk_o(clk));
 endmodule

@@ -25,8 +25,8 @@ module vta_token #(
 
   always_ff @(posedge clk_i) begin
     if (!rst_i) begin
-      assert (!(pop_i && !some_o));
-      assert (!(push_i && full_o));
+      if (pop_i) assert (some_o);
+      if (push_i) assert (!full_o);
     end
   end
 endmodule

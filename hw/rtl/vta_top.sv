@@ -58,8 +58,7 @@ module vta_top #(
   output logic                    s_axil_r_valid_o,
   input  logic                    s_axil_r_ready_i,
   output logic [31:0]             s_axil_r_data_o,
-  output logic [1:0]              s_axil_r_resp_o,
-  output logic [63:0]             monitor_o // the cycle before, for traces; of no use in hardware
+  output logic [1:0]              s_axil_r_resp_o
 );
   localparam int unsigned Batch = 1 << LOG_BATCH;
   localparam int unsigned BlockIn = 1 << LOG_BLOCK_IN;
@@ -72,7 +71,7 @@ module vta_top #(
   localparam int unsigned WgtBits = 8 << LogWgtBytes;
   localparam int unsigned AccBits = 8 << LogAccBytes;
   localparam int unsigned OutBits = 8 << LogOutBytes;
-  localparam int unsigned Counters = 33;
+  localparam int unsigned Counters = 34;
   localparam int unsigned LogQueue = 9; // instructions that wait for a unit
   localparam int unsigned LogAhead = 2; // stores that compute sees
   localparam int unsigned LogSlots = 4; // instructions in compute's window
@@ -84,7 +83,8 @@ module vta_top #(
   logic read_idle, store_idle, read_error;
   logic [47:0] token_counts;
   logic [1:0] acc_writes;
-  logic [63:0] monitor_q; // what happens: see the end
+  logic [5:0] counter_index;
+  logic [31:0] counter;
   assign rst = rst_i || clear;
   assign halt = !running;
   vta_regs #(
@@ -101,7 +101,7 @@ module vta_top #(
     .launch_o(launch), .running_o(running), .clear_o(clear), .idle_i(read_idle && store_idle), .count_o(count), .insn_base_o(insn_base),
     .uop_base_o(uop_base), .inp_base_o(inp_base), .wgt_base_o(wgt_base), .acc_base_o(acc_base), .out_base_o(out_base),
     .watchdog_o(watchdog), .finish_i(finish), .error_i(error), .source_i(source), .taken_i(taken), .tokens_i(token_counts),
-    .acc_writes_i(acc_writes), .events_i(monitor_q[Counters-1:0])
+    .acc_writes_i(acc_writes), .counter_o(counter_index), .counter_i(counter)
   );
 
   // ---- the read channel: 0 fetch, 1 micro-ops, 2 ACC, 3 INP, 4 WGT ----
@@ -200,7 +200,9 @@ module vta_top #(
 
   // ---- compute: control ----
   logic compute_busy, wait_prev, wait_next, wait_hazard, compute_start, retire, finished, compute_range;
-  logic [1:0] compute_engine;
+  logic [2:0] compute_engine;
+  logic zero_in, zero_busy, zero_done;
+  logic [LOG_ACC:0] zero_first, zero_past;
   logic [LogSlots-1:0] compute_slot, next_count;
   logic store_go, store_waits;
   logic [127:0] uop_insn, acc_insn;
@@ -232,7 +234,8 @@ module vta_top #(
     .scan_addr_o(scan_addr), .scan_uop_i(scan_uop), .uop_valid_o(uop_valid), .uop_insn_o(uop_insn), .uop_ready_i(uop_ready),
     .uop_done_i(uop_done), .acc_valid_o(accl_valid), .acc_insn_o(acc_insn), .acc_ready_i(accl_ready), .acc_done_i(accl_done),
     .gemm_valid_o(gemm_in), .gemm_ready_i(gemm_in_ready), .gemm_done_i(gemm_done), .alu_valid_o(alu_in),
-    .alu_ready_i(alu_in_ready), .alu_done_i(alu_done), .begin_o(uop_begin), .end_o(uop_end), .iter_out_o(iter_out),
+    .alu_ready_i(alu_in_ready), .alu_done_i(alu_done), .zero_valid_o(zero_in), .zero_first_o(zero_first),
+    .zero_past_o(zero_past), .zero_ready_i(!zero_busy), .zero_done_i(zero_done), .begin_o(uop_begin), .end_o(uop_end), .iter_out_o(iter_out),
     .iter_in_o(iter_in), .factors_o(factors), .alu_op_o(alu_op), .use_imm_o(use_imm),
     .imm_o(imm)
   );
@@ -325,23 +328,23 @@ module vta_top #(
   // ---- memories; micro-ops three times, a copy for each reader, which the window keeps apart from loads ----
   vta_ram #(.WIDTH(32), .LOG_DEPTH(LOG_UOP), .APART(1'b1)) u_uop_gemm (
     .clk_i, .we_i(uop_we), .waddr_i(uop_waddr), .wdata_i(uop_wdata), .re_i(gemm_uop_re), .raddr_i(gemm_uop_addr),
-    .rdata_o(gemm_uop)
+    .zero_i(1'b0), .rdata_o(gemm_uop)
   );
   vta_ram #(.WIDTH(32), .LOG_DEPTH(LOG_UOP), .APART(1'b1)) u_uop_alu (
     .clk_i, .we_i(uop_we), .waddr_i(uop_waddr), .wdata_i(uop_wdata), .re_i(alu_uop_re), .raddr_i(alu_uop_addr),
-    .rdata_o(alu_uop)
+    .zero_i(1'b0), .rdata_o(alu_uop)
   );
   vta_ram #(.WIDTH(32), .LOG_DEPTH(LOG_UOP), .APART(1'b1)) u_uop_scan (
     .clk_i, .we_i(uop_we), .waddr_i(uop_waddr), .wdata_i(uop_wdata), .re_i(scan_re), .raddr_i(scan_addr),
-    .rdata_o(scan_uop)
+    .zero_i(1'b0), .rdata_o(scan_uop)
   );
   vta_ram #(.WIDTH(InpBits), .LOG_DEPTH(LOG_INP)) u_inp (
     .clk_i, .we_i(inp_we), .waddr_i(inp_waddr), .wdata_i(inp_wdata), .re_i(inp_re), .raddr_i(inp_addr),
-    .rdata_o(inp_data)
+    .zero_i(1'b0), .rdata_o(inp_data)
   );
   vta_ram #(.WIDTH(WgtBits), .LOG_DEPTH(LOG_WGT)) u_wgt (
     .clk_i, .we_i(wgt_we), .waddr_i(wgt_waddr), .wdata_i(wgt_wdata), .re_i(wgt_re), .raddr_i(wgt_addr),
-    .rdata_o(wgt_data)
+    .zero_i(1'b0), .rdata_o(wgt_data)
   );
   logic store_re;
   logic [LOG_ACC-1:0] store_raddr;
@@ -352,7 +355,8 @@ module vta_top #(
     .dst_raddr_i(dst_raddr), .dst_grant_o(dst_grant), .dst_rdata_o(dst_rdata), .src_re_i(src_re),
     .src_raddr_i(src_raddr), .src_rdata_o(src_rdata), .alu_we_i(alu_we), .alu_waddr_i(alu_waddr),
     .alu_wdata_i(alu_wdata), .load_we_i(acc_lwe), .load_ready_o(acc_lready), .load_waddr_i(acc_lwaddr),
-    .load_wdata_i(acc_lwdata), .store_re_i(store_re), .store_raddr_i(store_raddr), .store_rdata_o(store_rdata)
+    .load_wdata_i(acc_lwdata), .zero_i(zero_in), .zero_first_i(zero_first),
+    .zero_past_i(zero_past), .zero_busy_o(zero_busy), .zero_done_o(zero_done), .store_re_i(store_re), .store_raddr_i(store_raddr), .store_rdata_o(store_rdata)
   );
   assign acc_writes = 2'(gemm_we) + 2'(alu_we);
 
@@ -377,7 +381,7 @@ module vta_top #(
   logic finished_q, moved;
   logic [31:0] idle_q;
   assign moved = (m_axi_r_valid_i && m_axi_r_ready_o) || (m_axi_w_valid_o && m_axi_w_ready_i) || retire || gemm_we ||
-                 alu_we || inp_we || wgt_we || uop_we || acc_lwe || launch;
+                 alu_we || inp_we || wgt_we || uop_we || acc_lwe || zero_busy || launch;
   always_comb begin
     error = vta_pkg::ErrNone;
     source = vta_pkg::SrcNone;
@@ -413,53 +417,100 @@ module vta_top #(
   end
 
   // ---- what happens in this cycle: src/runtime/counters.def has the same lists ----
+  // Arrays, not vectors: each is used alone, which is quicker to simulate.
   logic computes, no_data;
+  logic counts [0:Counters-1];
+  logic [31:0] counter_q [0:Counters-1];
   assign computes = gemm_busy || alu_busy;
   assign no_data = !m_axi_r_valid_i;
-  assign monitor_o = monitor_q;
-  always_ff @(posedge clk_i) begin
-    monitor_q <= {
-      compute_slot,
-      store_ready && store_valid, store_start, store_valid, alu_done, alu_valid && alu_ready, gemm_done,
-      gemm_valid && gemm_ready, acc_starved, accl_done, uop_starved, uop_done, retire, compute_ready && compute_valid,
-      compute_engine, compute_start, compute_valid, wgt_starved, wgt_done, inp_starved, inp_done, load_retire,
-      load_ready && load_valid, load_start, load_valid,
-      (load_in && load_in_ready) || (compute_in && compute_in_ready) || (store_in && store_in_ready), running,
-      m_axi_w_valid_o && m_axi_w_ready_i,                               // 32
-      m_axi_r_valid_i && !m_axi_r_ready_o,                              // 31
-      m_axi_ar_valid_o && !m_axi_ar_ready_i,                            // 30
-      m_axi_r_valid_i && m_axi_r_ready_o,                               // 29
-      alu_busy && gemm_busy,                                            // 28
-      load_busy && store_busy,                                          // 27
-      store_busy && computes,                                           // 26
-      load_busy && computes,                                            // 25
-      (m_axi_w_valid_o && !m_axi_w_ready_i) || (m_axi_aw_valid_o && !m_axi_aw_ready_i), // 24
-      store_wait_done,                                                  // 23
-      store_wait,                                                       // 22
-      store_busy,                                                       // 21
-      alu_stall,                                                        // 20
-      alu_step,                                                         // 19
-      alu_busy,                                                         // 18
-      gemm_step,                                                        // 17
-      gemm_busy,                                                        // 16
-      acc_busy,                                                         // 15
-      uop_busy,                                                         // 14
-      (uop_starved || acc_starved) && !no_data,                         // 13
-      (uop_starved || acc_starved) && no_data,                          // 12
-      wait_hazard,                                                      // 11
-      wait_next,                                                        // 10
-      wait_prev,                                                        // 9
-      fetch_busy && !compute_valid,                                     // 8
-      compute_busy,                                                     // 7
-      (inp_starved || wgt_starved) && !no_data,                         // 6
-      (inp_starved || wgt_starved) && no_data,                          // 5
-      load_wait,                                                        // 4
-      load_busy,                                                        // 3
-      fetch_starved && !no_data,                                        // 2
-      fetch_starved && no_data,                                         // 1
-      fetch_busy                                                        // 0
-    };
+  always_comb begin
+    counts[0] = fetch_busy;
+    counts[1] = fetch_starved && no_data;
+    counts[2] = fetch_starved && !no_data;
+    counts[3] = load_busy;
+    counts[4] = load_wait;
+    counts[5] = (inp_starved || wgt_starved) && no_data;
+    counts[6] = (inp_starved || wgt_starved) && !no_data;
+    counts[7] = compute_busy;
+    counts[8] = fetch_busy && !compute_valid;
+    counts[9] = wait_prev;
+    counts[10] = wait_next;
+    counts[11] = wait_hazard;
+    counts[12] = (uop_starved || acc_starved) && no_data;
+    counts[13] = (uop_starved || acc_starved) && !no_data;
+    counts[14] = uop_busy;
+    counts[15] = acc_busy;
+    counts[16] = gemm_busy;
+    counts[17] = gemm_step;
+    counts[18] = alu_busy;
+    counts[19] = alu_step;
+    counts[20] = alu_stall;
+    counts[21] = zero_busy;
+    counts[22] = store_busy;
+    counts[23] = store_wait;
+    counts[24] = store_wait_done;
+    counts[25] = (m_axi_w_valid_o && !m_axi_w_ready_i) || (m_axi_aw_valid_o && !m_axi_aw_ready_i);
+    counts[26] = load_busy && computes;
+    counts[27] = store_busy && computes;
+    counts[28] = load_busy && store_busy;
+    counts[29] = alu_busy && gemm_busy;
+    counts[30] = m_axi_r_valid_i && m_axi_r_ready_o;
+    counts[31] = m_axi_ar_valid_o && !m_axi_ar_ready_i;
+    counts[32] = m_axi_r_valid_i && !m_axi_r_ready_o;
+    counts[33] = m_axi_w_valid_o && m_axi_w_ready_i;
   end
+  always_ff @(posedge clk_i) begin
+    if (rst_i || launch) begin
+      for (int unsigned n = 0; n < Counters; n++) counter_q[n] <= '0;
+    end else if (running) begin
+      for (int unsigned n = 0; n < Counters; n++) begin
+        if (counts[n]) counter_q[n] <= counter_q[n] + 1'b1;
+      end
+    end
+  end
+  always_comb begin
+    counter = '0;
+    if (counter_index != '1) begin
+      for (int unsigned n = 0; n < Counters; n++) begin
+        if (counter_index == 6'(n)) counter = counter_q[n];
+      end
+    end
+  end
+
+`ifndef SYNTHESIS
+  // Where instructions are: the harness looks at this, and at the counts, for timelines.
+  logic [3:0] signals [0:27];
+  always_comb begin
+    signals[0] = 4'(running);
+    signals[1] = 4'((load_in && load_in_ready) || (compute_in && compute_in_ready) || (store_in && store_in_ready));
+    signals[2] = 4'(load_valid);
+    signals[3] = 4'(load_start);
+    signals[4] = 4'(load_ready && load_valid);
+    signals[5] = 4'(load_retire);
+    signals[6] = 4'(inp_done);
+    signals[7] = 4'(inp_starved);
+    signals[8] = 4'(wgt_done);
+    signals[9] = 4'(wgt_starved);
+    signals[10] = 4'(compute_valid);
+    signals[11] = 4'(compute_start);
+    signals[12] = 4'(compute_engine);
+    signals[13] = 4'(compute_ready && compute_valid);
+    signals[14] = 4'(retire);
+    signals[15] = 4'(uop_done);
+    signals[16] = 4'(uop_starved);
+    signals[17] = 4'(accl_done);
+    signals[18] = 4'(acc_starved);
+    signals[19] = 4'(gemm_valid && gemm_ready);
+    signals[20] = 4'(gemm_done);
+    signals[21] = 4'(alu_valid && alu_ready);
+    signals[22] = 4'(alu_done);
+    signals[23] = 4'(zero_done);
+    signals[24] = 4'(store_valid);
+    signals[25] = 4'(store_start);
+    signals[26] = 4'(store_ready && store_valid);
+    signals[27] = compute_slot;
+  end
+`endif
 
   logic unused;
   assign unused = ^{load_count, compute_count, store_count, gemm_count, alu_count, uop_walt};
@@ -474,9 +525,9 @@ module vta_top #(
     ar_waits_q <= !rst && m_axi_ar_valid_o && !m_axi_ar_ready_i;
     aw_waits_q <= !rst && m_axi_aw_valid_o && !m_axi_aw_ready_i;
     w_waits_q <= !rst && m_axi_w_valid_o && !m_axi_w_ready_i;
-    ar_was_q <= {m_axi_ar_id_o, m_axi_ar_addr_o, m_axi_ar_len_o};
-    aw_was_q <= {m_axi_aw_addr_o, m_axi_aw_len_o};
-    w_was_q <= {m_axi_w_data_o, m_axi_w_strb_o, m_axi_w_last_o};
+    if (!m_axi_ar_ready_i) ar_was_q <= {m_axi_ar_id_o, m_axi_ar_addr_o, m_axi_ar_len_o};
+    if (!m_axi_aw_ready_i) aw_was_q <= {m_axi_aw_addr_o, m_axi_aw_len_o};
+    if (!m_axi_w_ready_i) w_was_q <= {m_axi_w_data_o, m_axi_w_strb_o, m_axi_w_last_o};
   end
   always_ff @(posedge clk_i) begin
     if (!rst_i) begin
@@ -485,7 +536,7 @@ module vta_top #(
       if (w_waits_q) assert (m_axi_w_valid_o && {m_axi_w_data_o, m_axi_w_strb_o, m_axi_w_last_o} == w_was_q);
       if (m_axi_ar_valid_o) assert (32'(m_axi_ar_addr_o[11:0]) + ((32'(m_axi_ar_len_o) + 32'd1) << LOG_BUS) <= 32'd4096);
       if (m_axi_aw_valid_o) assert (32'(m_axi_aw_addr_o[11:0]) + ((32'(m_axi_aw_len_o) + 32'd1) << LOG_BUS) <= 32'd4096);
-      assert (!(gemm_we && alu_we && gemm_waddr == alu_waddr));
+      if (alu_we) assert (!gemm_we || gemm_waddr != alu_waddr);
     end
   end
 endmodule

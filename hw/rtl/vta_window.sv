@@ -9,7 +9,7 @@
 // 3. What a token of store protects is DRAM that was written, so loads never pass an older instruction that waits for
 //    one, and OUT that was read. The n-th token is that of the n-th pushing store, so an instruction behind n waiting pops
 //    must be ordered behind that store and those before it, and no others. vta_ahead shows the next stores: if the n-th
-//    pushing one is among them, GEMM and ALU start when those of these stores that read what they write are done.
+//    pushing one is among them, GEMM, ALU and resets start when those of these stores that read what they write are done.
 // 4. Tokens are given to load when the instruction retires. They are given to store as soon as the instruction is done and
 //    the tokens before it are given: the store that takes the token must then itself wait for the instructions older than
 //    the giver that write what it reads, that read DRAM, or that have not got their token of load (whose owner may read
@@ -30,7 +30,7 @@ module vta_window #(
   input  logic                          valid_i,
   output logic                          ready_o,
   input  logic [127:0]                  insn_i,
-  input  logic [1:0]                    engine_i,
+  input  logic [2:0]                    engine_i,
   input  logic                          works_i,      // has something to do for the engine
   input  logic [LOG_ACC:0]              dlo_i,        // accumulators written
   input  logic [LOG_ACC:0]              dhi_i,
@@ -44,10 +44,12 @@ module vta_window #(
   output logic                          start_o,
   output logic [LOG_SLOTS-1:0]          slot_o,
   output logic [127:0]                  insn_o,
-  output logic [1:0]                    engine_o,
-  output logic [3:0]                    offer_o,      // a bit an engine: it has work for it
-  input  logic [3:0]                    free_i,       // the engine can take one
-  input  logic [3:0]                    done_i,       // the engine is done with its oldest one
+  output logic [2:0]                    engine_o,
+  output logic [LOG_ACC:0]              dlo_o,
+  output logic [LOG_ACC:0]              dhi_o,
+  output logic [4:0]                    offer_o,      // a bit an engine: it has work for it
+  input  logic [4:0]                    free_i,       // the engine can take one
+  input  logic [4:0]                    done_i,       // the engine is done with its oldest one
   // Tokens.
   input  logic                          prev_token_i,
   output logic                          prev_pop_o,
@@ -77,16 +79,17 @@ module vta_window #(
   output logic                          retire_o,
   output logic                          finish_o
 );
+  logic clk; // the gated clock: see the end
   localparam int unsigned Slots = 1 << LOG_SLOTS;
   localparam int unsigned LogAhead = $clog2(AHEAD);
   localparam int unsigned Index = LOG_ACC + 1;
-  localparam logic [1:0] EngUop = vta_pkg::EngUop, EngAcc = vta_pkg::EngAcc, EngGemm = vta_pkg::EngGemm,
-                         EngAlu = vta_pkg::EngAlu;
+  localparam logic [2:0] EngUop = vta_pkg::EngUop, EngAcc = vta_pkg::EngAcc, EngGemm = vta_pkg::EngGemm,
+                         EngAlu = vta_pkg::EngAlu, EngZero = vta_pkg::EngZero;
   localparam int unsigned Number = 14; // of a push: twice the tokens that can be under way, or more
 
   // An entry is waiting, then running (valid, neither waiting nor done), then done.
   logic [Slots-1:0] valid_q, waiting_q, done_q, works_q, pop_prev_q, pop_next_q, push_prev_q, finish_q;
-  logic [Slots-1:0] uop_q, acc_q, gemm_q, alu_q;    // its engine
+  logic [Slots-1:0] uop_q, acc_q, gemm_q, alu_q, zero_q; // its engine
   logic [127:0] insn_q [0:Slots-1];
   logic [LOG_ACC:0] dlo_q [0:Slots-1], dhi_q [0:Slots-1], slo_q [0:Slots-1], shi_q [0:Slots-1];
   logic [LOG_UOP:0] ulo_q [0:Slots-1], uhi_q [0:Slots-1];
@@ -104,7 +107,8 @@ module vta_window #(
   // ---- starting: the oldest that can ----
   logic [Slots-1:0] able, turned, free, clear_q; // clear_q: all that must come first has
   assign free = ~works_q | (uop_q & {Slots{free_i[EngUop]}}) | (acc_q & {Slots{free_i[EngAcc]}}) |
-                (gemm_q & {Slots{free_i[EngGemm]}}) | (alu_q & {Slots{free_i[EngAlu]}});
+                (gemm_q & {Slots{free_i[EngGemm]}}) | (alu_q & {Slots{free_i[EngAlu]}}) |
+                (zero_q & {Slots{free_i[EngZero]}});
   assign able = waiting_q & clear_q & free & (~pop_prev_q | {Slots{prev_token_i}}) &
                 (~pop_next_q | {Slots{next_token_i}}) & {Slots{!halt_i}};
   always_comb begin
@@ -121,19 +125,21 @@ module vta_window #(
   assign start_o = start;
   assign slot_o = slot;
   assign insn_o = insn_q[slot];
-  assign engine_o = {gemm_q[slot] || alu_q[slot], acc_q[slot] || alu_q[slot]};
-  assign offer_o = (start && works_q[slot]) ? {alu_q[slot], gemm_q[slot], acc_q[slot], uop_q[slot]} : '0;
+  assign dlo_o = dlo_q[slot];
+  assign dhi_o = dhi_q[slot];
+  assign engine_o = {zero_q[slot], gemm_q[slot] || alu_q[slot], acc_q[slot] || alu_q[slot]};
+  assign offer_o = (start && works_q[slot]) ? {zero_q[slot], alu_q[slot], gemm_q[slot], acc_q[slot], uop_q[slot]} : '0;
   assign prev_pop_o = start && pop_prev_q[slot];
   assign next_pop_o = start && pop_next_q[slot];
 
   // ---- ending: engines are done in the order in which they were given work ----
   logic [Slots-1:0] started, ended;
-  logic [4*LOG_SLOTS-1:0] running;
-  logic [3:0] order_ready, order_valid;
-  logic [4*(LOG_SLOTS+1)-1:0] order_count;
-  for (genvar e = 0; e < 4; e++) begin : gen_order
+  logic [5*LOG_SLOTS-1:0] running;
+  logic [4:0] order_ready, order_valid;
+  logic [5*(LOG_SLOTS+1)-1:0] order_count;
+  for (genvar e = 0; e < 5; e++) begin : gen_order
     vta_fifo #(.WIDTH(LOG_SLOTS), .LOG_DEPTH(LOG_SLOTS)) u_order (
-      .clk_i, .rst_i, .valid_i(offer_o[e]), .ready_o(order_ready[e]), .data_i(slot), .valid_o(order_valid[e]),
+      .clk_i(clk), .rst_i, .valid_i(offer_o[e]), .ready_o(order_ready[e]), .data_i(slot), .valid_o(order_valid[e]),
       .ready_i(done_i[e]), .data_o(running[e*LOG_SLOTS +: LOG_SLOTS]),
       .count_o(order_count[e*(LOG_SLOTS+1) +: LOG_SLOTS+1])
     );
@@ -143,7 +149,7 @@ module vta_window #(
     if (start) started[slot] = 1'b1;
     ended = '0;
     if (start && !works_q[slot]) ended[slot] = 1'b1;
-    for (int unsigned e = 0; e < 4; e++) begin
+    for (int unsigned e = 0; e < 5; e++) begin
       if (done_i[e]) ended[running[e*LOG_SLOTS +: LOG_SLOTS]] = 1'b1;
     end
   end
@@ -154,7 +160,7 @@ module vta_window #(
   logic [LOG_SLOTS:0] push_count;
   logic [Slots-1:0] push_next_q; // still to give
   vta_fifo #(.WIDTH(LOG_SLOTS), .LOG_DEPTH(LOG_SLOTS)) u_pushes (
-    .clk_i, .rst_i, .valid_i(enter && insn_i[`VTA_INSN_PUSH_NEXT]), .ready_o(push_ready), .data_i(tail_q), .valid_o(push_valid),
+    .clk_i(clk), .rst_i, .valid_i(enter && insn_i[`VTA_INSN_PUSH_NEXT]), .ready_o(push_ready), .data_i(tail_q), .valid_o(push_valid),
     .ready_i(next_push_o), .data_o(pusher), .count_o(push_count)
   );
   logic retire;
@@ -164,7 +170,7 @@ module vta_window #(
   assign prev_push_o = retire && push_prev_q[head_q];
   assign finish_o = retire && finish_q[head_q];
 
-  always_ff @(posedge clk_i) begin
+  always_ff @(posedge clk) begin
     if (rst_i) begin
       {valid_q, waiting_q, done_q, push_next_q} <= '0;
       head_q <= '0;
@@ -189,7 +195,7 @@ module vta_window #(
 
   // ---- entering ----
   logic [Number-1:0] pushes_q, pops_q;
-  always_ff @(posedge clk_i) begin
+  always_ff @(posedge clk) begin
     if (rst_i) begin
       pushes_q <= '0;
       pops_q <= '0;
@@ -203,6 +209,7 @@ module vta_window #(
       acc_q[tail_q] <= engine_i == EngAcc;
       gemm_q[tail_q] <= engine_i == EngGemm;
       alu_q[tail_q] <= engine_i == EngAlu;
+      zero_q[tail_q] <= engine_i == EngZero;
       works_q[tail_q] <= works_i;
       pop_prev_q[tail_q] <= insn_i[`VTA_INSN_POP_PREV];
       pop_next_q[tail_q] <= insn_i[`VTA_INSN_POP_NEXT];
@@ -226,7 +233,8 @@ module vta_window #(
   assign prev_pops = waiting_q & pop_prev_q;
   assign next_pops = waiting_q & pop_next_q;
   assign store_done = store_done_i ? AHEAD'(1) << store_first_i : '0;
-  assign passes = (engine_i == EngGemm || engine_i == EngAlu || !works_i) && !insn_i[`VTA_INSN_POP_NEXT];
+  assign passes = (engine_i == EngGemm || engine_i == EngAlu || engine_i == EngZero || !works_i) &&
+                  !insn_i[`VTA_INSN_POP_NEXT];
   always_comb begin
     logic [LOG_SLOTS:0] missing; // tokens of store that entries wait for and that are not there
     logic [LogAhead-1:0] k;
@@ -237,7 +245,13 @@ module vta_window #(
     missing = '0;
     k = store_first_i;
     if (enter) begin
-      same_engine = (engine_i == EngUop) ? uop_q : (engine_i == EngAcc) ? acc_q : (engine_i == EngGemm) ? gemm_q : alu_q;
+      case (engine_i)
+        EngUop: same_engine = uop_q;
+        EngAcc: same_engine = acc_q;
+        EngGemm: same_engine = gemm_q;
+        EngAlu: same_engine = alu_q;
+        default: same_engine = zero_q;
+      endcase
       for (int unsigned n = 0; n < Slots; n++) begin
         clash[n] = (dlo_i < dhi_q[n] && dlo_q[n] < dhi_i) || (slo_i < dhi_q[n] && dlo_q[n] < shi_i) ||
                    (dlo_i < shi_q[n] && slo_q[n] < dhi_i) ||
@@ -266,7 +280,7 @@ module vta_window #(
     if (passes && covered) passed_pops = next_pops;
     else if (insn_i[`VTA_INSN_POP_NEXT] || works_i) before_start = before_start | next_pops;
   end
-  always_ff @(posedge clk_i) begin
+  always_ff @(posedge clk) begin
     if (enter || start || ended != '0 || store_done_i) begin
       for (int unsigned n = 0; n < Slots; n++) begin
         logic [Slots-1:0] to_start, to_end, pops;
@@ -334,10 +348,11 @@ module vta_window #(
 
   // ---- what goes on: why the oldest that waits does ----
   logic [LOG_SLOTS-1:0] oldest_q; // runs after it
-  logic stands;
-  always_ff @(posedge clk_i) begin
+  logic stands, follows;
+  assign follows = !waiting_q[oldest_q] && oldest_q != tail_q;
+  always_ff @(posedge clk) begin
     if (rst_i) oldest_q <= '0;
-    else if (!waiting_q[oldest_q] && oldest_q != tail_q) oldest_q <= oldest_q + 1'b1;
+    else if (follows) oldest_q <= oldest_q + 1'b1;
   end
   assign stands = waiting_q[oldest_q] && !start && !halt_i;
   assign busy_o = valid_q != '0;
@@ -348,14 +363,19 @@ module vta_window #(
   logic unused;
   assign unused = ^{order_count, push_count};
 
-  always_ff @(posedge clk_i) begin
+  always_ff @(posedge clk) begin
     if (!rst_i) begin
-      assert ((done_i & ~order_valid) == '0);
-      assert ((offer_o & ~order_ready) == '0);
-      assert (!(enter && insn_i[`VTA_INSN_PUSH_NEXT] && !push_ready));
-      assert (!(retire && waiting_q[head_q]));
-      assert (valid_q[head_q] || valid_q == '0);
-      assert ((waiting_q & ~valid_q) == '0 && (waiting_q & done_q) == '0);
+      if (done_i != '0) assert ((done_i & ~order_valid) == '0);
+      if (start) assert ((offer_o & ~order_ready) == '0);
+      if (enter) assert (!insn_i[`VTA_INSN_PUSH_NEXT] || push_ready);
+      if (retire) assert (!waiting_q[head_q]);
+      if (enter || start) assert ((valid_q[head_q] || valid_q == '0) && (waiting_q & (~valid_q | done_q)) == '0);
     end
   end
+
+  // Whether anything changes with the next edge.
+  logic changes;
+  assign changes = rst_i || enter || start || ended != '0 || next_push_o || retire || store_done_i || store_pop_i ||
+                   follows;
+  vta_gate u_gate (.clk_i, .en_i(changes), .clk_o(clk));
 endmodule

@@ -53,7 +53,7 @@ struct Rtl {
   std::deque<uint64_t> responses;     // of writes: the cycles from which they are given
   unsigned read_credit, write_credit; // per cent of a beat that may move
   bool b_error;
-  uint64_t shown; // what the timeline saw last
+  WatchShown shown; // what the timeline saw last
   Wave wave;
   TetcFault *fault;
   bool stuck;            // the bus did not come to rest after an error: the core is wrong
@@ -75,14 +75,16 @@ uint8_t *host_of(Rtl *r, uint64_t addr, unsigned beats) {
   return tetc_dram_at(r->device.dram, addr, 1);
 }
 
-// Which request is served next: the oldest, or with reordering any client's oldest.
-void choose_read(Rtl *r) {
-  if (!r->options.reorder || r->reads.size() < 2 || r->reads.front().next) return;
+// Which request is served next: the oldest, or with reordering any client's oldest, now and then before the burst that is
+// under way has ended.
+void choose_read(Rtl *r, uint64_t now) {
+  if (!r->options.reorder || r->reads.size() < 2) return;
   size_t n = (r->random = r->random * 6364136223846793005u + 1442695040888963407u) >> 33;
-  n %= r->reads.size();
+  if (r->reads.front().next && n % 4) return;
+  n = n / 4 % r->reads.size();
   for (size_t k = 0; k < n; k++)
     if (r->reads[k].id == r->reads[n].id) n = k;
-  if (r->reads[n].ready > r->now) return;
+  if (r->reads[n].ready > now) return;
   Request q = r->reads[n];
   r->reads.erase(r->reads.begin() + static_cast<long>(n));
   r->reads.push_front(q);
@@ -107,14 +109,14 @@ void stop_at_assertion(Rtl *r) {
   r->context->errorCount(0);
 }
 
-// What the memory shows the core in this cycle.
-void memory_show(Rtl *r) {
+// What the memory shows the core in a cycle.
+void memory_show(Rtl *r, uint64_t now) {
   Model *t = r->top;
   earn(&r->read_credit, r->options.bandwidth);
   earn(&r->write_credit, r->options.bandwidth);
   if (!r->r_valid && r->read_credit >= 100) {
-    choose_read(r);
-    r->r_valid = !r->reads.empty() && r->reads.front().ready <= r->now && lucky(r);
+    choose_read(r, now);
+    r->r_valid = !r->reads.empty() && r->reads.front().ready <= now && lucky(r);
     if (r->r_valid) {
       r->read_credit -= 100;
       const Request &q = r->reads.front();
@@ -128,7 +130,7 @@ void memory_show(Rtl *r) {
   t->m_axi_ar_ready_i = r->reads.size() < r->options.outstanding && lucky(r);
   t->m_axi_aw_ready_i = r->writes.size() + r->responses.size() < r->options.outstanding && lucky(r);
   t->m_axi_w_ready_i = !r->writes.empty() && r->write_credit >= 100 && lucky(r);
-  t->m_axi_b_valid_i = !r->responses.empty() && r->responses.front() <= r->now;
+  t->m_axi_b_valid_i = !r->responses.empty() && r->responses.front() <= now;
   t->m_axi_b_resp_i = r->b_error ? 2 : 0;
 }
 
@@ -167,20 +169,19 @@ void memory_take(Rtl *r) {
   }
 }
 
-// One clock cycle, memory included.
+// One clock cycle, memory included. The core sees what was shown in the cycle before (vta_sim), so outputs and what they
+// depend on are there from the start.
 void cycle(Rtl *r) {
   Model *t = r->top;
-  memory_show(r);
-  t->clk_i = 0;
-  t->eval();
-  if (r->options.timeline && t->monitor_o != r->shown) {
-    r->shown = t->monitor_o;
-    tetc_timeline_see(r->options.timeline, r->now, r->shown);
-  }
-  memory_take(r);
+  uint64_t word;
+  if (r->options.timeline && watch_word(t->rootp, &r->shown, &word)) tetc_timeline_see(r->options.timeline, r->now, word);
   WatchSample seen;
   if (r->watched) watch_sample(t->rootp, &seen);
+  t->clk_i = 0;
+  t->eval();
   r->wave.at(kPeriod * r->now);
+  memory_take(r);
+  memory_show(r, r->now + 1);
   t->clk_i = 1;
   t->eval();
   r->wave.at(kPeriod * r->now + kPeriod / 2);
@@ -195,9 +196,9 @@ void write_register(Rtl *r, uint32_t addr, uint32_t value) {
   r->top->s_axil_aw_addr_i = addr;
   r->top->s_axil_w_data_i = value;
   r->top->s_axil_b_ready_i = 1;
-  cycle(r); // the slave takes both at once, and always
-  r->top->s_axil_aw_valid_i = r->top->s_axil_w_valid_i = 0;
   cycle(r);
+  r->top->s_axil_aw_valid_i = r->top->s_axil_w_valid_i = 0;
+  cycle(r); // the slave takes both at once, and always
 }
 
 uint32_t read_register(Rtl *r, uint32_t addr) {
@@ -206,25 +207,22 @@ uint32_t read_register(Rtl *r, uint32_t addr) {
   r->top->s_axil_r_ready_i = 1;
   cycle(r);
   r->top->s_axil_ar_valid_i = 0;
-  uint32_t value = r->top->s_axil_r_data_o;
   cycle(r);
-  return value;
+  return r->top->s_axil_r_data_o;
 }
 
 // Core and memory as after power on; what is in the on-chip memories stays.
 void power_on(Rtl *r) {
-  r->reads.clear();
-  r->writes.clear();
-  r->r_valid = false;
-  r->responses.clear();
-  r->b_error = false;
-  r->top->rst_i = 1;
-  for (int n = 0; n < 4; n++) {
-    r->reads.clear();
+  Model *t = r->top;
+  for (int n = 0; n < 5; n++) {
+    r->reads.clear(); // what the core still asks for before it sees the reset
+    r->writes.clear();
+    r->responses.clear();
+    r->r_valid = r->b_error = false;
+    t->m_axi_r_valid_i = t->m_axi_b_valid_i = t->m_axi_w_ready_i = t->m_axi_aw_ready_i = t->m_axi_ar_ready_i = 0;
+    t->rst_i = n < 4;
     cycle(r);
   }
-  r->top->rst_i = 0;
-  cycle(r);
 }
 
 // A soft reset, as a host would do it: the core waits until the bus is at rest. One that still runs was broken off.

@@ -16,9 +16,10 @@ bool tetc_rtl_write(TetcDevice *device, uint32_t address, uint32_t value);
 
 // ---- watching the core at work, for tests ----------------------------------------------------------------------------
 
-// What writes on-chip memories: the load engines of micro-ops and accumulators, GEMM, ALU, and those of INP and WGT. Each
-// works on its instructions in the order in which they started.
-typedef enum TetcRtlEngine { RTL_UOP, RTL_ACC, RTL_GEMM, RTL_ALU, RTL_INP, RTL_WGT, RTL_NONE } TetcRtlEngine;
+// What writes on-chip memories: the load engines of micro-ops and accumulators, GEMM, ALU, resets, and the load engines of
+// INP and WGT. Each works on its instructions in the order in which they started. Resets of rows that stand together only
+// mark these: their writes are told when they are done.
+typedef enum TetcRtlEngine { RTL_UOP, RTL_ACC, RTL_GEMM, RTL_ALU, RTL_ZERO, RTL_INP, RTL_WGT, RTL_NONE } TetcRtlEngine;
 
 typedef struct TetcRtlWrite {
   uint64_t cycle; // since power on

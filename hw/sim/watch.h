@@ -8,8 +8,18 @@
 #include <cstdint>
 
 extern "C" {
+#include "runtime/timeline.h"
 #include "sim/rtl.h"
 }
+
+enum {
+#define COUNTER(id, text)
+#define SIGNAL(id, width) WATCH_##id,
+#include "runtime/counters.def"
+#undef COUNTER
+#undef SIGNAL
+  WATCH_SIGNALS
+};
 
 // Element `index` of a memory as it is now; the first copy where there are several, unless another one differs.
 const void *watch_row(const ModelRoot *t, VtaMemory m, uint32_t index);
@@ -27,12 +37,22 @@ struct WatchSample {
   unsigned enter_slot, start_slot;
   TetcRtlEngine load_engine, compute_engine;
   WatchEngine engines[RTL_NONE];
+  uint32_t zero_first, zero_past; // rows of the reset that starts, if one does
 };
 
 // What is known of a launch: instructions of a unit that have come, and which one is in each slot of compute's window.
 struct WatchLaunch {
   uint32_t loads, computes, in_slot[16];
+  uint32_t zero_first, zero_past; // rows of the reset that runs
 };
+
+// What vta_top shows for timelines, a byte each, as it was when somebody looked.
+struct WatchShown {
+  uint8_t counts[TETC_COUNTERS], signals[WATCH_SIGNALS];
+};
+
+// The word of this cycle for a timeline; false: it is the same as before.
+bool watch_word(const ModelRoot *t, WatchShown *shown, uint64_t *word);
 
 void watch_sample(const ModelRoot *t, WatchSample *s); // before the edge, when everything has settled
 // After the edge. False: the watcher wants the run to stop, and *fault says why.

@@ -292,7 +292,7 @@ static void put_launch_tokens(Writer *w) {
 
 static void put_rows(Writer *w, const char *kernel) {
   static const char *const names[ROW_COUNT] = {"fetch", "load", "load: INP", "load: WGT", "compute",
-    "compute: start", "compute: micro-op load", "compute: ACC load", "compute: GEMM", "compute: ALU", "store"};
+    "compute: start", "compute: micro-op load", "compute: ACC load", "compute: GEMM", "compute: ALU", "compute: reset", "store"};
   event_begin(w, "M", -1, 0);
   text_add(w->out, ",\"name\":\"process_name\",\"args\":{\"name\":");
   text_add_json(w->out, arena_printf(w->out->arena, "%s, 1 us = 1 cycle", kernel));

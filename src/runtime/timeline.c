@@ -220,7 +220,7 @@ static void unit_retires(TetcTimeline *t, VtaUnit u, uint32_t at) {
   if (q->retired < q->count) span_of(t, q->list[q->retired++])->retired = at;
 }
 
-// Load engines begin at once, GEMM and ALU when they say so.
+// Load engines and resets begin at once, GEMM and ALU when they say so.
 static void starts(TetcTimeline *t, uint64_t w, uint32_t at) {
   TetcSpan *load = has(w, SIGNAL_LOAD_START) ? head(t, UNIT_LOAD) : NULL;
   if (load && load->engine != ROW_LOAD) {
@@ -232,9 +232,9 @@ static void starts(TetcTimeline *t, uint64_t w, uint32_t at) {
   if (!compute) return;
   compute->started = at;
   if (compute->engine == ROW_COMPUTE) return;
-  TetcRow row = (TetcRow)(ROW_UOP + (w >> SIGNAL_COMPUTE_ENGINE & 3));
+  TetcRow row = (TetcRow)(ROW_UOP + (w >> SIGNAL_COMPUTE_ENGINE & 7));
   engine_start(t, compute, row);
-  if (row == ROW_UOP || row == ROW_ACC) engine_work(t, row, at);
+  if (row == ROW_UOP || row == ROW_ACC || row == ROW_RESET) engine_work(t, row, at);
 }
 
 // Everything that happens in one cycle.
@@ -253,6 +253,7 @@ static void events(TetcTimeline *t, uint64_t w, uint32_t at) {
   if (has(w, SIGNAL_ACC_DONE)) engine_done(t, ROW_ACC, at);
   if (has(w, SIGNAL_GEMM_DONE)) engine_done(t, ROW_GEMM, at);
   if (has(w, SIGNAL_ALU_DONE)) engine_done(t, ROW_ALU, at);
+  if (has(w, SIGNAL_RESET_DONE)) engine_done(t, ROW_RESET, at);
   if (has(w, SIGNAL_LOAD_RETIRE)) unit_retires(t, UNIT_LOAD, at);
   if (has(w, SIGNAL_COMPUTE_RETIRE)) unit_retires(t, UNIT_COMPUTE, at);
   if (has(w, SIGNAL_STORE_RETIRE)) unit_retires(t, UNIT_STORE, at);
@@ -263,7 +264,7 @@ static const uint64_t pulses =
   1ull << SIGNAL_FETCHED | 1ull << SIGNAL_LOAD_START | 1ull << SIGNAL_LOAD_TAKEN | 1ull << SIGNAL_LOAD_RETIRE |
   1ull << SIGNAL_INP_DONE | 1ull << SIGNAL_WGT_DONE | 1ull << SIGNAL_COMPUTE_START | 1ull << SIGNAL_COMPUTE_TAKEN |
   1ull << SIGNAL_COMPUTE_RETIRE | 1ull << SIGNAL_UOP_DONE | 1ull << SIGNAL_ACC_DONE | 1ull << SIGNAL_GEMM_START |
-  1ull << SIGNAL_GEMM_DONE | 1ull << SIGNAL_ALU_START | 1ull << SIGNAL_ALU_DONE | 1ull << SIGNAL_STORE_START |
+  1ull << SIGNAL_GEMM_DONE | 1ull << SIGNAL_ALU_START | 1ull << SIGNAL_ALU_DONE | 1ull << SIGNAL_RESET_DONE | 1ull << SIGNAL_STORE_START |
   1ull << SIGNAL_STORE_RETIRE;
 
 // ---- waiting ---------------------------------------------------------------------------------------------------------

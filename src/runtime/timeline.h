@@ -18,7 +18,8 @@ typedef enum TetcSignal {
 // What works: the three units as they take instructions in order, compute's window, out of which they start in any order,
 // and the engines that they start.
 typedef enum TetcRow {
-  ROW_FETCH, ROW_LOAD, ROW_INP, ROW_WGT, ROW_COMPUTE, ROW_WINDOW, ROW_UOP, ROW_ACC, ROW_GEMM, ROW_ALU, ROW_STORE, ROW_COUNT
+  ROW_FETCH, ROW_LOAD, ROW_INP, ROW_WGT, ROW_COMPUTE, ROW_WINDOW, ROW_UOP, ROW_ACC, ROW_GEMM, ROW_ALU, ROW_RESET, ROW_STORE,
+  ROW_COUNT
 } TetcRow;
 
 // What is waited for. PREV and NEXT are tokens of the units before and behind (for store also what is older in compute).

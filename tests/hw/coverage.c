@@ -9,7 +9,7 @@ enum { AXES = 4, ELEMS = 8192 };
 
 typedef enum CrossId {
   X_LOAD, X_STORE, X_STEP, X_RAW, X_WAW, X_WAR, X_UOP_RAW, X_UOP_WAR, X_BURST, X_LANE, X_TOKENS, X_FLIGHT, X_ZERO_LOAD,
-  X_ZERO_STORE, X_ZERO_LOOP, X_EDGE, X_UOP_EDGE, X_SHIFT, CROSSES
+  X_ZERO_STORE, X_ZERO_LOOP, X_EDGE, X_UOP_EDGE, X_SHIFT, X_TOGETHER, CROSSES
 } CrossId;
 
 typedef struct Cross {
@@ -54,6 +54,8 @@ static const Cross crosses[CROSSES] = {
   [X_ZERO_LOOP] = {"empty loops: instruction, how", {LOOPS, NAMES("outer 0", "inner 0", "no micro-op", "begin after end")}},
   [X_EDGE] = {"ends of a memory: memory, element", {MEMORIES, NAMES("first", "last")}},
   [X_UOP_EDGE] = {"ends of the micro-ops: instruction, which", {LOOPS, NAMES("first", "last")}},
+  [X_TOGETHER] = {"rows reset together: how many, what comes to one first", {NAMES("1", "2-31", "32 or more"),
+    NAMES("gemm", "alu imm", "alu", "load", "reset", "store")}},
   [X_SHIFT] = {"shr imm: amount", {NAMES("0", "1 to 15", "16 to 31", "32 and more", "-1 to -15", "-16 to -31",
     "-32 and less")}},
 };
@@ -63,6 +65,7 @@ typedef struct Last {
   uint64_t step; // of the write; 0: not by a step
   uint32_t write, read;
   int writer, reader; // values of WRITERS and READERS
+  int together;       // it was reset with its neighbours, of this size, and nothing has come to it since
 } Last;
 
 struct Coverage {
@@ -172,8 +175,15 @@ static int loop_kind(const VtaInsn *i) {
   return i->opcode == OPC_GEMM ? (i->reset ? 1 : 0) : i->use_imm ? 2 : 3;
 }
 
+// Something comes to an accumulator: if it was reset with its neighbours, the first thing since.
+static void come(Coverage *c, uint32_t at, int who) {
+  if (c->acc[at].together) hit(c, X_TOGETHER, c->acc[at].together - 1, who, 0, 0);
+  c->acc[at].together = 0;
+}
+
 static void write_acc(Coverage *c, uint32_t at, int writer, uint64_t step) {
   Last *l = &c->acc[at];
+  come(c, at, writer < 2 ? 3 : writer == 3 ? 4 : writer == 2 ? 0 : writer - 3);
   if (l->read && l->read != c->insn) hit(c, X_WAR, l->reader, writer, far(c->insn - l->read), 0);
   if (l->write && l->write != c->insn) hit(c, X_WAW, l->writer, writer, far(c->insn - l->write), 0);
   l->write = c->insn;
@@ -184,6 +194,7 @@ static void write_acc(Coverage *c, uint32_t at, int writer, uint64_t step) {
 // `operand` of X_STEP, `reader` of READERS.
 static void read_acc(Coverage *c, uint32_t at, int operand, int reader) {
   Last *l = &c->acc[at];
+  come(c, at, reader);
   uint64_t distance = c->step - l->step;
   if (l->write && l->write != c->insn) hit(c, X_RAW, l->writer, reader, far(c->insn - l->write), 0);
   if (l->write && l->step && distance <= 8)
@@ -193,6 +204,15 @@ static void read_acc(Coverage *c, uint32_t at, int operand, int reader) {
 static void read_done(Coverage *c, uint32_t at, int reader) {
   c->acc[at].read = c->insn;
   c->acc[at].reader = reader;
+}
+
+// Resets of a single micro-op whose loops go through rows that stand together: 0 others, else one more than their size
+// as in X_TOGETHER.
+static int together(const VtaInsn *i) {
+  bool dense = (i->iter_in == 1 || i->dst_in == 1) && (i->iter_out == 1 || i->dst_out == i->iter_in);
+  if (i->opcode != OPC_GEMM || !i->reset || i->uop_end - i->uop_begin != 1 || !dense) return 0;
+  uint32_t n = i->iter_out * i->iter_in;
+  return n == 1 ? 1 : n < 32 ? 2 : 3;
 }
 
 static void cover_loop(Coverage *c, const VtaInsn *i, const VtaUop *uops) {
@@ -221,6 +241,7 @@ static void cover_loop(Coverage *c, const VtaInsn *i, const VtaUop *uops) {
     write_acc(c, u.dst, writer, c->step);
     if (kind != 1) read_done(c, u.dst, reader);
     if (kind == 3) read_done(c, u.src, reader);
+    c->acc[u.dst].together = together(i);
   }
 }
 
@@ -253,6 +274,7 @@ static void cover_move(Coverage *c, const VtaInsn *i) {
   if (tiles == 0) return;
   if (i->sram_base == 0) hit(c, X_EDGE, (int)i->memory, 0, 0, 0);
   if (i->sram_base + tiles == vta_depth(&c->config, i->memory)) hit(c, X_EDGE, (int)i->memory, 1, 0, 0);
+  for (uint32_t k = i->sram_base; store && k < i->sram_base + tiles; k++) come(c, k, 5);
   if (i->y_size && store) hit(c, X_STORE, rows(i), 0, 0, 0);
   if (i->y_size && !store) hit(c, X_LOAD, loads(i), in_x + 2 * in_y, rows(i), 0);
   for (uint32_t y = 0; y < i->y_size; y++)

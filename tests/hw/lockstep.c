@@ -44,7 +44,7 @@ struct Lockstep {
 };
 
 static const char *const engine_names[RTL_NONE] = {"compute (micro-op load)", "compute (accumulator load)",
-  "compute (gemm)", "compute (alu)", "load (inp)", "load (wgt)"};
+  "compute (gemm)", "compute (alu)", "compute (reset)", "load (inp)", "load (wgt)"};
 static const char *const memory_names[MEM_COUNT] = {"uop", "wgt", "inp", "acc", "out", "acc8"};
 
 // ---- faults --------------------------------------------------------------------------------------------------------

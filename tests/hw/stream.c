@@ -307,6 +307,18 @@ static void random_uops(Maker *m) {
     .dram_base = (uint32_t)(m->phys + UOP_AT) / 4 + from, .y_size = 1, .x_size = count, .x_stride = below(m, 2) * count});
 }
 
+// Makes a reset go through accumulators that stand together, in one loop or two.
+static void reset_together(Maker *m, VtaInsn *i) {
+  if (i->opcode != OPC_GEMM || !i->reset || i->uop_begin >= i->uop_end || below(m, 2)) return;
+  uint32_t left = depth_of(m, MEM_ACC) - m->uops[i->uop_begin].dst;
+  i->uop_end = i->uop_begin + 1;
+  i->iter_out = 1 + (below(m, 3) == 0) * below(m, 5);
+  i->iter_in = 1 + below(m, below(m, 2) ? 3 : smaller(200, left));
+  if (i->iter_out * i->iter_in > left) i->iter_out = i->iter_in = 1;
+  i->dst_in = i->iter_in > 1 ? 1 : below(m, 4);
+  i->dst_out = i->iter_out > 1 ? i->iter_in : below(m, 4);
+}
+
 static void random_operation(Maker *m, VtaInsn *i) {
   static const int shifts[] = {0, 1, 7, 15, 16, 31, 32, 33, -1, -8, -15, -16, -31, -32, -33};
   if (i->opcode != OPC_ALU) return;
@@ -314,6 +326,26 @@ static void random_operation(Maker *m, VtaInsn *i) {
   i->use_imm = below(m, 3) != 0;
   i->imm = below(m, 3) ? (int32_t)below(m, 80) - 40 : (int32_t)below(m, 65536) - 32768;
   if (i->alu_op == ALU_SHR && below(m, 2)) i->imm = shifts[below(m, sizeof shifts / sizeof *shifts)];
+}
+
+// An ALU instruction whose source is one accumulator, a reset that goes up to that, and the instruction again.
+static void reset_source(Maker *m, VtaInsn i) {
+  if (i.opcode != OPC_ALU || i.use_imm || i.uop_begin >= i.uop_end || below(m, 2)) return;
+  const VtaUop *u = &m->uops[i.uop_begin];
+  uint32_t acc = depth_of(m, MEM_ACC);
+  if (u->src < u->dst || u->src >= acc || i.uop_end > depth_of(m, MEM_UOP)) return;
+  i.uop_end = i.uop_begin + 1;
+  i.iter_out = 1;
+  i.iter_in = smaller(1 + below(m, 4), acc - u->dst);
+  i.dst_in = 1;
+  i.src_in = i.src_out = 0;
+  VtaInsn reset = i;
+  reset.opcode = OPC_GEMM;
+  reset.reset = true;
+  reset.iter_in = u->src - u->dst + 1;
+  add(m, i);
+  add(m, reset);
+  add(m, i);
 }
 
 // GEMM and ALU instructions over the same micro-ops, some of them a chain that the ALU makes one pass of.
@@ -329,7 +361,10 @@ static void random_kernel(Maker *m) {
   random_factors(m, &i);
   for (int chain = (int)below(m, i.opcode == OPC_ALU ? 6 : 3); chain >= 0 && m->n < WORK; chain--) {
     random_operation(m, &i);
-    add(m, i);
+    VtaInsn reset = i;
+    reset_together(m, &reset);
+    add(m, reset);
+    reset_source(m, i);
     if (below(m, 6) == 0) {
       i.opcode = i.opcode == OPC_ALU ? OPC_GEMM : OPC_ALU;
       i.reset = i.opcode == OPC_GEMM && below(m, 3) == 0;

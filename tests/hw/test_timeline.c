@@ -67,7 +67,7 @@ static bool launch(TetcDevice *d, const Stream *s) {
 
 // Which engine is to do it; the unit's row if none does.
 static TetcRow engine_of(const VtaInsn *i, TetcRow unit) {
-  if (i->opcode == OPC_GEMM) return i->reset ? ROW_ALU : ROW_GEMM;
+  if (i->opcode == OPC_GEMM) return i->reset ? ROW_RESET : ROW_GEMM;
   if (i->opcode == OPC_ALU) return ROW_ALU;
   if (i->opcode != OPC_LOAD || i->x_size == 0) return unit;
   return i->memory == MEM_INP ? ROW_INP : i->memory == MEM_WGT ? ROW_WGT : i->memory == MEM_UOP ? ROW_UOP : ROW_ACC;

@@ -154,6 +154,11 @@ static Form form_atom(Bounds *b, int atom) {
   return f;
 }
 
+// An expression that no form says more of; once the work is spent it has no name either, which would take long to find.
+static Form form_opaque(Bounds *b, const TeExpr *e) {
+  return b->work < 0 ? (Form){0} : form_atom(b, atom_of(b, NULL, e));
+}
+
 // x + k * y
 static Form form_add(Bounds *b, Form x, Form y, int64_t k) {
   Form out = {.ok = x.ok && y.ok};
@@ -182,7 +187,7 @@ static Form fitting(Bounds *b, Form f, const TeExpr *e) {
     if (!is_within(r, t)) r = range_of_form(b, f); // facts take time
     if (!is_within(r, t)) f.ok = false;
   }
-  return f.ok ? f : form_atom(b, atom_of(b, NULL, e));
+  return f.ok ? f : form_opaque(b, e);
 }
 
 static Form form_of_binary(Bounds *b, const TeExpr *e) {
@@ -203,14 +208,14 @@ static Form form_of_binary(Bounds *b, const TeExpr *e) {
 
 static Form form_of_cast(Bounds *b, const TeExpr *e) {
   DType from = e->a->type;
-  if (!dtype_is_int(e->type) || !(dtype_is_int(from) || from == DT_BOOL)) return form_atom(b, atom_of(b, NULL, e));
+  if (!dtype_is_int(e->type) || !(dtype_is_int(from) || from == DT_BOOL)) return form_opaque(b, e);
   return fitting(b, form_of(b, e->a), e);
 }
 
 static Form form_of(Bounds *b, const TeExpr *e) {
   switch (e->kind) {
   case TE_CONST:
-    if (dtype_is_float(e->type) || (e->type == DT_U64 && e->value.i < 0)) return form_atom(b, atom_of(b, NULL, e));
+    if (dtype_is_float(e->type) || (e->type == DT_U64 && e->value.i < 0)) return form_opaque(b, e);
     return form_const(e->value.i);
   case TE_AXIS: return form_atom(b, atom_of(b, e->axis, NULL));
   case TE_UNARY:
@@ -225,7 +230,7 @@ static Form form_of(Bounds *b, const TeExpr *e) {
   case TE_ACCESS:
   case TE_MATH: break;
   }
-  return form_atom(b, atom_of(b, NULL, e));
+  return form_opaque(b, e);
 }
 
 // ---- intervals -------------------------------------------------------------------------------------------------

@@ -15,7 +15,7 @@ def expr_alu(r, names, depth):
     """An int32 expression that the ALU can compute."""
     if depth == 0 or r.random() < 0.2:
         return r.choice(names) if r.random() < 0.8 else str(r.choice([0, 1, 3, -5, 127, -128, 40000, 1 << 20, -70000]))
-    k = r.randrange(9)
+    k = r.randrange(11)
     a = expr_alu(r, names, depth - 1)
     if k == 0:
         return f"min({a}, {expr_alu(r, names, depth - 1)})"
@@ -33,6 +33,11 @@ def expr_alu(r, names, depth):
         return f"({a} << {r.randrange(0, 32)})"
     if k == 7:
         return f"clamp({a}, {r.randrange(-300, 0)}, {r.randrange(0, 300)})"
+    if k == 8:
+        return f"({a} {r.choice('/%')} {1 << r.randrange(0, 31)})"
+    if k == 9:
+        low = (1 << r.randrange(0, 32)) - 1
+        return r.choice([f"({a} & {low})", f"({-1 - low} & {a})", f"(~{a})", f"int32(uint8({a}))"])
     return f"(-{names[0]})"
 
 

@@ -514,7 +514,8 @@ static Range range_of_form(Bounds *b, Form f) {
 static Range range_of(Bounds *b, const TeExpr *e) {
   if (!dtype_is_int(e->type) && e->type != DT_BOOL) return anything();
   if (e->type == DT_BOOL && e->kind != TE_CONST) return range(0, 1);
-  return range_of_form(b, form_of(b, e));
+  Form f = form_of(b, e);
+  return f.ok ? range_of_form(b, f) : type_range(e->type);
 }
 
 // ---- facts -----------------------------------------------------------------------------------------------------

@@ -98,7 +98,8 @@ module vta_top #(
     .ar_valid_i(s_axil_ar_valid_i), .ar_ready_o(s_axil_ar_ready_o), .ar_addr_i(s_axil_ar_addr_i),
     .r_valid_o(s_axil_r_valid_o), .r_ready_i(s_axil_r_ready_i), .r_data_o(s_axil_r_data_o),
     .r_resp_o(s_axil_r_resp_o),
-    .launch_o(launch), .running_o(running), .clear_o(clear), .idle_i(read_idle && store_idle), .count_o(count), .insn_base_o(insn_base),
+    .launch_o(launch), .running_o(running), .clear_o(clear), .idle_i(read_idle && store_idle), .count_o(count),
+    .insn_base_o(insn_base),
     .uop_base_o(uop_base), .inp_base_o(inp_base), .wgt_base_o(wgt_base), .acc_base_o(acc_base), .out_base_o(out_base),
     .watchdog_o(watchdog), .finish_i(finish), .error_i(error), .source_i(source), .taken_i(taken), .tokens_i(token_counts),
     .acc_writes_i(acc_writes), .counter_o(counter_index), .counter_i(counter)
@@ -111,10 +112,12 @@ module vta_top #(
   vta_axi_read #(
     .CLIENTS(5)
   ) u_read (
-    .clk_i, .rst_i(rst), .stop_i(halt), .idle_o(read_idle), .valid_i(ar_valid), .ready_o(ar_ready), .addr_i(ar_addr), .len_i(ar_len),
+    .clk_i, .rst_i(rst), .stop_i(halt), .idle_o(read_idle), .valid_i(ar_valid), .ready_o(ar_ready), .addr_i(ar_addr),
+    .len_i(ar_len),
     .ar_valid_o(m_axi_ar_valid_o), .ar_ready_i(m_axi_ar_ready_i), .ar_addr_o(m_axi_ar_addr_o),
     .ar_len_o(m_axi_ar_len_o), .ar_id_o(m_axi_ar_id_o),
-    .r_valid_i(m_axi_r_valid_i), .r_ready_o(m_axi_r_ready_o), .r_id_i(m_axi_r_id_i), .r_last_i(m_axi_r_last_i), .r_valid_o(r_valid),
+    .r_valid_i(m_axi_r_valid_i), .r_ready_o(m_axi_r_ready_o), .r_id_i(m_axi_r_id_i), .r_last_i(m_axi_r_last_i),
+    .r_valid_o(r_valid),
     .r_ready_i(r_ready)
   );
   assign read_error = m_axi_r_resp_i != '0;
@@ -140,7 +143,8 @@ module vta_top #(
   ) u_fetch (
     .clk_i, .rst_i(rst), .launch_i(launch), .halt_i(halt), .base_i(insn_base), .count_i(count), .busy_o(fetch_busy),
     .starved_o(fetch_starved),
-    .illegal_o(illegal), .end_error_o(wrong_end), .bus_error_o(fetch_bus), .r_error_i(read_error), .taken_o(taken), .ar_valid_o(ar_valid[0]), .ar_ready_i(ar_ready[0]),
+    .illegal_o(illegal), .end_error_o(wrong_end), .bus_error_o(fetch_bus), .r_error_i(read_error), .taken_o(taken),
+    .ar_valid_o(ar_valid[0]), .ar_ready_i(ar_ready[0]),
     .ar_addr_o(ar_addr[0 +: 32]), .ar_len_o(ar_len[0 +: 8]), .r_valid_i(r_valid[0]), .r_ready_o(r_ready[0]),
     .r_data_i(m_axi_r_data_i), .insn_o(insn), .load_valid_o(load_in), .load_ready_i(load_in_ready),
     .compute_valid_o(compute_in), .compute_ready_i(compute_in_ready), .store_valid_o(store_in),
@@ -229,20 +233,22 @@ module vta_top #(
     .store_go_o(store_go),
     .next_pop_o(token_pop[3]), .prev_full_i(token_full[1]), .prev_push_o(token_push[1]), .next_full_i(token_full[2]),
     .next_push_o(token_push[2]), .busy_o(compute_busy), .wait_prev_o(wait_prev), .wait_next_o(wait_next),
-    .wait_hazard_o(wait_hazard), .start_o(compute_start), .slot_o(compute_slot), .engine_o(compute_engine), .retire_o(retire),
+    .wait_hazard_o(wait_hazard), .start_o(compute_start), .slot_o(compute_slot), .engine_o(compute_engine),
+    .retire_o(retire),
     .range_error_o(compute_range), .scan_re_o(scan_re),
     .scan_addr_o(scan_addr), .scan_uop_i(scan_uop), .uop_valid_o(uop_valid), .uop_insn_o(uop_insn), .uop_ready_i(uop_ready),
     .uop_done_i(uop_done), .acc_valid_o(accl_valid), .acc_insn_o(acc_insn), .acc_ready_i(accl_ready), .acc_done_i(accl_done),
     .gemm_valid_o(gemm_in), .gemm_ready_i(gemm_in_ready), .gemm_done_i(gemm_done), .alu_valid_o(alu_in),
     .alu_ready_i(alu_in_ready), .alu_done_i(alu_done), .zero_valid_o(zero_in), .zero_first_o(zero_first),
-    .zero_past_o(zero_past), .zero_ready_i(!zero_busy), .zero_done_i(zero_done), .begin_o(uop_begin), .end_o(uop_end), .iter_out_o(iter_out),
+    .zero_past_o(zero_past), .zero_ready_i(!zero_busy), .zero_done_i(zero_done), .begin_o(uop_begin), .end_o(uop_end),
+    .iter_out_o(iter_out),
     .iter_in_o(iter_in), .factors_o(factors), .alu_op_o(alu_op), .use_imm_o(use_imm),
     .imm_o(imm)
   );
 
   // ---- compute: loads ----
-  logic uop_busy, uop_starved, uop_range, uop_bus, uop_we, uop_walt, acc_busy, acc_starved, acc_range, acc_bus, acc_lwe, acc_lready;
-  logic acc_lalt;
+  logic uop_busy, uop_starved, uop_range, uop_bus, uop_we, uop_walt;
+  logic acc_busy, acc_starved, acc_range, acc_bus, acc_lwe, acc_lready, acc_lalt;
   logic [LOG_UOP-1:0] uop_waddr;
   logic [31:0] uop_wdata;
   logic [LOG_ACC-1:0] acc_lwaddr;
@@ -261,8 +267,10 @@ module vta_top #(
     .LOG_BUS(LOG_BUS), .LOG_ELEM(LogAccBytes), .LOG_ALT(LogOutBytes), .LOG_DEPTH(LOG_ACC)
   ) u_acc_load (
     .clk_i, .rst_i(rst), .base_i(acc_base), .valid_i(accl_valid), .ready_o(accl_ready),
-    .alt_i(acc_insn[`VTA_MOVE_MEMORY] == vta_pkg::MemAcc8), .insn_i(acc_insn), .done_o(accl_done), .busy_o(acc_busy), .starved_o(acc_starved),
-    .range_error_o(acc_range), .bus_error_o(acc_bus), .r_error_i(read_error), .ar_valid_o(ar_valid[2]), .ar_ready_i(ar_ready[2]), .ar_addr_o(ar_addr[64 +: 32]),
+    .alt_i(acc_insn[`VTA_MOVE_MEMORY] == vta_pkg::MemAcc8), .insn_i(acc_insn), .done_o(accl_done), .busy_o(acc_busy),
+    .starved_o(acc_starved),
+    .range_error_o(acc_range), .bus_error_o(acc_bus), .r_error_i(read_error), .ar_valid_o(ar_valid[2]),
+    .ar_ready_i(ar_ready[2]), .ar_addr_o(ar_addr[64 +: 32]),
     .ar_len_o(ar_len[16 +: 8]), .r_valid_i(r_valid[2]), .r_ready_o(r_ready[2]), .r_data_i(m_axi_r_data_i),
     .r_last_i(m_axi_r_last_i), .we_o(acc_lwe), .wready_i(acc_lready), .walt_o(acc_lalt), .waddr_o(acc_lwaddr),
     .wdata_o(acc_ldata)
@@ -356,7 +364,8 @@ module vta_top #(
     .src_raddr_i(src_raddr), .src_rdata_o(src_rdata), .alu_we_i(alu_we), .alu_waddr_i(alu_waddr),
     .alu_wdata_i(alu_wdata), .load_we_i(acc_lwe), .load_ready_o(acc_lready), .load_waddr_i(acc_lwaddr),
     .load_wdata_i(acc_lwdata), .zero_i(zero_in), .zero_first_i(zero_first),
-    .zero_past_i(zero_past), .zero_busy_o(zero_busy), .zero_done_o(zero_done), .store_re_i(store_re), .store_raddr_i(store_raddr), .store_rdata_o(store_rdata)
+    .zero_past_i(zero_past), .zero_busy_o(zero_busy), .zero_done_o(zero_done), .store_re_i(store_re),
+    .store_raddr_i(store_raddr), .store_rdata_o(store_rdata)
   );
   assign acc_writes = 2'(gemm_we) + 2'(alu_we);
 
@@ -386,8 +395,8 @@ module vta_top #(
     error = vta_pkg::ErrNone;
     source = vta_pkg::SrcNone;
     if (idle_q >= watchdog && watchdog != '0) error = vta_pkg::ErrWatchdog;
-    if (compute_range || store_range || alu_range || gemm_range || load_range != '0 || acc_range || uop_range || write_error ||
-        load_bus != '0 || acc_bus || uop_bus || fetch_bus || wrong_end || illegal) begin
+    if (compute_range || store_range || alu_range || gemm_range || load_range != '0 || acc_range || uop_range ||
+        write_error || load_bus != '0 || acc_bus || uop_bus || fetch_bus || wrong_end || illegal) begin
       if (compute_range) {error, source} = {vta_pkg::ErrRange, vta_pkg::SrcCompute};
       if (store_range) {error, source} = {vta_pkg::ErrRange, vta_pkg::SrcStore};
       if (alu_range) {error, source} = {vta_pkg::ErrRange, vta_pkg::SrcAlu};
@@ -516,7 +525,8 @@ module vta_top #(
   assign unused = ^{load_count, compute_count, store_count, gemm_count, alu_count, uop_walt};
 
   // ---- what the bus may rely on ----
-  // A request or a beat that is shown stays as it is until it is taken, and no burst crosses 4 KiB. For the assertions alone:
+  // A request or a beat that is shown stays as it is until it is taken, and no burst crosses 4 KiB. For the
+  // assertions alone:
   logic ar_waits_q, aw_waits_q, w_waits_q;
   logic [42:0] ar_was_q;
   logic [39:0] aw_was_q;

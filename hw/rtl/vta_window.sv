@@ -349,7 +349,8 @@ module vta_window #(
   // ---- what goes on: why the oldest that waits does ----
   logic [LOG_SLOTS-1:0] oldest_q; // runs after it
   logic stands, follows;
-  assign follows = !waiting_q[oldest_q] && oldest_q != tail_q;
+  // In a full window the head has the place of the tail.
+  assign follows = !waiting_q[oldest_q] && (oldest_q != tail_q || waiting_q != '0);
   always_ff @(posedge clk) begin
     if (rst_i) oldest_q <= '0;
     else if (follows) oldest_q <= oldest_q + 1'b1;

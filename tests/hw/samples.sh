@@ -4,8 +4,9 @@
 # pauses and reorders too. At the defaults the core must also be as quick as it is meant to be.
 tetc=$1 samples=$2 model="--vta-config=$3 --rtl-bus=$4" n=0
 case $3 in
-  */default.json) add= conv="-D H=14 -D W=14 -K th=7 -K tw=14" ;;
-  *) add="-D M=32" conv="-D H=6 -D W=6 -K th=3 -K tw=3" ;;
+  */default.json) add= gemm= conv="-D H=14 -D W=14 -K th=7 -K tw=14" ;;
+  */least.json) add="-D M=4" gemm="-K mt=1" conv="-D H=4 -D W=4 -K th=1 -K tw=2" ;;
+  *) add="-D M=32" gemm= conv="-D H=6 -D W=6 -K th=3 -K tw=3" ;;
 esac
 try() {
   n=$((n + 1))
@@ -15,7 +16,7 @@ for memory in "--rtl-latency=16" "--rtl-memory=dram" "--rtl-latency=60 --rtl-sta
   # shellcheck disable=SC2086 # options
   {
     try "$samples/vector_add.te" $add $model $memory
-    try "$samples/gemm.te" $model $memory
+    try "$samples/gemm.te" $gemm $model $memory
     try "$samples/conv2d_relu.te" $conv $model $memory
   }
 done

@@ -443,10 +443,11 @@ const VtaWord *maker_fill(Maker *m, size_t *n) {
 // micro-ops before.
 static void make_table(Maker *m) {
   uint32_t acc = depth_of(m, MEM_ACC), wgt = depth_of(m, MEM_WGT), src = smaller(acc, depth_of(m, MEM_INP));
-  uint32_t span = smaller(64, src - 8), wide = smaller(256, src / 2), few = smaller(64, wgt / 2);
+  uint32_t back = smaller(8, src / 2), span = smaller(64, src - back), wide = smaller(256, src / 2), few = smaller(64, wgt / 2);
   for (uint32_t k = 0; k < STREAM_UOPS; k++) {
     VtaUop *u = &m->table[k];
-    if (k < 512) *u = (VtaUop){8 + k % 64 % span, 8 + k % 64 % span - (1 + k / 64), below(m, few)};
+    uint32_t dst = back + k % 64 % span;
+    if (k < 512) *u = (VtaUop){dst, dst - smaller(1 + k / 64, back), below(m, few)};
     else if (k < 1024) *u = (VtaUop){below(m, wide), below(m, wide), below(m, few)};
     else if (k < 1792) *u = (VtaUop){below(m, 6), below(m, 6), below(m, few)};
     else *u = (VtaUop){below(m, acc), below(m, src), below(m, wgt)};

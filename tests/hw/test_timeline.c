@@ -188,12 +188,46 @@ static void all_launches(void **state) {
   launches(true, TETC_MEMORY_DRAM);
 }
 
+// A full window whose head runs, and behind it one that waits for a late token of load: it does so all the time, and nobody
+// waits for an older instruction.
+static void full_window(void **state) {
+  (void)state;
+  VtaConfig config = vta_config_default();
+  TetcRtlOptions o = tetc_rtl_options(TETC_MEMORY_UPSTREAM);
+  TetcRtlWhy why;
+  o.timeline = tetc_timeline_new(true);
+  TetcDevice *d = tetc_rtl_open(&config, &o, &why);
+  if (!d) fail_msg("%s", why.text);
+  uint64_t phys;
+  void *dram = tetc_dram_alloc(d->dram, 1 << 16, &phys);
+  assert_non_null(dram);
+  Stream s = {.n = 0};
+  VtaInsn kernel = {.opcode = OPC_GEMM, .uop_end = 1, .iter_out = 30, .iter_in = 20, .dst_in = 1};
+  add(&s, (VtaInsn){.opcode = OPC_LOAD, .memory = MEM_UOP, .y_size = 1, .x_size = 1, .dram_base = (uint32_t)(phys / 4)});
+  size_t first = s.n;
+  for (int k = 0; k < 20; k++) {
+    add(&s, kernel);
+    kernel.pop_prev = k == 0;
+    kernel.iter_out = 1;
+  }
+  add(&s, (VtaInsn){.opcode = OPC_LOAD, .memory = MEM_INP, .y_size = 1, .x_size = 2000, .dram_base = (uint32_t)(phys / 16),
+    .push_next = true});
+  add(&s, (VtaInsn){.opcode = OPC_FINISH});
+  assert_true(launch(d, &s));
+  const TetcTimeline *t = o.timeline;
+  const TetcSpan *late = &t->spans[first + 1];
+  assert_true(late->waits[WAIT_PREV] > 3000 && late->waits[WAIT_PREV] + 20 > late->started - late->taken);
+  for (size_t k = 0; k < s.n; k++) assert_true(t->spans[k].waits[WAIT_OLDER] < 5);
+  d->free(d->self);
+  tetc_timeline_free(o.timeline);
+}
+
 static void only_sums(void **state) {
   (void)state;
   launches(false, TETC_MEMORY_UPSTREAM);
 }
 
 int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(all_launches), cmocka_unit_test(only_sums)};
+  const struct CMUnitTest tests[] = {cmocka_unit_test(all_launches), cmocka_unit_test(only_sums), cmocka_unit_test(full_window)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -51,7 +51,8 @@ class Trace:
 
 def kernels():
     for config, bus in zip(sys.argv[4::2], sys.argv[5::2]):
-        yield 'gemm.te', ('--vta-config', config, '--rtl-bus=' + bus)
+        fits = ('-K', 'mt=1') if config.endswith('least.json') else ()
+        yield 'gemm.te', ('--vta-config', config, '--rtl-bus=' + bus, *fits)
     yield 'vector_add.te', ()
     yield 'gemm.te', ('--rtl-memory=dram',)
     yield 'conv2d_relu.te', ('-D', 'H=14', '-D', 'W=14', '-K', 'th=7', '-K', 'tw=14')

@@ -10,6 +10,9 @@ module vta_gate (
   logic en_q;
   always_latch if (!clk_i) en_q = en_i;
   assign clk_o = clk_i && en_q;
+  always_ff @(posedge clk_i) begin
+    assert (en_q == en_i);
+  end
 `else
   logic unused;
   assign unused = en_i;

@@ -229,6 +229,7 @@ void power_on(Rtl *r) {
 void rtl_reset(void *self) {
   Rtl *r = static_cast<Rtl *>(self);
   r->fault = nullptr; // nobody is told of what is broken off
+  if (r->options.timeline) tetc_timeline_reset(r->options.timeline);
   if (read_register(r, kControl) & kRunning) return power_on(r);
   write_register(r, kReset, 1);
   for (uint32_t n = 0; read_register(r, kControl) & kBusy; n++) {

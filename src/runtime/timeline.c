@@ -394,7 +394,6 @@ void tetc_timeline_end(TetcTimeline *t, uint64_t now) {
   s->running = false;
   for (size_t k = 0; k < s->n; k++) {
     const TetcSpan *p = &t->spans[s->first + k];
-    if (p->retired == TETC_NEVER) s->slot = 0; // it failed, and the core is reset
     VtaUnit u = p->unit == ROW_LOAD ? UNIT_LOAD : p->unit == ROW_STORE ? UNIT_STORE : UNIT_COMPUTE;
     for (int w = 0; w < WAIT_COUNT && p->mark < t->nmarks; w++) {
       t->waits[p->mark].cycles[u][w] += p->waits[w];
@@ -403,3 +402,5 @@ void tetc_timeline_end(TetcTimeline *t, uint64_t now) {
   }
   s->n = 0;
 }
+
+void tetc_timeline_reset(TetcTimeline *t) { t->state->slot = 0; }

@@ -74,6 +74,7 @@ void tetc_timeline_free(TetcTimeline *t);   // NULL is fine
 void tetc_timeline_launch(TetcTimeline *t, const VtaConfig *c, const VtaWord *insns, const uint32_t *marks, size_t n);
 void tetc_timeline_see(TetcTimeline *t, uint64_t now, uint64_t word);
 void tetc_timeline_end(TetcTimeline *t, uint64_t now);
+void tetc_timeline_reset(TetcTimeline *t); // between launches: the core was reset
 // Before the end: which instruction an engine works on, is first in the queue of ROW_COMPUTE, or is the oldest that has not
 // retired of ROW_LOAD, ROW_WINDOW, ROW_STORE. False: none, or not known.
 bool tetc_timeline_at(TetcTimeline *t, uint64_t now, TetcRow row, size_t *insn);

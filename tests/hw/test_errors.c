@@ -354,6 +354,8 @@ static void deadlocks(void **state) {
     i.push_next = k < 3;
     i.push_prev = k > 0;
     refused_one(b, "a token that nobody takes", i, LEFT_OVER);
+    VtaInsn beyond = {.opcode = OPC_GEMM, .uop_end = 1, .iter_out = 1, .iter_in = 3, .dst_in = depth_of(b, MEM_ACC) - 1};
+    refused_one(b, "an accumulator out of range, after tokens that nobody took", beyond, RANGE);
   }
   // In a circle: each unit waits for another's token.
   b->n = 0;

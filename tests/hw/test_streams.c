@@ -173,12 +173,47 @@ static void assertions_stop(void **state) {
   bench_close(&b);
 }
 
-// After all streams. Sizes of other configurations leave bins that cannot be hit.
+// After all streams that run to their end. Sizes of other configurations leave bins that cannot be hit.
 static void coverage(void **state) {
   const Model *m = *state;
   VtaConfig usual = vta_config_default();
   size_t missed = coverage_report(m->coverage, stdout);
   if (!memcmp(&usual, &m->config, sizeof usual) && missed) fail_msg("%zu bins were never hit", missed);
+}
+
+// A stream of which one instruction is illegal, or leads out of DRAM or the accumulators, stops the core wherever it is then.
+// Once everything on chip has been loaded anew, all is as it should be, and so is the next stream.
+static void after_errors(void **state) {
+  Bench b;
+  bench_open(&b, *state, (TetcRtlOptions){.latency = 20, .reorder = true, .stalls = 10, .seed = 3}, 9);
+  for (int k = 0; k < count_of(40, 1000); k++) {
+    TetcFault fault = {.count = 0};
+    size_t n;
+    const VtaWord *words = maker_stream(b.maker, &n);
+    VtaWord *broken = malloc(n * sizeof *broken);
+    VtaInsn bad = {.opcode = OPC_LOAD, .memory = MEM_INP, .x_size = 1, .y_size = 1, .dram_base = UINT32_MAX / 128};
+    assert_non_null(broken);
+    memcpy(broken, words, n * sizeof *broken);
+    if (k % 3 == 1) bad = (VtaInsn){.opcode = OPC_GEMM, .uop_end = 1, .iter_out = 1, .iter_in = 16383,
+      .dst_in = (uint32_t)vta_depth(&b.model->config, MEM_ACC) - 1};
+    size_t at = (size_t)k * 7919 % (n - 1);
+    broken[at] = vta_encode(&b.model->config, &bad);
+    if (k % 3 == 2) broken[at] = (VtaWord){7, 0};
+    lockstep_free(b.lockstep); // this one nobody looks at
+    if (b.got->launch(b.got->self, broken, NULL, n, &fault)) fail_msg("stream %d: the core accepts it", k);
+    if (!strstr(fault.text, "the core stopped with error")) fail_msg("stream %d: %s", k, fault.text);
+    free(broken);
+    memcpy(b.got_dram, b.want_dram, STREAM_DRAM);
+    b.lockstep = lockstep_new(b.want, b.got);
+    assert_non_null(b.lockstep);
+    words = maker_fill(b.maker, &n);
+    run(&b, words, n, k);
+    compare_all(&b, k);
+    words = maker_stream(b.maker, &n);
+    run(&b, words, n, k);
+    if (k % 8 == 0) compare_all(&b, k);
+  }
+  bench_close(&b);
 }
 
 int main(int argc, char **argv) {
@@ -190,7 +225,8 @@ int main(int argc, char **argv) {
     cmocka_unit_test_prestate(slow_memory, &model), cmocka_unit_test_prestate(immediate_memory, &model),
     cmocka_unit_test_prestate(stalling_memory, &model), cmocka_unit_test_prestate(any_memory, &model),
     cmocka_unit_test_prestate(lock_step_notices, &model),
-    cmocka_unit_test_prestate(assertions_stop, &model), cmocka_unit_test_prestate(coverage, &model)};
+    cmocka_unit_test_prestate(assertions_stop, &model), cmocka_unit_test_prestate(coverage, &model),
+    cmocka_unit_test_prestate(after_errors, &model)};
   int failed = cmocka_run_group_tests(tests, NULL, NULL);
   coverage_free(model.coverage);
   return failed;

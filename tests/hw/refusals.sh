@@ -1,6 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# refusals.sh TETC VTA_PARAMS ROOT: models that are not built or cannot be, and kernels that stop the core.
+# refusals.sh TETC VTA_PARAMS ROOT: models that are not built or cannot be, kernels that stop the core; and the documented
+# addresses of its counters.
 tetc=$(realpath "$1") params=$(realpath "$2") root=$3 n=0
 dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT
@@ -43,4 +44,15 @@ expect "a deadlock" 4 "the core stopped with error 5, deadlock" "load waits at #
 run "$tetc" run "$root/samples/gemm.te" --device=rtl --plant-fault=sync:token --vta-config="$root/hw/configs/small.json" \
   --rtl-bus=128
 expect "a deadlock of another model" 4 "the core stopped with error 5, deadlock" "it stopped at an instruction of this"
+# The table of counters in docs/hardware.md has each at its address.
+at=128 status=0
+sed -n 's/^COUNTER([A-Z_]*, "\(.*\)").*/\1/p' "$root/src/runtime/counters.def" >counters
+: >err
+while read -r text; do
+  line=$(printf '| 0x%x | %s |' "$at" "$text")
+  grep -qF -- "$line" "$root/docs/hardware.md" || { status=1; echo "not in docs/hardware.md: $line" >>err; }
+  at=$((at + 4))
+done <counters
+[ "$at" -gt 128 ] || status=1
+expect "the counters' addresses are documented" 0
 echo "1..$n"

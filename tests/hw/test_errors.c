@@ -380,6 +380,35 @@ static void deadlocks(void **state) {
   bench_free(b);
 }
 
+// More tokens than a channel holds: who gives them waits. With so many that the queues fill up too, fetch never gets to those
+// who take them, and the watchdog ends it: none is lost.
+static void full_channels(void **state) {
+  Bench *b = bench_open(*state, (TetcRtlOptions){.latency = 0});
+  VtaInsn load = {.opcode = OPC_LOAD, .memory = MEM_WGT}, compute = {.opcode = OPC_LOAD, .memory = MEM_UOP};
+  VtaInsn store = {.opcode = OPC_STORE, .memory = MEM_OUT};
+  const VtaInsn *units[4][2] = {{&load, &compute}, {&compute, &load}, {&compute, &store}, {&store, &compute}};
+  enum { HELD = 4500, TOO_MANY = 4700 };
+  VtaWord *words = calloc(2 * TOO_MANY + 1, sizeof *words);
+  assert_non_null(words);
+  for (int k = 0; k < 8; k++) {
+    int n = k % 2 ? TOO_MANY : HELD;
+    VtaInsn giver = *units[k / 2][0], taker = *units[k / 2][1];
+    bool forward = k / 2 == 0 || k / 2 == 2;
+    *(forward ? &giver.push_next : &giver.push_prev) = *(forward ? &taker.pop_prev : &taker.pop_next) = true;
+    for (int m = 0; m < 2 * n; m++) words[m] = vta_encode(&b->config, m < n ? &giver : &taker);
+    words[2 * n] = vta_encode(&b->config, &(VtaInsn){.opcode = OPC_FINISH});
+    TetcFault fault = {.count = 0};
+    size_t all = 2 * (size_t)n + 1;
+    if (!b->want->launch(b->want->self, words, NULL, all, &fault)) fail_msg("fsim, channel %d: %s", k / 2, fault.text);
+    bool ok = b->got->launch(b->got->self, words, NULL, all, &fault);
+    if (ok != (n == HELD) || (!ok && !strstr(fault.text, "error 5,")))
+      fail_msg("rtl, channel %d, %d tokens: %s", k / 2, n, fault.text);
+    run_good(b, "a full channel");
+  }
+  free(words);
+  bench_free(b);
+}
+
 static void wrong_ends(void **state) {
   Bench *b = bench_open(*state, (TetcRtlOptions){.latency = 16});
   b->n = 0;
@@ -576,7 +605,7 @@ int main(int argc, char **argv) {
   if (!model_read(argc, argv, &model.config, &model.bus)) return 2;
 #define TEST(f) cmocka_unit_test_prestate(f, &model)
   const struct CMUnitTest tests[] = {TEST(illegal_instructions), TEST(transfers_out_of_range), TEST(compute_out_of_range),
-    TEST(bus_errors), TEST(deadlocks), TEST(wrong_ends), TEST(random_fields), TEST(registers), TEST(bases),
+    TEST(bus_errors), TEST(deadlocks), TEST(full_channels), TEST(wrong_ends), TEST(random_fields), TEST(registers), TEST(bases),
     TEST(by_registers)};
 #undef TEST
   return cmocka_run_group_tests(tests, NULL, NULL);

@@ -64,7 +64,8 @@ module vta_regs #(
   assign r_valid_o = r_valid_q;
   assign r_data_o = r_data_q;
   assign r_resp_o = r_resp_q;
-  assign writable = waddr <= 10'h009 || waddr == 10'h00f || waddr == 10'h011;
+  // While the core runs, what it works with stays as it is.
+  assign writable = waddr == 10'h000 || (waddr <= 10'h009 && !running_q) || waddr == 10'h00f || waddr == 10'h011;
   // After an error nothing is launched before a soft reset, which waits until the bus is at rest.
   assign start = write && waddr == 10'h000 && w_data_i[0] && !running_q && !clear_q && error_q == vta_pkg::ErrNone;
   assign launch_o = start;
@@ -96,12 +97,12 @@ module vta_regs #(
       if (write) begin
         b_valid_q <= 1'b1;
         b_resp_q <= writable ? 2'b00 : 2'b10;
-        if (waddr == 10'h002) regs_q[2] <= w_data_i;
+        if (waddr == 10'h002 && writable) regs_q[2] <= w_data_i;
         // Addresses are those of beats.
-        if (waddr >= 10'h003 && waddr <= 10'h008) regs_q[waddr[3:0]] <= {w_data_i[31:LOG_BUS], {LOG_BUS{1'b0}}};
+        if (waddr >= 10'h003 && waddr <= 10'h008 && writable) regs_q[waddr[3:0]] <= {w_data_i[31:LOG_BUS], {LOG_BUS{1'b0}}};
         // Upstream's drivers clear its event counters themselves.
-        if (waddr == 10'h001 && !running_q) cycles_q <= w_data_i;
-        if (waddr == 10'h009 && !running_q) ucnt_q <= w_data_i;
+        if (waddr == 10'h001 && writable) cycles_q <= w_data_i;
+        if (waddr == 10'h009 && writable) ucnt_q <= w_data_i;
         if (waddr == 10'h00f) watchdog_q <= w_data_i;
         if (waddr == 10'h011 && w_data_i[0] && !running_q) clear_q <= 1'b1;
       end else if (b_ready_i) begin

@@ -21,6 +21,8 @@ module vta_top #(
   output logic [7:0]              m_axi_ar_len_o,
   output logic [2:0]              m_axi_ar_size_o,
   output logic [1:0]              m_axi_ar_burst_o,
+  output logic [3:0]              m_axi_ar_cache_o,
+  output logic [2:0]              m_axi_ar_prot_o,
   input  logic                    m_axi_r_valid_i,
   output logic                    m_axi_r_ready_o,
   input  logic [2:0]              m_axi_r_id_i,
@@ -34,6 +36,8 @@ module vta_top #(
   output logic [7:0]              m_axi_aw_len_o,
   output logic [2:0]              m_axi_aw_size_o,
   output logic [1:0]              m_axi_aw_burst_o,
+  output logic [3:0]              m_axi_aw_cache_o,
+  output logic [2:0]              m_axi_aw_prot_o,
   output logic                    m_axi_w_valid_o,
   input  logic                    m_axi_w_ready_i,
   output logic [(8<<LOG_BUS)-1:0] m_axi_w_data_o,
@@ -123,8 +127,12 @@ module vta_top #(
   assign read_error = m_axi_r_resp_i != '0;
   assign m_axi_ar_size_o = 3'(LOG_BUS);
   assign m_axi_ar_burst_o = 2'b01;
+  assign m_axi_ar_cache_o = 4'b0011; // normal memory that is not cached, and may be buffered
+  assign m_axi_ar_prot_o = 3'b000;
   assign m_axi_aw_size_o = 3'(LOG_BUS);
   assign m_axi_aw_burst_o = 2'b01;
+  assign m_axi_aw_cache_o = 4'b0011;
+  assign m_axi_aw_prot_o = 3'b000;
   assign m_axi_aw_id_o = '0;
 
   // ---- fetch and the units' queues ----

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 typedef enum OptionKind { FLAG, TEXT, MAYBE, INT, CHOICE, DEFINE, LIST, PAIR, ALIAS } OptionKind;
 
@@ -197,9 +198,38 @@ static bool phases_known(const Driver *d, const char *list) {
   return true;
 }
 
+// A path with its directory made plain; as it is where there is no such directory. "-" stays.
+static const char *plain_path(Arena *a, const char *path) {
+  const char *slash = strrchr(path, '/');
+  char *dir = realpath(!slash ? "." : slash == path ? "/" : arena_printf(a, "%.*s", (int)(slash - path), path), NULL);
+  const char *plain = !dir || !strcmp(path, "-") ? path : arena_printf(a, "%s/%s", dir, slash ? slash + 1 : path);
+  free(dir);
+  return plain;
+}
+
+// Two outputs to one file: the later would replace the earlier. Devices and pipes take both.
+static bool outputs_distinct(const Driver *d) {
+  const Options *o = &d->opt;
+  VEC(const char *) paths = {0};
+  Arena *a = d->cx.arena;
+  const char *const single[] = {o->output, o->trace, o->wave};
+  for (size_t i = 0; i < sizeof single / sizeof *single; i++)
+    if (single[i]) VEC_PUSH(a, paths, plain_path(a, single[i]));
+  for (size_t i = 0; i < o->outputs.len; i++) VEC_PUSH(a, paths, plain_path(a, o->outputs.data[i].text));
+  for (size_t i = 1; i < paths.len; i++)
+    for (size_t k = 0; k < i; k++) {
+      struct stat s;
+      if (strcmp(paths.data[i], paths.data[k]) || !strcmp(paths.data[i], "-")) continue;
+      if (!stat(paths.data[i], &s) && !S_ISREG(s.st_mode)) continue;
+      return usage_error(d, "`%s` is the file of two outputs", paths.data[i]), false;
+    }
+  return true;
+}
+
 // What one value alone cannot tell.
 static bool options_fit(const Driver *d) {
   const Options *o = &d->opt;
+  if (!outputs_distinct(d)) return false;
   if (o->needs_rtl && o->device != DEVICE_RTL)
     return usage_error(d, "`%s` needs `--device=rtl`: only there are cycles", o->needs_rtl), false;
   if (o->needs_rtl && o->interpret) return usage_error(d, "`%s` and --interpret exclude each other", o->needs_rtl), false;

@@ -60,6 +60,8 @@ run "$tetc" compile k.te --emit=elf
 expect "unknown choice" 2 err "obj|shared|asm"
 run "$tetc" compile k.te -o
 expect "value missing" 2 err "needs a value"
+run "$tetc" run k.te --output c=x.npy --output=d=./x.npy
+expect "two outputs to one file" 2 err "is the file of two outputs"
 run "$tetc" compile k.te --remarks=yes
 expect "value of a flag" 2 err "takes no value"
 run "$tetc" compile k.te -D M

@@ -591,6 +591,11 @@ static void by_registers(void **state) {
   assert_int_equal(launch(b, phys, 2, 5000), 0);
   assert_int_equal(get(b, CONTROL), RUNNING);
   b->write(b->got, RESET, 1); // not while it runs
+  for (uint32_t a = 0x08; a <= 0x20; a += 4) { // nor what it works with
+    uint32_t before = get(b, a);
+    assert_false(b->write(b->got, a, ~before));
+    assert_int_equal(get(b, a), before);
+  }
   assert_int_equal(get(b, CONTROL), RUNNING);
   b->write(b->got, WATCHDOG, 100);
   get(b, CONTROL);

@@ -68,7 +68,7 @@ module vta_ahead #(
 
   always_ff @(posedge clk_i) begin
     if (!rst_i) begin
-      if (valid_o && ready_i) assert (valid_q[first_q]);
+      assert (valid_q[first_q] || valid_q == '0);
     end
   end
 endmodule

@@ -305,7 +305,7 @@ module vta_load_engine #(
   always_ff @(posedge clk) begin
     if (!rst_i) begin
       if (came) assert (bursts_q != '0);
-      if (sent) assert (bursts_q <= (LOG_OUTSTANDING + 1)'(1 << LOG_OUTSTANDING) && beats_q <= MostBeats);
+      if (sent) assert (!bursts_q[LOG_OUTSTANDING] && 9'(beats_q) + 9'(ar_len_o) < 9'(MostBeats));
       if (r_valid_i) assert (beats_q != '0);
       if (write) assert (waddr < 17'(1 << LOG_DEPTH));
       if (active_q) assert (row_q <= y_size);

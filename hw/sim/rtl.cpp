@@ -49,7 +49,7 @@ struct Rtl {
   Model *top;
   uint64_t now, random;
   std::deque<Request> reads, writes;
-  bool r_valid, ar_ready, aw_ready, w_ready;
+  bool r_valid; // a beat is shown and not taken yet
   std::deque<uint64_t> responses;     // of writes: the cycles from which they are given
   unsigned read_credit, write_credit; // per cent of a beat that may move
   bool b_error;

@@ -264,8 +264,8 @@ static const uint64_t pulses =
   1ull << SIGNAL_FETCHED | 1ull << SIGNAL_LOAD_START | 1ull << SIGNAL_LOAD_TAKEN | 1ull << SIGNAL_LOAD_RETIRE |
   1ull << SIGNAL_INP_DONE | 1ull << SIGNAL_WGT_DONE | 1ull << SIGNAL_COMPUTE_START | 1ull << SIGNAL_COMPUTE_TAKEN |
   1ull << SIGNAL_COMPUTE_RETIRE | 1ull << SIGNAL_UOP_DONE | 1ull << SIGNAL_ACC_DONE | 1ull << SIGNAL_GEMM_START |
-  1ull << SIGNAL_GEMM_DONE | 1ull << SIGNAL_ALU_START | 1ull << SIGNAL_ALU_DONE | 1ull << SIGNAL_RESET_DONE | 1ull << SIGNAL_STORE_START |
-  1ull << SIGNAL_STORE_RETIRE;
+  1ull << SIGNAL_GEMM_DONE | 1ull << SIGNAL_ALU_START | 1ull << SIGNAL_ALU_DONE | 1ull << SIGNAL_RESET_DONE |
+  1ull << SIGNAL_STORE_START | 1ull << SIGNAL_STORE_RETIRE;
 
 // ---- waiting ---------------------------------------------------------------------------------------------------------
 

@@ -6,6 +6,8 @@
 
 #include "runtime/device.h"
 
+#include <assert.h>
+
 // The bits of the core's word.
 typedef enum TetcSignal {
 #define COUNTER(id, text) SIGNAL_##id,
@@ -14,6 +16,7 @@ typedef enum TetcSignal {
 #undef COUNTER
 #undef SIGNAL
 } TetcSignal;
+static_assert(SIGNAL_COMPUTE_SLOT_LAST < 64, "the last signal is within the word");
 
 // What works: the three units as they take instructions in order, compute's window, out of which they start in any order,
 // and the engines that they start.

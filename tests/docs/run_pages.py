@@ -14,6 +14,9 @@ import subprocess
 import sys
 import tempfile
 
+sys.path.append(os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'driver'))
+from tap import case, end  # noqa: E402
+
 tetc, pages = (os.path.abspath(a) for a in sys.argv[1:3])
 ITEM = re.compile(r'^(Wrong|Right|Shown by)(?: \(`(.*?)`\))?(?:\.|:\n\n((?:    .*\n|\n(?=    ))+))', re.M)
 # What is not shown, and why.
@@ -22,16 +25,6 @@ NO_WRONG = {'E0003': 'too long to be read', 'E0402': 'too long', 'E0404': 'too l
 NO_RIGHT = set(NO_WRONG) | {'E0110', 'E0503', 'E0601', 'E0902'}
 # Files that commands name.
 FILES = {'k.te': 'target vta;\nkernel k { input a[m: 4] : int32; output o = a + 1; }\n', 'odd.json': '{"LOG_BATCH": 1, "LOG_BLOCK": 4}'}
-count = failed = 0
-
-
-def case(name, complaint):
-    global count, failed
-    count += 1
-    failed += bool(complaint)
-    print(('not ok' if complaint else 'ok') + ' %d - %s' % (count, name))
-    if complaint:
-        print('# ' + str(complaint).replace('\n', '\n# '))
 
 
 def run(command, text, folder):
@@ -81,5 +74,4 @@ with tempfile.TemporaryDirectory() as d:
         page(code, text, d)
 listed = subprocess.run([tetc, 'explain'], capture_output=True, text=True).stdout
 case('every code has a page', set(re.findall(r'^([EWR]\d+)', listed, re.M)) ^ {c for c, _ in sections})
-print('1..%d' % count)
-sys.exit(1 if failed else 0)
+end()

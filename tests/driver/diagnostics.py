@@ -9,10 +9,10 @@ import sys
 import tempfile
 
 import terminal
+from tap import case, end
 
 tetc, samples, negative = (os.path.abspath(a) for a in sys.argv[1:4])
 sample = 'conv2d_relu_unmatched.te'
-count = failed = 0
 
 # What the contract shows (DESIGN, "The refusal that matters"), line for line.
 GOLDEN = """\
@@ -73,15 +73,6 @@ FILES = {
 }
 # What no input raises.
 NOT_BY_INPUT = {'E0901': 'our mistake'}
-
-
-def case(name, complaint):
-    global count, failed
-    count += 1
-    failed += bool(complaint)
-    print(('not ok' if complaint else 'ok') + ' %d - %s' % (count, name))
-    if complaint:
-        print('# ' + str(complaint).replace('\n', '\n# '))
 
 
 def run(args, cwd, **env):
@@ -322,5 +313,4 @@ schedules()
 remedies()
 names()
 codes()
-print('1..%d' % count)
-sys.exit(1 if failed else 0)
+end()

@@ -8,17 +8,9 @@ import subprocess
 import sys
 import tempfile
 
+from tap import case, end
+
 tetc, samples = (os.path.abspath(a) for a in sys.argv[1:3])
-count = failed = 0
-
-
-def case(name, complaint):
-    global count, failed
-    count += 1
-    failed += bool(complaint)
-    print(('not ok' if complaint else 'ok') + ' %d - %s' % (count, name))
-    if complaint:
-        print('# ' + str(complaint).replace('\n', '\n# '))
 
 
 def told(text, *args):
@@ -126,5 +118,4 @@ with tempfile.TemporaryDirectory() as d:
     case('tetc fix writes it', 'factor = 2048' not in open(path).read() and p.stderr)
     p = subprocess.run([tetc, 'run', path, '--check'], capture_output=True, text=True, timeout=60)
     case('and the result is right', p.returncode and p.stderr)
-print('1..%d' % count)
-sys.exit(1 if failed else 0)
+end()

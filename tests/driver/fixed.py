@@ -8,17 +8,10 @@ import subprocess
 import sys
 import tempfile
 
+from tap import case, end
+
 tetc, negative = (os.path.abspath(a) for a in sys.argv[1:3])
-count = failed = mended = 0
-
-
-def case(name, complaint):
-    global count, failed
-    count += 1
-    failed += bool(complaint)
-    print(('not ok' if complaint else 'ok') + ' %d - %s' % (count, name))
-    if complaint:
-        print('# ' + str(complaint).replace('\n', '\n# '))
+mended = 0
 
 
 def run(args):
@@ -79,5 +72,4 @@ with tempfile.TemporaryDirectory() as d:
     case('no kernel has more errors than before', worse)
     case('what is said to help does', promises)
     case('most of the mechanical remedies are used: %d kernels mended' % mended, mended < 40 and mended)
-print('1..%d' % count)
-sys.exit(1 if failed else 0)
+end()

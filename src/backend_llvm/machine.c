@@ -173,17 +173,17 @@ void machine_close(Machine *m) {
 #endif
 
 // Loops come rotated, and there is nothing to inline; so a short list makes code as fast as default<O2>'s for two
-// thirds of its time: registers, folding, invariants and accumulators out of loops, small loops unrolled, vectors; then
-// short vector loops unrolled, and accumulators that this shows out of the loop around. The SLP vectorizer stays out: in
-// LLVM 19 it narrows mixed sign- and zero-extended operands wrongly (tests/llvm/slp_narrowing.te).
+// thirds of its time: registers, folding, invariants and accumulators out of loops, small loops unrolled, and accumulators
+// that this shows out of the loop around. LLVM's vectorizers stay out: what LLVM 19's make is wrong for some programs
+// (docs/llvm.md lists them).
 static const char quick[] = "function(mem2reg,early-cse,simplifycfg)";
 static const char normal[] =
-  "function(sroa,early-cse,loop-mssa(licm),loop(loop-unroll-full)," COMBINE ",simplifycfg,loop-vectorize,"
-  COMBINE ",simplifycfg,loop-unroll<O2>,early-cse,simplifycfg,loop-mssa(licm))";
-// Not default<O3>: it has the SLP vectorizer, whatever its option in the C API says.
+  "function(sroa,early-cse,loop-mssa(licm),loop(loop-unroll-full)," COMBINE ",simplifycfg,loop-unroll<O2>,early-cse,"
+  "simplifycfg,loop-mssa(licm))";
+// Not default<O3>: it has both vectorizers, whatever its options in the C API say.
 static const char aggressive[] =
-  "function(sroa,early-cse<memssa>,loop-mssa(licm),loop(loop-unroll-full)," COMBINE ",simplifycfg,gvn,loop-vectorize,"
-  COMBINE ",simplifycfg,loop-unroll<O3>,gvn,simplifycfg,loop-mssa(licm),dse," COMBINE ")";
+  "function(sroa,early-cse<memssa>,loop-mssa(licm),loop(loop-unroll-full)," COMBINE ",simplifycfg,gvn,"
+  "loop-unroll<O3>,gvn,simplifycfg,loop-mssa(licm),dse," COMBINE ")";
 
 bool machine_optimize(Ctx *cx, const Machine *mc, LLVMModuleRef m, int level) {
   if (level <= 0) return true;

@@ -65,34 +65,6 @@ static void for_body(Gen *g, void *self, LLVMValueRef i) {
   *p = saved;
 }
 
-typedef struct FloatReduction {
-  const Var *var;
-  bool found;
-} FloatReduction;
-
-static bool note_float_reduction(void *self, const Stmt *s) {
-  FloatReduction *r = self;
-  if (s->kind != STMT_STORE || !dtype_is_float(s->buffer->type)) return !r->found;
-  bool uses = false;
-  for (int i = 0; i < s->nargs; i++) uses |= expr_uses_var(s->args[i], r->var);
-  r->found |= !uses;
-  return !r->found;
-}
-
-// A forced hint also lets LLVM reorder float additions; without it the order is kept, so a loop that reduces floats
-// gets none.
-static const char *loop_hint(const Stmt *s) {
-  FloatReduction r = {.var = s->var};
-  switch (s->for_kind) {
-  case FOR_UNROLLED: return "llvm.loop.unroll.full";
-  case FOR_VECTORIZED:
-    stmt_visit(s->body, note_float_reduction, NULL, &r);
-    return r.found ? NULL : "llvm.loop.vectorize.enable";
-  case FOR_SERIAL: case FOR_PARALLEL: case FOR_VTHREAD: break;
-  }
-  return NULL;
-}
-
 // Counts from the loop's min, or, where that could wrap, from 0.
 static void gen_serial_for(Gen *g, const Stmt *s) {
   int64_t extent, lo, hi;
@@ -109,7 +81,7 @@ static void gen_serial_for(Gen *g, const Stmt *s) {
     LLVMBuildCondBr(g->b, LLVMBuildICmp(g->b, LLVMIntSLT, from, to, ""), enter, skip);
     gen_at(g, enter);
   }
-  gen_loop(g, from, to, loop_hint(s), for_body, &l);
+  gen_loop(g, from, to, s->for_kind == FOR_UNROLLED ? "llvm.loop.unroll.full" : NULL, for_body, &l);
   if (!skip) return;
   LLVMBuildBr(g->b, skip);
   gen_at(g, skip);

@@ -17,6 +17,7 @@ for k in vector_add gemm conv2d_relu conv_block_nchw; do agree "$k" "$samples/$k
 agree "gemm, tiles that do not divide" "$samples/gemm.te" -D M=12 -D N=8 -D K=4 -K kt=2
 agree "conv2d_relu, stride 2" "$samples/conv2d_relu.te" -D STRIDE=2 -K th=7 -K tw=14
 for o in 0 1 2 3; do agree "no narrowing of mixed extensions, -O$o" "$samples/../tests/llvm/slp_narrowing.te" -O$o --seed 21450; done
+for o in 0 1 2 3; do agree "indices that wrap, -O$o" "$samples/../tests/llvm/loop_vectorizer_wrap.te" -O$o; done
 for o in 0 2; do agree "many nests, -O$o" "$samples/../tests/llvm/many_nests.te" -O$o; done
 agree "vector_add, one row" "$samples/vector_add.te" -D M=1
 agree "vector_add, more rows than acc holds at once" "$samples/vector_add.te" -D M=300

@@ -406,6 +406,8 @@ def config_file(r, folder):
 
 def main():
     tetc, first, count = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
+    if "TETC_LONG_TESTS" in os.environ:
+        count *= 10
     keep = sys.argv[4] if len(sys.argv) > 4 else None
     kinds = [conv, conv, gemm, alu, place, pool, depthwise, cpu]
     only = os.environ.get("FUZZ_KIND")

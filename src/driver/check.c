@@ -3,11 +3,8 @@
 #include "driver/driver.h"
 
 int command_check(Driver *d) {
-  Session s;
-  if (!session_load(&s, d, d->opt.files.data[0])) return driver_status(d);
-  for (size_t i = 0; i < s.kernels.len; i++) {
-    Unit u;
-    session_lower(&s, s.kernels.data[i], &u);
-  }
+  Session *s = session_new(d);
+  if (!session_load(s, d->opt.files.data[0])) return driver_status(d);
+  for (size_t i = 0; i < s->c.kernels.len; i++) session_lower(s, s->c.kernels.data[i]);
   return driver_status(d);
 }

@@ -10,12 +10,10 @@
 
 // What the kernels become, before it is written.
 typedef struct Product {
-  Session s;
+  Session *s;
   int nfuncs;
   const Func **funcs;
-  const Unit *units;
-  HtmlPage *page;       // EMIT_HTML: what was seen so far
-  const Unit *lowering; // EMIT_HTML: the kernel that is on its way
+  HtmlPage *page; // EMIT_HTML: what was seen so far
 } Product;
 
 static LlvmOptions llvm_options(const Options *o) {
@@ -73,17 +71,18 @@ static bool emit_text(Driver *d, const Product *p, Emit what, const char *guard,
 // The phases after the last pass, for --dump-tir.
 static bool dump_back_ends(Driver *d, Product *p) {
   for (int i = 0; i < p->nfuncs; i++) {
-    Dump u = {.s = &p->s, .kernel = p->s.kernels.data[i]};
+    Session *s = p->s;
+    s->kernel = s->c.kernels.data[i];
     Product one = {.nfuncs = 1, .funcs = &p->funcs[i]};
     Text ll = {.arena = d->cx.arena}, vta = {.arena = d->cx.arena};
     if (d->opt.print_changed && !d->opt.dump_tir && !d->opt.dump_dir) continue;
-    if (dump_wanted(&u, "llvm")) {
+    if (dump_wanted(s, "llvm")) {
       if (!emit_text(d, &one, EMIT_LLVM, "", &ll)) return false;
-      dump_phase(&u, PHASE_FIRST_PASS + pass_count, "llvm", "ll", ll.data);
+      dump_phase(s, PHASE_FIRST_PASS + pass_count, "llvm", "ll", ll.data);
     }
-    if (p->funcs[i]->target && dump_wanted(&u, "vta")) {
+    if (p->funcs[i]->target && dump_wanted(s, "vta")) {
       if (!emit_text(d, &one, EMIT_VTA, "", &vta)) return false;
-      dump_phase(&u, PHASE_FIRST_PASS + pass_count + 1, "vta", "vta", vta.data);
+      dump_phase(s, PHASE_FIRST_PASS + pass_count + 1, "vta", "vta", vta.data);
     }
   }
   return true;
@@ -164,23 +163,22 @@ static int write_product(Driver *d, Product *p) {
 static void show_func(void *self, const char *phase, const Func *f) {
   Product *p = self;
   int pass = pass_find(phase);
-  Text schedule = {.arena = p->s.d->cx.arena};
+  Text schedule = {.arena = p->s->d->cx.arena};
   if (pass < 0) {
-    schedule_print(p->lowering->schedule, &schedule);
+    schedule_print(p->s->c.units.data[p->s->c.units.len - 1]->schedule, &schedule);
     html_text(p->page, "schedule", "stages, axes, attachment", schedule.data);
   }
   html_func(p->page, phase, pass < 0 ? "the loop nest, with bounds" : pass_table[pass].what, f);
 }
 
 // Lowers a kernel, on the page if there is one.
-static bool lower_kernel(Product *p, const TeKernel *k, Unit *u) {
-  p->lowering = u;
+static Unit *lower_kernel(Product *p, const TeKernel *k) {
   if (p->page) {
     html_kernel(p->page, k->name);
-    p->s.observe = show_func;
-    p->s.observer = p;
+    p->s->observe = show_func;
+    p->s->observer = p;
   }
-  return session_lower(&p->s, k, u);
+  return session_lower(p->s, k);
 }
 
 // The listing, for the page: a stream may be too long for one, which is no error here.
@@ -212,19 +210,18 @@ static bool show_back_ends(Driver *d, Product *p, const Unit *u) {
 }
 
 int command_compile(Driver *d) {
-  Product p = {0};
+  Product p = {.s = session_new(d)};
   bool stopped = false;
-  if (!session_load(&p.s, d, d->opt.files.data[0])) return driver_status(d);
-  size_t n = p.s.kernels.len;
-  Unit *units = NEW_ARRAY(d->cx.arena, Unit, n);
+  if (!session_load(p.s, d->opt.files.data[0])) return driver_status(d);
+  size_t n = p.s->c.kernels.len;
   p.funcs = NEW_ARRAY(d->cx.arena, const Func *, n);
-  if (d->opt.emit == EMIT_HTML) p.page = html_new(&d->cx, p.s.module->src);
+  if (d->opt.emit == EMIT_HTML) p.page = html_new(&d->cx, p.s->c.module->src);
   for (size_t i = 0; i < n; i++) {
-    lower_kernel(&p, p.s.kernels.data[i], &units[i]);
-    if (units[i].func) p.funcs[p.nfuncs++] = units[i].func;
-    stopped |= units[i].stopped;
-    if (d->opt.stats && units[i].func) stats_print(&units[i].stats, p.s.vta, units[i].kernel->name);
-    show_back_ends(d, &p, &units[i]);
+    const Unit *u = lower_kernel(&p, p.s->c.kernels.data[i]);
+    if (u->func) p.funcs[p.nfuncs++] = u->func;
+    stopped |= u->stopped;
+    if (d->opt.stats && u->func) stats_print(&u->stats, p.s->c.vta, u->kernel->name);
+    show_back_ends(d, &p, u);
   }
   if (diags_errors(d->cx.diags)) return driver_status(d);
   // A phase of TIR that compilation stops after is the product, unless it is shown or written as a dump.

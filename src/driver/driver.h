@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// driver: the command line. main.c picks a sub-command from its table; each is a file of its own. session.c is the
-// compiler as one function.
+// driver: the command line. main.c picks a sub-command from its table; each is a file of its own. session.c is what the
+// command line wants of a compilation, and sees of it.
 #ifndef TETC_DRIVER_H
 #define TETC_DRIVER_H
 
 #include "backend_llvm/llvm.h"
-#include "passes/passes.h"
+#include "compile/compile.h"
 #include "runtime/runtime.h"
 #include "runtime/timeline.h"
 
@@ -78,8 +78,7 @@ typedef struct Driver {
   int argc;
   char **argv;
   Trail trail;
-  const Source *source; // the .te file at hand; NULL before it is read
-  VEC(const Schedule *) schedules; // of its kernels, as far as they were compiled
+  const Compilation *compilation; // of the .te file at hand, for trials of remedies; NULL before it is read
   bool quiet; // a trial: says nothing
 } Driver;
 
@@ -116,82 +115,50 @@ const Func *tir_load(Driver *d, VtaTarget **vta);
 // An error if it is not what the form allows, else NULL.
 Diag *tir_refuse(Driver *d, const Func *f, TirForm form, TirVerdict *v);
 
-// ---- the compiler as a function: session.c -----------------------------------------------------------------------
-
-// One module on its way; the stages fill it from top to bottom.
-typedef struct Session {
-  Driver *d;
-  VtaTarget *vta;
-  const TeModule *module;
-  double load_seconds;           // reading and checking, for --time-passes
-  VEC(const TeKernel *) kernels; // what is to be compiled
-  void (*observe)(void *self, const char *phase,
-                  const Func *f); // sees `lower` and every pass's result; may be NULL
-  void *observer;
-} Session;
-
-// One kernel on its way.
-typedef struct Unit {
-  const TeKernel *kernel;
-  Schedule *schedule;
-  Func *func;   // NULL: stopped before, or refused
-  bool stopped; // --stop-after was reached
-  PassStats stats;
-} Unit;
-
-// The hardware that the options name, or the default. False after a report.
-bool session_config(Driver *d, VtaConfig *config);
-const Source *session_read(Driver *d, const char *path); // NULL after a report
-// Reads and checks the file; picks the kernels. False after reported errors.
-bool session_load(Session *s, Driver *d, const char *path);
-bool session_load_source(Session *s, Driver *d, const Source *src); // the same for a text
-// Takes one kernel through schedule, lower and all passes, with the dumps and checks that the options ask for.
-bool session_lower(Session *s, const TeKernel *k, Unit *u);
-// EXIT_DONE, or by the worst of the errors reported so far.
-int driver_status(const Driver *d);
-
-// ---- trying remedies: trial.c --------------------------------------------------------------------------------------
-
-// How far a program gets: the phase of its first error, and how many errors and warnings there are.
-typedef struct Progress {
-  int phase, errors, warnings;
-  bool cured; // after a remedy: its error is gone
-} Progress;
-Progress progress_of(const Diags *d);
-bool progress_better(Progress a, Progress b); // further, or fewer errors
-bool progress_tidier(Progress a, Progress b); // no errors in both, and fewer warnings
-void check_text(Driver *d, const Source *src); // checks src; d->cx.diags has what is told of it
-Progress trial_run(const Driver *d, const DiagFix *f);  // what f leads to, found out in memory of its own
-void trial_fixes(Driver *d);                   // tries the remedies of all errors, and notes which help
-void trial_cuts(Driver *d); // fit.c: finds by trials which cuts of axes make overflowing memories fit, and offers them as remedies
-// Checks the source with `replacement` at `at` in memory of its own, and shows the messages to `see`, unless memory is out.
-void trial_look(const Driver *d, Loc at, const char *replacement, void (*see)(void *self, const Diags *told), void *self);
-
-// ---- what happens between phases: dump.c ---------------------------------------------------------------------------
+// ---- a compilation, as the command line sees it: session.c, dump.c -----------------------------------------------------
 
 typedef struct PhaseClock {
   const char *phase;
   double seconds;
 } PhaseClock;
 
-typedef struct Dump {
-  Session *s;
+// A file on its way, with the dumps, times and checks that the options ask for.
+typedef struct Session {
+  Driver *d;
+  CompileOptions options;
+  CompileHooks hooks;
+  Compilation c;
+  void (*observe)(void *self, const char *phase, const Func *f); // sees `lower` and every pass's result; may be NULL
+  void *observer;
+  // Of the kernel on its way:
   const TeKernel *kernel;
   const char *last; // text of the phase before, for --print-changed
   VEC(PhaseClock) clocks;
-  double since;
-} Dump;
+} Session;
 
-enum { PHASE_TE, PHASE_SCHEDULE, PHASE_LOWER, PHASE_FIRST_PASS };
-bool phase_known(const char *name);
+// The hardware that the options name, or the default. False after a report.
+bool session_config(Driver *d, VtaConfig *config);
+const Source *session_read(Driver *d, const char *path); // NULL after a report
+Session *session_new(Driver *d);                         // it lives as long as d: remedies are tried with it at the end
+// Reads and checks the file; picks the kernels. False after reported errors.
+bool session_load(Session *s, const char *path);
+bool session_load_source(Session *s, const Source *src); // the same for a text
+// Takes one kernel through all phases, or to where --stop-after says; see unit_whole.
+Unit *session_lower(Session *s, const TeKernel *k);
+// Compiles a text with the options, for its messages alone, which replace those of the driver.
+void session_check(Session *s, const Source *src);
+// EXIT_DONE, or by the worst of the errors reported so far.
+int driver_status(const Driver *d);
+
+bool phase_known(const char *name); // to --dump-tir and --stop-after
 // Is the text of this phase wanted at all?
-bool dump_wanted(const Dump *u, const char *phase);
+bool dump_wanted(const Session *s, const char *phase);
 // Shows or writes a phase's text as the options ask; `suffix` is "tir", "te", ....
-void dump_phase(Dump *u, int number, const char *phase, const char *suffix, const char *text);
-void dump_around(Dump *u, const char *when, const char *pass, const char *list, const Func *f);
-void dump_func(Dump *u, int number, const char *phase, const Func *f);
-void dump_clock(Dump *u, const char *phase, double seconds); // negative: since the last call
-void dump_times(const Dump *u);
+void dump_phase(Session *s, int number, const char *phase, const char *suffix, const char *text);
+// CompileHooks.made: what the options want to see of a phase.
+void dump_made(Session *s, const Compilation *c, const Unit *u, const char *phase, const Func *f);
+void dump_around(Session *s, const char *when, const char *pass, const char *list, const Func *f);
+void dump_times(const Session *s);
 void stats_print(const PassStats *s, const VtaTarget *vta, const char *kernel); // --stats, a line a pass
 void text_diff(Arena *a, const char *before, const char *after, Text *out); // diff.c: changed lines with context
 
@@ -211,8 +178,7 @@ void trail_note(Driver *d, const char *phase, const Func *given); // a phase sta
 void reproducer_write(Driver *d);                                 // to --reproducer's file, or tetc-reproducer.tir
 // --plant-fault, for tests: `text` is PHASE[:KIND].
 bool fault_known(Arena *a, const char *text);
-bool fault_is_at(const char *text, const char *phase); // false for NULL
-const Func *fault_plant(const Driver *d, Ctx *cx, const Func *f);
+const Func *fault_plant(const Driver *d, Ctx *cx, const char *phase, const Func *f); // f itself at other phases
 
 // ---- executing TIR: interpret.c -----------------------------------------------------------------------------------------
 

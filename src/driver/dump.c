@@ -8,13 +8,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-static const char *const other_phases[] = {"te", "schedule", "lower", "llvm", "vta"};
-
-// Is this a name that --dump-tir and --stop-after take?
 bool phase_known(const char *name) {
-  for (size_t i = 0; i < sizeof other_phases / sizeof *other_phases; i++)
-    if (!strcmp(name, other_phases[i])) return true;
-  return pass_find(name) >= 0;
+  return phase_number(name) >= 0 || !strcmp(name, "llvm") || !strcmp(name, "vta");
 }
 
 // True if `list` ("P,Q", or "" for all) names the phase.
@@ -27,20 +22,20 @@ static bool listed(const char *list, const char *phase) {
 }
 
 // --dump-dir alone means all phases.
-bool dump_wanted(const Dump *u, const char *phase) {
-  const Options *o = &u->s->d->opt;
+bool dump_wanted(const Session *s, const char *phase) {
+  const Options *o = &s->d->opt;
   if (o->print_changed) return true;
   if (!o->dump_tir && !o->dump_dir) return false;
   return listed(o->dump_tir ? o->dump_tir : "", phase);
 }
 
 // Writes one phase to its file; a module of several kernels gets a directory for each.
-static void write_dump(Dump *u, int number, const char *phase, const char *suffix, const char *text) {
-  Ctx *cx = &u->s->d->cx;
-  const char *dir = u->s->d->opt.dump_dir;
-  if (u->s->kernels.len > 1) {
+static void write_dump(Session *s, int number, const char *phase, const char *suffix, const char *text) {
+  Ctx *cx = &s->d->cx;
+  const char *dir = s->d->opt.dump_dir;
+  if (s->c.kernels.len > 1) {
     mkdir(dir, 0777); // if it fails, so does the next one
-    dir = arena_printf(cx->arena, "%s/%s", dir, u->kernel->name);
+    dir = arena_printf(cx->arena, "%s/%s", dir, s->kernel->name);
   }
   if (mkdir(dir, 0777) && errno != EEXIST) {
     diag_report(cx->diags, E_FILE, (Loc){0}, "cannot make the directory `%s`: %s", dir, strerror(errno));
@@ -61,26 +56,26 @@ static FILE *dump_stream(const Driver *d) {
 }
 
 // Shows, writes or compares the text of a phase.
-void dump_phase(Dump *u, int number, const char *phase, const char *suffix, const char *text) {
-  const Driver *d = u->s->d;
+void dump_phase(Session *s, int number, const char *phase, const char *suffix, const char *text) {
+  const Driver *d = s->d;
   const Options *o = &d->opt;
   FILE *out = dump_stream(d);
   bool single = o->dump_tir && *o->dump_tir && !strchr(o->dump_tir, ',');
   if (o->print_changed) {
     Text diff = {.arena = d->cx.arena};
-    if (number > PHASE_LOWER && u->last) {
-      if (!strcmp(u->last, text)) text_add(&diff, "// ---- %02d-%s: no change\n", number, phase);
+    if (number > PHASE_LOWER && s->last) {
+      if (!strcmp(s->last, text)) text_add(&diff, "// ---- %02d-%s: no change\n", number, phase);
       else {
         text_add(&diff, "// ---- %02d-%s\n", number, phase);
-        text_diff(d->cx.arena, u->last, text, &diff);
+        text_diff(d->cx.arena, s->last, text, &diff);
       }
       fwrite(diff.data, 1, diff.len, out);
     }
-    u->last = text;
+    s->last = text;
     if (!o->dump_tir && !o->dump_dir) return;
     if (!listed(o->dump_tir ? o->dump_tir : "", phase)) return;
   }
-  if (o->dump_dir) write_dump(u, number, phase, suffix, text);
+  if (o->dump_dir) write_dump(s, number, phase, suffix, text);
   else {
     if (!single) fprintf(out, "// ---- %02d-%s\n", number, phase);
     fputs(text, out);
@@ -88,37 +83,33 @@ void dump_phase(Dump *u, int number, const char *phase, const char *suffix, cons
 }
 
 // --print-before, --print-after: prints a function if `list` names the pass.
-void dump_around(Dump *u, const char *when, const char *pass, const char *list, const Func *f) {
+void dump_around(Session *s, const char *when, const char *pass, const char *list, const Func *f) {
   if (!list || !listed(list, pass)) return;
-  Text t = {.arena = u->s->d->cx.arena};
-  tir_print(f, &(TirPrintOptions){.locations = u->s->d->opt.print_locations}, &t);
-  fprintf(dump_stream(u->s->d), "// ---- %s %s\n%s", when, pass, t.data);
+  Text t = {.arena = s->d->cx.arena};
+  tir_print(f, &(TirPrintOptions){.locations = s->d->opt.print_locations}, &t);
+  fprintf(dump_stream(s->d), "// ---- %s %s\n%s", when, pass, t.data);
 }
 
-// Prints a function, if its phase is wanted.
-void dump_func(Dump *u, int number, const char *phase, const Func *f) {
-  if (!dump_wanted(u, phase)) return;
-  Text t = {.arena = u->s->d->cx.arena};
-  TirPrintOptions opt = {.locations = u->s->d->opt.print_locations};
-  tir_print(f, &opt, &t);
-  dump_phase(u, number, phase, "tir", t.data);
-}
-
-// Notes how long a phase took.
-void dump_clock(Dump *u, const char *phase, double seconds) {
-  double now = now_seconds();
-  PhaseClock c = {phase, seconds < 0 ? now - u->since : seconds};
-  VEC_PUSH(u->s->d->cx.arena, u->clocks, c);
-  u->since = now;
+void dump_made(Session *s, const Compilation *c, const Unit *u, const char *phase, const Func *f) {
+  const Options *o = &s->d->opt;
+  Text t = {.arena = c->cx->arena};
+  int number = phase_number(phase);
+  if (dump_wanted(s, phase)) {
+    if (f) tir_print(f, &(TirPrintOptions){.locations = o->print_locations}, &t);
+    else if (number == PHASE_TE) te_print(c->module, &t);
+    else schedule_print(u->schedule, &t);
+    dump_phase(s, number, phase, f ? "tir" : number == PHASE_TE ? "te" : "txt", t.data);
+  }
+  if (f) dump_around(s, "after", phase, o->print_after, f);
 }
 
 // The table of --time-passes.
-void dump_times(const Dump *u) {
+void dump_times(const Session *s) {
   double total = 0;
-  fprintf(stderr, "time of `%s`, in milliseconds:\n", u->kernel->name);
-  for (size_t i = 0; i < u->clocks.len; i++) {
-    total += u->clocks.data[i].seconds;
-    fprintf(stderr, "  %-12s %9.3f\n", u->clocks.data[i].phase, u->clocks.data[i].seconds * 1e3);
+  fprintf(stderr, "time of `%s`, in milliseconds:\n", s->kernel->name);
+  for (size_t i = 0; i < s->clocks.len; i++) {
+    total += s->clocks.data[i].seconds;
+    fprintf(stderr, "  %-12s %9.3f\n", s->clocks.data[i].phase, s->clocks.data[i].seconds * 1e3);
   }
   fprintf(stderr, "  %-12s %9.3f\n", "total", total * 1e3);
 }

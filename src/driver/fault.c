@@ -48,9 +48,9 @@ bool fault_known(Arena *a, const char *text) {
   return !strcmp(phase, "lower") || pass_find(phase) >= 0;
 }
 
-bool fault_is_at(const char *text, const char *phase) {
+static bool fault_is_at(const char *text, const char *phase) {
   size_t len;
-  return text && kind_of(text, &len) != FAULT_COUNT && strlen(phase) == len && !strncmp(text, phase, len);
+  return kind_of(text, &len) != FAULT_COUNT && strlen(phase) == len && !strncmp(text, phase, len);
 }
 
 // A store, or an intrinsic that moves or computes something.
@@ -145,9 +145,10 @@ static const Stmt *spoil(TirMap *m, const Stmt *s) {
   return s;
 }
 
-const Func *fault_plant(const Driver *d, Ctx *cx, const Func *f) {
+const Func *fault_plant(const Driver *d, Ctx *cx, const char *phase, const Func *f) {
   const char *text = d->opt.plant_fault;
   size_t len;
+  if (!fault_is_at(text, phase)) return f;
   Fault fault = {.map = {.cx = cx, .stmt = spoil}, .kind = kind_of(text, &len)};
   fault.map.self = &fault;
   if (fault.kind == FAULT_BUG) bug("a mistake planted in %.*s", (int)len, text);

@@ -6,6 +6,7 @@
 
 typedef struct Fixer {
   Driver *d;
+  Session *s;  // the last text that was compiled
   int tries;   // left
   int applied; // remedies, in all
 } Fixer;
@@ -15,16 +16,16 @@ enum { MOST_TRIES = 1000, MOST_STEPS = 3 }; // steps: remedies that together lea
 static const Source *improve(Fixer *x, const Source *src, Progress start, int steps);
 
 // Checks src: its messages, with all remedies.
-static void told_of(Driver *d, const Source *src) {
-  check_text(d, src);
-  trial_cuts(d);
+static void told_of(Fixer *x, const Source *src) {
+  session_check(x->s, src);
+  trial_cuts(&x->s->c);
 }
 
 // src with one remedy, and its messages.
 static const Source *apply(Fixer *x, const Source *src, const DiagFix *f) {
   if (x->d->opt.verbose) fprintf(stderr, "tetc fix: %s:%u:%u: %s\n", src->path, f->at.line, f->at.col, f->text);
   const Source *next = source_edit(x->d->cx.arena, f->at, f->replacement);
-  told_of(x->d, next);
+  told_of(x, next);
   x->applied++;
   return next;
 }
@@ -39,7 +40,7 @@ static const Source *improve_in_steps(Fixer *x, const Source *src, const Diags *
   Progress now = progress_of(here);
   for (size_t i = 0, n = diags_fix_count(here); i < n && x->tries > 0; i++) {
     const DiagFix *f = diags_fix(here, i);
-    if (f->at.src != src || (x->tries--, !leads_on(trial_run(x->d, f), now))) continue;
+    if (f->at.src != src || (x->tries--, !leads_on(trial_run(&x->s->c, f), now))) continue;
     const Source *end = improve(x, apply(x, src, f), start, steps - 1);
     if (end) return end;
     x->applied--;
@@ -58,7 +59,7 @@ static const Source *improve(Fixer *x, const Source *src, Progress start, int st
     const DiagFix *f = diags_fix(here, i);
     if (f->at.src != src) continue; // an imported file is not ours to change
     x->tries--;
-    Progress after = trial_run(x->d, f);
+    Progress after = trial_run(&x->s->c, f);
     if (progress_better(after, reached) || progress_tidier(after, reached)) best = f, reached = after;
   }
   if (best) return apply(x, src, best);
@@ -69,11 +70,11 @@ int command_fix(Driver *d) {
   const char *path = d->opt.files.data[0];
   const Source *src = session_read(d, path), *first = src;
   if (!src) return driver_status(d);
-  Fixer x = {.d = d, .tries = MOST_TRIES};
-  told_of(d, src);
+  Fixer x = {.d = d, .s = session_new(d), .tries = MOST_TRIES};
+  told_of(&x, src);
   for (const Source *next; diags_fix_count(d->cx.diags) && (next = improve(&x, src, progress_of(d->cx.diags), MOST_STEPS));)
     src = next;
-  check_text(d, src);
+  session_check(x.s, src);
   int errors = diags_errors(d->cx.diags); // what is left is told by main
   fprintf(stderr, "tetc fix: %d remed%s applied, %d error%s left\n", x.applied, x.applied == 1 ? "y" : "ies", errors,
           errors == 1 ? "" : "s");

@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// tetc. A command is an entry of this table and a file; what compiling is stands in session.c:
-//
-//   source -> te_load -> schedule_apply -> pass_lower -> pipeline_run -> back end (compile.c, run.c)
+// tetc. A command is an entry of this table and a file; what compiling is stands in src/compile.
 #include "backend_llvm/llvm.h"
 #include "driver/driver.h"
 
@@ -186,8 +184,10 @@ static int tetc(void *arguments) {
     status = dispatch(&d, a->argc, a->argv);
   }
   arena_on_exhaustion(d.cx.arena, NULL, 0);
-  trial_cuts(&d);
-  trial_fixes(&d);
+  if (d.compilation) {
+    trial_cuts(d.compilation);
+    trial_fixes(d.compilation);
+  }
   reproducer_disarm();
   DiagLook look = {.color = want_color(&d.opt), .chars = terminal_chars(), .width = terminal_width()};
   if (status != EXIT_USAGE) diags_print(d.cx.diags, stderr, (DiagFormat)d.opt.diagnostics, &look);

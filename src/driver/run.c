@@ -9,8 +9,10 @@
 // What a run holds; freed by run_free whatever happened.
 typedef struct Run {
   Driver *d;
-  Session s;
-  Unit unit;
+  Session *s; // of a .te file
+  VtaTarget *vta;
+  const TeKernel *kernel;
+  const Unit *unit; // of the kernel, compiled
   Array *arrays; // one a tensor of the kernel, in its order; data NULL where it is not a parameter
   Array *wanted; // the same, by the reference evaluator
   void **params; // in the order of the function's parameters
@@ -70,7 +72,7 @@ static const char *input_text(const Options *o, const char *name) {
 // Allocates inputs and outputs, and fills the inputs.
 static bool make_arrays(Run *r) {
   Driver *d = r->d;
-  const TeKernel *k = r->unit.kernel;
+  const TeKernel *k = r->kernel;
   r->arrays = NEW_ARRAY(d->cx.arena, Array, k->ntensors);
   for (int i = 0; i < k->ntensors; i++) {
     const TeTensor *t = k->tensors[i];
@@ -87,14 +89,14 @@ static bool make_arrays(Run *r) {
 
 // The array of a parameter, by its name.
 static Array *array_named(Run *r, const char *name) {
-  for (int i = 0; i < r->unit.kernel->ntensors; i++)
+  for (int i = 0; i < r->kernel->ntensors; i++)
     if (r->arrays[i].data && !strcmp(r->arrays[i].name, name)) return &r->arrays[i];
   bug("the function has a parameter `%s` that the kernel has not", name);
 }
 
 // The parameters' memory, in the function's order.
 static void bind_params(Run *r) {
-  const Func *f = r->unit.func;
+  const Func *f = r->unit->func;
   r->params = NEW_ARRAY(r->d->cx.arena, void *, f->nparams);
   for (int i = 0; i < f->nparams; i++) r->params[i] = array_named(r, f->params[i]->name)->data;
 }
@@ -103,9 +105,9 @@ static void bind_params(Run *r) {
 static bool interpret(Run *r) {
   const char *why;
   bind_params(r);
-  if (interpret_func(&r->d->cx, r->s.vta, r->unit.func, r->params, VTA_IN_ORDER, &why)) return true;
-  Diag *g = diag_report(r->d->cx.diags, E_RUN, r->unit.kernel->name_loc, "kernel `%s` failed: %.*s",
-                        r->unit.kernel->name, (int)strcspn(why, "\n"), why);
+  if (interpret_func(&r->d->cx, r->vta, r->unit->func, r->params, VTA_IN_ORDER, &why)) return true;
+  Diag *g = diag_report(r->d->cx.diags, E_RUN, r->kernel->name_loc, "kernel `%s` failed: %.*s",
+                        r->kernel->name, (int)strcspn(why, "\n"), why);
   why += strcspn(why, "\n");
   diag_note_lines(g, why + (*why == '\n'));
   return false;
@@ -114,7 +116,7 @@ static bool interpret(Run *r) {
 // Compiles into this process.
 static bool compile_now(Run *r) {
   Driver *d = r->d;
-  const Func *f = r->unit.func;
+  const Func *f = r->unit->func;
   const char *why;
   r->backend = llvm_backend_load(&why);
   if (!r->backend) {
@@ -131,12 +133,12 @@ static bool compile_now(Run *r) {
 // Something to see what the device does, if that is asked for and the device has cycles.
 static bool open_timeline(Run *r) {
   const Options *o = &r->d->opt;
-  if ((o->trace || o->wave) && !r->unit.func->target) {
-    diag_report(r->d->cx.diags, E_RUN, r->unit.kernel->name_loc,
-                "kernel `%s` has nothing for the accelerator to do: there is nothing to trace", r->unit.kernel->name);
+  if ((o->trace || o->wave) && !r->unit->func->target) {
+    diag_report(r->d->cx.diags, E_RUN, r->kernel->name_loc,
+                "kernel `%s` has nothing for the accelerator to do: there is nothing to trace", r->kernel->name);
     return false;
   }
-  if (o->device != DEVICE_RTL || !r->unit.func->target) return true;
+  if (o->device != DEVICE_RTL || !r->unit->func->target) return true;
   r->timeline = tetc_timeline_new(o->trace != NULL);
   if (!r->timeline) diag_report(r->d->cx.diags, E_MEMORY, (Loc){0}, "there is no memory for the timeline");
   return r->timeline != NULL;
@@ -160,15 +162,15 @@ static bool write_trace(Run *r) {
     return false;
   }
   if (!r->timeline || !d->opt.trace) return true;
-  timeline_json(r->timeline, &r->s.vta->config, &r->marks, r->unit.kernel->name, &t);
+  timeline_json(r->timeline, &r->vta->config, &r->marks, r->kernel->name, &t);
   return outputs_write(&d->cx, &(OutputFile){.path = d->opt.trace, .data = t.data, .len = t.len}, 1);
 }
 
 // The device with its command queue; the hazard checker is on when results are checked.
 static bool open_runtime(Run *r) {
-  if (!r->unit.func->target) return true;
+  if (!r->unit->func->target) return true;
   if (r->d->opt.wave && !output_reserve(&r->d->cx, r->d->opt.wave, &r->wave)) return false;
-  TetcDevice *device = device_open(r->d, &r->s.vta->config, r->timeline, r->wave.temp);
+  TetcDevice *device = device_open(r->d, &r->vta->config, r->timeline, r->wave.temp);
   if (!device) return false;
   r->runtime = tetc_runtime_new(device);
   if (!r->runtime) {
@@ -199,20 +201,20 @@ static bool execute(Run *r) {
   if (r->d->opt.verbose) fprintf(stderr, "tetc: ran in %.3f ms\n", (now_seconds() - start) * 1e3);
   if (!status && !why) return true;
   Diag *g =
-      diag_report(r->d->cx.diags, E_RUN, r->unit.kernel->name_loc, "kernel `%s` failed: %s", r->unit.kernel->name,
+      diag_report(r->d->cx.diags, E_RUN, r->kernel->name_loc, "kernel `%s` failed: %s", r->kernel->name,
                   why           ? why
                   : status == 1 ? "out of memory"
                                 : "the accelerator failed");
   diag_note(g, "its outputs are undefined, and not written");
   if (why) note_places(r, g);
-  if (why) vta_check_stream(&r->d->cx, r->unit.func); // the same stream again, for the places in the source
+  if (why) vta_check_stream(&r->d->cx, r->unit->func); // the same stream again, for the places in the source
   return false;
 }
 
 // Evaluates the unscheduled kernel on the same inputs. False: some element differs, or an error was reported.
 static bool check_outputs(Run *r) {
   Ctx *cx = &r->d->cx;
-  const TeKernel *k = r->unit.kernel;
+  const TeKernel *k = r->kernel;
   bool same = true;
   r->wanted = NEW_ARRAY(cx->arena, Array, k->ntensors);
   void **data = NEW_ARRAY(cx->arena, void *, k->ntensors);
@@ -241,8 +243,8 @@ static bool write_outputs(Run *r) {
     files[i] = (OutputFile){.path = d->opt.outputs.data[i].text, .data = t.data, .len = t.len, .binary = true};
   }
   Text summary = {.arena = d->cx.arena};
-  for (int i = 0; !n && !d->opt.check && i < r->unit.kernel->ntensors; i++)
-    if (r->unit.kernel->tensors[i]->role == TE_OUTPUT) array_summary(&r->arrays[i], &summary);
+  for (int i = 0; !n && !d->opt.check && i < r->kernel->ntensors; i++)
+    if (r->kernel->tensors[i]->role == TE_OUTPUT) array_summary(&r->arrays[i], &summary);
   fputs(summary.len ? summary.data : "", stdout);
   return outputs_write(&d->cx, files, n);
 }
@@ -258,7 +260,7 @@ static int run_kernel(Run *r) {
   if (!ok) return driver_status(d);
   if (d->opt.stats && r->runtime) {
     Text t = {.arena = d->cx.arena};
-    device_stats(d, tetc_runtime_stats(r->runtime), &r->s.vta->config, &t);
+    device_stats(d, tetc_runtime_stats(r->runtime), &r->vta->config, &t);
     if (r->timeline) timeline_stalls(r->timeline, &r->marks, &t);
     fputs(t.data, stdout);
   }
@@ -275,14 +277,14 @@ static void run_free(Run *r) {
   }
   tetc_timeline_free(r->timeline);
   if (r->backend) r->backend->jit_free(r->handle);
-  for (int i = 0; r->unit.kernel && i < r->unit.kernel->ntensors; i++) {
+  for (int i = 0; r->kernel && i < r->kernel->ntensors; i++) {
     if (r->arrays) array_free(&r->arrays[i]);
     if (r->wanted) array_free(&r->wanted[i]);
   }
 }
 
 bool run_compiled(Session *s, const Unit *u, Array *arrays) {
-  Run r = {.d = s->d, .s = *s, .unit = *u, .arrays = arrays};
+  Run r = {.d = s->d, .vta = s->c.vta, .kernel = u->kernel, .unit = u, .arrays = arrays};
   bool ok = compile_now(&r) && open_runtime(&r) && execute(&r);
   r.arrays = NULL; // the caller's
   run_free(&r);
@@ -322,37 +324,44 @@ static int load_tir(Run *r) {
   for (size_t i = 0; i < sizeof others / sizeof *others; i++)
     if (others[i].given) return usage_error(d, "`%s` is TIR: `%s` is for kernels", o->files.data[0], others[i].name);
   TirVerdict v;
-  const Func *f = tir_load(d, &r->s.vta);
+  const Func *f = tir_load(d, &r->vta);
   if (!f || tir_refuse(d, f, FORM_TILES, &v)) return driver_status(d);
-  r->unit.func = func_with_body(&d->cx, f, f->body);
-  r->unit.kernel = kernel_of(d->cx.arena, f);
+  Unit *u = NEW(d->cx.arena, Unit);
+  r->kernel = kernel_of(d->cx.arena, f);
+  *u = (Unit){.func = func_with_body(&d->cx, f, f->body), .kernel = r->kernel};
+  r->unit = u;
   return 0;
 }
 
 // FILE.te: its one kernel, not compiled yet. 0, or an exit status.
 static int load_te(Run *r) {
   Driver *d = r->d;
-  if (!session_load(&r->s, d, d->opt.files.data[0])) return driver_status(d);
-  if (r->s.kernels.len > 1)
-    return usage_error(d, "`%s` has %zu kernels; --kernel says which one is to run", d->opt.files.data[0], r->s.kernels.len);
+  if (!session_load(r->s, d->opt.files.data[0])) return driver_status(d);
+  if (r->s->c.kernels.len > 1)
+    return usage_error(d, "`%s` has %zu kernels; --kernel says which one is to run", d->opt.files.data[0],
+                       r->s->c.kernels.len);
   if (d->opt.at && !d->opt.interpret) return usage_error(d, "--at needs --interpret");
   if (d->opt.at && pass_find(d->opt.at) < 0 && strcmp(d->opt.at, "lower"))
     return usage_error(d, "`--at %s`: there is no such phase of TIR; --list-passes lists them", d->opt.at);
   d->opt.stop_after = d->opt.at;
-  r->unit.kernel = r->s.kernels.data[0];
+  r->kernel = r->s->c.kernels.data[0];
+  r->vta = r->s->c.vta;
   return 0;
 }
 
 int command_run(Driver *d) {
-  Run r = {.d = d};
+  Run r = {.d = d, .s = session_new(d)};
   const char *file = d->opt.files.data[0];
   size_t len = strlen(file);
   int status = len > 4 && !strcmp(file + len - 4, ".tir") ? load_tir(&r) : load_te(&r);
-  const TeKernel *k = r.unit.kernel;
+  const TeKernel *k = r.kernel;
   if (!status) status = check_pairs(d, k, "--input", TE_INPUT, d->opt.inputs.data, d->opt.inputs.len);
   if (!status) status = check_pairs(d, k, "--output", TE_OUTPUT, d->opt.outputs.data, d->opt.outputs.len);
   if (status) return status;
-  if (!r.unit.func && !session_lower(&r.s, k, &r.unit)) return driver_status(d);
+  if (!r.unit) {
+    r.unit = session_lower(r.s, k);
+    if (!unit_whole(&r.s->c, r.unit) || !r.unit->func) return driver_status(d);
+  }
   status = run_kernel(&r);
   run_free(&r);
   return status;

@@ -116,7 +116,7 @@ static bool interpret_in(Verify *v, const char *phase, const Func *f, VtaOrder o
       [VTA_STORES_AHEAD] = "\nso it is when store and compute run as far ahead of load as tokens let them",
   };
   const char *error = NULL;
-  if (interpret_func(&v->d->cx, v->s->vta, f, bind_params(v, f), order, &error))
+  if (interpret_func(&v->d->cx, v->s->c.vta, f, bind_params(v, f), order, &error))
     return compare(v, phase, how[order]);
   blame(v, phase, arena_printf(v->d->cx.arena, "%s%s", error, how[order]));
   return false;
@@ -163,19 +163,19 @@ static void run_devices(Verify *v, const Unit *u) {
     run_it(v, u, "llvm", DEVICE_FSIM);
     return;
   }
-  if (run_it(v, u, "llvm, vta", DEVICE_FSIM) && !v->failed && device_has_rtl(v->d, &v->s->vta->config))
+  if (run_it(v, u, "llvm, vta", DEVICE_FSIM) && !v->failed && device_has_rtl(v->d, &v->s->c.vta->config))
     run_it(v, u, "rtl", DEVICE_RTL);
 }
 
 // The phase after which the kernel is wrong, or NULL.
 static const char *verify_kernel(Session *s, const TeKernel *k, bool compiled) {
   Verify v = {.d = s->d, .s = s, .kernel = k};
-  Unit unit;
-  if (s->kernels.len > 1 && !s->d->quiet) printf("kernel %s\n", k->name);
+  if (s->c.kernels.len > 1 && !s->d->quiet) printf("kernel %s\n", k->name);
   if (make_arrays(&v)) {
     s->observe = observe;
     s->observer = &v;
-    if (session_lower(s, k, &unit) && !v.failed && compiled) run_devices(&v, &unit);
+    const Unit *u = session_lower(s, k);
+    if (u->func && unit_whole(&s->c, u) && !v.failed && compiled) run_devices(&v, u);
   }
   free_arrays(&v);
   return v.failed;
@@ -186,9 +186,9 @@ static int check_inputs(Session *s) {
   const Options *o = &s->d->opt;
   for (size_t n = 0; n < o->inputs.len; n++) {
     bool found = false;
-    for (size_t i = 0; i < s->kernels.len; i++)
-      for (int t = 0; t < s->kernels.data[i]->ntensors; t++) {
-        const TeTensor *x = s->kernels.data[i]->tensors[t];
+    for (size_t i = 0; i < s->c.kernels.len; i++)
+      for (int t = 0; t < s->c.kernels.data[i]->ntensors; t++) {
+        const TeTensor *x = s->c.kernels.data[i]->tensors[t];
         found |= x->role == TE_INPUT && !strcmp(x->name, o->inputs.data[n].name);
       }
     if (!found)
@@ -198,21 +198,21 @@ static int check_inputs(Session *s) {
 }
 
 const char *verify_source(Driver *d, const Source *src, bool compiled) {
-  Session s;
+  Session *s = session_new(d);
   const char *first = NULL;
-  if (!session_load_source(&s, d, src)) return NULL;
-  for (size_t i = 0; i < s.kernels.len; i++) {
-    const char *phase = verify_kernel(&s, s.kernels.data[i], compiled);
+  if (!session_load_source(s, src)) return NULL;
+  for (size_t i = 0; i < s->c.kernels.len; i++) {
+    const char *phase = verify_kernel(s, s->c.kernels.data[i], compiled);
     if (!first) first = phase;
   }
   return first;
 }
 
 int command_verify(Driver *d) {
-  Session s;
+  Session *s = session_new(d);
   const Source *src = session_read(d, d->opt.files.data[0]);
-  if (!src || !session_load_source(&s, d, src)) return driver_status(d);
-  int status = check_inputs(&s);
+  if (!src || !session_load_source(s, src)) return driver_status(d);
+  int status = check_inputs(s);
   if (status) return status;
   const Source *small = d->opt.shrink ? shrink(d, src) : NULL;
   if (small) {

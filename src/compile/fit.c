@@ -2,14 +2,14 @@
 // What fits on chip, found out by trials: for each memory that overflows, and each number in the schedule by which an axis
 // is cut, the nearest other one with which that memory does not overflow. Memory needed grows with the tiles, so a number
 // is searched for by halves; of a knob's set, one after the other.
-#include "driver/driver.h"
+#include "compile/compile.h"
 
 #include <string.h>
 
 enum { TRIALS_MOST = 80, TRIALS_MIB = 512, PHASE_RESOURCES = 4 };
 
 typedef struct Fit {
-  Driver *d;
+  const Compilation *c;
   const AxisCut *cut;
   const char *memory; // "vta.acc overflows: ..."
   int overflows;      // of that memory, now
@@ -36,7 +36,7 @@ static void see(void *self, const Diags *told) {
 // Whether that memory holds it all with v in place of the cut's number.
 static bool fits(Fit *f, int64_t v) {
   f->fits = false;
-  if (f->tries-- > 0) trial_look(f->d, f->cut->at, arena_printf(f->d->cx.arena, "%lld", (long long)v), see, f);
+  if (f->tries-- > 0) trial_look(f->c, f->cut->at, arena_printf(f->c->cx->arena, "%lld", (long long)v), see, f);
   return f->fits;
 }
 
@@ -73,7 +73,7 @@ static int64_t nearest_number(Fit *f) {
 
 static void offer(const Fit *f, Diag *g, int64_t v) {
   const AxisCut *c = f->cut;
-  const char *number = arena_printf(f->d->cx.arena, "%lld", (long long)v);
+  const char *number = arena_printf(f->c->cx->arena, "%lld", (long long)v);
   if (c->knob)
     diag_fix(g, c->at, number, "set knob `%s` to `%s`, the %s %sthat fits", c->knob, number, c->parts ? "smallest" : "largest",
              c->nset ? "value of its set " : "");
@@ -84,19 +84,20 @@ static void offer(const Fit *f, Diag *g, int64_t v) {
 static void try_cuts(Fit *f, const Schedule *s, Diag *g) {
   for (size_t i = 0; i < s->cuts.len && f->tries > 0; i++) {
     f->cut = &s->cuts.data[i];
-    if (f->cut->at.src != f->d->source) continue; // an imported file is not ours to change
+    if (f->cut->at.src != f->c->source) continue; // an imported file is not ours to change
     int64_t v = f->cut->nset ? nearest_of_set(f) : nearest_number(f);
     if (v) offer(f, g, v);
   }
 }
 
-void trial_cuts(Driver *d) {
-  size_t used = arena_used(d->cx.arena) >> 10, afford = ((size_t)TRIALS_MIB << 10) / (used + 1);
-  Fit f = {.d = d, .errors = diags_errors(d->cx.diags), .tries = afford < TRIALS_MOST ? (int)afford : TRIALS_MOST};
+void trial_cuts(const Compilation *c) {
+  size_t used = arena_used(c->cx->arena) >> 10, afford = ((size_t)TRIALS_MIB << 10) / (used + 1);
+  Fit f = {.c = c, .errors = diags_errors(c->cx->diags), .tries = afford < TRIALS_MOST ? (int)afford : TRIALS_MOST};
   Diag *g;
-  for (int i = 0; d->source && (g = diags_find(d->cx.diags, E_SRAM, i)); i++) {
+  for (int i = 0; (g = diags_find(c->cx->diags, E_SRAM, i)); i++) {
     f.memory = diag_headline(g);
-    f.overflows = count_overflows(d->cx.diags, f.memory);
-    for (size_t k = 0; k < d->schedules.len; k++) try_cuts(&f, d->schedules.data[k], g);
+    f.overflows = count_overflows(c->cx->diags, f.memory);
+    for (size_t k = 0; k < c->units.len; k++)
+      if (c->units.data[k]->schedule) try_cuts(&f, c->units.data[k]->schedule, g);
   }
 }

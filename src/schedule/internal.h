@@ -52,6 +52,16 @@ bool expr_reads(const TeExpr *e, const TeTensor *t);
 void schedule_index(Ctx *cx, Schedule *s); // when no stage comes any more: makes schedule_stage_of a look-up
 const TeExpr **axis_exprs(Ctx *cx, const TeTensor *t); // one TE_AXIS an axis
 
+// order.c: the order in which a reduction takes its points
+typedef VEC(Axis *) AxisList;
+typedef enum SequenceKept { SEQUENCE_KEPT, SEQUENCE_CHANGED, SEQUENCE_UNKNOWN } SequenceKept;
+bool stage_keeps_order_of_floats(const Stage *s); // it reduces floats
+// Whether the loops take the points of each element in the kernel's order. CHANGED: p and q, by Axis.index, are two
+// points of which the kernel takes p first, the loops q. UNKNOWN: it would take too long to find out.
+SequenceKept stage_sequence(Ctx *cx, const Stage *s, int64_t *p, int64_t *q);
+void stage_note_order(Call *c); // after a statement that moved loops
+void check_sequence(Ctx *cx, const Stage *s); // of the complete schedule; reports
+
 // apply.c
 Stage *applier_stage(Applier *ap, Name name);
 Axis *stage_axis(Stage *s, Name name); // a leaf by name; NULL

@@ -475,6 +475,7 @@ bool schedule_complete(Applier *ap) {
       continue;
     }
     check_scope(ap, st);
+    check_sequence(ap->cx, st);
     check_annotations(ap, st);
     if (st->attach == ATTACH_AT) ok = check_compute_at(ap, st) && ok;
   }

@@ -46,8 +46,7 @@ static void split_axis(Call *c, Axis *a, int64_t factor, int64_t nparts, Name ou
   if (size > a->extent) size = a->extent;
   Relation *r = NEW(cx->arena, Relation);
   *r = (Relation){.kind = REL_SPLIT, .parent = a, .factor = factor, .nparts = nparts, .loc = c->stmt->loc};
-  r->outer = derived_axis(cx, s, outer, a->reduce, factor ? (a->extent - 1) / size + 1 : nparts, r);
-  if (nparts > a->extent) r->outer->extent = a->extent;
+  r->outer = derived_axis(cx, s, outer, a->reduce, (a->extent - 1) / size + 1, r);
   r->inner = derived_axis(cx, s, inner, a->reduce, size, r);
   a->used_by = r;
   leaf_splice(cx, s, stage_leaf_index(s, a), 1, 2, (Axis *[]){r->outer, r->inner});
@@ -140,6 +139,7 @@ static void apply_tile(Call *c) {
     place++;
   }
   memcpy(s->leaf.data, out.data, s->leaf.len * sizeof *out.data);
+  stage_note_order(c);
 }
 
 static void apply_fuse(Call *c) {
@@ -191,6 +191,7 @@ static void apply_reorder(Call *c) {
   int next = 0;
   for (size_t i = 0; i < s->leaf.len; i++)
     if (taken[i]) s->leaf.data[i] = order[next++];
+  stage_note_order(c);
 }
 
 static void annotate(Call *c, Axis *a, ForKind kind) {
@@ -209,6 +210,12 @@ static void annotate(Call *c, Axis *a, ForKind kind) {
     diag_note(g, "every iteration adds to the same elements of `%s`", c->stage->name);
     diag_help(g, "run an axis of the result in parallel");
     c->failed = true;
+    return;
+  }
+  if (a->reduce && kind == FOR_VECTORIZED && stage_keeps_order_of_floats(c->stage)) {
+    Diag *g = diag_report(cx->diags, W_NO_EFFECT, c->stmt->loc, "this has no effect: `%s` is a reduction axis of floats", a->name);
+    diag_note(g, "lanes would take the points of `%s` in another order, which changes the result", c->stage->name);
+    diag_fix_drop(g, c->stmt->loc, "drop it: axes of the result can be vectorized");
     return;
   }
   a->kind = kind;

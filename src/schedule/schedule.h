@@ -61,6 +61,8 @@ struct Stage {
   Axis *mark_axis; // where the marked nest starts; NULL until schedule_apply chose one
   Loc mark_loc;
   const Intrin *intrin; // of the mark
+  const SchedStmt *disorder; // since when the points of a float reduction come in another order; NULL: they do not
+  const char *order_text;    // a statement that would put that right, or NULL
   Stage *epilogue_of;   // the copy that this stage was made for by legalize_epilogue; NULL for others
   // Set when the schedule is complete; in stage order:
   VEC(Stage *) consumers, producers; // no duplicates

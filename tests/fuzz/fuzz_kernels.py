@@ -382,8 +382,9 @@ schedule k {{
         lines += [f"s.compute_at(t, {r.choice('yx')});"]
     if r.random() < 0.5:
         lines += [f"f = t.fuse(y, x); f0, f1 = t.split(f, factor = {r.randrange(1, 50)}); t.parallel(f0);"] if not lines or "s.compute_at" not in lines[-1] else []
-    if r.random() < 0.4:
-        lines += [f"x0, x1 = red.split(x, factor = {r.randrange(1, n + 3)}); red.reorder({r.choice(['x0, y, x1', 'y, x1, x0', 'x1, x0, y'])});"]
+    if r.random() < 0.4:  # the points of a float reduction keep their order
+        orders = ['x0, y, x1', 'y, x0, x1', 'x0, x1, y'] if tt.startswith('float') else ['x0, y, x1', 'y, x1, x0', 'x1, x0, y']
+        lines += [f"x0, x1 = red.split(x, factor = {r.randrange(1, n + 3)}); red.reorder({r.choice(orders)});"]
     return text + "".join("  " + x + "\n" for x in lines) + "}\n"
 
 

@@ -229,6 +229,8 @@ bool binop_is_bool(BinOp op);
 const char *unop_text(UnOp op);
 const char *math_name(MathFn f);
 int math_arity(MathFn f);
+// Functions whose result is the same on every machine; the others are left to the machine that runs the code.
+bool math_is_exact(MathFn f);
 bool math_of_name(const char *name, MathFn *out);
 
 // A value of some DType: integers and bool in i (sign- or zero-extended from their width), floats in f (already

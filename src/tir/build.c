@@ -207,11 +207,6 @@ const Expr *expr_ref(Ctx *cx, const Buffer *b, const Expr *tile) {
   return expr_raw_args(cx, EXPR_REF, b->type, b, 0, 1, &tile, (Loc){0});
 }
 
-// Functions whose result is the same on every machine; the others are left to the machine that runs the code.
-static bool math_is_exact(MathFn f) {
-  return f == FN_ABS || f == FN_ROUND || f == FN_FLOOR || f == FN_CEIL || f == FN_TRUNC || f == FN_SQRT;
-}
-
 const Expr *expr_math(Ctx *cx, MathFn f, const Expr *a, const Expr *b) {
   if (is_const(a) && !b && math_is_exact(f)) {
     Scalar s = scalar_math(f, a->type, a->value, a->value);

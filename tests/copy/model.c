@@ -18,6 +18,8 @@ static uint8_t *buffer_data(Model *m, const Buffer *b) {
 
 static Scalar eval(Model *m, const Expr *e);
 
+Scalar model_eval(Model *m, const Expr *e) { return eval(m, e); }
+
 // The address of an element; NULL when an index leaves its dimension.
 static uint8_t *element(Model *m, const Buffer *b, const Expr *const *args) {
   uint8_t *data = buffer_data(m, b);
@@ -45,7 +47,7 @@ static Scalar eval(Model *m, const Expr *e) {
     fail(m, "an unbound variable");
     return zero;
   case EXPR_CAST: return scalar_cast(e->type, e->a->type, eval(m, e->a));
-  case EXPR_UNARY: return scalar_unary(e->unop, e->type, eval(m, e->a));
+  case EXPR_UNARY: return scalar_unary(e->unop, e->a->type, eval(m, e->a));
   case EXPR_BINARY:
     a = eval(m, e->a);
     if (e->binop == OP_LAND && !a.i) return zero;
@@ -56,8 +58,10 @@ static Scalar eval(Model *m, const Expr *e) {
     uint8_t *at = element(m, e->buffer, e->args);
     return at ? scalar_load(e->type, at) : zero;
   }
-  case EXPR_REF:
-  case EXPR_MATH: break;
+  case EXPR_MATH:
+    a = eval(m, e->args[0]);
+    return scalar_math(e->fn, e->type, a, e->nargs > 1 ? eval(m, e->args[1]) : zero);
+  case EXPR_REF: break;
   }
   fail(m, "an expression that the model does not know");
   return zero;

@@ -26,6 +26,8 @@ typedef struct Model {
 } Model;
 
 void model_add(Model *m, const Buffer *b, uint8_t *data);
+// The value of e where the variables have those values.
+Scalar model_eval(Model *m, const Expr *e);
 // Runs s; false with m->error if it does something that it must not.
 bool model_run(Model *m, const Stmt *s);
 

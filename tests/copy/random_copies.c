@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <string.h>
 
+#include "model.h"
 #include "random_copies.h"
 
 uint64_t random_next(uint64_t *state) {
@@ -112,6 +113,118 @@ static void set_dim(Gen *g, int d, const Expr *local, const Expr *global, bool m
   g->dram_shape[d] = hi - lo + 1 + before + after;
 }
 
+// ---- odd expressions: all that the language has for an index or a guard -------------------------------------------------
+
+typedef struct Leaves {
+  const Expr *of[3];
+  int n;
+} Leaves;
+
+static const Expr *odd_cond(Gen *g, const Leaves *l, int depth);
+
+// Of floats of some type, over integers.
+static const Expr *odd_float(Gen *g, const Expr *x, DType t) {
+  static const MathFn fns[] = {FN_ABS, FN_FLOOR, FN_CEIL, FN_ROUND, FN_TRUNC, FN_SQRT, FN_EXP, FN_TANH};
+  static const double factors[] = {0.5, 0.7, -0.6, 1.5, 0.1};
+  static const BinOp ops[] = {OP_ADD, OP_SUB, OP_MUL, OP_DIV, OP_MIN, OP_MAX, OP_MOD};
+  const Expr *k = expr_float(g->cx, t, factors[pick(g, 0, 4)]);
+  x = expr_binary(g->cx, ops[pick(g, 0, 6)], expr_cast(g->cx, t, x), k);
+  return chance(g, 50) ? expr_math(g->cx, fns[pick(g, 0, g->wild ? 5 : 7)], x, NULL) : x; // exp, tanh: only the host knows
+}
+
+static DType odd_float_type(Gen *g) { return (DType[]){DT_F16, DT_F32, DT_F64}[pick(g, 0, 2)]; }
+
+static const Expr *odd(Gen *g, const Leaves *l, int depth) {
+  static const BinOp with_num[] = {OP_SHR, OP_AND, OP_MOD, OP_DIV, OP_OR, OP_XOR, OP_MUL, OP_SHL};
+  static const BinOp with_odd[] = {OP_MIN, OP_MAX, OP_ADD, OP_SUB};
+  static const DType types[] = {DT_I8, DT_U8, DT_I16, DT_I32, DT_U32};
+  Ctx *cx = g->cx;
+  const Expr *x;
+  if (depth == 0) return chance(g, 85) ? l->of[pick(g, 0, l->n - 1)] : num(g, pick(g, -2, 5));
+  x = odd(g, l, depth - 1);
+  switch (pick(g, 0, 9)) {
+  case 0: return expr_math(cx, FN_ABS, add(g, x, num(g, pick(g, -3, 1))), NULL);
+  case 1: return expr_binary(cx, OP_MIN, expr_binary(cx, OP_MAX, x, num(g, pick(g, -1, 1))), num(g, pick(g, 1, 5)));
+  case 2: return expr_binary(cx, OP_MOD, add(g, x, num(g, pick(g, -2, 4))), num(g, pick(g, 2, 5)));
+  case 3:
+  case 4: return expr_binary(cx, with_num[pick(g, 0, 7)], x, num(g, pick(g, 1, 3)));
+  case 5: return expr_binary(cx, with_odd[pick(g, 0, 3)], x, odd(g, l, depth - 1));
+  case 6: return expr_select(cx, odd_cond(g, l, depth - 1), x, odd(g, l, depth - 1));
+  case 7: return expr_cast(cx, DT_I64, expr_cast(cx, types[pick(g, 0, 4)], x));
+  case 8: return expr_cast(cx, DT_I64, odd_float(g, x, odd_float_type(g)));
+  default: return expr_unary(cx, chance(g, 50) ? UN_NEG : UN_BITNOT, x);
+  }
+}
+
+static const Expr *odd_cond(Gen *g, const Leaves *l, int depth) {
+  static const BinOp compares[] = {OP_LT, OP_LE, OP_GT, OP_GE, OP_EQ, OP_NE};
+  Ctx *cx = g->cx;
+  int below = depth > 0 ? depth - 1 : 0;
+  DType t = odd_float_type(g);
+  switch (pick(g, 0, depth > 0 ? 6 : 2)) {
+  case 0: return expr_binary(cx, compares[pick(g, 0, 5)], odd(g, l, below), num(g, pick(g, -1, 4)));
+  case 1: return expr_binary(cx, compares[pick(g, 0, 5)], odd_float(g, odd(g, l, below), t), odd_float(g, odd(g, l, below), t));
+  case 2: return expr_binary(cx, compares[pick(g, 0, 5)], odd(g, l, below), odd(g, l, below));
+  case 3: return expr_binary(cx, OP_LAND, odd_cond(g, l, below), odd_cond(g, l, below));
+  case 4: return expr_binary(cx, OP_LOR, odd_cond(g, l, below), odd_cond(g, l, below));
+  case 5: return expr_unary(cx, UN_NOT, odd_cond(g, l, below));
+  default: return expr_select(cx, odd_cond(g, l, below), odd_cond(g, l, below), odd_cond(g, l, below));
+  }
+}
+
+// The smallest and largest value of e, by trying all values of its variables from the i-th range on.
+static void try_all(Gen *g, Model *m, const Expr *e, size_t i, int64_t *lo, int64_t *hi) {
+  while (i < g->ranges.len && !expr_uses_var(e, g->ranges.data[i].var)) i++;
+  if (i == g->ranges.len) {
+    int64_t v = model_eval(m, e).i;
+    if (v < *lo) *lo = v;
+    if (v > *hi) *hi = v;
+    return;
+  }
+  const VarRange *r = &g->ranges.data[i];
+  m->vars[m->nvars++].var = r->var;
+  for (int64_t v = r->lo; v <= r->hi; v++) {
+    m->vars[m->nvars - 1].value = v;
+    try_all(g, m, e, i + 1, lo, hi);
+  }
+  m->nvars--;
+}
+
+static void true_bounds(Gen *g, const Expr *e, int64_t *lo, int64_t *hi) {
+  Model m = {.vta = g->vta};
+  *lo = INT64_MAX, *hi = INT64_MIN;
+  try_all(g, &m, e, 0, lo, hi);
+}
+
+// An index from 0 up to *extent, over the leaves.
+static const Expr *odd_index(Gen *g, const Leaves *l, int64_t *extent) {
+  const Expr *e = odd(g, l, (int)pick(g, 1, 3));
+  int64_t lo, hi;
+  true_bounds(g, e, &lo, &hi);
+  if (lo < -1000 || hi > 1000 || hi - lo > 20) e = expr_binary(g->cx, OP_MOD, e, num(g, pick(g, 2, 7)));
+  true_bounds(g, e, &lo, &hi);
+  *extent = hi - lo + 1 + (chance(g, 30) ? 1 : 0);
+  return add(g, e, num(g, -lo));
+}
+
+// Two loops, with indices and conditions of any kind over them (and a loop around).
+static void odd_dims(Gen *g, bool pads, int64_t e, int64_t f) {
+  const Expr *v = new_loop(g, e), *w = new_loop(g, f);
+  Leaves l = {{v, w, v}, chance(g, 60) ? 2 : 1};
+  int d = g->ndims;
+  if (g->nouter && chance(g, 30)) l.of[l.n++] = expr_var(g->cx, g->outer[0]);
+  g->chip[d] = v, g->chip_shape[d] = e;
+  g->chip[d + 1] = w, g->chip_shape[d + 1] = f;
+  g->dram[d] = odd_index(g, &l, &g->dram_shape[d]);
+  g->dram[d + 1] = w, g->dram_shape[d + 1] = f;
+  if (chance(g, 15)) g->dram[d] = v, g->dram_shape[d] = e; // odd conditions alone
+  if (chance(g, 15)) g->chip[d] = odd_index(g, &l, &g->chip_shape[d]);
+  if (chance(g, 15)) g->dram[d + 1] = odd_index(g, &l, &g->dram_shape[d + 1]);
+  if (pads && chance(g, 40)) VEC_PUSH(g->cx->arena, g->pads, odd_cond(g, &l, (int)pick(g, 0, 2)));
+  if (chance(g, 25)) VEC_PUSH(g->cx->arena, g->guards, odd_cond(g, &l, (int)pick(g, 0, 2)));
+  g->ndims += 2;
+}
+
 static const Expr *outer_part(Gen *g, int64_t step) {
   if (!g->nouter || !chance(g, 40)) return num(g, 0);
   return times(g, expr_var(g->cx, g->outer[pick(g, 0, g->nouter - 1)]), step);
@@ -122,7 +235,7 @@ static void new_dims(Gen *g, bool pads) {
   int d = g->ndims;
   int64_t e = pick(g, 1, g->points > 60 ? 2 : 6), f = pick(g, 1, 3);
   const Expr *v, *w, *both;
-  switch (pick(g, 0, 10)) {
+  switch (pick(g, 0, 13)) {
   case 0: // tile of an outer loop
   case 1:
     v = new_loop(g, e);
@@ -194,6 +307,9 @@ static void new_dims(Gen *g, bool pads) {
     set_dim(g, d + 1, w, w, pads);
     g->ndims += 2;
     return;
+  case 10:
+  case 11:
+  case 12: odd_dims(g, pads, e, f); return;
   default: // backwards on the chip
     v = new_loop(g, e);
     set_dim(g, d, times(g, v, -1), times(g, v, pick(g, -1, 1)), pads);

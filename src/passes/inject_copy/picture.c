@@ -23,7 +23,7 @@ typedef struct Easel {
   Affine chip, dram;   // the terms of the bases that are of loops in the picture
   bool *row, *cond;    // of each bound and condition: whether it is evaluated at every point
   int64_t count[COPY_MAX_LOOPS + 1]; // of each loop at the point at hand
-  bool overflow;
+  bool unknown;        // a number overflowed, or is of what only the host knows
 } Easel;
 
 typedef struct Picture {
@@ -54,12 +54,13 @@ typedef struct Ways {
 typedef struct Mention {
   const Nest *n;
   uint32_t loops;
-  bool outside; // other variables, or memory
+  bool outside; // other variables, memory, or functions that each machine rounds in its own way
 } Mention;
 
 static bool mention_visit(void *self, const Expr *e) {
   Mention *m = self;
   if (e->kind == EXPR_LOAD || e->kind == EXPR_REF) m->outside = true;
+  if (e->kind == EXPR_MATH && !math_is_exact(e->fn)) m->outside = true;
   if (e->kind != EXPR_VAR) return true;
   int at = 0;
   while (at < m->n->nloops && m->n->loops[at].var != e->var) at++;
@@ -141,16 +142,17 @@ static void part_base(Easel *u, Affine *base, Affine *inside) {
 
 // ---- the picture ------------------------------------------------------------------------------------------------------------
 
-// The value of e at the point at hand; e mentions loops in the picture alone.
-static Scalar point_value(const Easel *u, const Expr *e) {
+// The value of e at the point at hand; e mentions loops in the picture alone. What has none makes the picture unknown.
+static Scalar point_value(Easel *u, const Expr *e) {
   switch (e->kind) {
-  case EXPR_INT: return e->value;
+  case EXPR_INT:
+  case EXPR_FLOAT: return e->value;
   case EXPR_VAR:
     for (int i = 0; i < u->nest.nloops; i++)
       if (u->nest.loops[i].var == e->var) return (Scalar){.i = u->count[i]};
-    return (Scalar){.i = 0};
+    break;
   case EXPR_CAST: return scalar_cast(e->type, e->a->type, point_value(u, e->a));
-  case EXPR_UNARY: return scalar_unary(e->unop, e->type, point_value(u, e->a));
+  case EXPR_UNARY: return scalar_unary(e->unop, e->a->type, point_value(u, e->a));
   case EXPR_BINARY: {
     Scalar a = point_value(u, e->a);
     if (e->binop == OP_LAND && !a.i) return a;
@@ -158,17 +160,20 @@ static Scalar point_value(const Easel *u, const Expr *e) {
     return scalar_binary(e->binop, e->a->type, a, point_value(u, e->b));
   }
   case EXPR_SELECT: return point_value(u, point_value(u, e->a).i ? e->b : e->c);
-  case EXPR_FLOAT:
-  case EXPR_LOAD:
-  case EXPR_REF:
-  case EXPR_MATH: break;
+  case EXPR_MATH: {
+    Scalar a = point_value(u, e->args[0]);
+    return scalar_math(e->fn, e->type, a, e->nargs > 1 ? point_value(u, e->args[1]) : a);
   }
-  return (Scalar){.i = 0}; // not in an index
+  case EXPR_LOAD:
+  case EXPR_REF: break;
+  }
+  u->unknown = true;
+  return (Scalar){.i = 0};
 }
 
 static void add_product(Easel *u, int64_t *sum, int64_t a, int64_t b) {
   int64_t product;
-  if (!mul_ok(a, b, &product) || !add_ok(*sum, product, sum)) u->overflow = true;
+  if (!mul_ok(a, b, &product) || !add_ok(*sum, product, sum)) u->unknown = true;
 }
 
 static int64_t affine_value(Easel *u, const Affine *a) {
@@ -207,7 +212,7 @@ static void easel_part(Easel *u, const Nest *whole) {
   }
   part_base(u, &u->nest.chip, &u->chip);
   part_base(u, &u->nest.dram, &u->dram);
-  u->overflow = false;
+  u->unknown = false;
 }
 
 // What one iteration of the loops in the picture copies.
@@ -292,7 +297,7 @@ static bool picture_draw(Easel *u, Picture *p, bool *wide) {
     if (point[i].dram > end) end = point[i].dram;
   }
   *wide = false;
-  if (n == 0 || u->overflow || __builtin_sub_overflow(end, p->origin, &reach)) return false;
+  if (n == 0 || u->unknown || __builtin_sub_overflow(end, p->origin, &reach)) return false;
   *wide = __builtin_sub_overflow(last, p->first, &span) || span >= SPAN_MAX;
   if (*wide) return false;
   bool store = u->nest.kind == COPY_STORE;
@@ -645,8 +650,8 @@ void nest_decide_together(CopyCx *c, Nest *n) {
     bool write = point_inside(&u, true);
     writes |= write;
     reads |= write && point_inside(&u, false);
-  } while (!u.overflow && !(writes && reads) && next_point(&u));
-  if (u.overflow) return;
+  } while (!u.unknown && !(writes && reads) && next_point(&u));
+  if (u.unknown) return;
   if (!writes) n->empty = true;
   else if (!reads && n->kind == COPY_LOAD) nest_make_zero(n);
 }

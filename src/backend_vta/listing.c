@@ -43,6 +43,15 @@ static void refuse(Walk *w, Loc at, const char *why) {
   w->failed = true;
 }
 
+// The walk knows no data.
+static void refuse_data(Walk *w, const Expr *load) {
+  if (w->failed) return;
+  Diag *g = diag_report(w->cx->diags, E_RUN, load->loc,
+                        "the instructions cannot be listed: they depend on the data in `%s`", load->buffer->name);
+  diag_help(g, "`tetc run --stats` counts them for some data; `--emit=tir` shows how the host code makes them");
+  w->failed = true;
+}
+
 static const Stmt *origin(const Walk *w, uint32_t mark) {
   return mark && mark <= w->origins.len ? w->origins.data[mark - 1] : NULL;
 }
@@ -78,6 +87,11 @@ static Scalar eval_binary(Walk *w, const Expr *e) {
   return scalar_binary(e->binop, e->a->type, a, eval(w, e->b));
 }
 
+static Scalar eval_math(Walk *w, const Expr *e) {
+  Scalar a = eval(w, e->args[0]);
+  return scalar_math(e->fn, e->type, a, e->nargs > 1 ? eval(w, e->args[1]) : a);
+}
+
 static Scalar eval_node(Walk *w, const Expr *e) {
   switch (e->kind) {
   case EXPR_INT:
@@ -87,8 +101,8 @@ static Scalar eval_node(Walk *w, const Expr *e) {
   case EXPR_UNARY: return scalar_unary(e->unop, e->a->type, eval(w, e->a));
   case EXPR_BINARY: return eval_binary(w, e);
   case EXPR_SELECT: return eval(w, eval(w, e->a).i ? e->b : e->c);
-  case EXPR_LOAD: refuse(w, e->loc, "what runs depends on data"); break;
-  case EXPR_MATH: refuse(w, e->loc, "an index is computed with a math function"); break;
+  case EXPR_MATH: return eval_math(w, e);
+  case EXPR_LOAD: refuse_data(w, e); break;
   case EXPR_REF: refuse(w, e->loc, "an address stands where a number should"); break;
   }
   return (Scalar){0};
@@ -258,8 +272,8 @@ static bool has_intrin(const Stmt *s) {
 }
 
 static void walk_for(Walk *w, const Stmt *s) {
-  int64_t min = eval(w, s->min).i, extent = eval(w, s->extent).i;
   if (!has_intrin(s->body)) return;
+  int64_t min = eval(w, s->min).i, extent = eval(w, s->extent).i;
   size_t at = w->vars.len;
   VEC_PUSH(w->cx->arena, w->vars, ((Binding){s->var, min}));
   for (int64_t i = 0; i < extent && !w->failed; i++) {

@@ -204,6 +204,17 @@ for e in asm llvm tir header vta; do
 done
 run "$tetc" compile "$samples/vector_add.te" --emit=vta
 expect "instructions" 0 out load out store out alu
+cat > mirrored.te << 'END'
+target vta;
+kernel k {
+  input a[y: 4, b: vta.batch, j: vta.block_out] : int32;
+  compute p[y: 6, b: vta.batch, j: vta.block_out] : int32 = sqrt(float32(y)) > 1.0 ? a[abs(y - 3), b, j] : 0;
+  output o = int8(p);
+}
+schedule k { yo, yi = o.split(y, 1); p.set_scope(vta.acc); p.compute_at(o, yo); p.dma_copy(); o.dma_copy(yi); }
+END
+run "$tetc" compile mirrored.te --emit=vta
+expect "instructions whose places are computed with functions" 0 out "a tile 2" out "a tile 1" out "a tile 0"
 run "$tetc" compile -- k.te
 expect "-- ends options" 0
 ln -s a.o link.o

@@ -31,7 +31,7 @@ typedef struct Gen {
   int64_t outer_extent[2];
   int nouter;
   int64_t points; // iterations so far
-  bool wild;
+  bool wild, odd;
   int ndims;
   const Expr *chip[DIMS_MAX], *dram[DIMS_MAX];
   int64_t chip_shape[DIMS_MAX], dram_shape[DIMS_MAX];
@@ -235,7 +235,7 @@ static void new_dims(Gen *g, bool pads) {
   int d = g->ndims;
   int64_t e = pick(g, 1, g->points > 60 ? 2 : 6), f = pick(g, 1, 3);
   const Expr *v, *w, *both;
-  switch (pick(g, 0, 13)) {
+  switch (pick(g, 0, g->odd ? 13 : 10)) {
   case 0: // tile of an outer loop
   case 1:
     v = new_loop(g, e);
@@ -307,9 +307,9 @@ static void new_dims(Gen *g, bool pads) {
     set_dim(g, d + 1, w, w, pads);
     g->ndims += 2;
     return;
-  case 10:
   case 11:
-  case 12: odd_dims(g, pads, e, f); return;
+  case 12:
+  case 13: odd_dims(g, pads, e, f); return;
   default: // backwards on the chip
     v = new_loop(g, e);
     set_dim(g, d, times(g, v, -1), times(g, v, pick(g, -1, 1)), pads);
@@ -448,8 +448,8 @@ static const Stmt *region(Gen *g, const Buffer *chip, const Buffer *dram) {
   return stmt_intrin(cx, vta_op(g->vta, VTA_DMA_COPY), 0, NULL, s);
 }
 
-RandomCopy random_copy(Ctx *cx, const VtaTarget *vta, uint64_t seed) {
-  Gen g = {.cx = cx, .vta = vta, .state = seed * 0x2545F4914F6CDD1Du, .points = 1};
+RandomCopy random_copy(Ctx *cx, const VtaTarget *vta, uint64_t seed, bool odd) {
+  Gen g = {.cx = cx, .vta = vta, .odd = odd, .state = seed * 0x2545F4914F6CDD1Du, .points = 1};
   g.mode = (Mode)pick(&g, 0, MODE_COUNT - 1);
   const Scope *scope = g.mode == MODE_INP ? &vta->inp : g.mode == MODE_WGT ? &vta->wgt : &vta->acc;
   DType chip_type = scope->type, dram_type = g.mode == MODE_ACC ? DT_I32 : DT_I8;

@@ -142,7 +142,7 @@ static void one_case(uint64_t seed, Tally *all) {
   cx.diags = diags_new(cx.arena);
   VtaConfig config = vta_config_default();
   const VtaTarget *vta = vta_target_new(&cx, &config);
-  RandomCopy copy = random_copy(&cx, vta, seed);
+  RandomCopy copy = random_copy(&cx, vta, seed, false);
   PassCtx pc = {.cx = &cx, .vta = vta};
   Func *after = pass_inject_copy(&pc, copy.f);
   Tally t = {0};

@@ -85,7 +85,7 @@ static const char *one_case(uint64_t seed, Tally *all) {
   cx.diags = diags_new(cx.arena);
   VtaConfig config = vta_config_default();
   const VtaTarget *vta = vta_target_new(&cx, &config);
-  RandomCopy copy = random_copy(&cx, vta, seed);
+  RandomCopy copy = random_copy(&cx, vta, seed, seed % 4 != 0);
   PassCtx pc = {.cx = &cx, .vta = vta};
   Func *after = pass_inject_copy(&pc, copy.f);
   size_t chip_bytes = (size_t)(buffer_elems(copy.chip) * dtype_bytes(copy.chip->type));

@@ -30,8 +30,7 @@ static bool no_expr(void *self, const Expr *e) {
   return false;
 }
 
-// A pointer variable that is NULL from the start of the function.
-static LLVMValueRef null_slot(Gen *g, const char *name) {
+LLVMValueRef frame_null_slot(Gen *g, const char *name) {
   LLVMValueRef slot = gen_alloca(g, g->ptr, 0, name);
   LLVMBasicBlockRef here = LLVMGetInsertBlock(g->b);
   gen_at(g, g->frame->allocas);
@@ -48,7 +47,7 @@ static void keep(Gen *g, LLVMValueRef p, LLVMValueRef slot) {
 
 void frame_vta_buffer(Gen *g, Place *p, int64_t bytes, const char *name) {
   LLVMValueRef size = LLVMConstInt(g->size, (uint64_t)bytes, false);
-  p->slot = null_slot(g, name);
+  p->slot = frame_null_slot(g, name);
   p->handle = gen_call(g, "VTABufferAlloc", "pz", &size);
   keep(g, p->handle, p->slot);
   LLVMValueRef args[2] = {g->frame->command, p->handle};
@@ -97,7 +96,7 @@ FrameMemory *frame_allocate(Gen *g, const Stmt *body) {
   if (heap) {
     LLVMValueRef args[2] = {LLVMConstInt(g->size, ALIGN, false), LLVMConstInt(g->size, (uint64_t)heap, false)};
     LLVMValueRef block = gen_call(g, "aligned_alloc", "pzz", args);
-    fm->block = null_slot(g, "locals");
+    fm->block = frame_null_slot(g, "locals");
     keep(g, block, fm->block);
     for (size_t i = 0; i < fm->buffers.len; i++) {
       if (offset[i] < 0) continue;

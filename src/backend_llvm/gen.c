@@ -175,6 +175,16 @@ void gen_fail_if(Gen *g, LLVMValueRef cond, int status) {
   gen_at(g, good);
 }
 
+LLVMValueRef gen_text(Gen *g, const char *text) {
+  LLVMValueRef bytes = LLVMConstStringInContext(g->c, text, (unsigned)strlen(text), false);
+  LLVMValueRef at = LLVMAddGlobal(g->m, LLVMTypeOf(bytes), arena_printf(g->cx->arena, "%s.text%d", g->name, g->serial++));
+  LLVMSetLinkage(at, LLVMPrivateLinkage);
+  LLVMSetGlobalConstant(at, true);
+  LLVMSetUnnamedAddress(at, LLVMGlobalUnnamedAddr);
+  LLVMSetInitializer(at, bytes);
+  return at;
+}
+
 bool gen_deeper(Gen *g, Loc loc) {
   if (++g->depth <= MAX_DEPTH) return true;
   g->depth--;

@@ -50,8 +50,8 @@ static void add_shape(const Buffer *b, Text *out) {
 }
 
 static void declare(const Func *f, Text *out) {
-  text_add(out, "\n// Returns 0; 1 when memory is out; 2 when the accelerator fails; 3 when an index read from data is out of"
-                " range.\n// Arrays are dense, row-major, and do not overlap.\n");
+  text_add(out, "\n%s// Arrays are dense, row-major, and do not overlap.\n",
+           f->target ? "// On the accelerator: tetc_error_text() tells why it failed.\n" : "");
   text_add(out, "int %s(", f->name);
   for (int i = 0; i < f->nparams; i++) {
     const Buffer *b = f->params[i];
@@ -71,7 +71,15 @@ void llvm_header(Ctx *cx, const Func *const *funcs, int nfuncs, const char *guar
   char *guard = arena_printf(cx->arena, "TETC_%s%s", guard_hint, is_file ? "" : "_H");
   for (char *p = guard; *p; p++) *p = isalnum((unsigned char)*p) ? (char)toupper((unsigned char)*p) : '_';
   text_add(out, "// Made by tetc.\n#ifndef %s\n#define %s\n\n#include <stdint.h>\n\n", guard, guard);
+  text_add(out, "// A kernel returns its status: 0 done, 1 memory is out, 2 the accelerator failed, 3 an index read from data is out of\n"
+                "// range, 4 an array is NULL or not aligned to its elements, 5 the object was made for another configuration or\n"
+                "// runtime. Unless it is 0, outputs are undefined; the next call is none the worse for it.\n\n");
   text_add(out, "#ifdef __cplusplus\n#define _Bool bool\nextern \"C\" {\n#endif\n");
+  bool vta = false;
+  for (int i = 0; i < nfuncs; i++) vta |= funcs[i]->target != NULL;
+  if (vta)
+    text_add(out, "\n// Of tetc's runtime (upstream's has no such function): why this thread's last kernel on the accelerator failed, in\n"
+                  "// a line, \"\" if it did not.\nconst char *tetc_error_text(void);\n");
   for (int i = 0; i < nfuncs; i++) declare(funcs[i], out);
   text_add(out, "\n#ifdef __cplusplus\n}\n#undef _Bool\n#endif\n\n#endif\n");
 }

@@ -41,6 +41,7 @@ typedef struct Frame {
   LLVMBasicBlockRef allocas; // first block: allocas only, ends in a branch to the next one
   LLVMBasicBlockRef cleanup; // frees and returns
   LLVMValueRef status;       // i32 *: 0, or the first failure's number
+  LLVMValueRef why;          // ptr *: a text for it, or NULL; in the kernel itself
   LLVMValueRef command;      // VTATLSCommandHandle(); NULL when VTA is not used here
   bool outlined;             // in a parallel region: status is shared by threads
 } Frame;
@@ -51,7 +52,7 @@ typedef struct Gen {
   bool native_half;           // float16 conversions are instructions
   bool parallel;              // an OpenMP runtime may be called
   bool apart;                 // each root nest is a function of its own
-  bool failures;              // the runtime's count of failures may be asked for
+  bool hooks;                 // the runtime may have tetc_kernel_*
   LlvmMarks *marks;           // calls tell the runtime where they come from; NULL: they do not
   int opt_level;
   LLVMContextRef c;
@@ -91,6 +92,7 @@ LLVMValueRef gen_function(Gen *g, const char *name, LLVMTypeRef type, bool expor
 void gen_plain(Gen *g, LLVMValueRef fn); // fn only calls the runtime: LLVM need not spend time on it (below -O3)
 void gen_attribute(Gen *g, LLVMValueRef fn, unsigned where, const char *name, uint64_t value);
 void gen_fail_if(Gen *g, LLVMValueRef cond, int status); // to the clean-up with that status, if cond
+LLVMValueRef gen_text(Gen *g, const char *text);         // a constant string's address
 void gen_set_status(Gen *g, int status);
 bool gen_deeper(Gen *g, Loc loc); // recursion guard: false (reported) when too deep; else pair with g->depth--
 
@@ -121,6 +123,7 @@ bool gen_many_nests(const Stmt *s);          // so many nests that they are comp
 typedef struct FrameMemory FrameMemory;
 FrameMemory *frame_allocate(Gen *g, const Stmt *body); // places of the host buffers allocated in body
 void frame_release(Gen *g, FrameMemory *fm);           // in the clean-up block
+LLVMValueRef frame_null_slot(Gen *g, const char *name); // a pointer variable, NULL from the start of the function
 void frame_vta_buffer(Gen *g, Place *p, int64_t bytes, const char *name); // sets handle, slot and, if by_cpu, value
 void frame_vta_free(Gen *g, Place *p);
 int64_t frame_bytes(Gen *g, const Buffer *b); // reports what does not fit the host's address space

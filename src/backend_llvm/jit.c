@@ -110,14 +110,14 @@ static bool has_symbol(const Symbols *s, const char *name) {
 
 // NULL: reported.
 static LLVMMemoryBufferRef make_object(Ctx *cx, const Func *f, const LlvmOptions *opt, const Machine *mc, bool parallel,
-                                       bool failures) {
+                                       bool hooks) {
   Gen g;
   LLVMMemoryBufferRef object = NULL;
   char *why = NULL;
   gen_open(&g, cx, mc);
   LLVMContextSetDiscardValueNames(g.c, true);
   g.parallel = parallel;
-  g.failures = failures;
+  g.hooks = hooks;
   g.marks = opt->marks;
   g.opt_level = opt->opt_level;
   if (module_build(&g, &f, 1, "tetc_kernel") && machine_optimize(cx, mc, g.m, opt->opt_level) &&
@@ -155,7 +155,7 @@ static bool compile_now(void *self) {
   LLVMMemoryBufferRef object = NULL;
   LLVMOrcLLJITRef jit = NULL;
   if (machine_open(cx, &host, true, &mc))
-    object = make_object(cx, c->f, &host, &mc, parallel, has_symbol(&c->caller, "tetc_runtime_failures"));
+    object = make_object(cx, c->f, &host, &mc, parallel, has_symbol(&c->caller, "tetc_kernel_begin"));
   if (object) {
     if (jit_error(cx, c->f, LLVMOrcCreateLLJIT(&jit, NULL)))
       ok = link_object(cx, c->f, jit, object, sets, parallel ? 3 : 2, c->entry);

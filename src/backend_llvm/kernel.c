@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // A kernel:
-//   entry     take memory; copy the parameters that VTA reads into memory of its own
+//   entry     see that runtime and arrays are right; take memory; copy the parameters that VTA reads into memory of its own
 //   body
 //   finish    copy what VTA wrote back to the parameters
-//   cleanup   free, return the status; every failure comes here
+//   cleanup   free, tell a failure, return the status; every failure comes here
 #include "backend_llvm/internal.h"
+
+#include "backend_vta/vta.h"
 
 #include <string.h>
 
@@ -63,8 +65,6 @@ static LLVMValueRef declare_kernel(Gen *g, const Func *f, const char *name) {
     LLVMValueRef p = LLVMGetParam(fn, (unsigned)i);
     LLVMSetValueName2(p, f->params[i]->name, strlen(f->params[i]->name));
     gen_attribute(g, fn, (unsigned)i + 1, "noalias", 0);
-    gen_attribute(g, fn, (unsigned)i + 1, "nonnull", 0);
-    LLVMSetParamAlignment(p, (unsigned)dtype_bytes(f->params[i]->type));
   }
   return fn;
 }
@@ -106,64 +106,128 @@ static void make_zeros(Gen *g, int64_t bytes) {
   gen_call(g, "VTAWriteBarrier", "vppiii", args);
 }
 
-// The runtime's count of failures; 0 where the runtime at hand keeps none.
-static LLVMValueRef failures(Gen *g) {
-  LLVMBasicBlockRef from = LLVMGetInsertBlock(g->b), ask = gen_block(g, "ask"), on = gen_block(g, "asked");
-  LLVMBasicBlockRef blocks[2] = {from, ask};
-  gen_at(g, ask);
-  LLVMValueRef count[2] = {gen_i32(g, 0), gen_call(g, "tetc_runtime_failures", "ip", &g->frame->command)};
-  LLVMValueRef fn = LLVMGetNamedFunction(g->m, "tetc_runtime_failures");
+// ---- what a kernel and the runtime tell each other: where the runtime at hand does not know of it, nothing ------------
+
+// Calls a function that the runtime may not have; otherwise the value is `otherwise` (NULL: of no interest).
+static LLVMValueRef call_weakly(Gen *g, const char *name, const char *types, LLVMValueRef *args, LLVMValueRef otherwise) {
+  LLVMBasicBlockRef from = LLVMGetInsertBlock(g->b), call = gen_block(g, "tell"), on = gen_block(g, "told");
+  LLVMBasicBlockRef blocks[2] = {from, call};
+  gen_at(g, call);
+  LLVMValueRef values[2] = {otherwise, gen_call(g, name, types, args)};
+  LLVMValueRef fn = LLVMGetNamedFunction(g->m, name);
   LLVMSetLinkage(fn, LLVMExternalWeakLinkage);
   LLVMBuildBr(g->b, on);
   gen_at(g, from);
-  LLVMBuildCondBr(g->b, LLVMBuildIsNull(g->b, fn, ""), on, ask);
+  LLVMBuildCondBr(g->b, LLVMBuildIsNull(g->b, fn, ""), on, call);
   gen_at(g, on);
-  LLVMValueRef phi = LLVMBuildPhi(g->b, g->i32, "");
-  LLVMAddIncoming(phi, count, blocks, 2);
+  if (!otherwise) return NULL;
+  LLVMValueRef phi = LLVMBuildPhi(g->b, LLVMTypeOf(otherwise), "");
+  LLVMAddIncoming(phi, values, blocks, 2);
   return phi;
+}
+
+// The start: the runtime forgets what failed before, and says whether this object is made for it.
+static void begin(Gen *g, const Func *f) {
+  VtaConfigText stamp = vta_stamp(&vta_of(f->target)->config);
+  LLVMValueRef args[3] = {g->frame->command, gen_text(g, f->name), gen_text(g, stamp.text)};
+  LLVMValueRef status = call_weakly(g, "tetc_kernel_begin", "ippp", args, gen_i32(g, 0));
+  LLVMBasicBlockRef good = gen_block(g, "fits");
+  LLVMBuildStore(g->b, status, g->frame->status);
+  LLVMBuildCondBr(g->b, LLVMBuildIsNull(g->b, status, ""), good, g->frame->cleanup);
+  gen_at(g, good);
+}
+
+// Status 2 if something failed that no call has told.
+static void ask(Gen *g) {
+  LLVMValueRef status = call_weakly(g, "tetc_kernel_done", "ip", &g->frame->command, gen_i32(g, 0));
+  gen_fail_if(g, LLVMBuildIsNotNull(g->b, status, ""), 2);
+}
+
+// The end of a kernel that failed.
+static void tell_failure(Gen *g, const Func *f) {
+  LLVMValueRef status = LLVMBuildLoad2(g->b, g->i32, g->frame->status, "");
+  LLVMValueRef args[4] = {g->frame->command, gen_text(g, f->name), status,
+    LLVMBuildLoad2(g->b, g->ptr, g->frame->why, "")};
+  LLVMBasicBlockRef bad = gen_block(g, "failed"), on = gen_block(g, "return");
+  LLVMBuildCondBr(g->b, LLVMBuildIsNull(g->b, status, ""), on, bad);
+  gen_at(g, bad);
+  call_weakly(g, "tetc_kernel_failed", "vppip", args, NULL);
+  LLVMBuildBr(g->b, on);
+  gen_at(g, on);
+}
+
+// Status 4 unless every array is there, and where its elements may be.
+static void check_params(Gen *g, const Func *f) {
+  for (int i = 0; i < f->nparams; i++) {
+    const Buffer *b = f->params[i];
+    int64_t align = dtype_bytes(b->type);
+    LLVMValueRef at = LLVMBuildPtrToInt(g->b, LLVMGetParam(g->frame->fn, (unsigned)i), g->size, "");
+    LLVMValueRef bad = LLVMBuildIsNull(g->b, at, "");
+    if (align > 1) {
+      LLVMValueRef off = LLVMBuildAnd(g->b, at, LLVMConstInt(g->size, (uint64_t)align - 1, false), "");
+      bad = LLVMBuildOr(g->b, bad, LLVMBuildIsNotNull(g->b, off, ""), "");
+    }
+    if (g->frame->why) {
+      const char *text = align == 1 ? arena_printf(g->cx->arena, "array `%s` is NULL", b->name)
+        : arena_printf(g->cx->arena, "array `%s` is NULL, or its address is no multiple of %d", b->name, (int)align);
+      LLVMBuildStore(g->b, gen_text(g, text), g->frame->why);
+    }
+    gen_fail_if(g, bad, 4);
+  }
+  if (g->frame->why) LLVMBuildStore(g->b, LLVMConstNull(g->ptr), g->frame->why);
 }
 
 static void gen_body(Gen *g, const Func *f, bool vta) {
   Frame *fr = g->frame;
+  bool hooks = vta && g->hooks;
   fr->allocas = gen_block(g, "entry");
   LLVMBasicBlockRef start = gen_block(g, "start");
   fr->cleanup = gen_block(g, "cleanup");
   gen_at(g, start);
   fr->status = gen_alloca(g, g->i32, 4, "status");
   LLVMBuildStore(g->b, gen_i32(g, 0), fr->status);
+  fr->why = hooks ? frame_null_slot(g, "why") : NULL;
   fr->command = vta ? gen_call(g, "VTATLSCommandHandle", "p", NULL) : NULL;
-  bool ask = vta && g->failures;
-  LLVMValueRef before = ask ? failures(g) : NULL;
+  if (hooks) begin(g, f);
+  check_params(g, f);
   enter_params(g, f);
   FrameMemory *fm = frame_allocate(g, f->body);
   make_zeros(g, vta ? gen_vta_zero_bytes(f) : 0);
   gen_stmt(g, f->body);
-  if (ask) gen_fail_if(g, LLVMBuildICmp(g->b, LLVMIntNE, failures(g), before, ""), 2);
+  if (hooks) ask(g);
   leave_params(g, f);
   LLVMBuildBr(g->b, fr->cleanup);
   gen_at(g, fr->cleanup);
   for (int i = 0; i < f->nparams; i++) frame_vta_free(g, place_of(&g->places, f->params[i]));
   frame_release(g, fm);
   frame_vta_free(g, &g->zeros);
+  if (hooks) tell_failure(g, f);
   LLVMBuildRet(g->b, LLVMBuildLoad2(g->b, g->i32, fr->status, ""));
   gen_at(g, fr->allocas);
   LLVMBuildBr(g->b, start);
 }
 
-// int NAME__packed(void **params)
+// int NAME__packed(void **params). No array of them: as if each were NULL.
 static void gen_packed(Gen *g, const Func *f, LLVMValueRef kernel) {
   const char *name = arena_printf(g->cx->arena, "%s__packed", g->name);
   Frame frame = {.fn = gen_function(g, name, LLVMFunctionType(g->i32, &g->ptr, 1, false), true)};
+  LLVMValueRef *args = NEW_ARRAY(g->cx->arena, LLVMValueRef, f->nparams + 1), params = LLVMGetParam(frame.fn, 0);
+  LLVMTypeRef type = LLVMGlobalGetValueType(kernel);
   g->frame = &frame;
   gen_plain(g, frame.fn);
   gen_at(g, gen_block(g, "entry"));
-  LLVMValueRef *args = NEW_ARRAY(g->cx->arena, LLVMValueRef, f->nparams + 1);
+  LLVMBasicBlockRef none = gen_block(g, "none"), some = gen_block(g, "some");
+  LLVMBuildCondBr(g->b, LLVMBuildIsNull(g->b, params, ""), none, some);
+  gen_at(g, none);
+  for (int i = 0; i < f->nparams; i++) args[i] = LLVMConstNull(g->ptr);
+  LLVMBuildRet(g->b, LLVMBuildCall2(g->b, type, kernel, args, (unsigned)f->nparams, ""));
+  gen_at(g, some);
   for (int i = 0; i < f->nparams; i++) {
     LLVMValueRef at = gen_i32(g, i);
-    at = LLVMBuildInBoundsGEP2(g->b, g->ptr, LLVMGetParam(frame.fn, 0), &at, 1, "");
+    at = LLVMBuildInBoundsGEP2(g->b, g->ptr, params, &at, 1, "");
     args[i] = LLVMBuildLoad2(g->b, g->ptr, at, "");
   }
-  LLVMBuildRet(g->b, LLVMBuildCall2(g->b, LLVMGlobalGetValueType(kernel), kernel, args, (unsigned)f->nparams, ""));
+  LLVMBuildRet(g->b, LLVMBuildCall2(g->b, type, kernel, args, (unsigned)f->nparams, ""));
 }
 
 bool gen_kernel(Gen *g, const Func *f, const char *name) {

@@ -4,11 +4,13 @@
 // when code is first wanted, so that the rest of tetc starts without LLVM (libtetc_llvm_backend.so; with
 // -Dllvm_static=true it is linked in and llvm_backend_load() cannot fail).
 //
-// The kernel is a C function  int NAME(const T *input..., T *output...);  that returns 0, 1 (out of memory),
-// 2 (the accelerator failed) or 3 (an index read from data is out of range); unless 0, outputs are undefined. Buffers are dense, row-major and do not overlap; bool is one byte 0
-// or 1, float16 is its bits. Beside it stands  int NAME__packed(void **params).
-// An object refers to: VTA* (upstream's vta/runtime.h) when the kernel uses the accelerator; malloc-family and libm
-// functions; GOMP_parallel and omp_get_* when a loop is parallel.
+// The kernel is a C function  int NAME(const T *input..., T *output...);  that returns a status: 0 done, 1 out of memory,
+// 2 the accelerator failed, 3 an index read from data is out of range, 4 an array is NULL or not aligned to its elements,
+// 5 the object does not fit the runtime (TetcStatus of the runtime); unless 0, outputs are undefined. Buffers are dense,
+// row-major and do not overlap; bool is one byte 0 or 1, float16 is its bits. Beside it stands
+// int NAME__packed(void **params).
+// An object refers to: VTA* (upstream's vta/runtime.h) when the kernel uses the accelerator, and then weakly to
+// tetc_kernel_* of our runtime; malloc-family and libm functions; GOMP_parallel and omp_get_* when a loop is parallel.
 #ifndef TETC_LLVM_H
 #define TETC_LLVM_H
 

@@ -346,3 +346,19 @@ int vta_disassemble(const VtaConfig *c, const VtaInsn *i, char *buf, size_t size
   if (i->push_next) n = append(buf, size, n, " push>");
   return n;
 }
+
+VtaConfigText vta_config_text(const VtaConfig *c) {
+  VtaConfigText t;
+  snprintf(t.text, sizeof t.text,
+           "LOG_INP_WIDTH=%d LOG_WGT_WIDTH=%d LOG_ACC_WIDTH=%d LOG_OUT_WIDTH=%d LOG_BATCH=%d LOG_BLOCK_IN=%d LOG_BLOCK_OUT=%d "
+           "LOG_UOP_BUFF_SIZE=%d LOG_INP_BUFF_SIZE=%d LOG_WGT_BUFF_SIZE=%d LOG_ACC_BUFF_SIZE=%d LOG_OUT_BUFF_SIZE=%d",
+           c->log_inp_width, c->log_wgt_width, c->log_acc_width, c->log_out_width, c->log_batch, c->log_block_in,
+           c->log_block_out, c->log_uop_buff, c->log_inp_buff, c->log_wgt_buff, c->log_acc_buff, c->log_out_buff);
+  return t;
+}
+
+VtaConfigText vta_stamp(const VtaConfig *c) {
+  VtaConfigText config = vta_config_text(c), t;
+  snprintf(t.text, sizeof t.text, "interface %d, %.290s", VTA_INTERFACE, config.text);
+  return t;
+}

@@ -73,6 +73,17 @@ uint32_t vta_encode_uop(const VtaConfig *c, VtaUop u);
 VtaUop vta_decode_uop(const VtaConfig *c, uint32_t w);
 
 const char *vta_memory_name(VtaMemory m); // as listings show it; "?" for none
+// The configuration in a line, by upstream's names: LOG_BATCH=0 LOG_BLOCK_IN=4 ... Two that differ have different texts.
+typedef struct VtaConfigText {
+  char text[320];
+} VtaConfigText;
+VtaConfigText vta_config_text(const VtaConfig *c);
+
+// What an object is made for: the interface between generated code and runtime, and the configuration. They fit a
+// runtime whose own stamp is the same.
+enum { VTA_INTERFACE = 1 };
+VtaConfigText vta_stamp(const VtaConfig *c);
+
 // One line of text without newline, e.g. `load.inp sram=0 dram=12 y=14 x=56 stride=56 pad=(1,0,1,1) push>`.
 int vta_disassemble(const VtaConfig *c, const VtaInsn *i, char *buf, size_t size);
 

@@ -34,6 +34,7 @@ static const LlvmSymbol symbols[] = {
     SYMBOL(VTALoadBuffer2D), SYMBOL(VTAStoreBuffer2D), SYMBOL(VTAUopPush), SYMBOL(VTAUopLoopBegin),
     SYMBOL(VTAUopLoopEnd), SYMBOL(VTAPushGEMMOp), SYMBOL(VTAPushALUOp), SYMBOL(VTADepPush), SYMBOL(VTADepPop),
     SYMBOL(VTASynchronize), SYMBOL(VTARuntimeShutdown), SYMBOL(tetc_runtime_mark),
+    SYMBOL(tetc_kernel_begin), SYMBOL(tetc_kernel_done), SYMBOL(tetc_kernel_failed),
 // clang-format on
 #undef SYMBOL
 };
@@ -202,12 +203,10 @@ static bool execute(Run *r) {
   if (!status && !why) return true;
   Diag *g =
       diag_report(r->d->cx.diags, E_RUN, r->kernel->name_loc, "kernel `%s` failed: %s", r->kernel->name,
-                  why           ? why
-                  : status == 1 ? "out of memory"
-                                : "the accelerator failed");
+                  why ? why : tetc_status_text(status));
   diag_note(g, "its outputs are undefined, and not written");
   if (why) note_places(r, g);
-  if (why) vta_check_stream(&r->d->cx, r->unit->func); // the same stream again, for the places in the source
+  if (why && status != TETC_NO_MEMORY) vta_check_stream(&r->d->cx, r->unit->func); // the same stream again, for the places in the source
   return false;
 }
 

@@ -72,7 +72,7 @@ struct TetcRuntime {
   char error[512];
   int nfault; // marks of the instructions that the error speaks of
   uint32_t fault[2];
-  int failures; // errors so far
+  bool failed; // an error since the start of the kernel
   Queue queue;
   UopCache cache;
   UopKernel kernel;
@@ -80,7 +80,7 @@ struct TetcRuntime {
 
 // runtime.c
 TetcRuntime *runtime_current(void); // the thread's; NULL only when memory is out
-// Notes the first error and throws away everything queued.
+// Notes the first error, for tetc_error_text too, and throws away everything queued.
 void runtime_fail(TetcRuntime *rt, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 // queue.c. All return false after runtime_fail.

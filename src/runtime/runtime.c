@@ -13,6 +13,7 @@
 // Upstream's interface is per thread by design: this is the one place where state is not passed along.
 static _Thread_local TetcRuntime *selected;
 static _Thread_local TetcRuntime *own_default;
+static _Thread_local char newest_error[512]; // it outlives its runtime, and what makes that usable again
 static pthread_key_t default_key;
 static pthread_once_t default_once = PTHREAD_ONCE_INIT;
 
@@ -61,7 +62,8 @@ TetcRuntime *runtime_current(void) {
   VtaConfig c = vta_config_default();
   own_default = tetc_runtime_new(tetc_fsim_new(&c));
   if (!own_default) {
-    fprintf(stderr, "vta: no memory for a runtime\n");
+    snprintf(newest_error, sizeof newest_error, "no memory for a runtime");
+    fprintf(stderr, "vta: %s\n", newest_error);
     return NULL;
   }
   own_default->is_default = true;
@@ -92,22 +94,18 @@ void runtime_fail(TetcRuntime *rt, const char *fmt, ...) {
     va_start(ap, fmt);
     vsnprintf(rt->error, sizeof rt->error, fmt, ap);
     va_end(ap);
+    memcpy(newest_error, rt->error, sizeof newest_error);
     if (rt->is_default) fprintf(stderr, "vta: %s\n", rt->error);
     if (rt->nfault == 0) {
       rt->fault[0] = rt->queue.mark; // not found by the device: the call at hand
       rt->nfault = 1;
     }
-    rt->failures++;
+    rt->failed = true;
   }
   discard(rt);
 }
 
 const char *tetc_runtime_error(const TetcRuntime *rt) { return rt->error[0] ? rt->error : NULL; }
-
-int tetc_runtime_failures(VTACommandHandle cmd) {
-  const TetcRuntime *rt = cmd;
-  return rt ? rt->failures : 0;
-}
 
 void tetc_runtime_mark(TetcRuntime *rt, uint32_t mark) { rt->queue.mark = mark; }
 
@@ -133,6 +131,50 @@ void tetc_runtime_reset(TetcRuntime *rt) {
   forgive(rt);
   discard(rt);
 }
+
+// ---- what a kernel tells, and asks ----------------------------------------------------------------------------------
+
+const char *tetc_error_text(void) { return newest_error; }
+
+const char *tetc_status_text(int status) {
+  switch ((TetcStatus)status) {
+  case TETC_DONE: return "done";
+  case TETC_NO_MEMORY: return "out of memory";
+  case TETC_DEVICE_FAILED: return "the accelerator failed";
+  case TETC_BAD_INDEX: return "an index read from data is out of range";
+  case TETC_BAD_ARRAY: return "an array is NULL or not aligned to its elements";
+  case TETC_MISFIT: return "the object does not fit the runtime";
+  }
+  return "an unknown status";
+}
+
+int tetc_kernel_begin(VTACommandHandle cmd, const char *kernel, const char *stamp) {
+  TetcRuntime *rt = cmd;
+  if (!rt) return TETC_NO_MEMORY;
+  if (rt->error[0]) tetc_runtime_reset(rt);
+  rt->failed = false;
+  newest_error[0] = 0;
+  VtaConfigText own = vta_stamp(&rt->config);
+  if (!strcmp(own.text, stamp)) return TETC_DONE;
+  runtime_fail(rt, "kernel `%s` does not fit this runtime: it was made for %s, but the runtime has %s", kernel, stamp,
+               own.text);
+  return TETC_MISFIT;
+}
+
+int tetc_kernel_done(VTACommandHandle cmd) {
+  const TetcRuntime *rt = cmd;
+  return rt && !rt->failed ? TETC_DONE : TETC_DEVICE_FAILED;
+}
+
+void tetc_kernel_failed(VTACommandHandle cmd, const char *kernel, int status, const char *why) {
+  TetcRuntime *rt = cmd;
+  if (!rt) return;
+  if (rt->failed) discard(rt); // and its text stands
+  else if (why) runtime_fail(rt, "kernel `%s`: %s", kernel, why);
+  else runtime_fail(rt, "%s", tetc_status_text(status));
+}
+
+// ---- settings, counters ---------------------------------------------------------------------------------------------
 
 void tetc_runtime_check(TetcRuntime *rt, bool on) {
   if (rt->device->check) rt->device->check(rt->device->self, on);

@@ -66,6 +66,32 @@ int VTADepPop(VTACommandHandle cmd, int from_qid, int to_qid);
 // Runs everything queued to its end.
 void VTASynchronize(VTACommandHandle cmd, uint32_t wait_cycles);
 
+// ---- kernels -------------------------------------------------------------------------------------------------------
+
+// What a kernel made by tetc returns. Unless it is 0, its outputs are undefined; the next kernel is none the worse for it.
+typedef enum TetcStatus {
+  TETC_DONE,          // everything is in its place
+  TETC_NO_MEMORY,     // memory, or device memory, is out
+  TETC_DEVICE_FAILED, // the accelerator, or what was asked of it, is wrong
+  TETC_BAD_INDEX,     // an index read from data is out of range
+  TETC_BAD_ARRAY,     // an array is NULL, or not aligned to its elements
+  TETC_MISFIT         // the object was made for another configuration, or another runtime, than this one
+} TetcStatus;
+
+// Why the last kernel of this thread that uses the accelerator failed, in a line; "" if it did not. Valid until the
+// thread's next call of the runtime. Kernels of the CPU alone need no runtime, and leave no text.
+const char *tetc_error_text(void);
+const char *tetc_status_text(int status); // in general
+
+// What generated code calls besides upstream's interface, by weak references: upstream's runtime has none of it.
+// The start of a kernel on this runtime, whatever happened before: TETC_DONE, or TETC_MISFIT where `stamp` (vta_stamp of
+// isa.h) is not the runtime's own, TETC_NO_MEMORY where cmd is NULL.
+int tetc_kernel_begin(VTACommandHandle cmd, const char *kernel, const char *stamp);
+// Whether nothing failed since then: TETC_DONE or TETC_DEVICE_FAILED. Asked for before outputs are given out.
+int tetc_kernel_done(VTACommandHandle cmd);
+// The end of a kernel whose status is not 0: what it has queued is thrown away. why: NULL, or more than the status tells.
+void tetc_kernel_failed(VTACommandHandle cmd, const char *kernel, int status, const char *why);
+
 // ---- our additions -------------------------------------------------------------------------------------------------
 
 // A command queue with its device. A thread uses the one it selected; one runtime serves one thread at a time.
@@ -78,13 +104,10 @@ TetcRuntime *tetc_runtime_select(TetcRuntime *rt);
 TetcDevice *tetc_runtime_device(TetcRuntime *rt);
 
 // The first error since the last reset; NULL if there is none. After an error every call of upstream's interface does
-// nothing, until tetc_runtime_reset. An error has already emptied the queue and reset the device: nothing of the
-// failed kernel is left. (The default runtime prints its errors to stderr and is reset by VTASynchronize, and by
-// VTATLSCommandHandle, with which a kernel starts.)
+// nothing, until tetc_runtime_reset or the start of a kernel. An error has already emptied the queue and reset the
+// device: nothing of the failed kernel is left. (The default runtime prints its errors to stderr and is reset by
+// VTASynchronize and VTATLSCommandHandle, too.)
 const char *tetc_runtime_error(const TetcRuntime *rt);
-// How many errors there have been since cmd's runtime was made. Generated code compares the count before and after, by a
-// weak reference: upstream's runtime has no such function.
-int tetc_runtime_failures(VTACommandHandle cmd);
 void tetc_runtime_reset(TetcRuntime *rt);
 
 // Instructions queued from now on carry `mark`, a number of the caller's that says where they come from; an error tells

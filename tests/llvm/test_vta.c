@@ -103,7 +103,8 @@ static int run(const Func *f, void **params, bool starve, uint64_t *kernels) {
   LlvmSymbol symbols[] = {{"VTABufferAlloc", (void (*)(void))(starve ? no_buffer : VTABufferAlloc)},
     S(VTABufferFree), S(VTABufferCopy), S(VTATLSCommandHandle), S(VTABufferCPUPtr), S(VTAWriteBarrier),
     S(VTALoadBuffer2D), S(VTAStoreBuffer2D), S(VTAUopPush), S(VTAUopLoopBegin), S(VTAUopLoopEnd), S(VTAPushGEMMOp),
-    S(VTAPushALUOp), S(VTADepPush), S(VTADepPop), S(VTASynchronize), S(tetc_runtime_failures)};
+    S(VTAPushALUOp), S(VTADepPush), S(VTADepPop), S(VTASynchronize), S(tetc_kernel_begin), S(tetc_kernel_done),
+    S(tetc_kernel_failed)};
 #undef S
   TetcRuntime *rt = tetc_runtime_new(tetc_fsim_new(&vta->config));
   void *handle;
@@ -116,7 +117,7 @@ static int run(const Func *f, void **params, bool starve, uint64_t *kernels) {
     fail_msg("the kernel does not compile");
   }
   int status = entry(params);
-  if (tetc_runtime_error(rt) && status != 2) fail_msg("status %d, but %s", status, tetc_runtime_error(rt));
+  if (tetc_runtime_error(rt) ? !status : status) fail_msg("status %d, but %s", status, tetc_runtime_error(rt) ? tetc_runtime_error(rt) : "no error");
   if (kernels) *kernels = tetc_runtime_stats(rt)->alus;
   backend->jit_free(handle);
   tetc_runtime_select(NULL);

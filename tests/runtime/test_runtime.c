@@ -742,10 +742,14 @@ static void threads(void **state) {
   stderr = fopen("/dev/null", "w");
   for (int n = 0; n < 2; n++) {
     TetcRuntime *own = VTATLSCommandHandle();
-    int failures = tetc_runtime_failures(own);
+    VtaConfig c = vta_config_default();
+    assert_int_equal(tetc_kernel_begin(own, "k", vta_stamp(&c).text), TETC_DONE);
+    assert_int_equal(tetc_kernel_done(own), TETC_DONE);
     assert_null(VTABufferAlloc((size_t)1 << 40));
     assert_null(VTABufferAlloc(8));
-    assert_int_equal(tetc_runtime_failures(own), failures + 1);
+    assert_int_equal(tetc_kernel_done(own), TETC_DEVICE_FAILED);
+    tetc_kernel_failed(own, "k", TETC_NO_MEMORY, NULL);
+    assert_string_equal(tetc_error_text(), "no device memory for a buffer of 1099511627776 bytes");
   }
   fclose(stderr);
   stderr = saved;

@@ -7,31 +7,12 @@
 // Trees deeper than this are refused: emission recurses. More than tir allows of statements and expressions together.
 enum { MAX_DEPTH = 9000 };
 
-// Finds the slot of a key in a table that has a free one.
-static Place **places_slot(Place **table, size_t size, const void *key) {
-  size_t i = (size_t)(((uintptr_t)key >> 4) * 0x9e3779b97f4a7c15u) & (size - 1);
-  while (table[i] && table[i]->key != key) i = (i + 1) & (size - 1);
-  return &table[i];
-}
-
-static void places_grow(Places *p) {
-  size_t size = p->size ? p->size * 2 : 64;
-  Place **table = NEW_ARRAY(p->arena, Place *, size);
-  for (size_t i = 0; i < p->size; i++)
-    if (p->table[i]) *places_slot(table, size, p->table[i]->key) = p->table[i];
-  p->table = table;
-  p->size = size;
-}
-
 Place *place_of(Places *p, const void *key) {
-  if (p->len * 2 >= p->size) places_grow(p);
-  Place **slot = places_slot(p->table, p->size, key);
-  if (!*slot) {
-    *slot = NEW(p->arena, Place);
-    (*slot)->key = key;
-    p->len++;
-  }
-  return *slot;
+  Place *place = ptrmap_find(&p->map, key);
+  if (place) return place;
+  place = NEW(p->arena, Place);
+  ptrmap_set(p->arena, &p->map, key, place);
+  return place;
 }
 
 void gen_open(Gen *g, Ctx *cx, const Machine *mc) {

@@ -18,7 +18,6 @@ typedef struct Machine {
 
 // What is known of a variable or buffer while a kernel is emitted.
 typedef struct Place {
-  const void *key;     // the Var or Buffer
   LLVMValueRef value;  // Var: its i64; Buffer: the pointer through which the CPU reaches it (may be NULL: not used)
   LLVMValueRef handle; // Buffer that VTA touches: what VTABufferAlloc gave
   LLVMValueRef slot;   // the same, in memory, for the clean-up
@@ -30,8 +29,7 @@ typedef struct Place {
 // Pointer -> Place. Only looked up, never walked.
 typedef struct Places {
   Arena *arena;
-  Place **table; // open addressing; size is a power of two
-  size_t len, size;
+  PtrMap map;
 } Places;
 Place *place_of(Places *p, const void *key); // made when new
 

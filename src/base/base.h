@@ -105,6 +105,23 @@ const char *source_fresh_name(Arena *a, const Source *src, const char *base);
 Loc loc_join(Loc first, Loc last); // from the start of one to the end of the other
 static inline bool loc_known(Loc l) { return l.src != NULL; }
 
+// ---- maps: ptrmap.c ---------------------------------------------------------------------------------------------
+
+// Pointer (a node, an interned name) -> number or pointer; {0} is empty. Only looked up, never walked: its order is that
+// of addresses.
+typedef struct PtrMap {
+  const void **keys; // NULL: free
+  int64_t *values;
+  size_t cap, len;
+} PtrMap;
+void ptrmap_put(Arena *a, PtrMap *m, const void *key, int64_t value); // replaces
+bool ptrmap_get(const PtrMap *m, const void *key, int64_t *value);    // false: there is none
+// The same with pointers as values.
+static inline void ptrmap_set(Arena *a, PtrMap *m, const void *key, const void *value) {
+  ptrmap_put(a, m, key, (intptr_t)value);
+}
+void *ptrmap_find(const PtrMap *m, const void *key); // NULL: there is none
+
 // ---- diagnostics: diag.c ---------------------------------------------------------------------------------------
 
 // Codes are E0301 and so on; their list, with titles, is diag_codes.def. Numbers are never reused.

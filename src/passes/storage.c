@@ -51,8 +51,7 @@ typedef struct Storage {
   Ctx *cx;
   int64_t now;
   VEC(Life) lives;
-  int *slots; // open hashing by buffer: index in lives + 1; 0: free
-  size_t nslots;
+  PtrMap of_buffer; // to the index in lives
   VEC(Span) loops;
   VEC(LoopUse) uses;
   VEC(int) stack; // loops around the current statement
@@ -62,24 +61,14 @@ typedef struct Storage {
   bool failed;
 } Storage;
 
-// Where buffer b is in the table of lives, or would be.
-static size_t life_slot(const Storage *s, const Buffer *b) {
-  size_t i = (size_t)(((uint64_t)(uintptr_t)b * 0x9E3779B97F4A7C15u) >> 20) & (s->nslots - 1);
-  while (s->slots[i] && s->lives.data[s->slots[i] - 1].buffer != b) i = (i + 1) & (s->nslots - 1);
-  return i;
+static int life_of(const Storage *s, const Buffer *b) {
+  int64_t i;
+  return ptrmap_get(&s->of_buffer, b, &i) ? (int)i : -1;
 }
 
-static int life_of(const Storage *s, const Buffer *b) { return s->nslots ? s->slots[life_slot(s, b)] - 1 : -1; }
-
 static void add_life(Storage *s, const Life *l) {
+  ptrmap_put(s->cx->arena, &s->of_buffer, l->buffer, (int64_t)s->lives.len);
   VEC_PUSH(s->cx->arena, s->lives, *l);
-  if (s->lives.len * 2 < s->nslots) {
-    s->slots[life_slot(s, l->buffer)] = (int)s->lives.len;
-    return;
-  }
-  s->nslots = s->nslots ? s->nslots * 2 : 64;
-  s->slots = NEW_ARRAY(s->cx->arena, int, s->nslots);
-  for (size_t i = 0; i < s->lives.len; i++) s->slots[life_slot(s, s->lives.data[i].buffer)] = (int)i + 1;
 }
 
 // ---- when is what in use ---------------------------------------------------------------------------------------

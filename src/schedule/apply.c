@@ -5,17 +5,11 @@
 
 #include <string.h>
 
-static Binding *slot_of(Applier *ap, Name name) {
-  size_t i = ((uintptr_t)name >> 3) * 0x9E3779B97F4A7C15u % ap->table_size;
-  while (ap->table[i].name && ap->table[i].name != name) i = (i + 1) % ap->table_size;
-  return &ap->table[i];
-}
-
 // What a name stands for now; NULL: nothing.
 Stage *applier_stage(Applier *ap, Name name) {
   for (size_t i = ap->loops.len; i-- > 0;)
     if (ap->loops.data[i].name == name) return ap->loops.data[i].stage;
-  return slot_of(ap, name)->stage;
+  return ptrmap_find(&ap->bound, name);
 }
 
 Axis *stage_axis(Stage *s, Name name) {
@@ -24,19 +18,7 @@ Axis *stage_axis(Stage *s, Name name) {
   return NULL;
 }
 
-void applier_bind(Applier *ap, Name name, Stage *st) {
-  if (2 * ap->table_len >= ap->table_size) {
-    Binding *old = ap->table;
-    size_t size = ap->table_size;
-    ap->table_size = 2 * size + 61;
-    ap->table = NEW_ARRAY(ap->cx->arena, Binding, ap->table_size);
-    for (size_t i = 0; i < size; i++)
-      if (old[i].name) *slot_of(ap, old[i].name) = old[i];
-  }
-  Binding *b = slot_of(ap, name);
-  if (!b->name) ap->table_len++;
-  *b = (Binding){name, st};
-}
+void applier_bind(Applier *ap, Name name, Stage *st) { ptrmap_set(ap->cx->arena, &ap->bound, name, st); }
 
 bool applier_failed(const Applier *ap, Name name) {
   for (size_t i = 0; i < ap->failed.len; i++)

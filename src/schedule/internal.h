@@ -15,8 +15,7 @@ typedef struct Applier {
   Schedule *s;
   const ScheduleOptions *opt;
   VEC(Binding) loops; // `for` variables, innermost last; they hide stages
-  Binding *table;     // of stages, by hash of the name's pointer; looked up, never walked
-  size_t table_len, table_size;
+  PtrMap bound;       // other names, to Stages
   bool *knob_used; // one an entry of opt->knobs
   VEC(Name) failed; // results of statements that were refused: what uses them is not told again
 } Applier;

@@ -99,8 +99,7 @@ typedef struct Schedule {
   VEC(Stage *) stages;      // producers before consumers
   VEC(Knob) knobs;
   VEC(AxisCut) cuts; // in order of the text, each place once
-  Stage **by_tensor; // once it is complete: a hash of tensor pointers, only looked up, never walked
-  size_t by_tensor_size;
+  PtrMap *by_tensor;        // once it is complete: to Stages
 } Schedule;
 
 typedef struct ScheduleOptions {

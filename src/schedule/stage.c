@@ -122,21 +122,13 @@ bool expr_reads(const TeExpr *e, const TeTensor *t) {
   return false;
 }
 
-// Where t is in the hash, or the free place for it.
-static size_t slot_of(const Schedule *s, const TeTensor *t) {
-  size_t i = ((uintptr_t)t >> 4) * 0x9E3779B97F4A7C15u % s->by_tensor_size;
-  while (s->by_tensor[i] && s->by_tensor[i]->tensor != t) i = (i + 1) % s->by_tensor_size;
-  return i;
-}
-
 void schedule_index(Ctx *cx, Schedule *s) {
-  s->by_tensor_size = 2 * s->stages.len + 1;
-  s->by_tensor = NEW_ARRAY(cx->arena, Stage *, s->by_tensor_size);
-  for (size_t i = 0; i < s->stages.len; i++) s->by_tensor[slot_of(s, s->stages.data[i]->tensor)] = s->stages.data[i];
+  s->by_tensor = NEW(cx->arena, PtrMap);
+  for (size_t i = 0; i < s->stages.len; i++) ptrmap_set(cx->arena, s->by_tensor, s->stages.data[i]->tensor, s->stages.data[i]);
 }
 
 Stage *schedule_stage_of(const Schedule *s, const TeTensor *t) {
-  if (s->by_tensor) return s->by_tensor[slot_of(s, t)];
+  if (s->by_tensor) return ptrmap_find(s->by_tensor, t);
   for (size_t i = 0; i < s->stages.len; i++)
     if (s->stages.data[i]->tensor == t) return s->stages.data[i];
   return NULL;

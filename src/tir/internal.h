@@ -20,16 +20,6 @@ const Expr *expr_raw_cast(Ctx *cx, DType t, const Expr *a, Loc loc);
 const Expr *expr_raw_select(Ctx *cx, const Expr *c, const Expr *a, const Expr *b, Loc loc);
 const Expr *expr_raw_args(Ctx *cx, ExprKind kind, DType t, const Buffer *b, MathFn f, int n, const Expr **args, Loc loc);
 
-/* map.c */
-// A map from pointers to numbers. Only looked up, never walked: so it has no order to leak.
-typedef struct PtrMap {
-  size_t len, cap; // cap is 0 or a power of two
-  const void **keys;
-  int64_t *values;
-} PtrMap;
-void ptrmap_put(Arena *a, PtrMap *m, const void *key, int64_t value); // replaces
-bool ptrmap_get(const PtrMap *m, const void *key, int64_t *value);
-
 /* bounds.c */
 typedef struct Interval {
   int64_t lo, hi;

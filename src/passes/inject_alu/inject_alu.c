@@ -26,32 +26,13 @@ typedef struct Inject {
 
 // ---- what is known of buffers ----------------------------------------------------------------------------------
 
-static size_t fact_slot(const AluFacts *m, const Buffer *key) {
-  size_t i = (size_t)(((uint64_t)(uintptr_t)key * 0x9E3779B97F4A7C15u) >> 20) & (m->cap - 1);
-  while (m->keys[i] && m->keys[i] != key) i = (i + 1) & (m->cap - 1);
-  return i;
-}
-
 static AluFact *fact_of(AluFacts *m, const Buffer *key) {
-  if (m->len * 2 >= m->cap) {
-    AluFacts old = *m;
-    m->cap = old.cap ? old.cap * 2 : 32;
-    m->keys = NEW_ARRAY(m->arena, const Buffer *, m->cap);
-    m->facts = NEW_ARRAY(m->arena, AluFact, m->cap);
-    for (size_t i = 0; i < old.cap; i++) {
-      if (!old.keys[i]) continue;
-      size_t at = fact_slot(m, old.keys[i]);
-      m->keys[at] = old.keys[i];
-      m->facts[at] = old.facts[i];
-    }
-  }
-  size_t i = fact_slot(m, key);
-  if (!m->keys[i]) {
-    m->keys[i] = key;
-    m->facts[i] = (AluFact){.lo = INT32_MIN, .hi = INT32_MAX};
-    m->len++;
-  }
-  return &m->facts[i];
+  AluFact *f = ptrmap_find(&m->of_buffer, key);
+  if (f) return f;
+  f = NEW(m->arena, AluFact);
+  *f = (AluFact){.lo = INT32_MIN, .hi = INT32_MAX};
+  ptrmap_set(m->arena, &m->of_buffer, key, f);
+  return f;
 }
 
 const AluFact *alu_fact(const Alu *s, const Buffer *b) { return fact_of(s->facts, b); }

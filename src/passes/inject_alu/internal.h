@@ -48,22 +48,14 @@ typedef struct NodeState {
   AluReg *reg; // where it is, once computed for several uses
 } NodeState;
 
-typedef struct ExprMemo { // Expr -> Node; only looked up
-  size_t len, cap;
-  const Expr **keys;
-  const Node **values;
-} ExprMemo;
-
 // What the whole function says of a buffer.
 typedef struct AluFact {
   int loads, writes, byte_writes; // statements; byte_writes: transfers of int8 data, and of zeros
   int64_t lo, hi;                 // bounds of its values
 } AluFact;
-typedef struct AluFacts { // only looked up
+typedef struct AluFacts {
   Arena *arena;
-  size_t len, cap;
-  const Buffer **keys;
-  AluFact *facts;
+  PtrMap of_buffer; // to AluFact
 } AluFacts;
 
 typedef struct Alu {
@@ -80,7 +72,7 @@ typedef struct Alu {
   bool alias;        // reads the destination's buffer at another place that may overlap
   bool failed;
   VEC(const Node *) nodes;
-  ExprMemo memo;
+  PtrMap memo; // Expr to Node
   // emission
   uint64_t carried; // loops that stand around the whole sequence of instructions
   NodeState *state;

@@ -593,32 +593,6 @@ static const Node *match_load(Alu *s, const Expr *e) {
   return alu_match_load(s, e, &n) ? node_intern(s, &n) : NULL;
 }
 
-// Where key is in the memo, or would be put.
-static size_t memo_slot(const ExprMemo *m, const Expr *key) {
-  size_t i = (size_t)(((uint64_t)(uintptr_t)key * 0x9E3779B97F4A7C15u) >> 20) & (m->cap - 1);
-  while (m->keys[i] && m->keys[i] != key) i = (i + 1) & (m->cap - 1);
-  return i;
-}
-
-static void memo_put(Arena *a, ExprMemo *m, const Expr *key, const Node *value) {
-  if (m->len * 2 >= m->cap) {
-    ExprMemo old = *m;
-    m->cap = old.cap ? old.cap * 2 : 32;
-    m->keys = NEW_ARRAY(a, const Expr *, m->cap);
-    m->values = NEW_ARRAY(a, const Node *, m->cap);
-    for (size_t i = 0; i < old.cap; i++) {
-      if (!old.keys[i]) continue;
-      size_t at = memo_slot(m, old.keys[i]);
-      m->keys[at] = old.keys[i];
-      m->values[at] = old.values[i];
-    }
-  }
-  size_t i = memo_slot(m, key);
-  m->keys[i] = key;
-  m->values[i] = value;
-  m->len++;
-}
-
 static const Node *match_new(Alu *s, const Expr *e, int depth) {
   switch (e->kind) {
   case EXPR_INT: return e->type == DT_I32 ? node_const(s, e->value.i, e->loc) : bad_type(s, e);
@@ -654,12 +628,10 @@ static const Node *match(Alu *s, const Expr *e, int depth) {
     diag_help(g, "name intermediate results: give them stages of their own, with `.set_scope(vta.acc)` and `.alu()`");
     return NULL;
   }
-  if (s->memo.cap) {
-    size_t i = memo_slot(&s->memo, e);
-    if (s->memo.keys[i]) return s->memo.values[i];
-  }
+  int64_t seen; // NULL is one, too: what was refused
+  if (ptrmap_get(&s->memo, e, &seen)) return (const Node *)(intptr_t)seen;
   const Node *n = match_new(s, e, depth);
-  memo_put(s->p.cx->arena, &s->memo, e, n);
+  ptrmap_set(s->p.cx->arena, &s->memo, e, n);
   return n;
 }
 

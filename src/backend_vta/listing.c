@@ -34,26 +34,34 @@ typedef struct Walk {
   const Stmt *kernel;  // while its body is walked
   int64_t calls;
   int depth;
+  bool checks; // looks for faults only: what the host's memory holds, and where, does not matter
   bool failed;
+  VtaStreamFault fault; // of a walk that failed
 } Walk;
 
-// Reports once; the walk then winds down.
+// Notes, the first time, that the stream cannot be made; the walk then winds down.
 static void refuse(Walk *w, Loc at, const char *why) {
-  if (!w->failed) diag_report(w->cx->diags, E_RUN, at, "the instructions cannot be listed: %s", why);
+  if (!w->failed) w->fault = (VtaStreamFault){.code = E_RUN, .text = why, .at = at};
   w->failed = true;
 }
 
 // The walk knows no data.
 static void refuse_data(Walk *w, const Expr *load) {
-  if (w->failed) return;
-  Diag *g = diag_report(w->cx->diags, E_RUN, load->loc,
-                        "the instructions cannot be listed: they depend on the data in `%s`", load->buffer->name);
-  diag_help(g, "`tetc run --stats` counts them for some data; `--emit=tir` shows how the host code makes them");
-  w->failed = true;
+  refuse(w, load->loc, arena_printf(w->cx->arena, "they depend on the data in `%s`", load->buffer->name));
+  w->fault.help = "`tetc run --stats` counts them for some data; `--emit=tir` shows how the host code makes them";
 }
 
 static const Stmt *origin(const Walk *w, uint32_t mark) {
   return mark && mark <= w->origins.len ? w->origins.data[mark - 1] : NULL;
+}
+
+// The unit whose instructions a statement makes.
+static VtaUnit unit_of(const Stmt *s) {
+  int64_t memory = MEM_ACC;
+  if (is_vta(s->intrin, VTA_STORE_CALL)) return UNIT_STORE;
+  if (is_vta(s->intrin, VTA_LOAD_CALL)) expr_is_int(s->args[9], &memory);
+  if (is_vta(s->intrin, VTA_ZERO_CALL)) expr_is_int(s->args[2], &memory);
+  return memory == MEM_INP || memory == MEM_WGT ? UNIT_LOAD : UNIT_COMPUTE;
 }
 
 // What the runtime or the device found wrong, at the statements whose instructions it speaks of.
@@ -63,10 +71,28 @@ static void note_runtime_error(Walk *w, Loc at) {
   if (!error || w->failed) return;
   int n = tetc_runtime_fault(w->rt, marks);
   const Stmt *first = n > 0 ? origin(w, marks[0]) : NULL, *second = n > 1 ? origin(w, marks[1]) : NULL;
-  Diag *d = diag_report(w->cx->diags, E_VERIFY, first ? first->loc : at, "the instruction stream is wrong: %s", error);
-  if (first && loc_known(first->why)) diag_also(d, first->why, "asked for here");
-  if (second) diag_also(d, second->loc, "the earlier access is made for this");
+  w->fault = (VtaStreamFault){.code = E_VERIFY, .text = arena_printf(w->cx->arena, "%s", error), .at = first ? first->loc : at};
+  if (first) w->fault.why = first->why;
+  if (first && second) {
+    w->fault.unit = unit_of(first);
+    w->fault.earlier = second->loc;
+    w->fault.earlier_unit = unit_of(second);
+  }
   w->failed = true;
+}
+
+// Tells what failed.
+static void report(const Walk *w) {
+  const VtaStreamFault *f = &w->fault;
+  if (f->code == E_RUN) {
+    Diag *g = diag_report(w->cx->diags, E_RUN, f->at, "the instructions cannot be listed: %s", f->text);
+    if (f->help) diag_help(g, "%s", f->help);
+  }
+  if (f->code == E_MEMORY) diag_report(w->cx->diags, E_MEMORY, f->at, "%s", f->text);
+  if (f->code != E_VERIFY) return;
+  Diag *d = diag_report(w->cx->diags, E_VERIFY, f->at, "the instruction stream is wrong: %s", f->text);
+  if (loc_known(f->why)) diag_also(d, f->why, "asked for here");
+  if (f->unit) diag_also(d, f->earlier, "the earlier access is made for this");
 }
 
 // ---- values --------------------------------------------------------------------------------------------------------
@@ -132,18 +158,32 @@ static HostBuffer *host_buffer(Walk *w, const Buffer *b, Loc at) {
   if (!mul_ok(buffer_elems(b), dtype_bytes(b->type), &bytes)) bytes = INT64_MAX;
   HostBuffer h = {.buffer = b, .handle = VTABufferAlloc((size_t)bytes), .bytes = bytes};
   note_runtime_error(w, at);
+  if (w->failed && !h.handle && w->fault.code == E_VERIFY) w->fault.code = E_RUN; // nothing is known of the stream
   if (h.handle) h.host = VTABufferCPUPtr(w->cmd, h.handle);
   VEC_PUSH(w->cx->arena, w->buffers, h);
   return &w->buffers.data[w->buffers.len - 1];
 }
 
-// The handle behind a host reference, its element offset in *offset.
+static bool find_load(void *self, const Expr *e) {
+  bool *found = self;
+  *found |= e->kind == EXPR_LOAD;
+  return !*found;
+}
+
+static bool depends_on_data(const Expr *e) {
+  bool found = false;
+  expr_visit(e, find_load, &found);
+  return found;
+}
+
+// The handle behind a host reference, its element offset in *offset. Where data says which one it is, any will do to find
+// what happens on chip; what is there is not overrun by a transfer from the buffer's start, if by none.
 static void *host_ref(Walk *w, const Expr *e, uint32_t *offset) {
   if (e->kind != EXPR_REF || e->buffer->scope->id >= 0 || e->nargs != 1) {
     refuse(w, e->loc, "a transfer without a host buffer");
     return NULL;
   }
-  *offset = arg(w, e->args[0]);
+  *offset = w->checks && depends_on_data(e->args[0]) ? 0 : arg(w, e->args[0]);
   return host_buffer(w, e->buffer, e->loc)->handle;
 }
 
@@ -370,7 +410,9 @@ static void print_listing(Walk *w, const Func *f, Text *out) {
 static bool walk_func(Walk *w, const Func *f, TetcDevice *device) {
   w->rt = tetc_runtime_new(device);
   if (!w->rt) {
-    diag_report(w->cx->diags, E_MEMORY, f->loc, "no memory for the instructions of `%s`", f->name);
+    const char *text = arena_printf(w->cx->arena, "no memory for the instructions of `%s`", f->name);
+    w->fault = (VtaStreamFault){.code = E_MEMORY, .text = text, .at = f->loc};
+    w->failed = true;
     return false;
   }
   TetcRuntime *before = tetc_runtime_select(w->rt);
@@ -391,7 +433,6 @@ static void walk_end(Walk *w) {
   tetc_runtime_free(w->rt);
 }
 
-// False when something was reported.
 bool vta_listing(Ctx *cx, const Func *f, Text *out) {
   if (!f->target) {
     text_add(out, "; %s: no instructions, it has no target\n", f->name);
@@ -400,14 +441,23 @@ bool vta_listing(Ctx *cx, const Func *f, Text *out) {
   Walk w = {.cx = cx, .config = &vta_of(f->target)->config};
   bool ok = walk_func(&w, f, tetc_record_new(w.config));
   if (ok) print_listing(&w, f, out);
+  else report(&w);
   walk_end(&w);
   return ok;
 }
 
-bool vta_check_stream(Ctx *cx, const Func *f) {
-  if (!f->target) return true;
-  Walk w = {.cx = cx, .config = &vta_of(f->target)->config};
+bool vta_find_fault(Ctx *cx, const Func *f, VtaStreamFault *fault) {
+  if (!f->target) return false;
+  Walk w = {.cx = cx, .config = &vta_of(f->target)->config, .checks = true};
   bool ok = walk_func(&w, f, tetc_fsim_new(w.config));
   walk_end(&w);
-  return ok;
+  *fault = w.fault;
+  return !ok;
+}
+
+bool vta_check_stream(Ctx *cx, const Func *f) {
+  Walk w = {.cx = cx};
+  if (!vta_find_fault(cx, f, &w.fault)) return true;
+  report(&w);
+  return false;
 }

@@ -70,9 +70,21 @@ bool vta_config_load(Ctx *cx, const Source *json, VtaConfig *out);
 
 // listing.c: runs the host code of a FORM_CALLS function on a recording device and prints the instruction stream.
 bool vta_listing(Ctx *cx, const Func *f, Text *out);
+
+// What is wrong with an instruction stream, and where. code: E_VERIFY; others: the stream could not be made, and nothing is
+// known of it.
+typedef struct VtaStreamFault {
+  DiagCode code;
+  const char *text, *help;    // help: NULL, or a remedy
+  Loc at, why;                // the statement at fault
+  VtaUnit unit, earlier_unit; // 0, or of two accesses to the same place that no token orders: `at`, and the
+  Loc earlier;                // earlier one
+} VtaStreamFault;
 // The same walk on the functional simulator with its hazard checker, all data zero: every access must be ordered, every
 // token taken, every index in range. False when one is not: reported (E_VERIFY), with the statements at fault.
 bool vta_check_stream(Ctx *cx, const Func *f);
+// The same, told instead of reported: true when there is a fault.
+bool vta_find_fault(Ctx *cx, const Func *f, VtaStreamFault *fault);
 
 // machine.c: the meaning of every VTA intrinsic for the TIR interpreter, on architectural SRAM state.
 // Load, compute and store each execute what the host issues to them in its order; tokens are all that holds one unit

@@ -144,7 +144,9 @@ static bool check_input(Opt *o) {
   o->unproved = v.unproved;
   if (g && from) diag_help(g, "`--from %s` says that the text is what `%s` leaves", from, from);
   if (!g) tell_unproved(o, "in the text", &v);
-  return !g;
+  if (g) return false;
+  bool synced = pass >= pass_find("sync") || sync_was_here(o->f);
+  return !synced || sync_text_check(&o->pc, o->f);
 }
 
 // --verify-each. An index of the text that could not be judged may turn out to be outside when a pass has moved it:

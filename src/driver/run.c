@@ -102,11 +102,53 @@ static void bind_params(Run *r) {
   for (int i = 0; i < f->nparams; i++) r->params[i] = array_named(r, f->params[i]->name)->data;
 }
 
+// Whether an output has changed since `kept` was copied of it; takes the copy back.
+static bool take_back(Array *a, const Array *kept) {
+  size_t bytes = (size_t)(a->elems * dtype_bytes(a->type));
+  bool same = !memcmp(a->data, kept->data, bytes);
+  memcpy(a->data, kept->data, bytes);
+  return same;
+}
+
+// Executes the text with the units taking turns in another order: the outputs are the same, or order is missing.
+static bool interpret_again(Run *r, VtaOrder order) {
+  Ctx *cx = &r->d->cx;
+  const char *why = NULL;
+  bool same = true;
+  Array *kept = NEW_ARRAY(cx->arena, Array, r->kernel->ntensors);
+  for (int i = 0; i < r->kernel->ntensors; i++) {
+    if (r->kernel->tensors[i]->role != TE_OUTPUT) continue;
+    if (!array_alloc(cx, &kept[i], r->kernel->tensors[i])) return false;
+    size_t bytes = (size_t)(kept[i].elems * dtype_bytes(kept[i].type));
+    memcpy(kept[i].data, r->arrays[i].data, bytes);
+    memset(r->arrays[i].data, 0, bytes);
+  }
+  bool ran = interpret_func(cx, r->vta, r->unit->func, r->params, order, &why);
+  for (int i = 0; i < r->kernel->ntensors; i++) {
+    if (kept[i].data) same &= take_back(&r->arrays[i], &kept[i]);
+    array_free(&kept[i]);
+  }
+  if (ran && same) return true;
+  Diag *g = diag_report(cx->diags, E_TIR, r->kernel->name_loc, "what `%s` computes depends on the order in which units take turns",
+                        r->kernel->name);
+  diag_note(g, "%s", order == VTA_LOADS_AHEAD ? "it is another thing when load runs as far ahead as tokens let it"
+                                              : "it is another thing when store and compute run as far ahead of load as tokens let them");
+  if (why) diag_note_lines(g, why);
+  return false;
+}
+
+// Of a text that has been through pass `sync`: tokens order all that has to be, and so it does in other orders.
+static bool check_order(Run *r) {
+  PassCtx pc = {.cx = &r->d->cx, .vta = r->vta};
+  if (r->unit->schedule || !sync_was_here(r->unit->func)) return true;
+  return sync_text_check(&pc, r->unit->func) && interpret_again(r, VTA_LOADS_AHEAD) && interpret_again(r, VTA_STORES_AHEAD);
+}
+
 // --interpret: executes the TIR of the phase as it is.
 static bool interpret(Run *r) {
   const char *why;
   bind_params(r);
-  if (interpret_func(&r->d->cx, r->vta, r->unit->func, r->params, VTA_IN_ORDER, &why)) return true;
+  if (interpret_func(&r->d->cx, r->vta, r->unit->func, r->params, VTA_IN_ORDER, &why)) return check_order(r);
   Diag *g = diag_report(r->d->cx.diags, E_RUN, r->kernel->name_loc, "kernel `%s` failed: %.*s",
                         r->kernel->name, (int)strcspn(why, "\n"), why);
   why += strcspn(why, "\n");

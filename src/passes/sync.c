@@ -43,7 +43,7 @@ static bool count_pushes(void *self, const Stmt *s) {
 Func *pass_sync(PassCtx *pc, const Func *f) {
   if (!pc->vta) return func_with_body(pc->cx, f, f->body);
   if (!tiles_check(pc, "sync", f, true)) return NULL;
-  const Stmt *synced = sync_dram(pc, f->body), *body;
+  const Stmt *synced = sync_dram(pc, f->body, NULL), *body;
   body = sync_tokens(pc, synced, true);
   if (!sync_is_ordered(pc, body, NULL)) {
     pc->stats.fallbacks++;

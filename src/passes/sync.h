@@ -21,7 +21,8 @@ const Stmt *token_stmt(PassCtx *pc, VtaOp op, Channel c, const Stmt *like);
 
 /* sync_dram.c */
 // s with vta.sync() where the CPU and the accelerator, or two of its units, meet in a host buffer, and at the end.
-const Stmt *sync_dram(PassCtx *pc, const Stmt *s);
+// Those that are there already are counted on: what has all it needs stays as it is. *first (may be NULL): where the first is added.
+const Stmt *sync_dram(PassCtx *pc, const Stmt *s, Loc *first);
 
 /* sync_tokens.c */
 // s with tokens between the units. keep_open: loops may leave tokens in flight to their next execution.

@@ -43,6 +43,12 @@ static bool note_stmt(void *self, const Stmt *s) {
   if (tile_host_read(s)) add_use(u, tile_host_read(s), VTA_READ);
   if (tile_host_write(s)) add_use(u, tile_host_write(s), VTA_WRITE);
   if (tile_unit(s)) u->any = true;
+  if (s->kind != STMT_INTRIN) return true;
+  // The same after `intrin`, and what a sync is.
+  if (is_vta(s->intrin, VTA_LOAD_CALL)) add_use(u, s->args[0]->buffer, VTA_READ);
+  if (is_vta(s->intrin, VTA_STORE_CALL)) add_use(u, s->args[0]->buffer, VTA_WRITE);
+  bool call = is_vta(s->intrin, VTA_LOAD_CALL) || is_vta(s->intrin, VTA_STORE_CALL) || is_vta(s->intrin, VTA_ZERO_CALL);
+  if (call || is_vta(s->intrin, VTA_KERNEL) || is_vta(s->intrin, VTA_SYNC)) u->any = true;
   return true;
 }
 
@@ -78,13 +84,19 @@ typedef struct Dram {
   PassCtx *pc;
   HostUses queued;  // since the last sync
   bool flushed;     // there was a sync for certain
+  Loc *first;       // where the first was placed; NULL: nobody asks
 } Dram;
+
+static void count_sync(Dram *d, const Stmt *like) {
+  if (d->first && !loc_known(*d->first)) *d->first = like->loc;
+  d->pc->stats.syncs++;
+}
 
 // A sync here: nothing is queued after it.
 static const Stmt *place_sync(Dram *d, const Stmt *like) {
   d->queued = (HostUses){.arena = d->pc->cx->arena};
   d->flushed = true;
-  d->pc->stats.syncs++;
+  count_sync(d, like);
   return tile_call(d->pc, VTA_SYNC, 0, NULL, like);
 }
 
@@ -92,7 +104,7 @@ static const Stmt *place_in(Dram *d, const Stmt *s);
 
 // Into the body of s with nothing queued; what was queued before stays so unless the body syncs for certain.
 static const Stmt *place_nested(Dram *d, const Stmt *body, HostUses *after, bool *flushed) {
-  Dram inner = {.pc = d->pc, .queued = {.arena = d->pc->cx->arena}};
+  Dram inner = {.pc = d->pc, .first = d->first, .queued = {.arena = d->pc->cx->arena}};
   const Stmt *out = place_in(&inner, body);
   *after = inner.queued;
   *flushed = inner.flushed;
@@ -106,10 +118,12 @@ static const Stmt *place_loop(Dram *d, const Stmt *s) {
   const Stmt *body = place_nested(d, s->body, &after, &flushed);
   if (must_wait(&after, &all)) { // the next turn would meet this one's work
     body = stmt_seq2(cx, body, tile_call(d->pc, VTA_SYNC, 0, NULL, s));
-    d->pc->stats.syncs++;
+    count_sync(d, s);
     after = (HostUses){.arena = cx->arena};
     flushed = true;
   }
+  int64_t turns;
+  flushed = flushed && expr_is_int(s->extent, &turns) && turns > 0;
   if (flushed) d->queued = (HostUses){.arena = cx->arena};
   d->flushed |= flushed;
   queue_more(&d->queued, &after);
@@ -156,6 +170,11 @@ static const Stmt *place_in(Dram *d, const Stmt *s) {
   if (s->kind == STMT_ALLOC) return place_alloc(d, s);
   HostUses uses = uses_of(d->pc->cx, s);
   const Stmt *sync = NULL, *out = s;
+  if (s->kind == STMT_INTRIN && is_vta(s->intrin, VTA_SYNC)) {
+    d->queued = (HostUses){.arena = d->pc->cx->arena};
+    d->flushed = true;
+    return s;
+  }
   if (must_wait(&d->queued, &uses)) sync = place_sync(d, s);
   if (!uses.any) return sync ? stmt_seq2(d->pc->cx, sync, s) : s;
   if (s->kind == STMT_FOR) out = place_loop(d, s);
@@ -164,8 +183,8 @@ static const Stmt *place_in(Dram *d, const Stmt *s) {
   return sync ? stmt_seq2(d->pc->cx, sync, out) : out;
 }
 
-const Stmt *sync_dram(PassCtx *pc, const Stmt *s) {
-  Dram d = {.pc = pc, .queued = {.arena = pc->cx->arena}};
+const Stmt *sync_dram(PassCtx *pc, const Stmt *s, Loc *first) {
+  Dram d = {.pc = pc, .first = first, .queued = {.arena = pc->cx->arena}};
   const Stmt *out = place_in(&d, s);
   return d.queued.any ? stmt_seq2(pc->cx, out, place_sync(&d, s)) : out;
 }

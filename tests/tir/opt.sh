@@ -156,6 +156,18 @@ run "$tetc" run --interpret edited.tir
 expect "an edited text that never ends" 1 err "kernel \`conv2d_relu\` failed: deadlock: no unit can go on" \
   err "compute waits for a token from load, in \`vta.pop(1, 2)\` (edited.tir:"
 holds "with a note a line" sh -c "! grep -qx '  = *' err"
+# ---- a text that has been through sync keeps its units in order
+sed '0,/vta.push(1, 2);/s///; 0,/vta.pop(1, 2);/s///' conv/08-sync.tir >edited.tir
+run "$tetc" opt --from sync edited.tir
+expect "a pair of tokens less" 1 err "no token orders this access after an earlier one" err "the earlier access" err "edited.tir:" \
+  err '= hazard: ' err '`vta.push(1, 2)` after the earlier one and `vta.pop(1, 2)` before the other order them'
+run "$tetc" run --interpret edited.tir
+expect "is not executed either" 1 err "E0116" err "no token orders" '!out'
+sed '/vta.sync();/d' conv/08-sync.tir >edited.tir
+run "$tetc" opt --from sync edited.tir
+expect "no sync at the end" 1 err "nothing waits here for the accelerator" err '`vta.sync()` before it waits'
+run "$tetc" opt conv/08-sync.tir
+expect "with all of them it is right" 0
 echo 'func f(a: int64[8] input, b: int64[8] output) { for i in 0..8 { b[i] = a[i] * a[i]; } }' >f.tir
 run "$tetc" run --interpret f.tir --input a=iota --output b=b.npy
 expect "a text with inputs and outputs" 0

@@ -69,7 +69,7 @@ bool lucky(Rtl *r) {
   return r->random % 100 >= r->options.stalls;
 }
 
-// The host's view of a burst, which is inside a page; NULL unless each of its beats touches a buffer.
+// The device's view of a burst, which is inside a page; NULL unless each of its beats touches a buffer.
 uint8_t *host_of(Rtl *r, uint64_t addr, unsigned beats) {
   if (!tetc_dram_at(r->device.dram, addr + (beats - 1) * kBusBytes, 1)) return nullptr;
   return tetc_dram_at(r->device.dram, addr, 1);
@@ -349,6 +349,7 @@ bool rtl_launch(void *self, const VtaWord *insns, const uint32_t *marks, size_t 
   void *code = tetc_dram_alloc(r->device.dram, n * sizeof *insns, &phys);
   if (!code) return fail(r, 0, "no device memory for %zu instructions", n);
   memcpy(code, insns, n * sizeof *insns);
+  tetc_dram_flush(r->device.dram, phys, n * sizeof *insns);
   if (r->options.timeline) tetc_timeline_launch(r->options.timeline, &r->device.config, insns, marks, n);
   Verilated::threadContextp(r->context);
   tetc_verilated_listen(&r->said);

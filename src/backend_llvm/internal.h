@@ -16,7 +16,7 @@ typedef struct Machine {
   char *triple, *cpu, *features; // LLVMDisposeMessage
 } Machine;
 
-// What is known of a variable or buffer while a kernel is emitted.
+// What is known of a variable, buffer or statement while a kernel is emitted.
 typedef struct Place {
   LLVMValueRef value;  // Var: its i64; Buffer: the pointer through which the CPU reaches it (may be NULL: not used)
   LLVMValueRef handle; // Buffer that VTA touches: what VTABufferAlloc gave
@@ -24,6 +24,7 @@ typedef struct Place {
   LLVMValueRef tbaa;   // Buffer: the access tag; buffers never overlap, so each is an alias class of its own
   int64_t min, count;  // Var: it is in min .. min + count - 1; count 0: not known
   bool by_vta, by_cpu, allocated;
+  VEC(const Buffer *) barriers; // Stmt: buffers that get a barrier after it
 } Place;
 
 // Pointer -> Place. Only looked up, never walked.
@@ -129,6 +130,11 @@ int64_t frame_bytes(Gen *g, const Buffer *b); // reports what does not fit the h
 // vta_calls.c
 void gen_vta(Gen *g, const Stmt *s);
 int64_t gen_vta_zero_bytes(const Func *f); // size of the buffer of zeros that f needs; 0: none
+
+// barriers.c
+void gen_plan_barriers(Gen *g, const Stmt *body); // where they go; by_vta and by_cpu of all places are known
+void gen_barriers_after(Gen *g, const Stmt *s);   // those that go there
+void gen_barrier(Gen *g, const char *name, LLVMValueRef handle, int64_t bytes); // VTAReadBarrier or VTAWriteBarrier
 
 // machine.c
 bool machine_open(Ctx *cx, const LlvmOptions *opt, bool jit, Machine *out); // reports E0501

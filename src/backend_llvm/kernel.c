@@ -96,14 +96,13 @@ static void leave_params(Gen *g, const Func *f) {
   }
 }
 
-// A buffer of zeros for vta.zero_call. The barrier flushes it to where a board's DMA engine sees it.
+// A buffer of zeros for vta.zero_call.
 static void make_zeros(Gen *g, int64_t bytes) {
   g->zeros = (Place){.by_cpu = true};
   if (!bytes) return;
   frame_vta_buffer(g, &g->zeros, bytes, "zeros");
   LLVMBuildMemSet(g->b, g->zeros.value, LLVMConstInt(g->i8, 0, false), gen_i64(g, bytes), 1);
-  LLVMValueRef args[5] = {g->frame->command, g->zeros.handle, gen_i32(g, 8), gen_i32(g, 0), gen_i32(g, bytes)};
-  gen_call(g, "VTAWriteBarrier", "vppiii", args);
+  gen_barrier(g, "VTAReadBarrier", g->zeros.handle, bytes);
 }
 
 // ---- what a kernel and the runtime tell each other: where the runtime at hand does not know of it, nothing ------------
@@ -245,6 +244,7 @@ bool gen_kernel(Gen *g, const Func *f, const char *name) {
   g->frame = &frame;
   stmt_visit(f->body, note_store, no_expr, &uses);
   g->apart = gen_many_nests(f->body);
+  if (uses.vta) gen_plan_barriers(g, f->body);
   if (!uses.stores) gen_plain(g, fn);
   gen_body(g, f, uses.vta);
   gen_packed(g, f, fn);

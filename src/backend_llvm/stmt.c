@@ -340,5 +340,6 @@ void gen_stmt(Gen *g, const Stmt *s) {
     }
   }
   gen_node(g, s);
+  gen_barriers_after(g, s);
   g->depth--;
 }

@@ -42,7 +42,14 @@ TetcDevice *device_open(Driver *d, const VtaConfig *config, TetcTimeline *timeli
   TetcDevice *device = NULL;
   switch ((DeviceKind)d->opt.device) {
   case DEVICE_FSIM: device = tetc_fsim_new(config); break;
-  case DEVICE_RTL: return open_rtl(d, config, timeline, wave);
+  case DEVICE_RTL:
+    device = open_rtl(d, config, timeline, wave);
+    if (!device) return NULL;
+    break;
+  }
+  if (device && d->opt.incoherent && !tetc_dram_split(device->dram)) {
+    device->free(device->self);
+    device = NULL;
   }
   if (!device) diag_report(d->cx.diags, E_MEMORY, (Loc){0}, "there is no memory for the device");
   return device;

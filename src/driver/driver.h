@@ -44,7 +44,7 @@ typedef struct Options {
   bool help, version, verbose, list_passes, print_targets;
   int emit, diagnostics, color, device; // Emit, DiagFormat, ColorMode, DeviceKind
   int rtl_memory, rtl_bus;              // TetcRtlMemory, -1: not given; 64 bits, or how often twice that
-  bool rtl_reorder;
+  bool rtl_reorder, incoherent;
   const char *trace, *wave; // files
   const char *needs_rtl; // an option that was given and needs --device=rtl; NULL: none
   bool emit_given;

@@ -16,8 +16,17 @@ void tetc_dram_free(TetcDram *d);
 // The host's view of a new buffer, its physical address in *phys; NULL when there is no room.
 void *tetc_dram_alloc(TetcDram *d, size_t bytes, uint64_t *phys);
 void tetc_dram_release(TetcDram *d, uint64_t phys); // phys: as given by tetc_dram_alloc
-// The host's view of bytes [phys, phys + bytes); NULL unless they lie inside one buffer.
+// The device's view of bytes [phys, phys + bytes), the host's too where memory is coherent; NULL unless they lie inside one buffer.
 uint8_t *tetc_dram_at(const TetcDram *d, uint64_t phys, uint64_t bytes);
+
+// Memory without coherence: from now on (before the first buffer) the device sees of the host's writes only what was
+// flushed, and the host of the device's only what was invalidated. tetc_dram_at gives the device's view, in which new
+// buffers hold 0xA5. False: no memory. What is asked for below is nothing to do where memory is coherent.
+bool tetc_dram_split(TetcDram *d);
+void tetc_dram_flush(TetcDram *d, uint64_t phys, uint64_t bytes);
+bool tetc_dram_invalidate(TetcDram *d, uint64_t phys, uint64_t bytes); // false: what the host wrote would be lost
+// Whether the host has written, and not flushed, what the device is about to read, or a line in which it is about to write.
+bool tetc_dram_dirty(const TetcDram *d, uint64_t phys, uint64_t bytes, bool write);
 
 // ---- counters ------------------------------------------------------------------------------------------------------
 

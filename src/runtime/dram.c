@@ -8,14 +8,16 @@
 #include <string.h>
 #include <sys/mman.h>
 
-enum { PAGE = 4096 };
+enum { PAGE = 4096, LINE = 64, NEW_BYTE = 0xA5 };
 
 typedef struct Block {
   uint64_t phys, bytes, pages; // bytes as asked for; pages: their size in memory
 } Block;
 
 struct TetcDram {
-  uint8_t *base;
+  uint8_t *base;   // the host's view
+  uint8_t *memory; // the device's; base itself where memory is coherent
+  uint8_t *clean;  // what base was when it last agreed with memory: bytes that differ are dirty; NULL where coherent
   uint64_t size;
   Block *blocks; // sorted by address
   size_t count, cap;
@@ -30,7 +32,7 @@ TetcDram *tetc_dram_new(void) {
   for (d->size = (uint64_t)1 << 32; d->size >= (uint64_t)1 << 26; d->size /= 2) {
     void *p = mmap(NULL, d->size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (p == MAP_FAILED) continue;
-    d->base = p;
+    d->base = d->memory = p;
     pthread_mutex_init(&d->lock, NULL);
     d->users = 1;
     return d;
@@ -47,6 +49,7 @@ TetcDram *tetc_dram_share(TetcDram *d) {
 void tetc_dram_free(TetcDram *d) {
   if (!d || --d->users > 0) return;
   munmap(d->base, d->size);
+  if (d->clean) munmap(d->memory, d->size), munmap(d->clean, d->size);
   pthread_mutex_destroy(&d->lock);
   free(d->blocks);
   free(d);
@@ -82,6 +85,7 @@ static void *alloc_locked(TetcDram *d, size_t bytes, uint64_t *phys) {
   memmove(d->blocks + at + 1, d->blocks + at, (d->count - at) * sizeof *d->blocks);
   d->blocks[at] = (Block){start, bytes, pages};
   d->count++;
+  if (d->clean) memset(d->memory + start, NEW_BYTE, pages);
   *phys = start;
   return d->base + start;
 }
@@ -110,6 +114,7 @@ void tetc_dram_release(TetcDram *d, uint64_t phys) {
   if (i < d->count && d->blocks[i].phys == phys) {
     madvise(d->base + phys, d->blocks[i].pages, MADV_DONTNEED); // gives the pages back; they read as zero again
     mprotect(d->base + phys, d->blocks[i].pages, PROT_NONE);
+    if (d->clean) madvise(d->clean + phys, d->blocks[i].pages, MADV_DONTNEED);
     memmove(d->blocks + i, d->blocks + i + 1, (d->count - i - 1) * sizeof *d->blocks);
     d->count--;
   }
@@ -130,5 +135,41 @@ uint8_t *tetc_dram_at(const TetcDram *d, uint64_t phys, uint64_t bytes) {
   pthread_mutex_lock(lock);
   bool inside = holds(d, phys, bytes);
   pthread_mutex_unlock(lock);
-  return inside ? d->base + phys : NULL;
+  return inside ? d->memory + phys : NULL;
+}
+
+// ---- without coherence -----------------------------------------------------------------------------------------------
+
+bool tetc_dram_split(TetcDram *d) {
+  void *view[2];
+  for (int i = 0; i < 2; i++) {
+    view[i] = mmap(NULL, d->size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (view[i] != MAP_FAILED) continue;
+    if (i) munmap(view[0], d->size);
+    return false;
+  }
+  d->memory = view[0];
+  d->clean = view[1];
+  return true;
+}
+
+bool tetc_dram_dirty(const TetcDram *d, uint64_t phys, uint64_t bytes, bool write) {
+  if (!d->clean || !bytes) return false;
+  uint64_t end = phys + bytes;
+  if (write) phys -= phys % LINE, end = (end + LINE - 1) / LINE * LINE; // buffers are whole pages
+  return memcmp(d->base + phys, d->clean + phys, end - phys) != 0;
+}
+
+void tetc_dram_flush(TetcDram *d, uint64_t phys, uint64_t bytes) {
+  if (!d->clean || !bytes) return;
+  memcpy(d->memory + phys, d->base + phys, bytes);
+  memcpy(d->clean + phys, d->base + phys, bytes);
+}
+
+bool tetc_dram_invalidate(TetcDram *d, uint64_t phys, uint64_t bytes) {
+  if (!d->clean || !bytes) return true;
+  if (tetc_dram_dirty(d, phys, bytes, true)) return false;
+  memcpy(d->base + phys, d->memory + phys, bytes);
+  memcpy(d->clean + phys, d->memory + phys, bytes);
+  return true;
 }

@@ -97,10 +97,18 @@ static bool check_rows(Fsim *f, VtaUnit unit, const VtaInsn *i, uint64_t elem, b
 
 // The host's view of the DRAM rectangle; NULL, with the error noted, if it is not inside one buffer.
 static uint8_t *dram_rows(Fsim *f, const VtaInsn *i, uint64_t elem) {
+  const char *does = i->opcode == OPC_STORE ? "writes where" : "reads what";
   uint64_t span = ((uint64_t)(i->y_size - 1) * i->x_stride + i->x_size) * elem;
   uint8_t *p = tetc_dram_at(f->device.dram, i->dram_base * elem, span);
   if (!p) fail(f, "%s touches DRAM bytes 0x%llx to 0x%llx, which are not in one buffer", insn_text(f, f->current).text,
                (unsigned long long)(i->dram_base * elem), (unsigned long long)(i->dram_base * elem + span));
+  for (uint32_t y = 0; p && y < i->y_size; y++) {
+    uint64_t at = (i->dram_base + (uint64_t)y * i->x_stride) * elem;
+    if (!tetc_dram_dirty(f->device.dram, at, i->x_size * elem, i->opcode == OPC_STORE)) continue;
+    fail(f, "%s %s the CPU has written, and no barrier flushed it (row %u, DRAM byte 0x%llx)", insn_text(f, f->current).text,
+         does, y, (unsigned long long)at);
+    return NULL;
+  }
   return p;
 }
 

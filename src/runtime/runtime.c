@@ -237,27 +237,39 @@ void VTABufferFree(void *buffer) {
   free(b);
 }
 
-// The host address of one end of a copy; NULL after an error.
-static uint8_t *copy_end(TetcRuntime *rt, const void *p, size_t offset, size_t size, bool is_handle) {
-  if (!is_handle) return (uint8_t *)(uintptr_t)p + offset;
-  Buffer *b = buffer_of(p);
-  if (!b) {
-    runtime_fail(rt, "a copy names something that is not a device buffer");
-    return NULL;
-  }
-  if (offset > b->bytes || size > b->bytes - offset) {
-    runtime_fail(rt, "a copy of %zu bytes at offset %zu leaves its buffer of %zu bytes", size, offset, b->bytes);
-    return NULL;
-  }
-  return b->host + offset;
+// Bytes of a buffer; NULL after an error.
+static Buffer *buffer_range(TetcRuntime *rt, const void *handle, uint64_t offset, uint64_t size, const char *what) {
+  Buffer *b = buffer_of(handle);
+  if (!b) runtime_fail(rt, "%s names something that is not a device buffer", what);
+  else if (offset <= b->bytes && size <= b->bytes - offset) return b;
+  else runtime_fail(rt, "%s of %llu bytes at offset %llu leaves its buffer of %zu bytes", what, (unsigned long long)size,
+                    (unsigned long long)offset, b->bytes);
+  return NULL;
+}
+
+static bool invalidate(TetcRuntime *rt, Buffer *b, uint64_t offset, uint64_t size) {
+  if (tetc_dram_invalidate(b->dram, b->phys + offset, size)) return true;
+  runtime_fail(rt, "what the CPU has written to a buffer is invalidated, and was not flushed");
+  return false;
 }
 
 void VTABufferCopy(const void *from, size_t from_offset, void *to, size_t to_offset, size_t size, int kind_mask) {
   TetcRuntime *rt = usable(runtime_current());
   if (!rt || size == 0) return;
-  uint8_t *src = copy_end(rt, from, from_offset, size, kind_mask & VTA_MEMCPY_D2H);
-  uint8_t *dst = src ? copy_end(rt, to, to_offset, size, kind_mask & VTA_MEMCPY_H2D) : NULL;
-  if (dst) memmove(dst, src, size);
+  const uint8_t *src = (const uint8_t *)from + from_offset;
+  uint8_t *dst = (uint8_t *)to + to_offset;
+  if (kind_mask & VTA_MEMCPY_D2H) {
+    Buffer *b = buffer_range(rt, from, from_offset, size, "a copy");
+    if (!b || !invalidate(rt, b, from_offset, size)) return;
+    src = b->host + from_offset;
+  }
+  Buffer *b = NULL;
+  if (kind_mask & VTA_MEMCPY_H2D) {
+    if (!(b = buffer_range(rt, to, to_offset, size, "a copy"))) return;
+    dst = b->host + to_offset;
+  }
+  memmove(dst, src, size);
+  if (b) tetc_dram_flush(b->dram, b->phys + to_offset, size);
 }
 
 void *VTABufferCPUPtr(VTACommandHandle cmd, void *buffer) {
@@ -268,20 +280,26 @@ void *VTABufferCPUPtr(VTACommandHandle cmd, void *buffer) {
   return NULL;
 }
 
-// The devices here share coherent memory with the host: barriers only check their arguments.
-static void barrier(VTACommandHandle cmd, const void *buffer) {
-  TetcRuntime *rt = usable(cmd);
-  if (rt && !buffer_of(buffer)) runtime_fail(rt, "a barrier names something that is not a device buffer");
+// The bytes that a barrier speaks of, and where they are; NULL after an error.
+static Buffer *barrier(TetcRuntime *rt, void *buffer, uint32_t elem_bits, uint32_t start, uint32_t extent, uint64_t *offset,
+                       uint64_t *size) {
+  uint64_t elem = ((uint64_t)elem_bits + 7) / 8;
+  *offset = elem * start;
+  *size = elem * extent;
+  return rt ? buffer_range(rt, buffer, *offset, *size, "a barrier") : NULL;
 }
 
 void VTAWriteBarrier(VTACommandHandle cmd, void *buffer, uint32_t elem_bits, uint32_t start, uint32_t extent) {
-  (void)elem_bits, (void)start, (void)extent;
-  barrier(cmd, buffer);
+  TetcRuntime *rt = usable(cmd);
+  uint64_t offset, size;
+  Buffer *b = barrier(rt, buffer, elem_bits, start, extent, &offset, &size);
+  if (b) invalidate(rt, b, offset, size);
 }
 
 void VTAReadBarrier(VTACommandHandle cmd, void *buffer, uint32_t elem_bits, uint32_t start, uint32_t extent) {
-  (void)elem_bits, (void)start, (void)extent;
-  barrier(cmd, buffer);
+  uint64_t offset, size;
+  Buffer *b = barrier(usable(cmd), buffer, elem_bits, start, extent, &offset, &size);
+  if (b) tetc_dram_flush(b->dram, b->phys + offset, size);
 }
 
 void VTASetDebugMode(VTACommandHandle cmd, int debug_flag) {

@@ -39,6 +39,8 @@ void VTABufferCopy(const void *from, size_t from_offset, void *to, size_t to_off
 VTACommandHandle VTATLSCommandHandle(void);
 void VTARuntimeShutdown(void); // frees the calling thread's own default runtime, if it has one
 void *VTABufferCPUPtr(VTACommandHandle cmd, void *buffer);
+// Elements start .. start + extent of a buffer. Write: what VTA has written there is what the CPU reads next. Read: what the
+// CPU has written there is what VTA reads next.
 void VTAWriteBarrier(VTACommandHandle cmd, void *buffer, uint32_t elem_bits, uint32_t start, uint32_t extent);
 void VTAReadBarrier(VTACommandHandle cmd, void *buffer, uint32_t elem_bits, uint32_t start, uint32_t extent);
 void VTASetDebugMode(VTACommandHandle cmd, int debug_flag);

@@ -208,6 +208,7 @@ static int64_t cache_add(TetcRuntime *rt, const uint32_t *words, size_t n, uint6
   uint32_t *copy = dram_take(rt, n, &index);
   if (!copy) return -1;
   for (size_t i = 0; i < n; i++) copy[i] = words[i];
+  tetc_dram_flush(rt->device->dram, (uint64_t)index * sizeof *copy, n * sizeof *copy);
   c->seqs[c->count] = (UopSeq){hash, (uint32_t)n, index, -1, copy};
   size_t at = hash & (c->table_size - 1);
   while (c->table[at]) at = (at + 1) & (c->table_size - 1);

@@ -13,7 +13,10 @@ agree() {
   run "$tetc" run "$@" --check --verify-each
   expect "$name" 0 out "elements agree"
 }
-for k in vector_add gemm conv2d_relu conv_block_nchw; do agree "$k" "$samples/$k.te"; done
+for k in vector_add gemm conv2d_relu conv_block_nchw; do
+  agree "$k" "$samples/$k.te"
+  agree "$k, memory that is not coherent" "$samples/$k.te" --incoherent
+done
 agree "gemm, tiles that do not divide" "$samples/gemm.te" -D M=12 -D N=8 -D K=4 -K kt=2
 agree "conv2d_relu, stride 2" "$samples/conv2d_relu.te" -D STRIDE=2 -K th=7 -K tw=14
 for o in 0 1 2 3; do agree "no narrowing of mixed extensions, -O$o" "$samples/../tests/llvm/slp_narrowing.te" -O$o --seed 21450; done

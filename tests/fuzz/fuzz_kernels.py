@@ -424,7 +424,7 @@ def main():
             text, options = legalized(r, kind(r))
             with open(path, "w") as f:
                 f.write(text)
-            cmd = [tetc, "run", path, "--check", "--seed", str(seed), f"-O{r.choice([0, 1, 2, 2, 3])}"] + options + (config_file(r, folder) if kind is not cpu else [])
+            cmd = [tetc, "run", path, "--check", "--seed", str(seed), *(["--incoherent"] if seed % 2 else []), f"-O{r.choice([0, 1, 2, 2, 3])}"] + options + (config_file(r, folder) if kind is not cpu else [])
             try:
                 p = subprocess.run(cmd, capture_output=True, text=True, timeout=120)
                 status, err = p.returncode, p.stderr + p.stdout

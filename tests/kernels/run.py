@@ -3,7 +3,8 @@
 """Kernels that must compile and be right: run.py TETC DIR [CONFIG...] prints TAP, a case a file below DIR, configuration
 and line of arguments.
 
-Each runs on the functional simulator and is compared with the reference evaluator (`tetc run --check`), in the default
+Each runs on the functional simulator and is compared with the reference evaluator (`tetc run --check`), with memory that is
+coherent and with memory that is not, in the default
 configuration, with two rows in a batch, and with blocks of 32, or in those named. A file may restrict them, `// configs:
 default`, and ask for runs with other options, one each line `// args: -D n=5`.
 """
@@ -22,7 +23,7 @@ CONFIGS = {'default': {}, 'batch2': {'LOG_BATCH': 1}, 'block32': {'LOG_BLOCK': 5
 
 def run(tetc, path, config, options):
     worst = None
-    for args in ([], ['--seed', '7']):
+    for args in ([], ['--seed', '7', '--incoherent']):
         hardware = [] if any(o.startswith('--vta-config') for o in options) else ['--vta-config', config]
         p = subprocess.run([tetc, 'run', path, '--check'] + hardware + options + args, cwd=os.path.dirname(path), stdin=subprocess.DEVNULL,
                            capture_output=True, timeout=120)

@@ -101,7 +101,7 @@ static void *no_buffer(size_t size) {
 static int run(const Func *f, void **params, bool starve, uint64_t *kernels) {
 #define S(n) {#n, (void (*)(void))n}
   LlvmSymbol symbols[] = {{"VTABufferAlloc", (void (*)(void))(starve ? no_buffer : VTABufferAlloc)},
-    S(VTABufferFree), S(VTABufferCopy), S(VTATLSCommandHandle), S(VTABufferCPUPtr), S(VTAWriteBarrier),
+    S(VTABufferFree), S(VTABufferCopy), S(VTATLSCommandHandle), S(VTABufferCPUPtr), S(VTAWriteBarrier), S(VTAReadBarrier),
     S(VTALoadBuffer2D), S(VTAStoreBuffer2D), S(VTAUopPush), S(VTAUopLoopBegin), S(VTAUopLoopEnd), S(VTAPushGEMMOp),
     S(VTAPushALUOp), S(VTADepPush), S(VTADepPop), S(VTASynchronize), S(tetc_kernel_begin), S(tetc_kernel_done),
     S(tetc_kernel_failed)};

@@ -724,6 +724,52 @@ static void *in_thread(void *arg) {
   return tetc_runtime_error(mine) || mine == rt ? NULL : mine;
 }
 
+// Memory that is not coherent: each side sees the other's writes after a barrier, and what a barrier is missing for is told.
+static void incoherent(void **state) {
+  (void)state;
+  assert_true(tetc_dram_split(tetc_runtime_device(rt)->dram));
+  int32_t data[2 * 16];
+  int8_t back[2 * 16];
+  for (int i = 0; i < 2 * 16; i++) data[i] = i + 1;
+  void *a = buffer_of(data, sizeof data), *o = buffer_of(NULL, sizeof back);
+  int32_t *in = VTABufferCPUPtr(cmd, a);
+  int8_t *out = VTABufferCPUPtr(cmd, o);
+  for (int turn = 0; turn < 3; turn++) {
+    in[16] = 50 + turn; // seen if it is flushed: in turn 1 it is not
+    if (turn == 0) VTAReadBarrier(cmd, a, 32, 16, 1);
+    if (turn == 2) VTAReadBarrier(cmd, a, 32, 0, 32);
+    load_acc(a, 0, 0, 2);
+    VTADepPush(cmd, 2, 3);
+    VTADepPop(cmd, 2, 3);
+    VTAStoreBuffer2D(cmd, 0, MEM_OUT, o, 0, 2, 1, 2);
+    VTASynchronize(cmd, 0);
+    if (turn == 1) {
+      assert_error("reads what the CPU has written, and no barrier flushed it");
+      continue;
+    }
+    ok();
+    assert_int_equal(out[16], turn ? 50 : 0); // as it was before
+    VTAWriteBarrier(cmd, o, 8, 0, 32);
+    assert_int_equal(out[16], 50 + turn);
+    assert_int_equal(out[3], 4);
+  }
+  VTABufferCopy(o, 0, back, 0, sizeof back, VTA_MEMCPY_D2H);
+  assert_int_equal(back[16], 52);
+  out[5] = 99; // and lost, if it were invalidated now
+  VTAWriteBarrier(cmd, o, 8, 16, 4);
+  assert_error("was not flushed");
+  load_acc(a, 0, 0, 1); // a store next to it, in the same line
+  VTADepPush(cmd, 2, 3);
+  VTADepPop(cmd, 2, 3);
+  VTAStoreBuffer2D(cmd, 0, MEM_OUT, o, 1, 1, 1, 1);
+  VTASynchronize(cmd, 0);
+  assert_error("writes where the CPU has written, and no barrier flushed it");
+  VTAReadBarrier(cmd, o, 8, 30, 3);
+  assert_error("leaves its buffer of 32 bytes");
+  VTABufferFree(a);
+  VTABufferFree(o);
+}
+
 // Every thread has a runtime of its own, freed with it.
 static void threads(void **state) {
   (void)state;
@@ -805,7 +851,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {FSIM(transfers), FSIM(store_wraps), FSIM(alu_operations), FSIM(alu_chain),
     FSIM(gemm_with_tokens), FSIM(kernels_by_content), FSIM(uop_ring), FSIM(bad_kernels), FSIM(bad_transfers),
     FSIM(foreign_buffer), FSIM(nothing_stale), FSIM(left_over), FSIM(hazards), FSIM(launch_limit), FSIM(raw_streams),
-    FSIM(threads), FSIM(stream_that_cannot_be_cut), cmocka_unit_test(memory_reuse),
+    FSIM(incoherent), FSIM(threads), FSIM(stream_that_cannot_be_cut), cmocka_unit_test(memory_reuse),
     cmocka_unit_test_setup_teardown(stream_form, open_record, close_runtime)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,266 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Random schedules of CPU stages, legal as far as the rules of docs/schedule.md tell."""
+from .semantics import is_float
+from .tree import For, Knob, Statement, walk
+
+
+class Loop:
+    def __init__(self, name, extent, reduce=False, place=0):
+        self.name, self.extent, self.reduce = name, extent, reduce
+        self.place = place        # of reductions: (order of the axis, level), as they have to follow for floats
+        self.kind = None
+
+    def __repr__(self):
+        return self.name
+
+
+class Stage:
+    """What a schedule knows of a stage: its loops, who reads it, where it is computed."""
+
+    def __init__(self, name, axes, reduce=(), ordered=False, output=False, reads=()):
+        self.name, self.ordered, self.output = name, ordered, output
+        self.loops = [Loop(n, e) for n, e in axes] + [Loop(n, e, True, (k,)) for k, (n, e) in enumerate(reduce)]
+        self.axes, self.reduce, self.reads = list(axes), list(reduce), list(reads)
+        self.at = None            # (stage, loop), 'inline', or None for root
+        self.fresh = 0
+        self.touched = False      # a loop was changed, so that cache_write comes too late
+
+    def name_of(self, base):
+        self.fresh += 1
+        return '%s_%d' % (base.split('_')[0], self.fresh)
+
+
+def reads(t):
+    found = []
+    for x in walk(t.expr):
+        if x.kind == 'read' and x.info not in found:
+            found.append(x.info)
+    return found
+
+
+class Schedule:
+    """A schedule as it grows."""
+
+    def __init__(self, r, program):
+        self.r, self.program = r, program
+        self.stages = [Stage(t.name, t.axes, t.reduce[1] if t.reduce else (), bool(t.reduce) and is_float(t.type),
+                             t.role == 'output', reads(t)) for t in program.stages()]
+        self.shapes = {t.name: t.axes for t in program.tensors}
+        self.statements, self.knobs, self.last = [], [], []
+
+    def stage(self, name):
+        return next((s for s in self.stages if s.name == name), None)
+
+    def readers(self, s):
+        """Stages that read s as it now is: those that an inlined reader is copied into count for it."""
+        found = []
+        for x in self.stages:
+            if s.name in x.reads:
+                found += self.readers(x) if x.at == 'inline' else [x]
+        return [x for i, x in enumerate(found) if x not in found[:i]]
+
+    def emit(self, stage, primitive, *args, results=()):
+        self.statements.append(Statement(stage, primitive, *args, results=results))
+
+    def number(self, n):
+        """The number as text, or a knob's name."""
+        if self.r.random() > 0.12:
+            return str(n)
+        values = sorted({n, n + 1, max(1, n - 1), 2 * n}) if self.r.random() < 0.7 else []
+        name = 'knob%d' % len(self.knobs)
+        self.knobs.append(Knob(name, n, values))
+        return name
+
+    # ---- caches and inlining: which stages there are
+
+    def cache_read(self):
+        r = self.r
+        t = r.choice(self.program.tensors)
+        readers = [x for x in self.stages if t.name in x.reads]
+        if not readers or any(x.at == 'inline' for x in readers) or self.stage(t.name + '_rd'):
+            return
+        some = readers if r.random() < 0.7 else r.sample(readers, 1)
+        name = t.name + '_rd'
+        self.emit(t.name, 'cache_read', 'host', *([] if some == readers and r.random() < 0.7 else [x.name for x in some]), results=[name])
+        at = self.stages.index(self.stage(t.name)) + 1 if self.stage(t.name) else 0
+        self.stages.insert(at, Stage(name, t.axes, reads=[t.name]))
+        for x in some:
+            x.reads = [name if n == t.name else n for n in x.reads]
+
+    def cache_write(self):
+        r = self.r
+        s = r.choice(self.stages)
+        if s.touched or s.at or s.name.endswith(('_rd', '_wr')) or self.stage(s.name + '_wr'):
+            return
+        name = s.name + '_wr'
+        self.emit(s.name, 'cache_write', 'host', results=[name])
+        self.stages.insert(self.stages.index(s), Stage(name, s.axes, s.reduce, s.ordered, reads=s.reads))
+        s.loops = [x for x in s.loops if not x.reduce]
+        s.reads, s.reduce, s.ordered = [name], [], False
+
+    def inline(self):
+        s = self.r.choice(self.stages)
+        if not s.output and not s.reduce and not s.at and not s.touched and self.readers(s):
+            self.emit(s.name, 'compute_inline')
+            s.at = 'inline'
+
+    # ---- loops
+
+    def free(self, s):
+        return [x for x in s.loops if x.kind is None]
+
+    def split(self, s):
+        r = self.r
+        x = r.choice(self.free(s))
+        n = r.choice([1, 2, 3, 4, 5, 8, 16, r.randrange(1, x.extent + 2)])
+        outer, inner = s.name_of(x.name), s.name_of(x.name)
+        if r.random() < 0.3:
+            size, args = -(-x.extent // n), ['nparts = ' + self.number(n)]
+            parts = min(n, x.extent)
+        else:
+            size, args = min(n, x.extent), [('factor = ' if r.random() < 0.8 else '') + self.number(n)]
+            parts = -(-x.extent // size)
+        self.emit(s.name, 'split', x.name, *args, results=[outer, inner])
+        at = s.loops.index(x)
+        s.loops[at:at + 1] = [Loop(outer, parts, x.reduce, x.place and x.place + (0,)), Loop(inner, size, x.reduce, x.place and x.place + (1,))]
+
+    def tile(self, s):
+        r, free = self.r, [x for x in self.free(s) if not (s.ordered and x.reduce)]
+        if len(free) < 2:
+            return
+        a, b = r.sample(free, 2)
+        if a.reduce != b.reduce and r.random() < 0.8:
+            return
+        n = [r.choice([1, 2, 4, 8, r.randrange(1, x.extent + 2)]) for x in (a, b)]
+        names = [s.name_of(x.name) for x in (a, b, a, b)]
+        self.emit(s.name, 'tile', a.name, b.name, *map(self.number, n), results=names)
+        size = [min(k, x.extent) for k, x in zip(n, (a, b))]
+        four = [Loop(names[0], -(-a.extent // size[0]), a.reduce, a.place and a.place + (0,)),
+                Loop(names[1], -(-b.extent // size[1]), b.reduce, b.place and b.place + (0,)),
+                Loop(names[2], size[0], a.reduce, a.place and a.place + (1,)), Loop(names[3], size[1], b.reduce, b.place and b.place + (1,))]
+        first = min(s.loops.index(a), s.loops.index(b))
+        rest = [x for x in s.loops if x not in (a, b)]
+        s.loops = rest[:first] + four + rest[first:]
+
+    def fuse(self, s):
+        near = [(a, b) for a, b in zip(s.loops, s.loops[1:]) if a.reduce == b.reduce and a.kind is None and b.kind is None]
+        if not near:
+            return
+        a, b = self.r.choice(near)
+        if s.ordered and a.reduce and a.place > b.place:
+            return
+        name = s.name_of(a.name)
+        self.emit(s.name, 'fuse', a.name, b.name, results=[name])
+        at = s.loops.index(a)
+        s.loops[at:at + 2] = [Loop(name, a.extent * b.extent, a.reduce, a.place)]
+
+    def reorder(self, s):
+        r = self.r
+        if len(s.loops) < 2:
+            return
+        some = r.sample(s.loops, r.randrange(2, len(s.loops) + 1))
+        if s.ordered:   # the points of a float's sum keep their order
+            sorted_ones = iter(sorted((x for x in some if x.reduce), key=lambda x: x.place))
+            some = [next(sorted_ones) if x.reduce else x for x in some]
+        self.emit(s.name, 'reorder', *[x.name for x in some])
+        places = sorted(s.loops.index(x) for x in some)
+        for at, x in zip(places, some):
+            s.loops[at] = x
+
+    def transform(self, s):
+        for _ in range(self.r.choice([0, 0, 1, 1, 2, 3, 4])):
+            if self.free(s):
+                self.r.choice([self.split, self.split, self.tile, self.fuse, self.reorder, self.reorder])(s)
+                s.touched = True
+
+    # ---- where stages are computed
+
+    def chain(self, s):
+        """The loops that s is computed in, of other stages: (stage, loop) pairs, the nearest first."""
+        found = []
+        while isinstance(s.at, tuple):
+            found.append(s.at)
+            s = s.at[0]
+        return found
+
+    def places(self, s):
+        """The loops that enclose every reader of s."""
+        readers = self.readers(s)
+        ways = []
+        for x in readers:
+            way = [(x, loop) for loop in reversed(x.loops)]
+            for stage, at in self.chain(x):
+                way += [(stage, loop) for loop in reversed(stage.loops[:stage.loops.index(at) + 1])]
+            ways.append(way)
+        if not ways:
+            return []
+        return [p for p in ways[0] if all(p in w for w in ways[1:])]
+
+    def place(self, s):
+        if s.output or s.at or self.r.random() < 0.4:
+            if s.at is None and self.r.random() < 0.1:
+                self.emit(s.name, 'compute_root')
+            return
+        found = self.places(s)
+        if found:
+            s.at = self.r.choice(found)
+            self.emit(s.name, 'compute_at', s.at[0].name, s.at[1].name)
+
+    # ---- how loops run
+
+    def annotate(self, s):
+        r = self.r
+        x = r.choice(s.loops)
+        if x.kind:
+            return
+        inner = x is s.loops[-1]
+        kind = r.choice(['vectorize', 'unroll', 'vectorize'] if inner else ['parallel', 'parallel', 'unroll', 'vectorize'])
+        if kind == 'parallel' and (x.reduce or isinstance(s.at, tuple)):
+            kind = 'unroll'
+        if kind == 'unroll' and x.extent > 64 or kind == 'vectorize' and not inner and r.random() < 0.7:
+            return
+        x.kind = kind
+        if r.random() < 0.25:
+            self.emit(s.name, 'pragma', x.name, r.choice(['"%s"', '%s']) % kind)
+        else:
+            self.emit(s.name, kind, x.name)
+
+    def joined(self):
+        """Statements that stages have in common, one after the other, as one `for`."""
+        out = []
+        for x in self.statements:
+            y = out[-1] if out else None
+            same = isinstance(x, Statement) and not x.results and (x.primitive, x.args) == getattr(y, 'key', None)
+            if same and x.stage not in y.stages:
+                y.stages.append(x.stage)
+                continue
+            if isinstance(x, Statement) and not x.results and self.r.random() < 0.5:
+                f = For([x.stage], [x])
+                f.key = (x.primitive, x.args)
+                out.append(f)
+            else:
+                out.append(x)
+        return [x.statements[0] if isinstance(x, For) and len(x.stages) == 1 and self.r.random() < 0.9 else x for x in out]
+
+    def finished(self):
+        return self.knobs + self.joined()
+
+
+def schedule(r, program):
+    """A schedule for a program of CPU stages."""
+    s = Schedule(r, program)
+    if r.random() < 0.1:
+        return []
+    for _ in range(r.choice([0, 0, 1, 1, 2, 3])):
+        r.choice([s.cache_read, s.cache_write, s.inline])()
+    for x in reversed(s.stages):
+        if x.at == 'inline':
+            continue
+        if r.random() < 0.8:
+            s.transform(x)
+        s.place(x)
+    for x in s.stages:
+        if x.at != 'inline':
+            for _ in range(r.choice([0, 0, 1, 1, 2])):
+                s.annotate(x)
+    return s.finished()

@@ -113,6 +113,37 @@ static const Expr *choice_by_place(Gen *g, int depth) {
   return expr_select(g->cx, cond, expression(g, depth), rnd(g, 2) ? constant(g) : expression(g, depth));
 }
 
+static const Expr *place_cond(Gen *g) {
+  static const BinOp compare[] = {OP_LT, OP_LE, OP_GT, OP_GE, OP_EQ, OP_NE};
+  const Expr *at = g->point[rnd(g, (uint64_t)g->ndims)];
+  return expr_binary(g->cx, compare[rnd(g, 6)], at, expr_index(g->cx, (int64_t)rnd(g, 4)));
+}
+
+// Any condition on data, and on places too if the nest has such.
+static const Expr *condition(Gen *g, int depth) {
+  static const BinOp compare[] = {OP_LT, OP_LE, OP_GT, OP_GE, OP_EQ, OP_NE};
+  Ctx *cx = g->cx;
+  if (depth > 0 && g->positional && rnd(g, 6) == 0) return place_cond(g);
+  switch (rnd(g, depth > 0 ? 9 : 3)) {
+  case 0: return expr_binary(cx, compare[rnd(g, 6)], expression(g, depth - 1), constant(g));
+  case 1: return expr_binary(cx, compare[rnd(g, 6)], constant(g), expression(g, depth - 1));
+  case 2: return expr_binary(cx, compare[rnd(g, 6)], expression(g, depth - 1), expression(g, depth - 1));
+  case 3: return expr_binary(cx, rnd(g, 4) ? OP_LAND : OP_AND, condition(g, depth - 1), condition(g, depth - 1));
+  case 4: return expr_binary(cx, rnd(g, 4) ? OP_LOR : OP_OR, condition(g, depth - 1), condition(g, depth - 1));
+  case 5: return expr_unary(cx, UN_NOT, condition(g, depth - 1));
+  case 6: return expr_select(cx, condition(g, depth - 1), condition(g, depth - 1), condition(g, depth - 1));
+  case 7: return expr_binary(cx, rnd(g, 4) ? compare[rnd(g, 6)] : OP_XOR, condition(g, depth - 1), condition(g, depth - 1));
+  default: return expr_cast(cx, DT_BOOL, expression(g, depth - 1));
+  }
+}
+
+// A choice by data, or a condition as a number.
+static const Expr *choice_by_data(Gen *g, int depth) {
+  const Expr *cond = condition(g, depth > 2 ? 2 : depth);
+  if (rnd(g, 5) == 0) return expr_cast(g->cx, DT_I32, cond);
+  return expr_select(g->cx, cond, expression(g, depth), rnd(g, 2) ? constant(g) : expression(g, depth));
+}
+
 // What is a shift or a mask of low bits: division by a power of two, and bitwise operations with some constants.
 static const Expr *low_bits(Gen *g, const Expr *e) {
   const Expr *power = expr_int(g->cx, DT_I32, (int64_t)1 << rnd(g, 31));
@@ -133,8 +164,10 @@ static const Expr *expression(Gen *g, int depth) {
   static const BinOp ops[] = {OP_ADD, OP_ADD, OP_SUB, OP_SUB, OP_MUL, OP_MIN, OP_MAX};
   if (depth <= 0) return leaf(g);
   if (g->positional && rnd(g, 6) == 0) return choice_by_place(g, depth - 1);
-  switch (rnd(g, 13)) {
+  switch (rnd(g, 15)) {
   case 0: return leaf(g);
+  case 9:
+  case 10: return choice_by_data(g, depth - 2);
   case 8: return low_bits(g, expression(g, depth - 1));
   case 1: return expr_unary(g->cx, UN_NEG, expression(g, depth - 1));
   case 2: return expr_math(g->cx, FN_ABS, expression(g, depth - 1), NULL);
@@ -272,7 +305,8 @@ static Machine fill(Gen *g, uint64_t seed) {
     m.mem[m.nmem++] = (Memory){b, arena_array(g->cx->arena, (size_t)n, sizeof(int32_t)), n};
     for (int64_t k = 0; k < n; k++) {
       int32_t x = (int32_t)rnd(g, UINT64_C(1) << 32);
-      m.mem[i].data[k] = rnd(g, 3) ? x >> rnd(g, 32) : rnd(g, 8) == 0 ? INT32_MIN : x;
+      static const int32_t extremes[] = {INT32_MIN, INT32_MAX, INT32_MIN + 1, INT32_MAX - 1, 0, -1, 1};
+      m.mem[i].data[k] = rnd(g, 3) ? x >> rnd(g, 32) : rnd(g, 2) ? extremes[rnd(g, 7)] : x;
     }
   }
   g->seed = keep;

@@ -154,18 +154,56 @@ static bool count_own(void *self, const Expr *e) {
   return false;
 }
 
-static bool find_load(void *self, const Expr *e) {
-  bool *found = self;
-  *found |= e->kind == EXPR_LOAD;
-  return !*found;
+// Choices by position alone: a comparison of data must stay as it is, to be told from what is chosen.
+static bool is_positional(const Expr *e) { return e->kind == EXPR_SELECT && !alu_reads(e->a); }
+
+// The first condition by position in a condition that reads data too; NULL: there is none.
+static const Expr *positional_part(const Expr *e) {
+  if (e->type != DT_BOOL || e->kind == EXPR_INT) return NULL;
+  if (!alu_reads(e)) return e;
+  if (e->kind != EXPR_UNARY && e->kind != EXPR_BINARY && e->kind != EXPR_SELECT) return NULL;
+  const Expr *part = positional_part(e->a);
+  if (!part && e->kind != EXPR_UNARY) part = positional_part(e->b);
+  if (!part && e->kind == EXPR_SELECT) part = positional_part(e->c);
+  return part;
 }
 
-// Choices by position alone: a comparison of data must stay as it is, to be told from what is chosen.
-static bool is_positional(const Expr *e) {
-  bool data = false;
-  if (e->kind != EXPR_SELECT) return false;
-  expr_visit(e->a, find_load, &data);
-  return !data;
+typedef struct PutTruth {
+  const Expr *part;
+  bool value;
+} PutTruth;
+
+static const Expr *put_truth(TirMap *m, const Expr *e) {
+  const PutTruth *p = m->self;
+  return expr_equal(e, p->part) ? expr_int(m->cx, DT_BOOL, p->value) : e;
+}
+
+static const Expr *part_choice(TirMap *m, const Expr *e);
+
+// e with the part known.
+static const Expr *where_part_is(TirMap *m, const Expr *e, const Expr *part, bool value) {
+  PutTruth p = {part, value};
+  TirMap put = {.cx = m->cx, .expr = put_truth, .self = &p};
+  const Expr *cond = expr_map(&put, e->a);
+  return part_choice(m, expr_at(m->cx, expr_select(m->cx, cond, e->b, e->c), e->loc));
+}
+
+#define PARTS_MAX 1000 // of the choices of a nest
+
+// `m < 3 && a[m] > 0 ? b[m + 1] : 0` is `m < 3 ? (a[m] > 0 ? b[m + 1] : 0) : 0`: what is chosen by position is told from
+// what is chosen by data, and a load that only the position makes safe is not made elsewhere. A condition taken as a number
+// is a choice too.
+static const Expr *part_choice(TirMap *m, const Expr *e) {
+  Ctx *cx = m->cx;
+  if (e->kind == EXPR_CAST && e->a->type == DT_BOOL && dtype_is_int(e->type)) {
+    const Expr *one = expr_int(cx, e->type, 1), *zero = expr_int(cx, e->type, 0);
+    return part_choice(m, expr_at(cx, expr_select(cx, e->a, one, zero), e->loc));
+  }
+  const Expr *part = e->kind == EXPR_SELECT && alu_reads(e->a) ? positional_part(e->a) : NULL;
+  int *left = m->self;
+  if (!part || --*left < 0) return e; // a tangle stays as it is, and is refused
+  const Expr *yes = where_part_is(m, e, part, true), *no = where_part_is(m, e, part, false);
+  return expr_at(cx, expr_select(cx, part, yes, no), e->loc);
 }
 
 // A condition in ranges; those of one value are put in.
@@ -316,11 +354,14 @@ static const Stmt *lower_nest(Inject *in, const Stmt *region, const Stmt *nest) 
   }
   nest_unfuse(&s.p, s.n);
   if (!alu_match_target(&s)) return NULL;
+  int left = PARTS_MAX;
+  TirMap part = {.cx = in->pc->cx, .expr = part_choice, .self = &left};
+  s.n->value = expr_map(&part, s.n->value);
   s.n->value = decided_value(in, s.n, NULL, 0, 0);
   const Stmt *parts = lower_parts(in, &s, region, &fine);
   if (parts) return fine ? parts : NULL;
   drop_repeats(&s);
-  const Node *root = alu_match(&s, s.n->value);
+  const Node *root = alu_match(&s, s.n->value, 0);
   if (!root || s.failed) return NULL;
   if (!in->cuts) note_bounds(in, s.dst.buffer, root);
   return alu_emit(&s, root);

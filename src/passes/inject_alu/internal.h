@@ -72,7 +72,7 @@ typedef struct Alu {
   bool alias;        // reads the destination's buffer at another place that may overlap
   bool failed;
   VEC(const Node *) nodes;
-  PtrMap memo; // Expr to Node
+  PtrMap memo, truths; // Expr to Node, to Truth
   // emission
   uint64_t carried; // loops that stand around the whole sequence of instructions
   NodeState *state;
@@ -82,17 +82,29 @@ typedef struct Alu {
 } Alu;
 
 /* match.c */
-// The graph of a value. NULL when something in it is refused (reported; all causes are).
-const Node *alu_match(Alu *s, const Expr *e);
+// The graph of a value, which stands `depth` deep. NULL when something in it is refused (reported; all causes are).
+const Node *alu_match(Alu *s, const Expr *e, int depth);
 const Node *node_const(Alu *s, int64_t v, Loc loc);
 const Node *node_op(Alu *s, VtaOp op, const Node *a, const Node *b, Loc loc);
+const Node *node_neg(Alu *s, const Node *n, Loc loc);
+const Node *node_abs(Alu *s, const Node *n, Loc loc);
+const Node *node_within(const Node *n, int64_t lo, int64_t hi); // n, whose values are known to be between
 bool node_is_const(const Node *n, int64_t *v);
 bool op_commutes(VtaOp op);
 int32_t op_value(VtaOp op, int32_t x, int32_t y); // the ALU's own arithmetic
+// Refusals of e, each NULL or true: an operation that the ALU lacks, a type that it does not compute in, depth.
+const Node *alu_lacks(Alu *s, const Expr *e, const char *what, const char *help);
+const Node *alu_bad_type(Alu *s, const Expr *e);
+bool alu_too_deep(Alu *s, const Expr *e, int depth);
 // Reports a refusal at `at`, with the rule that is broken.
 Diag *alu_refuse(Alu *s, DiagCode code, Loc at, const char *rule, const char *fmt, ...) PRINTF_LIKE(5, 6);
 const char *alu_tile_rule(const Alu *s); // whole tiles
 #define ALU_TYPE_RULE "the ALU computes in int32: it reads and writes int32 tiles of vta.acc"
+
+/* choice.c */
+const Node *alu_match_choice(Alu *s, const Expr *e, int depth); // EXPR_SELECT of int32
+const Node *alu_match_bool(Alu *s, const Expr *e, int depth);   // a condition, as 0 and 1
+bool alu_reads(const Expr *e);                                  // whether it has loads: else it is of position alone
 
 /* access.c */
 bool alu_match_target(Alu *s); // destination's memory, type, lanes; false when refused (reported)

@@ -32,10 +32,10 @@ const char *alu_tile_rule(const Alu *s) {
 
 static const char op_rule[] =
     "the ALU has min, max, add, multiply and shift on int32; subtraction, negation, abs, clamp, division by 2^k, masks of "
-    "low bits and a `?:` that is a min or max are made of them";
+    "low bits and choices by comparisons of int32 are made of them";
 
 // An operation that the ALU lacks.
-static const Node *lacks(Alu *s, const Expr *e, const char *what, const char *help) {
+const Node *alu_lacks(Alu *s, const Expr *e, const char *what, const char *help) {
   Diag *g = alu_refuse(s, E_ALU_OP, e->loc, op_rule, "`%s` computes %s, which the ALU lacks",
                        buffer_stage(s->n->store->buffer), what);
   diag_here(g, "`%s`", expr_text(s->p.cx, e));
@@ -276,8 +276,16 @@ const Node *node_op(Alu *s, VtaOp op, const Node *a, const Node *b, Loc loc) {
   return op_new(s, op, a, b, loc);
 }
 
+const Node *node_within(const Node *n, int64_t lo, int64_t hi) {
+  Node *known = (Node *)n; // of this value, however it is computed
+  if (n->kind != NODE_OP) return n;
+  if (known->lo < lo) known->lo = lo;
+  if (known->hi > hi) known->hi = hi;
+  return n;
+}
+
 // -n, without an instruction of its own where a constant can take the sign.
-static const Node *node_neg(Alu *s, const Node *n, Loc loc) {
+const Node *node_neg(Alu *s, const Node *n, Loc loc) {
   if (n->kind == NODE_OP && n->op == VTA_ADD && n->b->kind == NODE_CONST)
     return node_op(s, VTA_ADD, node_neg(s, n->a, loc), node_neg(s, n->b, loc), loc);
   return node_op(s, VTA_MUL, n, node_const(s, -1, loc), loc);
@@ -297,153 +305,12 @@ static const Node *node_high_bits(Alu *s, const Node *x, int k, Loc loc) {
 // The low k bits of x, as a number that is not negative.
 static const Node *node_low_bits(Alu *s, const Node *x, int k, Loc loc) {
   const Node *n = node_op(s, VTA_ADD, x, node_neg(s, node_high_bits(s, x, k, loc), loc), loc);
-  if (n->kind != NODE_OP) return n;
-  Node *known = (Node *)n; // of this value, however it is computed
-  int64_t top = (INT64_C(1) << k) - 1;
-  if (known->lo < 0) known->lo = 0;
-  if (known->hi > top) known->hi = top;
-  return n;
+  return node_within(n, 0, (INT64_C(1) << k) - 1);
 }
 
 // max(x, -x): the negation keeps x whole, so that x is computed once.
-static const Node *node_abs(Alu *s, const Node *x, Loc loc) {
+const Node *node_abs(Alu *s, const Node *x, Loc loc) {
   return node_op(s, VTA_MAX, x, node_op(s, VTA_MUL, x, node_const(s, -1, loc), loc), loc);
-}
-
-// ---- min, max and abs written as a choice ----------------------------------------------------------------------
-
-// x < y ? p : q
-typedef struct Choice {
-  const Node *x, *y, *p, *q;
-  Loc loc;
-} Choice;
-
-// min or max of the two sides, if the choice is between the two things compared. A constant may be off by one:
-// x < 1 ? 0 : x is max(x, 0).
-static const Node *choice_minmax(Alu *s, const Choice *c) {
-  int64_t bound, value;
-  if (c->x == c->p && c->y == c->q) return node_op(s, VTA_MIN, c->x, c->y, c->loc);
-  if (c->x == c->q && c->y == c->p) return node_op(s, VTA_MAX, c->x, c->y, c->loc);
-  if (node_is_const(c->y, &bound)) {
-    if (c->x == c->p && node_is_const(c->q, &value) && (value == bound || value == bound - 1))
-      return node_op(s, VTA_MIN, c->x, c->q, c->loc);
-    if (c->x == c->q && node_is_const(c->p, &value) && (value == bound || value == bound - 1))
-      return node_op(s, VTA_MAX, c->x, c->p, c->loc);
-  }
-  if (node_is_const(c->x, &bound)) { // bound < y
-    if (c->y == c->p && node_is_const(c->q, &value) && (value == bound || value == bound + 1))
-      return node_op(s, VTA_MAX, c->y, c->q, c->loc);
-    if (c->y == c->q && node_is_const(c->p, &value) && (value == bound || value == bound + 1))
-      return node_op(s, VTA_MIN, c->y, c->p, c->loc);
-  }
-  return NULL;
-}
-
-static bool is_op(const Node *n, VtaOp op, const Node *a) {
-  return n->kind == NODE_OP && n->op == op && n->a == a;
-}
-
-// Negative ? n : p for functions of x with n above p there and below elsewhere: abs, and x >> k as a leaky slope.
-static const Node *choice_sign(Alu *s, const Node *x, const Node *negative, const Node *positive, Loc loc) {
-  const Node *minus = node_neg(s, x, loc);
-  int64_t k;
-  if (negative == minus && positive == x) return node_abs(s, x, loc);
-  if (negative == x && positive == minus) return node_op(s, VTA_MIN, x, minus, loc);
-  if (positive == x && is_op(negative, VTA_SHR, x) && node_is_const(negative->b, &k) && k > 0)
-    return node_op(s, VTA_MAX, x, negative, loc);
-  if (negative == x && is_op(positive, VTA_SHR, x) && node_is_const(positive->b, &k) && k > 0)
-    return node_op(s, VTA_MIN, x, positive, loc);
-  return NULL;
-}
-
-// x < lo ? lo : min(x, hi) and its mirror images: a clamp in two choices.
-static const Node *choice_clamp(Alu *s, const Choice *c) {
-  int64_t bound, value, inner;
-  const Node *x = c->x, *rest = c->q;
-  if (node_is_const(c->y, &bound) && node_is_const(c->p, &value) && (value == bound || value == bound - 1)) {
-    if (is_op(rest, VTA_MIN, x) && node_is_const(rest->b, &inner) && inner >= value)
-      return node_op(s, VTA_MAX, rest, c->p, c->loc);
-  }
-  x = c->y, rest = c->q; // bound < x ? bound : max(x, lo)
-  if (node_is_const(c->x, &bound) && node_is_const(c->p, &value) && (value == bound || value == bound + 1)) {
-    if (is_op(rest, VTA_MAX, x) && node_is_const(rest->b, &inner) && inner <= value)
-      return node_op(s, VTA_MIN, rest, c->p, c->loc);
-  }
-  x = c->x, rest = c->p; // x < hi ? max(x, lo) : hi
-  if (node_is_const(c->y, &bound) && node_is_const(c->q, &value) && (value == bound || value == bound - 1)) {
-    if (is_op(rest, VTA_MAX, x) && node_is_const(rest->b, &inner) && inner <= value)
-      return node_op(s, VTA_MIN, rest, c->q, c->loc);
-  }
-  x = c->y, rest = c->p; // lo < x ? min(x, hi) : lo
-  if (node_is_const(c->x, &bound) && node_is_const(c->q, &value) && (value == bound || value == bound + 1)) {
-    if (is_op(rest, VTA_MIN, x) && node_is_const(rest->b, &inner) && inner >= value)
-      return node_op(s, VTA_MAX, rest, c->q, c->loc);
-  }
-  return NULL;
-}
-
-static const Node *choice_match(Alu *s, const Choice *c) {
-  int64_t bound;
-  const Node *n = choice_minmax(s, c);
-  if (!n) n = choice_clamp(s, c);
-  if (n) return n;
-  if (node_is_const(c->y, &bound) && (bound == 0 || bound == 1)) return choice_sign(s, c->x, c->p, c->q, c->loc);
-  if (node_is_const(c->x, &bound) && (bound == 0 || bound == -1)) return choice_sign(s, c->y, c->q, c->p, c->loc);
-  return NULL;
-}
-
-static const Node *match(Alu *s, const Expr *e, int depth);
-
-// A choice by an equality: x == y ? x : y is y.
-static const Node *choice_equal(const Node *x, const Node *y, const Node *same, const Node *other) {
-  if ((same == x && other == y) || (same == y && other == x)) return other;
-  return NULL;
-}
-
-static bool find_load(void *self, const Expr *e) {
-  bool *found = self;
-  *found |= e->kind == EXPR_LOAD;
-  return !*found;
-}
-
-// A choice by position that no cut of loops over tiles decides.
-static const Node *lacks_choice(Alu *s, const Expr *e) {
-  bool lane = false;
-  for (int k = 0; k < s->n->nloops; k++) lane |= (s->lanes >> k & 1) && expr_uses_var(e->a, s->n->loops[k].var);
-  return lacks(s, e, lane ? "a choice by position inside a tile" : "a choice by position",
-               lane ? "make the choice by whole tiles, or multiply by a mask that is an input: 1 where the lanes are wanted, 0 elsewhere"
-                    : "a copy can choose by position: a stage `cond ? src : 0` with `.dma_copy()` puts zeros around "
-                      "what it loads");
-}
-
-static const Node *match_select(Alu *s, const Expr *e, int depth) {
-  const Expr *cond = e->a, *p = e->b, *q = e->c;
-  while (cond->kind == EXPR_UNARY && cond->unop == UN_NOT) {
-    const Expr *t = p;
-    p = q;
-    q = t;
-    cond = cond->a;
-  }
-  bool compares = cond->kind == EXPR_BINARY && cond->binop >= OP_LT && cond->binop <= OP_NE;
-  const char *help = "a choice that is a minimum or maximum of what it compares can run there: `x > 0 ? x : 0`";
-  bool data = false;
-  expr_visit(cond, find_load, &data);
-  if (!data) return lacks_choice(s, e);
-  if (!compares || cond->a->type != DT_I32) return lacks(s, e, "a choice", help);
-  const Node *x = match(s, cond->a, depth), *y = match(s, cond->b, depth);
-  const Node *a = match(s, p, depth), *b = match(s, q, depth), *n = NULL;
-  if (!x || !y || !a || !b) return NULL;
-  if (a == b) return a;
-  switch (cond->binop) {
-  case OP_LT: n = choice_match(s, &(Choice){x, y, a, b, e->loc}); break;
-  case OP_GE: n = choice_match(s, &(Choice){x, y, b, a, e->loc}); break;
-  case OP_GT: n = choice_match(s, &(Choice){y, x, a, b, e->loc}); break;
-  case OP_LE: n = choice_match(s, &(Choice){y, x, b, a, e->loc}); break;
-  case OP_EQ: n = choice_equal(x, y, a, b); break;
-  case OP_NE: n = choice_equal(x, y, b, a); break;
-  default: break;
-  }
-  return n ? n : lacks(s, e, "a choice that is no minimum or maximum", help);
 }
 
 // ---- expressions -----------------------------------------------------------------------------------------------
@@ -456,10 +323,8 @@ static void help_type(Diag *g, const Expr *e) {
 
 static const char position_help[] = "make it an input: a table of the positions' values";
 
-static const Node *bad_type(Alu *s, const Expr *e) {
-  bool data = false;
-  expr_visit(e, find_load, &data);
-  if (!data && e->kind != EXPR_INT) return lacks(s, e, "with the position in the loop", position_help);
+const Node *alu_bad_type(Alu *s, const Expr *e) {
+  if (!alu_reads(e) && e->kind != EXPR_INT) return alu_lacks(s, e, "with the position in the loop", position_help);
   Diag *g = alu_refuse(s, E_ALU_TYPE, e->loc, ALU_TYPE_RULE, "`%s` computes in %s, but the ALU computes in int32",
                        buffer_stage(s->n->store->buffer), dtype_name(e->type));
   diag_here(g, "`%s` is %s", expr_text(s->p.cx, e), dtype_name(e->type));
@@ -503,8 +368,8 @@ static const Node *match_division(Alu *s, const Expr *e, int depth) {
   bool div = e->binop == OP_DIV;
   int64_t c;
   int k;
-  if (!expr_is_int(e->b, &c) || !is_power(c, &k)) return lacks(s, e, div ? "a division" : "a remainder", nearly(s, e));
-  const Node *x = match(s, e->a, depth);
+  if (!expr_is_int(e->b, &c) || !is_power(c, &k)) return alu_lacks(s, e, div ? "a division" : "a remainder", nearly(s, e));
+  const Node *x = alu_match(s, e->a, depth);
   if (!x) return NULL;
   return div ? node_op(s, VTA_SHR, x, node_const(s, k, e->loc), e->loc) : node_low_bits(s, x, k, e->loc);
 }
@@ -516,16 +381,15 @@ static const Node *match_bits(Alu *s, const Expr *e, int depth) {
   const Expr *of = expr_is_int(e->b, &c) ? e->a : expr_is_int(e->a, &c) ? e->b : NULL;
   bool flips = of && e->binop == OP_XOR && c == -1, keeps = of && e->binop == OP_AND && is_power((c < 0 ? ~c : c) + 1, &k);
   if (!flips && !keeps)
-    return lacks(s, e, "a bitwise operation", "masks of low bits, `x & 2^k - 1` and `x & -2^k`, and `~x` can run there");
-  const Node *x = match(s, of, depth);
+    return alu_lacks(s, e, "a bitwise operation", "masks of low bits, `x & 2^k - 1` and `x & -2^k`, and `~x` can run there");
+  const Node *x = alu_match(s, of, depth);
   if (!x) return NULL;
   if (flips) return node_not(s, x, e->loc);
   return c < 0 ? node_high_bits(s, x, k, e->loc) : node_low_bits(s, x, k, e->loc);
 }
 
 static const Node *match_binary(Alu *s, const Expr *e, int depth) {
-  if (e->type == DT_BOOL) return lacks(s, e, "a comparison", NULL);
-  if (e->type != DT_I32) return bad_type(s, e);
+  if (e->type != DT_I32) return alu_bad_type(s, e);
   switch (e->binop) {
   case OP_DIV:
   case OP_MOD: return match_division(s, e, depth);
@@ -534,7 +398,7 @@ static const Node *match_binary(Alu *s, const Expr *e, int depth) {
   case OP_XOR: return match_bits(s, e, depth);
   default: break;
   }
-  const Node *a = match(s, e->a, depth), *b = match(s, e->b, depth);
+  const Node *a = alu_match(s, e->a, depth), *b = alu_match(s, e->b, depth);
   if (!a || !b) return NULL;
   switch (e->binop) {
   case OP_ADD: return node_op(s, VTA_ADD, a, b, e->loc);
@@ -544,18 +408,18 @@ static const Node *match_binary(Alu *s, const Expr *e, int depth) {
   case OP_MAX: return node_op(s, VTA_MAX, a, b, e->loc);
   case OP_SHL:
   case OP_SHR: return match_shift(s, e, a, b);
-  default: return lacks(s, e, "something", NULL);
+  default: return alu_lacks(s, e, "something", NULL);
   }
 }
 
 static const Node *match_cast(Alu *s, const Expr *e, int depth) {
   const Expr *in = e->a;
-  if (in->type == DT_BOOL) return lacks(s, in, "a comparison", NULL);
-  if (e->type == DT_I32 && in->type == DT_I32) return match(s, in, depth);
+  if (in->type == DT_BOOL && e->type == DT_I32) return alu_match_bool(s, in, depth);
+  if (e->type == DT_I32 && in->type == DT_I32) return alu_match(s, in, depth);
   // int32(int8(x)): the low bits, with their sign
   if (e->type == DT_I32 && in->kind == EXPR_CAST && in->a->type == DT_I32 &&
       (in->type == DT_I8 || in->type == DT_I16)) {
-    const Node *x = match(s, in->a, depth);
+    const Node *x = alu_match(s, in->a, depth);
     int shift = 32 - dtype_bits(in->type);
     if (!x) return NULL;
     if (x->lo >= -(INT64_C(1) << (31 - shift)) && x->hi < INT64_C(1) << (31 - shift)) return x;
@@ -563,28 +427,26 @@ static const Node *match_cast(Alu *s, const Expr *e, int depth) {
     return node_op(s, VTA_SHR, x, node_const(s, shift, e->loc), e->loc);
   }
   if (e->type == DT_I32 && in->kind == EXPR_CAST && in->a->type == DT_I32 && (in->type == DT_U8 || in->type == DT_U16)) {
-    const Node *x = match(s, in->a, depth);
+    const Node *x = alu_match(s, in->a, depth);
     return x ? node_low_bits(s, x, dtype_bits(in->type), e->loc) : NULL;
   }
-  if (e->type == DT_I32 && in->kind == EXPR_LOAD) return match(s, in, depth); // refused there, by its memory
-  return bad_type(s, e->type == DT_I32 ? in : e);
+  if (e->type == DT_I32 && in->kind == EXPR_LOAD) return alu_match(s, in, depth); // refused there, by its memory
+  return alu_bad_type(s, e->type == DT_I32 ? in : e);
 }
 
 static const Node *match_unary(Alu *s, const Expr *e, int depth) {
-  if (e->unop == UN_NEG && e->type != DT_I32) return bad_type(s, e);
-  if (e->unop == UN_BITNOT && e->type != DT_I32) return bad_type(s, e);
-  if (e->unop == UN_NOT) return lacks(s, e, "a comparison", NULL);
-  const Node *a = match(s, e->a, depth);
+  if (e->type != DT_I32) return alu_bad_type(s, e);
+  const Node *a = alu_match(s, e->a, depth);
   if (!a) return NULL;
   return e->unop == UN_BITNOT ? node_not(s, a, e->loc) : node_neg(s, a, e->loc);
 }
 
 static const Node *match_math(Alu *s, const Expr *e, int depth) {
   if (e->fn != FN_ABS || e->type != DT_I32) {
-    if (dtype_is_float(e->type)) return lacks(s, e, "in floating point", NULL);
-    return bad_type(s, e);
+    if (dtype_is_float(e->type)) return alu_lacks(s, e, "in floating point", NULL);
+    return alu_bad_type(s, e);
   }
-  const Node *a = match(s, e->args[0], depth);
+  const Node *a = alu_match(s, e->args[0], depth);
   return a ? node_abs(s, a, e->loc) : NULL;
 }
 
@@ -595,44 +457,45 @@ static const Node *match_load(Alu *s, const Expr *e) {
 
 static const Node *match_new(Alu *s, const Expr *e, int depth) {
   switch (e->kind) {
-  case EXPR_INT: return e->type == DT_I32 ? node_const(s, e->value.i, e->loc) : bad_type(s, e);
-  case EXPR_FLOAT: return lacks(s, e, "in floating point", NULL);
+  case EXPR_INT: return e->type == DT_I32 ? node_const(s, e->value.i, e->loc) : alu_bad_type(s, e);
+  case EXPR_FLOAT: return alu_lacks(s, e, "in floating point", NULL);
   case EXPR_VAR:
-    return lacks(s, e, "with the position in the loop", position_help);
+    return alu_lacks(s, e, "with the position in the loop", position_help);
   case EXPR_CAST:
-    if (dtype_is_float(e->a->type) || dtype_is_float(e->type)) return lacks(s, e, "in floating point", NULL);
-    if (e->a->kind == EXPR_VAR) return match(s, e->a, depth + 1);
+    if (dtype_is_float(e->a->type) || dtype_is_float(e->type)) return alu_lacks(s, e, "in floating point", NULL);
+    if (e->a->kind == EXPR_VAR) return alu_match(s, e->a, depth + 1);
     return match_cast(s, e, depth + 1);
   case EXPR_UNARY:
-    if (dtype_is_float(e->type)) return lacks(s, e, "in floating point", NULL);
+    if (dtype_is_float(e->type)) return alu_lacks(s, e, "in floating point", NULL);
     return match_unary(s, e, depth + 1);
   case EXPR_BINARY:
-    if (dtype_is_float(e->a->type)) return lacks(s, e, "in floating point", NULL);
+    if (dtype_is_float(e->a->type)) return alu_lacks(s, e, "in floating point", NULL);
     return match_binary(s, e, depth + 1);
   case EXPR_SELECT:
     if (e->type != DT_I32)
-      return dtype_is_float(e->type) ? lacks(s, e, "in floating point", NULL) : bad_type(s, e);
-    return match_select(s, e, depth + 1);
+      return dtype_is_float(e->type) ? alu_lacks(s, e, "in floating point", NULL) : alu_bad_type(s, e);
+    return alu_match_choice(s, e, depth + 1);
   case EXPR_LOAD: return match_load(s, e);
   case EXPR_MATH: return match_math(s, e, depth + 1);
-  case EXPR_REF: return lacks(s, e, "an address", NULL);
+  case EXPR_REF: return alu_lacks(s, e, "an address", NULL);
   }
   return NULL;
 }
 
+bool alu_too_deep(Alu *s, const Expr *e, int depth) {
+  if (depth <= 4000) return false;
+  Diag *g = alu_refuse(s, E_TOO_DEEP, e->loc, "an expression for the ALU nests at most 4000 deep",
+                       "the expression of `%s` is nested too deeply", buffer_stage(s->n->store->buffer));
+  diag_help(g, "name intermediate results: give them stages of their own, with `.set_scope(vta.acc)` and `.alu()`");
+  return true;
+}
+
 // Shared subtrees are looked at once, so that a graph of shared trees does not cost its unfolded size.
-static const Node *match(Alu *s, const Expr *e, int depth) {
-  if (depth > 4000) {
-    Diag *g = alu_refuse(s, E_TOO_DEEP, e->loc, "an expression for the ALU nests at most 4000 deep",
-                         "the expression of `%s` is nested too deeply", buffer_stage(s->n->store->buffer));
-    diag_help(g, "name intermediate results: give them stages of their own, with `.set_scope(vta.acc)` and `.alu()`");
-    return NULL;
-  }
+const Node *alu_match(Alu *s, const Expr *e, int depth) {
   int64_t seen; // NULL is one, too: what was refused
+  if (alu_too_deep(s, e, depth)) return NULL;
   if (ptrmap_get(&s->memo, e, &seen)) return (const Node *)(intptr_t)seen;
   const Node *n = match_new(s, e, depth);
   ptrmap_set(s->p.cx->arena, &s->memo, e, n);
   return n;
 }
-
-const Node *alu_match(Alu *s, const Expr *e) { return match(s, e, 0); }

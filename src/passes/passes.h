@@ -25,10 +25,17 @@ typedef struct PassCtx {
 
 typedef Func *PassFn(PassCtx *pc, const Func *f);
 
+// What the pipeline knows of a pass.
+enum {
+  PASS_REGIONS = 1 // it matches regions, and leaves what it refuses as it is: those after it still tell what they find,
+                   // so that one run tells all causes
+};
+
 typedef struct Pass {
   const char *name;
   PassFn *run;
   TirForm in, out;
+  unsigned flags;
   const char *what; // one line for --list-passes
 } Pass;
 

@@ -5,14 +5,14 @@
 #include "passes/passes.h"
 
 const Pass pass_table[] = {
-    {"tensorize", pass_tensorize, FORM_LOOPS, FORM_TILES, "put vta.gemm in place of the loops marked for it"},
-    {"inject_copy", pass_inject_copy, FORM_TILES, FORM_TILES, "cut copy nests into 2D transfers"},
-    {"inject_alu", pass_inject_alu, FORM_TILES, FORM_TILES, "put ALU operations in place of arithmetic nests"},
-    {"vthread", pass_vthread, FORM_TILES, FORM_TILES, "interleave virtual threads"},
-    {"storage", pass_storage, FORM_TILES, FORM_TILES, "place buffers on chip, in place where lifetimes allow"},
-    {"sync", pass_sync, FORM_TILES, FORM_TILES, "order load, compute and store with dependence tokens"},
-    {"uop", pass_uop, FORM_TILES, FORM_TILES, "fold loops into micro-op kernels"},
-    {"intrin", pass_intrin, FORM_TILES, FORM_CALLS, "turn what runs on the accelerator into runtime calls"},
+    {"tensorize", pass_tensorize, FORM_LOOPS, FORM_TILES, PASS_REGIONS, "put vta.gemm in place of the loops marked for it"},
+    {"inject_copy", pass_inject_copy, FORM_TILES, FORM_TILES, PASS_REGIONS, "cut copy nests into 2D transfers"},
+    {"inject_alu", pass_inject_alu, FORM_TILES, FORM_TILES, PASS_REGIONS, "put ALU operations in place of arithmetic nests"},
+    {"vthread", pass_vthread, FORM_TILES, FORM_TILES, 0, "interleave virtual threads"},
+    {"storage", pass_storage, FORM_TILES, FORM_TILES, 0, "place buffers on chip, in place where lifetimes allow"},
+    {"sync", pass_sync, FORM_TILES, FORM_TILES, 0, "order load, compute and store with dependence tokens"},
+    {"uop", pass_uop, FORM_TILES, FORM_TILES, 0, "fold loops into micro-op kernels"},
+    {"intrin", pass_intrin, FORM_TILES, FORM_CALLS, 0, "turn what runs on the accelerator into runtime calls"},
 };
 const int pass_count = sizeof pass_table / sizeof *pass_table;
 
@@ -31,24 +31,18 @@ static bool verify_after(PassCtx *pc, const Pass *p, const Func *f) {
   return false;
 }
 
-// Passes that match regions leave what they refuse as it is: those after them still tell what they find, so that one
-// run tells all causes.
-static bool matches_regions(const Pass *p) {
-  return p->run == pass_tensorize || p->run == pass_inject_copy || p->run == pass_inject_alu;
-}
-
 Func *pipeline_run(PassCtx *pc, const Func *f, int first, int last, const PipelineHooks *hooks) {
   const Func *now = f;
   bool refused = false;
   for (int i = first < 0 ? 0 : first; i <= last && i < pass_count; i++) {
     const Pass *p = &pass_table[i];
-    if (refused && !matches_regions(p)) return NULL;
+    if (refused && !(p->flags & PASS_REGIONS)) return NULL;
     if (hooks && hooks->before && !hooks->before(hooks->self, p, now)) return NULL;
     double start = now_seconds();
     const Func *next = p->run(pc, now);
     double seconds = now_seconds() - start;
     refused |= !next;
-    if (!next && !matches_regions(p)) return NULL;
+    if (!next && !(p->flags & PASS_REGIONS)) return NULL;
     if (!next) continue;
     if (hooks && hooks->change) next = hooks->change(hooks->self, p, next);
     if (hooks && hooks->after) hooks->after(hooks->self, i, p, now, next, seconds);

@@ -33,6 +33,7 @@ at_most() {
 case $3:$4 in
   */default.json:64)
     at_most 480000 "$samples/conv2d_relu.te"
+    try "$samples/../tests/kernels/alu/edges.te"
     at_most 15000 "$samples/../tests/kernels/copy/pad_wide.te" --rtl-memory=dram # its rows are short
     ;;
 esac

@@ -156,6 +156,11 @@ void diag_help(Diag *g, const char *fmt, ...) PRINTF_LIKE(2, 3);
 // A mechanical remedy: replace the text of `at` (empty span: insert) by `replacement`. Printed as a help; the
 // replacement is shown after the text, unless the text quotes code itself.
 void diag_fix(Diag *g, Loc at, const char *replacement, const char *fmt, ...) PRINTF_LIKE(4, 5);
+// The same for what is only a guess: the program with it may mean something else than what was meant. It is shown, and
+// never applied without being asked for.
+void diag_guess(Diag *g, Loc at, const char *replacement, const char *fmt, ...) PRINTF_LIKE(4, 5);
+// The nearest word of the language in the place of a mistyped one: a guess, unless only capitals differ.
+void diag_nearest(Diag *g, Loc at, const Nearest *n, const char *text);
 // The same for a statement that is missing: `insert` goes behind the statement at `after`, or behind the block around it
 // (diags_keep_whole); without a known place it is a plain help.
 void diag_fix_after(Diag *g, Loc after, const char *insert, const char *fmt, ...) PRINTF_LIKE(4, 5);
@@ -164,6 +169,7 @@ void diag_fix_head(Diag *g, const Source *src, const char *line, const char *fmt
 // The same for a statement that is in the way: it goes, with its `;`. A warning only says so where the statement stands
 // inside a block (diags_keep_whole).
 void diag_fix_drop(Diag *g, Loc statement, const char *fmt, ...) PRINTF_LIKE(3, 4);
+void diag_guess_drop(Diag *g, Loc statement, const char *fmt, ...) PRINTF_LIKE(3, 4); // where another could go instead
 // `block`, a statement with its braces, stands for several: no statement is inserted inside.
 void diags_keep_whole(Diags *d, Loc block);
 int diags_errors(const Diags *d);   // how many errors there are
@@ -177,6 +183,7 @@ typedef struct DiagFix {
   const char *replacement, *text;
   DiagCode code;        // of the message that it is for
   const char *headline; // too
+  bool guess;           // it may mean something else
   bool helps;           // it was tried: the message is gone, and there are not more than before
 } DiagFix;
 // The remedies of all errors and warnings in order: how many, and the i-th.

@@ -179,9 +179,10 @@ void diag_help(Diag *g, const char *fmt, ...) {
   va_end(ap);
 }
 
-static void add_fix(Diag *g, Loc at, const char *replacement, const char *text) {
+static DiagFix *add_fix(Diag *g, Loc at, const char *replacement, const char *text) {
   DiagFix f = {.at = at, .replacement = replacement, .text = text, .code = g->code, .headline = g->headline};
   VEC_PUSH(g->arena, g->fixes, f);
+  return &g->fixes.data[g->fixes.len - 1];
 }
 
 // A mechanical remedy.
@@ -190,6 +191,17 @@ void diag_fix(Diag *g, Loc at, const char *replacement, const char *fmt, ...) {
   va_start(ap, fmt);
   add_fix(g, at, arena_printf(g->arena, "%s", replacement), arena_vprintf(g->arena, fmt, ap));
   va_end(ap);
+}
+
+void diag_guess(Diag *g, Loc at, const char *replacement, const char *fmt, ...) {
+  va_list ap;
+  va_start(ap, fmt);
+  add_fix(g, at, arena_printf(g->arena, "%s", replacement), arena_vprintf(g->arena, fmt, ap))->guess = true;
+  va_end(ap);
+}
+
+void diag_nearest(Diag *g, Loc at, const Nearest *n, const char *text) {
+  add_fix(g, at, n->best, text)->guess = n->distance > 0;
 }
 
 void diags_keep_whole(Diags *d, Loc block) { VEC_PUSH(d->arena, d->whole, block); }
@@ -253,11 +265,7 @@ void diag_fix_head(Diag *g, const Source *src, const char *insert, const char *f
   else diag_help(g, "%s", text);
 }
 
-void diag_fix_drop(Diag *g, Loc statement, const char *fmt, ...) {
-  va_list ap;
-  va_start(ap, fmt);
-  const char *text = arena_vprintf(g->arena, fmt, ap);
-  va_end(ap);
+static void add_drop(Diag *g, Loc statement, bool guess, const char *text) {
   bool elsewhere = g->severity == SEV_WARNING && loc_known(statement) && block_around(g->owner, statement);
   if (!loc_known(statement) || elsewhere) { // in a block it may have an effect another time
     diag_help(g, "%s", text);
@@ -272,7 +280,21 @@ void diag_fix_drop(Diag *g, Loc statement, const char *fmt, ...) {
   while (before > statement.src->text && (before[-1] == ' ' || before[-1] == '\t')) before--;
   bool alone = (before == statement.src->text || before[-1] == '\n') && *(rest += strspn(rest, " \t\r")) == '\n';
   if (alone) statement.col = 1, statement.end_line++, statement.end_col = 1; // the whole line
-  add_fix(g, statement, "", text);
+  add_fix(g, statement, "", text)->guess = guess;
+}
+
+void diag_fix_drop(Diag *g, Loc statement, const char *fmt, ...) {
+  va_list ap;
+  va_start(ap, fmt);
+  add_drop(g, statement, false, arena_vprintf(g->arena, fmt, ap));
+  va_end(ap);
+}
+
+void diag_guess_drop(Diag *g, Loc statement, const char *fmt, ...) {
+  va_list ap;
+  va_start(ap, fmt);
+  add_drop(g, statement, true, arena_vprintf(g->arena, fmt, ap));
+  va_end(ap);
 }
 
 size_t diags_fix_count(const Diags *d) {

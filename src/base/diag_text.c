@@ -322,7 +322,7 @@ static void print_fix(Text *out, const Style *s, const DiagFix *f) {
     text = arena_printf(out->arena, "%s (%s %s:%u:%u):\n%s", f->text, insert ? "at" : "replacing", f->at.src->path,
                         f->at.line, f->at.col, f->replacement + strspn(f->replacement, "\n"));
   else text = arena_printf(out->arena, "%s: `%s`", f->text, f->replacement + strspn(f->replacement, " "));
-  print_sub(out, s, f->helps ? "help: " : "may help: ", text);
+  print_sub(out, s, f->guess ? "may be meant: " : f->helps ? "help: " : "may help: ", text);
 }
 
 // Digits of the largest line number that will be shown.

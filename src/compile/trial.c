@@ -70,7 +70,7 @@ void trial_fixes(const Compilation *c) {
   Progress now = progress_of(told);
   for (size_t i = 0; i < n && i < TRIALS_MOST && (i + 1) * used < (size_t)TRIALS_MIB << 10; i++) {
     DiagFix *f = diags_fix(told, i);
-    if (f->at.src != c->source) continue; // an imported file is not tried
+    if (f->guess || f->at.src != c->source) continue; // an imported file is not tried
     Progress after = trial_run(c, f);
     f->helps = diag_severity(f->code) == SEV_ERROR ? progress_better(after, now) : progress_tidier(after, now);
   }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// tetc fix: applies the mechanical remedies that errors offer, and when none is left those of warnings. Each is tried: it
+// tetc fix: applies the mechanical remedies that errors offer, and when none is left those of warnings; none that is a
+// guess, with which the program may mean something else. Each is tried: it
 // stays only if the program then gets further or has fewer errors (or warnings), by itself or with the remedies of what it
 // leads to. So what is written is never worse than what was read.
 #include "driver/driver.h"
@@ -40,7 +41,7 @@ static const Source *improve_in_steps(Fixer *x, const Source *src, const Diags *
   Progress now = progress_of(here);
   for (size_t i = 0, n = diags_fix_count(here); i < n && x->tries > 0; i++) {
     const DiagFix *f = diags_fix(here, i);
-    if (f->at.src != src || (x->tries--, !leads_on(trial_run(&x->s->c, f), now))) continue;
+    if (f->guess || f->at.src != src || (x->tries--, !leads_on(trial_run(&x->s->c, f), now))) continue;
     const Source *end = improve(x, apply(x, src, f), start, steps - 1);
     if (end) return end;
     x->applied--;
@@ -57,7 +58,7 @@ static const Source *improve(Fixer *x, const Source *src, Progress start, int st
   Progress reached = start;
   for (size_t i = 0, n = diags_fix_count(here); i < n && x->tries > 0; i++) {
     const DiagFix *f = diags_fix(here, i);
-    if (f->at.src != src) continue; // an imported file is not ours to change
+    if (f->guess || f->at.src != src) continue; // an imported file is not ours to change
     x->tries--;
     Progress after = trial_run(&x->s->c, f);
     if (progress_better(after, reached) || progress_tidier(after, reached)) best = f, reached = after;

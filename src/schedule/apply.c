@@ -42,9 +42,10 @@ static const Primitive *find_primitive(Ctx *cx, SchedName method) {
   Nearest near = {.wanted = method.name};
   for (int i = 0; i < primitive_count; i++) nearest_try(&near, primitive_table[i].name);
   Diag *g = diag_report(cx->diags, E_NO_PRIMITIVE, method.loc, "there is no schedule primitive `%s`", method.name);
+  if (foreign_primitive(g, method.name)) return NULL;
   for (int i = 0; i < primitive_count; i++)
     if (near.best && strcmp(near.best, primitive_table[i].name) == 0) {
-      diag_fix(g, method.loc, near.best, "a similar one exists");
+      diag_nearest(g, method.loc, &near, "a similar one exists");
       diag_help(g, "it is written `%s`", primitive_table[i].usage);
       return NULL;
     }
@@ -71,7 +72,7 @@ static void fix_key(Ctx *cx, Diag *g, const Primitive *p, const SchedArg *a) {
   Loc key = a->loc; // starts at the keyword
   key.end_line = key.line;
   key.end_col = key.col + (uint32_t)strlen(a->key);
-  diag_fix(g, key, near.best, "a similar one exists");
+  diag_nearest(g, key, &near, "a similar one exists");
 }
 
 // Counts and keywords, before the primitive looks at its arguments.
@@ -112,7 +113,7 @@ void report_no_stage(Applier *ap, Loc at, Name name) {
     if (i < 20) text_add(&t, "%s%s", i ? ", " : "", ap->s->stages.data[i]->name);
   }
   diag_note(g, "the stages are: %s", t.data);
-  if (near.best) diag_fix(g, at, near.best, "a similar name exists");
+  if (near.best) diag_guess(g, at, near.best, "a similar name exists");
   else diag_help(g, "a stage is a tensor of the kernel, or what `cache_read` and `cache_write` made before this line");
 }
 

@@ -86,8 +86,8 @@ Axis *call_axis(Call *c, int position, Stage *of) {
     Nearest near = {.wanted = a->value->name};
     for (size_t i = 0; i < of->leaf.len; i++) nearest_try(&near, of->leaf.data[i]->name);
     const Axis *now = axis_now(of, a->value->name);
-    if (now) diag_fix(g, a->loc, now->name, "the outer loop of it");
-    else if (near.best) diag_fix(g, a->loc, near.best, "a similar name exists");
+    if (now) diag_guess(g, a->loc, now->name, "the outer loop of it");
+    else if (near.best) diag_guess(g, a->loc, near.best, "a similar name exists");
     else diag_help(g, "name one of its loops");
     c->failed = true;
   }
@@ -137,9 +137,9 @@ const Scope *call_scope(Call *c, int position) {
   nearest_try(&near, "host");
   for (int i = 0; t && i < t->nscopes; i++) nearest_try(&near, t->scopes[i]->name);
   for (int i = 0; t && i < t->nscopes && !near.best; i++) // `acc`
-    if (strcmp(strchr(t->scopes[i]->name, '.') + 1, name) == 0) near.best = t->scopes[i]->name;
+    if (strcmp(strchr(t->scopes[i]->name, '.') + 1, name) == 0) near.best = t->scopes[i]->name, near.distance = 0;
   diag_note(g, "the scopes are: %s", scope_names(c->ap->cx, t));
-  if (near.best) diag_fix(g, a->loc, near.best, "a similar name exists");
+  if (near.best) diag_nearest(g, a->loc, &near, "a similar name exists");
   if (!t) diag_fix_head(g, a->loc.src, "target vta;", "name the accelerator at the head of the file: `target vta;`");
   c->failed = true;
   return NULL;

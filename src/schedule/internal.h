@@ -61,6 +61,9 @@ SequenceKept stage_sequence(Ctx *cx, const Stage *s, int64_t *p, int64_t *q);
 void stage_note_order(Call *c); // after a statement that moved loops
 void check_sequence(Ctx *cx, const Stage *s); // of the complete schedule; reports
 
+// foreign.c: says what a primitive of other compilers means, and what to write instead; false: it is none
+bool foreign_primitive(Diag *g, Name primitive);
+
 // apply.c
 Stage *applier_stage(Applier *ap, Name name);
 Axis *stage_axis(Stage *s, Name name); // a leaf by name; NULL

@@ -425,7 +425,7 @@ static bool check_parallel(Applier *ap, const Stage *s) {
     Diag *g = diag_report(ap->cx->diags, E_PARALLEL, a->kind_loc, "`%s` cannot run on several CPU threads: `%s` uses the accelerator",
                           a->name, s->name);
     const char *bind = arena_printf(ap->cx->arena, "%s.bind(%s, cthread)", s->name, a->name);
-    diag_fix(g, a->kind_loc, bind, "bind the axis to virtual threads instead: `%s;`", bind);
+    diag_guess(g, a->kind_loc, bind, "bind the axis to virtual threads instead: `%s;`", bind);
     return false;
   }
   return true;

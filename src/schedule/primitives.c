@@ -200,7 +200,7 @@ static void annotate(Call *c, Axis *a, ForKind kind) {
   if (a->kind != FOR_SERIAL && a->kind != kind) {
     Diag *g = diag_report(cx->diags, E_ANNOTATION, c->stmt->loc, "axis `%s` already has another annotation", a->name);
     diag_also(g, a->kind_loc, "annotated here");
-    diag_fix_drop(g, c->stmt->loc, "drop one of the two");
+    diag_guess_drop(g, c->stmt->loc, "drop one of the two");
     c->failed = true;
     return;
   }
@@ -409,7 +409,7 @@ static void mark(Call *c, Mark m, const char *region, Axis *a, const char *needs
     Diag *g = diag_report(c->ap->cx->diags, E_ANNOTATION, c->stmt->loc, "`%s` is already lowered another way",
                           c->stage->name);
     diag_also(g, c->stage->mark_loc, "asked for here");
-    diag_fix_drop(g, c->stmt->loc, "drop one of the two");
+    diag_guess_drop(g, c->stmt->loc, "drop one of the two");
     c->failed = true;
     return;
   }
@@ -439,7 +439,7 @@ static void apply_tensorize(Call *c) {
   if (strcmp(name, "vta.gemm") != 0) {
     Diag *g = diag_report(c->ap->cx->diags, E_INTRINSIC, i ? i->loc : c->stmt->loc, "there is no intrinsic `%s`", name);
     diag_note(g, "the intrinsics are: vta.gemm");
-    if (i) diag_fix(g, i->loc, "vta.gemm", "there is this one");
+    if (i) diag_guess(g, i->loc, "vta.gemm", "there is this one");
     c->failed = true;
     return;
   }
@@ -462,7 +462,7 @@ static void apply_pragma(Call *c) {
     Nearest near = {.wanted = name};
     static const char *const pragmas[] = {"dma_copy", "alu", "unroll", "vectorize", "parallel"};
     for (size_t i = 0; i < sizeof pragmas / sizeof *pragmas; i++) nearest_try(&near, pragmas[i]);
-    if (n && near.best) diag_fix(g, n->loc, near.best, "a similar one exists");
+    if (n && near.best) diag_nearest(g, n->loc, &near, "a similar one exists");
     diag_help(g, "the pragmas are: dma_copy, alu, unroll, vectorize, parallel");
     c->failed = true;
   }

@@ -145,7 +145,7 @@ static void choose_target(Checker *ck, const AstItem *item) {
   if (!found) {
     Diag *g = diag_report(ck->cx->diags, E_TARGET, item->name_loc, "there is no target `%s`", item->name);
     for (int i = 0; i < ck->opt->ntargets; i++)
-      diag_fix(g, item->name_loc, ck->opt->targets[i].name, "there is this one");
+      diag_guess(g, item->name_loc, ck->opt->targets[i].name, "there is this one");
     ck->broken = true;
     return;
   }
@@ -153,7 +153,7 @@ static void choose_target(Checker *ck, const AstItem *item) {
     Diag *g = diag_report(ck->cx->diags, E_TARGET, item->loc, "a second `target` in %s",
                           ck->target_loc.src == item->loc.src ? "the same file" : "the same program");
     diag_also(g, ck->target_loc, "the first is here");
-    diag_fix_drop(g, item->loc, "drop one of the two");
+    diag_guess_drop(g, item->loc, "drop one of the two");
     return;
   }
   if (!ck->target || item->loc.src == ck->files.data[ck->files.len - 1]->src) ck->target_loc = item->loc;
@@ -276,7 +276,7 @@ static void add_schedule(Checker *ck, ModuleParts *m, const NameTable *kernels, 
         diag_report(ck->cx->diags, E_NO_KERNEL, item->name_loc, "there is no kernel `%s` to schedule", s->kernel);
     Nearest n = {.wanted = s->kernel};
     for (size_t i = 0; i < m->kernel_items.len; i++) nearest_try(&n, m->kernel_items.data[i]->name);
-    if (n.best) diag_fix(g, item->name_loc, n.best, "a similar name exists");
+    if (n.best) diag_guess(g, item->name_loc, n.best, "a similar name exists");
     else diag_help(g, "schedule a kernel of this file, or of one that it imports");
   }
   for (size_t i = 0; i < m->schedules.len; i++) {

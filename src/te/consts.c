@@ -36,7 +36,7 @@ void report_unknown_name(ConstScope *s, Name name, Loc at, const char *what) {
   Nearest n = {.wanted = name};
   if (s->candidates) s->candidates(s->self, &n);
   for (int i = 0; s->target && i < s->target->nconsts; i++) nearest_try(&n, s->target->consts[i].name);
-  if (n.best) diag_fix(g, at, n.best, "a similar name exists");
+  if (n.best) diag_guess(g, at, n.best, "a similar name exists");
 }
 
 static Diag *not_const(ConstScope *s, const AstExpr *e, const char *why) {

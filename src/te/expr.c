@@ -182,7 +182,7 @@ static Typed unknown_name(StageCx *sx, Name name, Loc loc, const char *what) {
   for (int i = 0; !tensor_only && i < t->nraxes; i++) nearest_try(&n, t->raxes[i]->name);
   for (int i = 0; i < sx->kernel->ntensors; i++) nearest_try(&n, sx->kernel->tensors[i]->name);
   for (size_t i = 0; !tensor_only && i < sx->ck->consts.len; i++) nearest_try(&n, sx->ck->consts.data[i].name);
-  if (n.best) diag_fix(g, loc, n.best, "a similar name exists");
+  if (n.best) diag_guess(g, loc, n.best, "a similar name exists");
   else diag_help(g, "a name is a tensor declared before it, an axis of its own stage, a `param` or a `const`");
   return POISON;
 }
@@ -253,6 +253,14 @@ static bool keeps_values(DType from, DType to) {
          (dtype_is_signed(to) || !dtype_is_signed(from));
 }
 
+void te_offer_cast(Ctx *cx, Diag *g, const TeExpr *e, DType to) {
+  const char *cast = arena_printf(cx->arena, "%s(%s)", dtype_name(to), te_snippet(cx, e->loc));
+  bool plain = e->kind == TE_ACCESS || e->kind == TE_CAST || e->kind == TE_CONST || e->kind == TE_AXIS;
+  if (e->loc.line != e->loc.end_line || strstr(cast, "...")) diag_help(g, "write the cast `%s(...)` around it", dtype_name(to));
+  else if (plain && keeps_values(e->type, to)) diag_fix(g, e->loc, cast, "write the cast `%s`", cast);
+  else diag_guess(g, e->loc, cast, "write the cast `%s`", cast);
+}
+
 // Brings two operands to one type; false after an error.
 static bool agree(StageCx *sx, Loc loc, const char *what, Typed *x, Typed *y) {
   if (!x->e || !y->e) return false;
@@ -281,7 +289,7 @@ static bool agree(StageCx *sx, Loc loc, const char *what, Typed *x, Typed *y) {
   const TeExpr *from = cast_left ? x->e : y->e;
   DType to = cast_left ? b : a;
   const char *cast = arena_printf(arena(sx), "%s(%s)", dtype_name(to), text_of(sx, from->loc));
-  if (keeps_values(from->type, to)) diag_fix(g, from->loc, cast, "write the cast `%s`", cast);
+  if (keeps_values(from->type, to)) te_offer_cast(ctx(sx), g, from, to);
   else diag_help(g, "write the cast `%s`", cast);
   if (dtype_bits(a) != dtype_bits(b) || dtype_is_float(a) != dtype_is_float(b))
     diag_help(g, "or, to lose precision: `%s(%s)`", dtype_name(cast_left ? a : b),
@@ -500,7 +508,7 @@ static Typed infer_call(StageCx *sx, const AstExpr *e) {
   for (int i = 0; i < DT_COUNT; i++) nearest_try(&n, dtype_name((DType)i));
   static const char *const others[] = {"min", "max", "clamp"};
   for (int i = 0; i < 3; i++) nearest_try(&n, others[i]);
-  if (n.best) diag_fix(g, d->name_loc, n.best, "a similar name exists");
+  if (n.best) diag_nearest(g, d->name_loc, &n, "a similar name exists");
   else diag_help(g, "docs/language.md lists the functions");
   return POISON;
 }
@@ -517,7 +525,7 @@ static const TeExpr *infer_index(StageCx *sx, const AstExpr *e) {
   Diag *g = diag_report(ctx(sx)->diags, E_TYPE, e->loc, "the index `%s` is %s; indices are int64",
                         text_of(sx, e->loc), dtype_name(t));
   if (t != DT_BOOL)
-    diag_fix(g, e->loc, arena_printf(arena(sx), "int64(%s)", text_of(sx, e->loc)), "write the cast");
+    te_offer_cast(ctx(sx), g, x.e, DT_I64);
   else diag_help(g, "choose an index by it: `%s ? 1 : 0`", text_of(sx, e->loc));
   return NULL;
 }

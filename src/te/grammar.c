@@ -389,13 +389,13 @@ static void expected_help(TeParser *p, Diag *g, Loc loc, const char *got, int n,
     return;
   }
   if (has(n, expected, "`,`") && starts) {
-    diag_fix(g, before(p->src, loc), ",", "separate them by `,`");
+    diag_guess(g, before(p->src, loc), ",", "separate them by `,`");
     return;
   }
   for (int i = 0; i < 3; i++) {
     if (!has(n, expected, closing[i])) continue;
     const char *close = arena_printf(p->cx->arena, "%s%c", i == 2 ? "\n" : "", closing[i][1]);
-    diag_fix(g, before(p->src, loc), close, "close what is open with %s", closing[i]);
+    diag_guess(g, before(p->src, loc), close, "close what is open with %s", closing[i]);
     return;
   }
   if (n == 1 && has(n, expected, "name")) diag_help(g, "a name is letters, digits and `_`, and starts with no digit");
@@ -431,6 +431,6 @@ void parser_syntax(TeParser *p, Loc loc, const char *got, int nexpected, const c
   for (int i = 0; i < nexpected && strcmp(got, "name") == 0; i++) // a word of the language, misspelt
     if (expected[i][0] == '`' && expected[i][1] >= 'a' && expected[i][1] <= 'z')
       nearest_try(&near, arena_printf(p->cx->arena, "%.*s", (int)strlen(expected[i]) - 2, expected[i] + 1));
-  if (near.best) diag_fix(g, loc, near.best, "a similar word exists");
+  if (near.best) diag_nearest(g, loc, &near, "a similar word exists");
   else if (!word && !help) expected_help(p, g, loc, got, nexpected, expected);
 }

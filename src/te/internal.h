@@ -136,6 +136,9 @@ int te_parse_run(TeParser *p);
 
 // The source text of a span on one line, cut to a readable length; never NULL.
 const char *te_snippet(Ctx *cx, Loc loc);
+// expr.c: offers a cast around e. A guess where e computes (its operands may have been meant to be widened) or where the
+// cast may change a value.
+void te_offer_cast(Ctx *cx, Diag *g, const TeExpr *e, DType to);
 
 // ---- constants: consts.c ---------------------------------------------------------------------------------------
 

@@ -186,8 +186,9 @@ static bool check_dtype(Checker *ck, const AstDecl *decl, DType *out) {
                                              {"i8", "int8"}, {"i16", "int16"}, {"i32", "int32"}, {"i64", "int64"},
                                              {"u8", "uint8"}, {"f16", "float16"}, {"f32", "float32"}, {"f64", "float64"}};
   for (size_t i = 0; i < sizeof elsewhere / sizeof *elsewhere; i++)
-    if (strcmp(decl->dtype, elsewhere[i][0]) == 0) n.best = elsewhere[i][1];
-  if (n.best) diag_fix(g, decl->dtype_loc, n.best, "a similar name exists");
+    if (strcmp(decl->dtype, elsewhere[i][0]) == 0) // those without a digit are of other sizes elsewhere
+      n.best = elsewhere[i][1], n.distance = !strpbrk(decl->dtype, "1368");
+  if (n.best) diag_nearest(g, decl->dtype_loc, &n, "a similar name exists");
   else diag_help(g, "types are bool, int8 to int64, uint8 to uint64, float16, float32 and float64");
   return false;
 }
@@ -228,9 +229,7 @@ static void report_stage_type(StageCx *sx, const TeTensor *t, const AstDecl *dec
   const char *text = te_snippet(cx, body->loc);
   if (body->type == DT_BOOL) diag_help(g, "write `%s ? 1 : 0`", text);
   else if (t->type == DT_BOOL) diag_help(g, "compare it: `%s != 0`", text);
-  else if (body->loc.line == body->loc.end_line && !strstr(text, "..."))
-    diag_fix(g, body->loc, arena_printf(cx->arena, "%s(%s)", dtype_name(t->type), text), "write the cast");
-  else diag_help(g, "write the cast `%s(...)` around it", dtype_name(t->type));
+  else te_offer_cast(cx, g, body, t->type);
 }
 
 // Checks the expression of a stage whose axes are known.

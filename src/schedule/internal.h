@@ -58,6 +58,8 @@ bool stage_keeps_order_of_floats(const Stage *s); // it reduces floats
 // Whether the loops take the points of each element in the kernel's order. CHANGED: p and q, by Axis.index, are two
 // points of which the kernel takes p first, the loops q. UNKNOWN: it would take too long to find out.
 SequenceKept stage_sequence(Ctx *cx, const Stage *s, int64_t *p, int64_t *q);
+// Whether reduction loop b may come directly after a: no other stands between them in the kernel's order.
+bool stage_order_allows(Ctx *cx, const Stage *s, const Axis *a, const Axis *b);
 void stage_note_order(Call *c); // after a statement that moved loops
 void check_sequence(Ctx *cx, const Stage *s); // of the complete schedule; reports
 

@@ -307,6 +307,13 @@ static int arrival(const Stage *inner, const Stage *root, int stages) {
   return at;
 }
 
+// Whether all that reads s is computed inside the loop at `place` of root: there s can be computed too.
+static bool readers_inside(const Applier *ap, const Stage *s, const Stage *root, int place) {
+  for (size_t i = 0; i < s->consumers.len; i++)
+    if (s->consumers.data[i]->live && arrival(s->consumers.data[i], root, (int)ap->s->stages.len) < place) return false;
+  return true;
+}
+
 static bool check_compute_at(Applier *ap, const Stage *s) {
   Ctx *cx = ap->cx;
   const Stage *root = s->at_stage;
@@ -337,7 +344,7 @@ static bool check_compute_at(Applier *ap, const Stage *s) {
                           s->name, root->name, c->name);
     diag_also(g, c->tensor->name_loc, "`%s` reads `%s`", c->name, s->name);
     if (c->attach == ATTACH_AT) diag_also(g, c->attach_loc, "`%s` is computed here", c->name);
-    bool inside = c->tensor->role != TE_OUTPUT && c != root;
+    bool inside = c->tensor->role != TE_OUTPUT && c != root && readers_inside(ap, c, root, place);
     const char *at = arena_printf(cx->arena, "%s.compute_at(%s, %s)", c->name, root->name, s->at_axis->name);
     if (inside) diag_fix_after(g, s->attach_loc, at, "compute `%s` inside that loop too: `%s;`", c->name, at);
     diag_fix(g, s->attach_loc, arena_printf(cx->arena, "%s.compute_root()", s->name), "%scompute all of `%s` first: `%s.compute_root();`",

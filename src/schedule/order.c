@@ -154,6 +154,15 @@ SequenceKept stage_sequence(Ctx *cx, const Stage *s, int64_t *p, int64_t *q) {
   return walk_points(s, p, q);
 }
 
+bool stage_order_allows(Ctx *cx, const Stage *s, const Axis *a, const Axis *b) {
+  AxisList kept;
+  if (!kept_order(cx, s, &kept)) return false;
+  int at = axis_place(&kept, a), bt = axis_place(&kept, b);
+  for (int i = at + 1; i < bt; i++)
+    if (kept.data[i]->extent > 1) return false;
+  return at < bt;
+}
+
 // ---- statements and the message -----------------------------------------------------------------------------------------
 
 // `stage.reorder(...)` with the reduction loops in the kernel's order, in the places that they have; NULL: not known.

@@ -142,25 +142,52 @@ static void apply_tile(Call *c) {
   stage_note_order(c);
 }
 
+// `stage.reorder(...)` that puts the second axis directly inside the first; the loops between and around keep their order.
+static const char *neighbours_text(Call *c, const Axis *a, const Axis *b) {
+  const Stage *s = c->stage;
+  int at = stage_leaf_index(s, a), bt = stage_leaf_index(s, b), first = at < bt ? at : bt, last = at < bt ? bt : at;
+  Text t = {.arena = c->ap->cx->arena};
+  text_add(&t, "%s.reorder(%s, %s", c->stmt->receiver.name, a->name, b->name);
+  for (int i = first; i <= last; i++)
+    if (i != at && i != bt) text_add(&t, ", %s", s->leaf.data[i]->name);
+  text_add(&t, ")");
+  return t.data;
+}
+
+static void fail_apart(Call *c, Axis *a, Axis *b) {
+  Stage *s = c->stage;
+  Diag *g = call_fail(c, E_AXIS, c->stmt->loc, "`%s` and `%s` are not neighbours", a->name, b->name);
+  diag_note(g, "`fuse(outer, inner)` needs the inner loop directly inside the outer one");
+  if (a->reduce && stage_keeps_order_of_floats(s) && !stage_order_allows(c->ap->cx, s, a, b)) {
+    diag_note(g, "to bring `%s` directly inside `%s` would change the order of a float reduction", b->name, a->name);
+    if (stage_leaf_index(s, a) == stage_leaf_index(s, b) + 1) {
+      const char *swapped = arena_printf(c->ap->cx->arena, "%s.fuse(%s, %s)", c->stmt->receiver.name, b->name, a->name);
+      diag_help(g, "`%s` is the outer of the two: `%s;`", b->name, swapped);
+    } else diag_help(g, "leave them apart");
+    return;
+  }
+  Loc before = c->stmt->loc;
+  before.end_line = before.line, before.end_col = before.col;
+  const char *reorder = neighbours_text(c, a, b);
+  diag_fix(g, before, arena_printf(c->ap->cx->arena, "%s; ", reorder), "reorder the axes first: `%s;`", reorder);
+}
+
 static void apply_fuse(Call *c) {
   Axis *a = call_axis(c, 0, c->stage), *b = call_axis(c, 1, c->stage);
   if (c->failed || !axis_is_free(c, a) || !axis_is_free(c, b)) return;
   Stage *s = c->stage;
   int at = stage_leaf_index(s, a);
-  if (stage_leaf_index(s, b) != at + 1) {
-    Diag *g = diag_report(c->ap->cx->diags, E_AXIS, c->stmt->loc, "`%s` and `%s` are not neighbours", a->name, b->name);
-    diag_note(g, "`fuse(outer, inner)` needs the inner loop directly inside the outer one");
-    diag_help(g, "reorder the axes first: `%s.reorder(%s, %s);`", s->name, a->name, b->name);
-    c->failed = true;
-    return;
-  }
   int64_t extent;
-  if (a->reduce != b->reduce) {
+  if (a == b) {
+    call_fail(c, E_ARGUMENT, c->stmt->loc, "`fuse` needs two different axes");
+  } else if (a->reduce != b->reduce) {
     Diag *g = call_fail(c, E_AXIS, c->stmt->loc, "`%s` is a %s axis and `%s` is not: they cannot be fused",
                         a->reduce ? a->name : b->name, "reduction", a->reduce ? b->name : a->name);
     diag_help(g, "fuse two axes of the result, or two of the reduction");
   } else if (!mul_ok(a->extent, b->extent, &extent)) {
     diag_help(call_fail(c, E_EXTENT, c->stmt->loc, "the fused extent of `%s` and `%s` overflows", a->name, b->name), "leave them apart");
+  } else if (stage_leaf_index(s, b) != at + 1) {
+    fail_apart(c, a, b);
   } else {
     Name name = result_name(c, 0, a->name, arena_printf(c->ap->cx->arena, "_%s", b->name));
     check_loop_name(c, s, name, a, b);
@@ -194,6 +221,16 @@ static void apply_reorder(Call *c) {
   stage_note_order(c);
 }
 
+static bool refuse_reduction(Call *c, const Axis *a) {
+  if (!a->reduce) return false;
+  Diag *g = diag_report(c->ap->cx->diags, E_PARALLEL, c->stmt->loc, "`%s` is a reduction axis: its iterations cannot run in parallel",
+                        a->name);
+  diag_note(g, "every iteration adds to the same elements of `%s`", c->stage->name);
+  diag_help(g, "run an axis of the result in parallel");
+  c->failed = true;
+  return true;
+}
+
 static void annotate(Call *c, Axis *a, ForKind kind) {
   if (c->failed || !a) return;
   Ctx *cx = c->ap->cx;
@@ -204,14 +241,7 @@ static void annotate(Call *c, Axis *a, ForKind kind) {
     c->failed = true;
     return;
   }
-  if (a->reduce && (kind == FOR_PARALLEL || kind == FOR_VTHREAD)) {
-    Diag *g = diag_report(cx->diags, E_PARALLEL, c->stmt->loc, "`%s` is a reduction axis: its iterations cannot run in parallel",
-                          a->name);
-    diag_note(g, "every iteration adds to the same elements of `%s`", c->stage->name);
-    diag_help(g, "run an axis of the result in parallel");
-    c->failed = true;
-    return;
-  }
+  if ((kind == FOR_PARALLEL || kind == FOR_VTHREAD) && refuse_reduction(c, a)) return;
   if (a->reduce && kind == FOR_VECTORIZED && stage_keeps_order_of_floats(c->stage)) {
     Diag *g = diag_report(cx->diags, W_NO_EFFECT, c->stmt->loc, "this has no effect: `%s` is a reduction axis of floats", a->name);
     diag_note(g, "lanes would take the points of `%s` in another order, which changes the result", c->stage->name);
@@ -234,6 +264,7 @@ static void apply_bind(Call *c) {
     call_fail(c, E_ARGUMENT, t ? t->loc : c->stmt->loc, "`bind` knows one kind of thread: `cthread`");
     return;
   }
+  if (refuse_reduction(c, a)) return;
   if (a->extent > 8) {
     Diag *g = call_fail(c, E_ANNOTATION, c->stmt->loc, "axis `%s` has extent %lld: at most 8 virtual threads are interleaved",
                         a->name, (long long)a->extent);

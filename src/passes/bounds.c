@@ -288,11 +288,11 @@ static const Expr *index_expr(Infer *f, const Instance *in, const TeExpr *e) {
   case TE_ACCESS:
   case TE_MATH: break;
   }
-  // A value that is known when the kernel runs: anything its type holds.
-  int bits = dtype_is_float(e->type) ? 42 : dtype_bits(e->type) > 42 ? 42 : dtype_bits(e->type);
-  int64_t half = (int64_t)1 << (bits - 1);
-  bool sg = dtype_is_signed(e->type) || bits == 42;
-  return expr_cast(cx, e->type, relax(f, name_of(cx->names, "value"), sg ? -half : 0, sg ? half - 1 : 2 * half - 1));
+  // A value that is known when the kernel runs: anything its type holds (of a uint64, which bits are what it looks like).
+  int bits = dtype_is_float(e->type) ? 64 : dtype_bits(e->type);
+  int64_t lo = INT64_MIN, hi = INT64_MAX;
+  if (bits < 64) lo = dtype_is_signed(e->type) ? -((int64_t)1 << (bits - 1)) : 0, hi = lo + ((int64_t)1 << bits) - 1;
+  return expr_cast(cx, e->type, relax(f, name_of(cx->names, "value"), lo, hi));
 }
 
 // Adds what e reads of the stages inside.

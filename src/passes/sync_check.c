@@ -151,11 +151,13 @@ static bool walk(Walk *w, const Stmt *s);
 // The turns of a loop, or a sample of them.
 static bool walk_loop(Walk *w, const Stmt *s) {
   int64_t lo, hi, n, ignored;
-  if (!expr_bounds(&w->ranges, s->min, &lo, &hi)) lo = 0;
+  bool known = expr_bounds(&w->ranges, s->min, &lo, &hi);
   if (!expr_bounds(&w->ranges, s->extent, &ignored, &n)) n = 2;
   for (int64_t i = 0; i < n; i++) {
+    int64_t first, last;
     if (i >= w->turns - 1) i = n - 1;
-    ranges_push(w->cx, &w->ranges, s->var, lo + i, lo + i);
+    bool fits = known && add_ok(lo, i, &first) && add_ok(hi, i, &last); // else it is anything
+    ranges_push(w->cx, &w->ranges, s->var, fits ? first : INT64_MIN, fits ? last : INT64_MAX);
     bool ok = walk(w, s->body);
     ranges_pop(&w->ranges);
     if (!ok || w->nests > SAMPLE_MAX * 2) return ok;

@@ -233,7 +233,9 @@ static Truth truth_compare(Alu *s, BinOp op, const Node *x, const Node *y, Loc l
   case OP_GE: return truth_not(truth_less(s, x, y, loc));
   case OP_LE: return truth_not(truth_less(s, y, x, loc));
   case OP_EQ: return truth_not(truth_unequal(s, x, y, loc));
-  default: return truth_unequal(s, x, y, loc); // OP_NE, and ^ of bool
+  case OP_NE:
+  case OP_XOR: return truth_unequal(s, x, y, loc); // ^ of bool
+  default: bug("no comparison: %s", binop_text(op));
   }
 }
 

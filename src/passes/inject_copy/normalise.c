@@ -172,6 +172,8 @@ static void add_difference(Draft *d, int64_t scale_a, const Expr *a, int64_t sca
   add_bound(d, &sum, guard);
 }
 
+static bool is_comparison(BinOp op) { return op >= OP_LT && op <= OP_NE; }
+
 static BinOp comparison_negated(BinOp op) {
   switch (op) {
   case OP_LT: return OP_GE;
@@ -179,7 +181,8 @@ static BinOp comparison_negated(BinOp op) {
   case OP_GT: return OP_LE;
   case OP_GE: return OP_LT;
   case OP_EQ: return OP_NE;
-  default: return OP_EQ; // OP_NE
+  case OP_NE: return OP_EQ;
+  default: bug("no comparison: %s", binop_text(op));
   }
 }
 
@@ -288,7 +291,7 @@ static void read_cond(Draft *d, const Expr *e, bool negated, bool guard) {
       return;
     }
   }
-  if (e->kind == EXPR_BINARY && binop_is_bool(e->binop) && e->binop != OP_LAND && e->binop != OP_LOR &&
+  if (e->kind == EXPR_BINARY && is_comparison(e->binop) &&
       read_comparison(d, negated ? comparison_negated(e->binop) : e->binop, e->a, e->b, guard))
     return;
   const Expr *whole = negated ? expr_unary(cx, UN_NOT, e) : e;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Expressions. A side of ?: && || that could fault, or that costs much, is put behind a branch; the others are
-// computed and selected, which keeps loops vectorisable.
+// computed and selected. In a loop of lanes (vector.c) a value is a vector, or a scalar that is the same in all lanes.
 #include "backend_llvm/internal.h"
 
 // True if [0, dim) holds the index whatever the loop variables are.
@@ -20,17 +20,35 @@ static bool note_load(void *self, const Expr *e) {
   return !s->found;
 }
 
-static bool has_load(const Expr *e) {
+bool gen_has_load(const Expr *e) {
   Scan s = {.found = false};
   expr_visit(e, note_load, &s);
+  return s.found;
+}
+
+bool gen_is_inside(Gen *g, const Buffer *b, const Expr *const *args) {
+  bool inside = true;
+  for (int i = 0; i < b->ndim; i++) inside &= surely_inside(g, args[i], b->shape[i]);
+  return inside;
+}
+
+static bool note_checked(void *self, const Expr *e) {
+  Scan *s = self;
+  for (int i = 0; e->kind == EXPR_LOAD && i < e->nargs; i++)
+    s->found |= gen_has_load(e->args[i]) && !surely_inside(s->g, e->args[i], e->buffer->shape[i]);
+  return !s->found;
+}
+
+bool gen_is_checked(Gen *g, const Expr *e) {
+  Scan s = {.g = g};
+  expr_visit(e, note_checked, &s);
   return s.found;
 }
 
 // Finds what should not be computed in vain: accesses that may lie outside, and calls.
 static bool note_unsafe(void *self, const Expr *e) {
   Scan *s = self;
-  if (e->kind == EXPR_LOAD)
-    for (int i = 0; i < e->nargs; i++) s->found |= !surely_inside(s->g, e->args[i], e->buffer->shape[i]);
+  if (e->kind == EXPR_LOAD) s->found |= !gen_is_inside(s->g, e->buffer, e->args);
   if (e->kind == EXPR_MATH)
     switch (e->fn) {
     case FN_ABS: case FN_ROUND: case FN_FLOOR: case FN_CEIL: case FN_TRUNC: break;
@@ -40,7 +58,7 @@ static bool note_unsafe(void *self, const Expr *e) {
   return !s->found;
 }
 
-static bool needs_branch(Gen *g, const Expr *e) {
+bool gen_needs_branch(Gen *g, const Expr *e) {
   Scan s = {.g = g};
   expr_visit(e, note_unsafe, &s);
   return s.found;
@@ -57,10 +75,15 @@ static LLVMValueRef branch(Gen *g, LLVMValueRef cond, const Expr *yes, const Exp
     gen_at(g, arm[i]);
     v[i] = side ? gen_expr(g, side) : LLVMConstInt(g->i1, other, false);
     from[i] = LLVMGetInsertBlock(g->b);
+  }
+  unsigned n = gen_width(v[0]) ? gen_width(v[0]) : gen_width(v[1]);
+  for (int i = 0; i < 2; i++) {
+    gen_at(g, from[i]);
+    v[i] = gen_splat(g, v[i], n);
     LLVMBuildBr(g->b, join);
   }
   gen_at(g, join);
-  LLVMValueRef phi = LLVMBuildPhi(g->b, gen_value_type(g, t), "");
+  LLVMValueRef phi = LLVMBuildPhi(g->b, gen_wide_type(gen_value_type(g, t), n), "");
   LLVMAddIncoming(phi, v, from, 2);
   return phi;
 }
@@ -68,21 +91,26 @@ static LLVMValueRef branch(Gen *g, LLVMValueRef cond, const Expr *yes, const Exp
 static LLVMValueRef gen_logic(Gen *g, const Expr *e) {
   LLVMValueRef a = gen_expr(g, e->a);
   bool is_and = e->binop == OP_LAND;
-  if (!needs_branch(g, e->b)) return gen_binary(g, e->binop, DT_BOOL, a, gen_expr(g, e->b), false);
-  return branch(g, a, is_and ? e->b : NULL, is_and ? NULL : e->b, !is_and, DT_BOOL);
+  if (gen_width(a)) return gen_lanes_logic(g, e, a);
+  if (gen_needs_branch(g, e->b)) return branch(g, a, is_and ? e->b : NULL, is_and ? NULL : e->b, !is_and, DT_BOOL);
+  LLVMValueRef b = gen_expr(g, e->b);
+  gen_match(g, &a, &b);
+  return gen_binary(g, e->binop, DT_BOOL, a, b, false);
 }
 
 static LLVMValueRef gen_select(Gen *g, const Expr *e) {
   LLVMValueRef c = gen_expr(g, e->a);
-  if (needs_branch(g, e->b) || needs_branch(g, e->c)) return branch(g, c, e->b, e->c, false, e->type);
-  LLVMValueRef yes = gen_expr(g, e->b);
-  return LLVMBuildSelect(g->b, c, yes, gen_expr(g, e->c), "");
+  if (gen_width(c)) return gen_lanes_select(g, e, c);
+  if (gen_needs_branch(g, e->b) || gen_needs_branch(g, e->c)) return branch(g, c, e->b, e->c, false, e->type);
+  LLVMValueRef yes = gen_expr(g, e->b), no = gen_expr(g, e->c);
+  gen_match(g, &yes, &no);
+  return LLVMBuildSelect(g->b, c, yes, no, "");
 }
 
 // An index. One that depends on data is checked: outside, the kernel fails with status 3 and goes on at index 0.
 static LLVMValueRef gen_index(Gen *g, const Expr *index, int64_t dim) {
   LLVMValueRef v = gen_expr(g, index);
-  if (!has_load(index) || surely_inside(g, index, dim)) return v;
+  if (!gen_has_load(index) || surely_inside(g, index, dim)) return v;
   LLVMBasicBlockRef from = LLVMGetInsertBlock(g->b), bad = gen_block(g, "outside"), on = gen_block(g, "inside");
   LLVMBuildCondBr(g->b, LLVMBuildICmp(g->b, LLVMIntULT, v, gen_i64(g, dim), ""), on, bad);
   gen_at(g, bad);
@@ -95,15 +123,9 @@ static LLVMValueRef gen_index(Gen *g, const Expr *index, int64_t dim) {
   return phi;
 }
 
-// Row-major: sum of index * stride, outermost first so that the invariant part of it is a prefix.
-static LLVMValueRef gen_address(Gen *g, const Buffer *b, const Expr **args) {
-  Place *p = place_of(&g->places, b);
-  if (!p->value) {
-    if (!g->failed)
-      diag_report(g->cx->diags, E_INTERNAL, b->loc, "buffer `%s` is used outside of its allocation", b->name);
-    g->failed = true;
-    return LLVMGetUndef(g->ptr);
-  }
+// Row-major: sum of index * stride, outermost first so that the invariant part of it is a prefix. Of a buffer that each
+// lane has its own of, the copies of an element stand side by side.
+static LLVMValueRef gen_offset(Gen *g, const Buffer *b, const Expr **args) {
   int64_t stride = buffer_elems(b);
   LLVMValueRef at = NULL;
   for (int i = 0; i < b->ndim; i++) {
@@ -112,28 +134,53 @@ static LLVMValueRef gen_address(Gen *g, const Buffer *b, const Expr **args) {
     if (stride != 1) term = LLVMBuildMul(g->b, term, gen_i64(g, stride), "");
     at = at ? LLVMBuildAdd(g->b, at, term, "") : term;
   }
-  return LLVMBuildInBoundsGEP2(g->b, gen_memory_type(g, b->type), p->value, &at, 1, "");
+  unsigned lanes = place_of(&g->places, b)->lanes;
+  if (!lanes) return at;
+  at = LLVMBuildMul(g->b, at, gen_i64(g, lanes), "");
+  return g->lane ? LLVMBuildAdd(g->b, at, g->lane, "") : at;
 }
 
-static LLVMValueRef gen_load(Gen *g, const Expr *e) {
+static LLVMValueRef gen_base(Gen *g, const Buffer *b) {
+  Place *p = place_of(&g->places, b);
+  if (p->value) return p->value;
+  if (!g->failed)
+    diag_report(g->cx->diags, E_INTERNAL, b->loc, "buffer `%s` is used outside of its allocation", b->name);
+  g->failed = true;
+  return LLVMGetUndef(g->ptr);
+}
+
+LLVMValueRef gen_address(Gen *g, const Buffer *b, const Expr **args) {
+  LLVMValueRef base = gen_base(g, b), at = gen_offset(g, b, args);
+  if (g->guard && !gen_is_inside(g, b, args)) at = LLVMBuildSelect(g->b, g->guard, at, gen_i64(g, 0), "");
+  return LLVMBuildInBoundsGEP2(g->b, gen_memory_type(g, b->type), base, &at, 1, "");
+}
+
+LLVMValueRef gen_loose_address(Gen *g, const Buffer *b, const Expr **args) {
+  LLVMValueRef base = gen_base(g, b), at = gen_offset(g, b, args);
+  return LLVMBuildGEP2(g->b, gen_memory_type(g, b->type), base, &at, 1, "");
+}
+
+LLVMValueRef gen_tagged(Gen *g, LLVMValueRef access, const Buffer *b) {
+  LLVMSetAlignment(access, (unsigned)dtype_bytes(b->type));
+  LLVMValueRef tbaa = place_of(&g->places, b)->tbaa;
+  if (tbaa) LLVMSetMetadata(access, g->md_tbaa, tbaa);
+  return access;
+}
+
+LLVMValueRef gen_load(Gen *g, const Expr *e) {
   LLVMValueRef at = gen_address(g, e->buffer, e->args);
   LLVMValueRef v = LLVMBuildLoad2(g->b, gen_memory_type(g, e->type), at, "");
-  LLVMSetAlignment(v, (unsigned)dtype_bytes(e->type));
-  LLVMValueRef tbaa = place_of(&g->places, e->buffer)->tbaa;
-  if (tbaa) LLVMSetMetadata(v, g->md_tbaa, tbaa);
-  return gen_from_memory(g, e->type, v);
+  return gen_from_memory(g, e->type, gen_tagged(g, v, e->buffer));
 }
 
 void gen_store_value(Gen *g, const Buffer *b, const Expr **args, LLVMValueRef v) {
   LLVMValueRef at = gen_address(g, b, args);
-  LLVMValueRef st = LLVMBuildStore(g->b, gen_to_memory(g, b->type, v), at);
-  LLVMSetAlignment(st, (unsigned)dtype_bytes(b->type));
-  LLVMValueRef tbaa = place_of(&g->places, b)->tbaa;
-  if (tbaa) LLVMSetMetadata(st, g->md_tbaa, tbaa);
+  gen_tagged(g, LLVMBuildStore(g->b, gen_to_memory(g, b->type, v), at), b);
 }
 
 static LLVMValueRef gen_var(Gen *g, const Expr *e) {
   LLVMValueRef v = place_of(&g->places, e->var)->value;
+  if (v && gen_lane_count(g) && e->var == g->lanes->var) return gen_lane_numbers(g);
   if (v) return v;
   if (!g->failed) diag_report(g->cx->diags, E_INTERNAL, e->loc, "variable `%s` is used outside of its loop", e->var->name);
   g->failed = true;
@@ -143,6 +190,7 @@ static LLVMValueRef gen_var(Gen *g, const Expr *e) {
 static LLVMValueRef gen_binary_expr(Gen *g, const Expr *e) {
   if (e->binop == OP_LAND || e->binop == OP_LOR) return gen_logic(g, e);
   LLVMValueRef a = gen_expr(g, e->a), b = gen_expr(g, e->b);
+  gen_match(g, &a, &b);
   int64_t lo, hi;
   bool divides = e->binop == OP_DIV || e->binop == OP_MOD;
   bool nonneg = divides && dtype_is_signed(e->a->type) && expr_bounds(&g->ranges, e->a, &lo, &hi) && lo >= 0;
@@ -158,10 +206,11 @@ static LLVMValueRef gen_node(Gen *g, const Expr *e) {
   case EXPR_UNARY: return gen_unary(g, e->unop, e->type, gen_expr(g, e->a));
   case EXPR_BINARY: return gen_binary_expr(g, e);
   case EXPR_SELECT: return gen_select(g, e);
-  case EXPR_LOAD: return gen_load(g, e);
+  case EXPR_LOAD: return gen_lane_count(g) ? gen_lanes_load(g, e) : gen_load(g, e);
   case EXPR_MATH: {
-    LLVMValueRef a = gen_expr(g, e->args[0]);
-    return gen_math(g, e->fn, e->type, a, e->nargs > 1 ? gen_expr(g, e->args[1]) : NULL);
+    LLVMValueRef a = gen_expr(g, e->args[0]), b = e->nargs > 1 ? gen_expr(g, e->args[1]) : NULL;
+    if (b) gen_match(g, &a, &b);
+    return gen_math(g, e->fn, e->type, a, b);
   }
   case EXPR_REF: break;
   }

@@ -68,6 +68,43 @@ LLVMTypeRef gen_memory_type(Gen *g, DType t) {
 LLVMValueRef gen_i32(Gen *g, int64_t v) { return LLVMConstInt(g->i32, (uint64_t)v, true); }
 LLVMValueRef gen_i64(Gen *g, int64_t v) { return LLVMConstInt(g->i64, (uint64_t)v, true); }
 
+unsigned gen_width(LLVMValueRef v) {
+  LLVMTypeRef t = LLVMTypeOf(v);
+  return LLVMGetTypeKind(t) == LLVMVectorTypeKind ? LLVMGetVectorSize(t) : 0;
+}
+
+LLVMTypeRef gen_wide_type(LLVMTypeRef t, unsigned n) { return n ? LLVMVectorType(t, n) : t; }
+
+LLVMValueRef gen_splat_const(LLVMValueRef scalar, unsigned n) {
+  LLVMValueRef all[MAX_LANES];
+  if (!n) return scalar;
+  for (unsigned i = 0; i < n; i++) all[i] = scalar;
+  return LLVMConstVector(all, n);
+}
+
+LLVMValueRef gen_const_int(LLVMValueRef v) {
+  if (LLVMIsAConstantInt(v)) return v;
+  unsigned n = gen_width(v);
+  if (!n || !LLVMIsConstant(v)) return NULL;
+  LLVMValueRef first = LLVMGetAggregateElement(v, 0);
+  for (unsigned i = 1; i < n; i++)
+    if (LLVMGetAggregateElement(v, i) != first) return NULL; // constants are unique
+  return first && LLVMIsAConstantInt(first) ? first : NULL;
+}
+
+LLVMValueRef gen_splat(Gen *g, LLVMValueRef v, unsigned n) {
+  if (!n || gen_width(v)) return v;
+  if (LLVMIsConstant(v)) return gen_splat_const(v, n);
+  LLVMValueRef undef = LLVMGetUndef(LLVMVectorType(LLVMTypeOf(v), n)), zero = gen_i32(g, 0);
+  LLVMValueRef one = LLVMBuildInsertElement(g->b, undef, v, zero, "");
+  return LLVMBuildShuffleVector(g->b, one, undef, gen_splat_const(zero, n), "");
+}
+
+void gen_match(Gen *g, LLVMValueRef *a, LLVMValueRef *b) {
+  *a = gen_splat(g, *a, gen_width(*b));
+  *b = gen_splat(g, *b, gen_width(*a));
+}
+
 LLVMBasicBlockRef gen_block(Gen *g, const char *name) {
   return LLVMAppendBasicBlockInContext(g->c, g->frame->fn, name);
 }

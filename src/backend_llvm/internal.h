@@ -25,6 +25,7 @@ typedef struct Place {
   int64_t min, count;  // Var: it is in min .. min + count - 1; count 0: not known
   bool by_vta, by_cpu, allocated;
   VEC(const Buffer *) barriers; // Stmt: buffers that get a barrier after it
+  unsigned lanes; // Buffer allocated in a loop of lanes: so many copies, element by element; 0: one
 } Place;
 
 // Pointer -> Place. Only looked up, never walked.
@@ -44,6 +45,15 @@ typedef struct Frame {
   LLVMValueRef command;      // VTATLSCommandHandle(); NULL when VTA is not used here
   bool outlined;             // in a parallel region: status is shared by threads
 } Frame;
+
+enum { MAX_LANES = 64 };
+
+// The loop whose iterations are emitted side by side.
+typedef struct Lanes {
+  const Var *var;    // its Place has the value of the first lane
+  unsigned n;        // a power of two
+  LLVMValueRef mask; // the lanes whose value is wanted; NULL: all
+} Lanes;
 
 typedef struct Gen {
   Ctx *cx;
@@ -66,6 +76,9 @@ typedef struct Gen {
   Places places;
   Ranges ranges; // of the loop variables in scope
   Frame *frame;
+  Lanes *lanes;       // NULL: everything is scalar
+  LLVMValueRef lane;  // i64: code is emitted for this lane alone; NULL: for all
+  LLVMValueRef guard; // i1: whether that lane's value is wanted; NULL: it is
   Place zeros; // the buffer of zeros; its handle is NULL when there is none
   const struct UopMode *uop_mode; // in the function of a micro-op kernel; else NULL
   int serial;         // numbers private functions
@@ -80,6 +93,12 @@ LLVMTypeRef gen_value_type(Gen *g, DType t);  // in registers: bool i1, float16 
 LLVMTypeRef gen_memory_type(Gen *g, DType t); // in memory: bool i8, float16 i16
 LLVMValueRef gen_i32(Gen *g, int64_t v);
 LLVMValueRef gen_i64(Gen *g, int64_t v);
+unsigned gen_width(LLVMValueRef v);                       // lanes of a vector; 0: a scalar
+LLVMTypeRef gen_wide_type(LLVMTypeRef t, unsigned n);     // n 0: t itself
+LLVMValueRef gen_splat_const(LLVMValueRef c, unsigned n); // a constant; n 0: c itself
+LLVMValueRef gen_splat(Gen *g, LLVMValueRef v, unsigned n); // v itself, if it is a vector or n is 0
+void gen_match(Gen *g, LLVMValueRef *a, LLVMValueRef *b); // if one is a vector, both are
+LLVMValueRef gen_const_int(LLVMValueRef v);               // a constant, or what all elements of one are; else NULL
 LLVMBasicBlockRef gen_block(Gen *g, const char *name); // appended to the current function
 void gen_at(Gen *g, LLVMBasicBlockRef b);              // emission goes on there
 LLVMValueRef gen_alloca(Gen *g, LLVMTypeRef t, unsigned align, const char *name);
@@ -98,9 +117,33 @@ bool gen_deeper(Gen *g, Loc loc); // recursion guard: false (reported) when too 
 // kernel.c
 bool gen_kernel(Gen *g, const Func *f, const char *name); // false: reported
 
-// expr.c
+// expr.c: in a loop of lanes the value is a vector, unless it is the same in all of them
 LLVMValueRef gen_expr(Gen *g, const Expr *e);
-void gen_store_value(Gen *g, const Buffer *b, const Expr **args, LLVMValueRef v);
+void gen_store_value(Gen *g, const Buffer *b, const Expr **args, LLVMValueRef v); // scalar code
+LLVMValueRef gen_load(Gen *g, const Expr *e);                                     // scalar code
+LLVMValueRef gen_address(Gen *g, const Buffer *b, const Expr **args);       // of one element; of element 0 if g->guard fails
+LLVMValueRef gen_loose_address(Gen *g, const Buffer *b, const Expr **args); // the same, but it may lie outside
+bool gen_is_inside(Gen *g, const Buffer *b, const Expr *const *args); // whatever the variables are
+bool gen_is_checked(Gen *g, const Expr *e); // somewhere in it, an index read from data is checked
+bool gen_needs_branch(Gen *g, const Expr *e);
+bool gen_has_load(const Expr *e);
+LLVMValueRef gen_tagged(Gen *g, LLVMValueRef access, const Buffer *b); // a load or store with alignment and alias class
+
+// lanes.c: the parts of expressions and stores that are not the same code for scalars and vectors
+unsigned gen_lane_count(Gen *g); // 0: scalar code is emitted
+LLVMValueRef gen_lane_numbers(Gen *g);
+LLVMValueRef gen_lanes_load(Gen *g, const Expr *e);
+LLVMValueRef gen_lanes_select(Gen *g, const Expr *e, LLVMValueRef cond);
+LLVMValueRef gen_lanes_logic(Gen *g, const Expr *e, LLVMValueRef a);
+void gen_lanes_store(Gen *g, const Stmt *s);
+bool gen_varies(Gen *g, const Expr *e); // may differ between the lanes
+// The address of b[args] in elements is that of the first lane + step * lane; false: nothing is known.
+bool gen_lane_step(Gen *g, const Buffer *b, const Expr *const *args, int64_t *step);
+typedef void LaneBody(Gen *g, void *self, LLVMValueRef lane);
+void gen_each_lane(Gen *g, LaneBody *body, void *self); // scalar code for one lane after the other, as a loop
+
+// vector.c
+bool gen_vector_for(Gen *g, const Stmt *s); // false: nothing was emitted, the loop has to be scalar
 
 // scalar.c: operators on values in registers
 LLVMValueRef gen_binary(Gen *g, BinOp op, DType t, LLVMValueRef a, LLVMValueRef b, bool nonneg); // nonneg: a >= 0
@@ -114,7 +157,10 @@ LLVMValueRef gen_to_memory(Gen *g, DType t, LLVMValueRef v);
 void gen_stmt(Gen *g, const Stmt *s);
 // A loop `for i = from; i < to` around what body(self, i) emits; the caller knows that it runs at least once.
 typedef void LoopBody(Gen *g, void *self, LLVMValueRef i);
-void gen_loop(Gen *g, LLVMValueRef from, LLVMValueRef to, const char *hint, LoopBody *body, void *self);
+void gen_loop(Gen *g, LLVMValueRef from, LLVMValueRef to, int64_t step, const char *hint, LoopBody *body, void *self);
+// Binds the variable of the loop s to `at` and emits its body.
+void gen_iteration(Gen *g, const Stmt *s, LLVMValueRef at);
+bool gen_loop_bounds(Gen *g, const Stmt *s, int64_t *lo, int64_t *hi); // of the variable; false: unknown, or it may wrap
 bool gen_is_outlined(Gen *g, const Stmt *s); // a parallel loop that becomes a function of its own
 bool gen_many_nests(const Stmt *s);          // so many nests that they are compiled apart
 

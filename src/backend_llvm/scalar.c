@@ -1,26 +1,36 @@
 // SPDX-License-Identifier: Apache-2.0
 // Operators on values in registers. Their meaning is scalar_binary() and its neighbours in base/scalar.c, to the bit;
-// only the libm functions may differ in the last place. bool is i1; float16 is a float that was rounded to half.
+// only the libm functions may differ in the last place. bool is i1; float16 is a float that was rounded to half. All take
+// vectors, too: two of the same length, and do to each lane what they do to a scalar, to the same bits.
 #include "backend_llvm/internal.h"
 
 #include <string.h>
 
+// The type of a value like v with elements of type t, and such a value of equal elements.
+static LLVMTypeRef type_like(LLVMValueRef v, LLVMTypeRef t) { return gen_wide_type(t, gen_width(v)); }
+static LLVMValueRef like(LLVMValueRef v, LLVMValueRef scalar) { return gen_splat_const(scalar, gen_width(v)); }
+static LLVMValueRef int_like(Gen *g, LLVMValueRef v, DType t, int64_t k) {
+  return like(v, LLVMConstInt(gen_value_type(g, t), (uint64_t)k, true));
+}
+static LLVMValueRef i32_like(Gen *g, LLVMValueRef v, int64_t k) { return like(v, gen_i32(g, k)); }
+static LLVMValueRef real_like(LLVMTypeRef t, LLVMValueRef v, double k) { return like(v, LLVMConstReal(t, k)); }
+
 // ---- float16 ---------------------------------------------------------------------------------------------------------
 
-static LLVMValueRef bits_of(Gen *g, LLVMValueRef f) { return LLVMBuildBitCast(g->b, f, g->i32, ""); }
-static LLVMValueRef float_of(Gen *g, LLVMValueRef i) { return LLVMBuildBitCast(g->b, i, g->f32, ""); }
+static LLVMValueRef bits_of(Gen *g, LLVMValueRef f) { return LLVMBuildBitCast(g->b, f, type_like(f, g->i32), ""); }
+static LLVMValueRef float_of(Gen *g, LLVMValueRef i) { return LLVMBuildBitCast(g->b, i, type_like(i, g->f32), ""); }
 
 // Half bits (i16) -> float. Without hardware: put exponent and fraction at a float's place and rescale by 2^112, which
 // also makes subnormal halves normal; infinities and NaNs get the float's exponent of ones.
 static LLVMValueRef half_to_float(Gen *g, LLVMValueRef h) {
-  if (g->native_half) return LLVMBuildFPExt(g->b, LLVMBuildBitCast(g->b, h, g->f16, ""), g->f32, "");
-  LLVMValueRef w = LLVMBuildZExt(g->b, h, g->i32, "");
-  LLVMValueRef sign = LLVMBuildShl(g->b, LLVMBuildAnd(g->b, w, gen_i32(g, 0x8000), ""), gen_i32(g, 16), "");
-  LLVMValueRef rest = LLVMBuildAnd(g->b, w, gen_i32(g, 0x7fff), "");
-  LLVMValueRef up = LLVMBuildShl(g->b, rest, gen_i32(g, 13), "");
-  LLVMValueRef finite = bits_of(g, LLVMBuildFMul(g->b, float_of(g, up), LLVMConstReal(g->f32, 0x1p112), ""));
-  LLVMValueRef special = LLVMBuildOr(g->b, up, gen_i32(g, 0x7f800000), "");
-  LLVMValueRef is_special = LLVMBuildICmp(g->b, LLVMIntUGE, rest, gen_i32(g, 0x7c00), "");
+  if (g->native_half) return LLVMBuildFPExt(g->b, LLVMBuildBitCast(g->b, h, type_like(h, g->f16), ""), type_like(h, g->f32), "");
+  LLVMValueRef w = LLVMBuildZExt(g->b, h, type_like(h, g->i32), "");
+  LLVMValueRef sign = LLVMBuildShl(g->b, LLVMBuildAnd(g->b, w, i32_like(g, h, 0x8000), ""), i32_like(g, h, 16), "");
+  LLVMValueRef rest = LLVMBuildAnd(g->b, w, i32_like(g, h, 0x7fff), "");
+  LLVMValueRef up = LLVMBuildShl(g->b, rest, i32_like(g, h, 13), "");
+  LLVMValueRef finite = bits_of(g, LLVMBuildFMul(g->b, float_of(g, up), real_like(g->f32, h, 0x1p112), ""));
+  LLVMValueRef special = LLVMBuildOr(g->b, up, i32_like(g, h, 0x7f800000), "");
+  LLVMValueRef is_special = LLVMBuildICmp(g->b, LLVMIntUGE, rest, i32_like(g, h, 0x7c00), "");
   LLVMValueRef bits = LLVMBuildSelect(g->b, is_special, special, finite, "");
   return float_of(g, LLVMBuildOr(g->b, bits, sign, ""));
 }
@@ -29,22 +39,22 @@ static LLVMValueRef half_to_float(Gen *g, LLVMValueRef h) {
 // last place is a half's smallest; normal ones by adding just under half a unit, and the odd bit.
 static LLVMValueRef float_to_half(Gen *g, LLVMValueRef f) {
   if (g->native_half)
-    return LLVMBuildBitCast(g->b, LLVMBuildFPTrunc(g->b, f, g->f16, ""), g->i16, "");
+    return LLVMBuildBitCast(g->b, LLVMBuildFPTrunc(g->b, f, type_like(f, g->f16), ""), type_like(f, g->i16), "");
   LLVMValueRef x = bits_of(g, f);
-  LLVMValueRef a = LLVMBuildAnd(g->b, x, gen_i32(g, 0x7fffffff), "");
-  LLVMValueRef sign = LLVMBuildLShr(g->b, LLVMBuildXor(g->b, x, a, ""), gen_i32(g, 16), "");
-  LLVMValueRef is_nan = LLVMBuildICmp(g->b, LLVMIntUGT, a, gen_i32(g, 0x7f800000), "");
-  LLVMValueRef big = LLVMBuildSelect(g->b, is_nan, gen_i32(g, 0x7e00), gen_i32(g, 0x7c00), "");
-  LLVMValueRef tiny = LLVMBuildFAdd(g->b, float_of(g, a), LLVMConstReal(g->f32, 0.5), "");
-  tiny = LLVMBuildSub(g->b, bits_of(g, tiny), gen_i32(g, 0x3f000000), "");
-  LLVMValueRef odd = LLVMBuildAnd(g->b, LLVMBuildLShr(g->b, a, gen_i32(g, 13), ""), gen_i32(g, 1), "");
-  LLVMValueRef mid = LLVMBuildAdd(g->b, a, gen_i32(g, (int32_t)0xc8000fff), "");
-  mid = LLVMBuildLShr(g->b, LLVMBuildAdd(g->b, mid, odd, ""), gen_i32(g, 13), "");
-  LLVMValueRef is_big = LLVMBuildICmp(g->b, LLVMIntUGE, a, gen_i32(g, 0x47800000), "");
-  LLVMValueRef is_tiny = LLVMBuildICmp(g->b, LLVMIntULT, a, gen_i32(g, 0x38800000), "");
+  LLVMValueRef a = LLVMBuildAnd(g->b, x, i32_like(g, f, 0x7fffffff), "");
+  LLVMValueRef sign = LLVMBuildLShr(g->b, LLVMBuildXor(g->b, x, a, ""), i32_like(g, f, 16), "");
+  LLVMValueRef is_nan = LLVMBuildICmp(g->b, LLVMIntUGT, a, i32_like(g, f, 0x7f800000), "");
+  LLVMValueRef big = LLVMBuildSelect(g->b, is_nan, i32_like(g, f, 0x7e00), i32_like(g, f, 0x7c00), "");
+  LLVMValueRef tiny = LLVMBuildFAdd(g->b, float_of(g, a), real_like(g->f32, f, 0.5), "");
+  tiny = LLVMBuildSub(g->b, bits_of(g, tiny), i32_like(g, f, 0x3f000000), "");
+  LLVMValueRef odd = LLVMBuildAnd(g->b, LLVMBuildLShr(g->b, a, i32_like(g, f, 13), ""), i32_like(g, f, 1), "");
+  LLVMValueRef mid = LLVMBuildAdd(g->b, a, i32_like(g, f, (int32_t)0xc8000fff), "");
+  mid = LLVMBuildLShr(g->b, LLVMBuildAdd(g->b, mid, odd, ""), i32_like(g, f, 13), "");
+  LLVMValueRef is_big = LLVMBuildICmp(g->b, LLVMIntUGE, a, i32_like(g, f, 0x47800000), "");
+  LLVMValueRef is_tiny = LLVMBuildICmp(g->b, LLVMIntULT, a, i32_like(g, f, 0x38800000), "");
   LLVMValueRef r = LLVMBuildSelect(g->b, is_tiny, tiny, mid, "");
   r = LLVMBuildSelect(g->b, is_big, big, r, "");
-  return LLVMBuildTrunc(g->b, LLVMBuildOr(g->b, r, sign, ""), g->i16, "");
+  return LLVMBuildTrunc(g->b, LLVMBuildOr(g->b, r, sign, ""), type_like(f, g->i16), "");
 }
 
 // Rounds the result of a float operation to t, where t is narrower than its register.
@@ -53,57 +63,56 @@ static LLVMValueRef rounded(Gen *g, DType t, LLVMValueRef v) {
 }
 
 LLVMValueRef gen_from_memory(Gen *g, DType t, LLVMValueRef v) {
-  if (t == DT_BOOL) return LLVMBuildICmp(g->b, LLVMIntNE, v, LLVMConstInt(g->i8, 0, false), "");
+  if (t == DT_BOOL) return LLVMBuildICmp(g->b, LLVMIntNE, v, like(v, LLVMConstInt(g->i8, 0, false)), "");
   return t == DT_F16 ? half_to_float(g, v) : v;
 }
 
 LLVMValueRef gen_to_memory(Gen *g, DType t, LLVMValueRef v) {
-  if (t == DT_BOOL) return LLVMBuildZExt(g->b, v, g->i8, "");
+  if (t == DT_BOOL) return LLVMBuildZExt(g->b, v, type_like(v, g->i8), "");
   return t == DT_F16 ? float_to_half(g, v) : v;
 }
 
 // ---- integers --------------------------------------------------------------------------------------------------------
 
-static LLVMValueRef int_const(Gen *g, DType t, int64_t v) { return LLVMConstInt(gen_value_type(g, t), (uint64_t)v, true); }
-
 static LLVMValueRef is_zero(Gen *g, DType t, LLVMValueRef v) {
-  return LLVMBuildICmp(g->b, LLVMIntEQ, v, int_const(g, t, 0), "");
+  return LLVMBuildICmp(g->b, LLVMIntEQ, v, int_like(g, v, t, 0), "");
 }
 
 static LLVMValueRef is_negative(Gen *g, DType t, LLVMValueRef v) {
-  return LLVMBuildICmp(g->b, LLVMIntSLT, v, int_const(g, t, 0), "");
+  return LLVMBuildICmp(g->b, LLVMIntSLT, v, int_like(g, v, t, 0), "");
 }
 
 // Floor division of a by b, neither 0 nor (for signed) -1.
 static LLVMValueRef floor_of_quotient(Gen *g, DType t, LLVMValueRef a, LLVMValueRef b, bool want_mod) {
   LLVMValueRef r = LLVMBuildSRem(g->b, a, b, "");
-  LLVMValueRef off = LLVMBuildAnd(g->b, LLVMBuildICmp(g->b, LLVMIntNE, r, int_const(g, t, 0), ""),
+  LLVMValueRef off = LLVMBuildAnd(g->b, LLVMBuildICmp(g->b, LLVMIntNE, r, int_like(g, a, t, 0), ""),
                                   is_negative(g, t, LLVMBuildXor(g->b, r, b, "")), "");
-  if (want_mod) return LLVMBuildAdd(g->b, r, LLVMBuildSelect(g->b, off, b, int_const(g, t, 0), ""), "");
+  if (want_mod) return LLVMBuildAdd(g->b, r, LLVMBuildSelect(g->b, off, b, int_like(g, a, t, 0), ""), "");
   LLVMValueRef q = LLVMBuildSDiv(g->b, a, b, "");
-  return LLVMBuildAdd(g->b, q, LLVMBuildSExt(g->b, off, gen_value_type(g, t), ""), "");
+  return LLVMBuildAdd(g->b, q, LLVMBuildSExt(g->b, off, LLVMTypeOf(a), ""), "");
 }
 
 // By a constant d > 0: shifts and masks for powers of two, else the remainder's sign alone decides.
 static LLVMValueRef div_by_positive(Gen *g, DType t, LLVMValueRef a, int64_t d, bool want_mod, bool nonneg) {
-  LLVMValueRef b = int_const(g, t, d);
+  LLVMValueRef b = int_like(g, a, t, d);
   if (!(d & (d - 1)))
-    return want_mod ? LLVMBuildAnd(g->b, a, int_const(g, t, d - 1), "")
-                    : LLVMBuildAShr(g->b, a, int_const(g, t, __builtin_ctzll((uint64_t)d)), "");
+    return want_mod ? LLVMBuildAnd(g->b, a, int_like(g, a, t, d - 1), "")
+                    : LLVMBuildAShr(g->b, a, int_like(g, a, t, __builtin_ctzll((uint64_t)d)), "");
   if (nonneg) return want_mod ? LLVMBuildURem(g->b, a, b, "") : LLVMBuildUDiv(g->b, a, b, "");
   LLVMValueRef r = LLVMBuildSRem(g->b, a, b, "");
   LLVMValueRef neg = is_negative(g, t, r);
-  if (want_mod) return LLVMBuildAdd(g->b, r, LLVMBuildSelect(g->b, neg, b, int_const(g, t, 0), ""), "");
+  if (want_mod) return LLVMBuildAdd(g->b, r, LLVMBuildSelect(g->b, neg, b, int_like(g, a, t, 0), ""), "");
   LLVMValueRef q = LLVMBuildSDiv(g->b, a, b, "");
-  return LLVMBuildAdd(g->b, q, LLVMBuildSExt(g->b, neg, gen_value_type(g, t), ""), "");
+  return LLVMBuildAdd(g->b, q, LLVMBuildSExt(g->b, neg, LLVMTypeOf(a), ""), "");
 }
 
 // x / 0 and x % 0 are 0; INT_MIN / -1 wraps. Never traps: the divisor is replaced where the hardware would.
 static LLVMValueRef int_div(Gen *g, DType t, LLVMValueRef a, LLVMValueRef b, bool want_mod, bool nonneg) {
-  LLVMValueRef zero = int_const(g, t, 0), one = int_const(g, t, 1);
+  LLVMValueRef zero = int_like(g, a, t, 0), one = int_like(g, a, t, 1);
   bool is_signed = dtype_is_signed(t);
-  if (LLVMIsAConstantInt(b)) {
-    int64_t d = is_signed ? LLVMConstIntGetSExtValue(b) : (int64_t)LLVMConstIntGetZExtValue(b);
+  LLVMValueRef known = gen_const_int(b);
+  if (known) {
+    int64_t d = is_signed ? LLVMConstIntGetSExtValue(known) : (int64_t)LLVMConstIntGetZExtValue(known);
     if (d == 0) return zero;
     if (is_signed && d > 0) return div_by_positive(g, t, a, d, want_mod, nonneg);
     if (is_signed && d == -1) return want_mod ? zero : LLVMBuildNeg(g->b, a, "");
@@ -116,7 +125,7 @@ static LLVMValueRef int_div(Gen *g, DType t, LLVMValueRef a, LLVMValueRef b, boo
     LLVMValueRef q = want_mod ? LLVMBuildURem(g->b, a, safe, "") : LLVMBuildUDiv(g->b, a, safe, "");
     return LLVMBuildSelect(g->b, none, zero, q, "");
   }
-  LLVMValueRef minus = LLVMBuildICmp(g->b, LLVMIntEQ, b, int_const(g, t, -1), "");
+  LLVMValueRef minus = LLVMBuildICmp(g->b, LLVMIntEQ, b, int_like(g, a, t, -1), "");
   LLVMValueRef either = LLVMBuildOr(g->b, none, minus, "");
   LLVMValueRef safe = LLVMBuildSelect(g->b, either, one, b, "");
   LLVMValueRef q = floor_of_quotient(g, t, a, safe, want_mod);
@@ -126,7 +135,7 @@ static LLVMValueRef int_div(Gen *g, DType t, LLVMValueRef a, LLVMValueRef b, boo
 }
 
 static LLVMValueRef shift(Gen *g, BinOp op, DType t, LLVMValueRef a, LLVMValueRef b) {
-  LLVMValueRef n = LLVMBuildAnd(g->b, b, int_const(g, t, dtype_bits(t) - 1), "");
+  LLVMValueRef n = LLVMBuildAnd(g->b, b, int_like(g, a, t, dtype_bits(t) - 1), "");
   if (op == OP_SHL) return LLVMBuildShl(g->b, a, n, "");
   return dtype_is_signed(t) ? LLVMBuildAShr(g->b, a, n, "") : LLVMBuildLShr(g->b, a, n, "");
 }
@@ -165,7 +174,7 @@ static LLVMValueRef min_max(Gen *g, BinOp op, DType t, LLVMValueRef a, LLVMValue
 
 // With the sign of the divisor.
 static LLVMValueRef real_mod(Gen *g, DType t, LLVMValueRef a, LLVMValueRef b) {
-  LLVMValueRef r = LLVMBuildFRem(g->b, a, b, ""), zero = LLVMConstReal(gen_value_type(g, t), 0);
+  LLVMValueRef r = LLVMBuildFRem(g->b, a, b, ""), zero = real_like(gen_value_type(g, t), a, 0);
   LLVMValueRef differ = LLVMBuildXor(g->b, LLVMBuildFCmp(g->b, LLVMRealOLT, r, zero, ""),
                                      LLVMBuildFCmp(g->b, LLVMRealOLT, b, zero, ""), "");
   LLVMValueRef off = LLVMBuildAnd(g->b, LLVMBuildFCmp(g->b, LLVMRealUNE, r, zero, ""), differ, "");
@@ -178,7 +187,7 @@ static LLVMValueRef bool_arithmetic(Gen *g, BinOp op, LLVMValueRef a, LLVMValueR
   case OP_ADD: return LLVMBuildOr(g->b, a, b, "");
   case OP_SUB: return LLVMBuildXor(g->b, a, b, "");
   case OP_MUL: case OP_DIV: return LLVMBuildAnd(g->b, a, b, "");
-  case OP_MOD: return LLVMConstInt(g->i1, 0, false);
+  case OP_MOD: return like(a, LLVMConstInt(g->i1, 0, false));
   case OP_SHL: return a;
   default: return LLVMBuildAnd(g->b, a, LLVMBuildNot(g->b, b, ""), ""); // OP_SHR
   }
@@ -215,11 +224,25 @@ LLVMValueRef gen_unary(Gen *g, UnOp op, DType t, LLVMValueRef a) {
 
 // ---- functions -------------------------------------------------------------------------------------------------------
 
+static LLVMValueRef libm(Gen *g, const char *name, LLVMTypeRef t, LLVMValueRef a, LLVMValueRef b);
+
+// The same of each lane.
+static LLVMValueRef lane_calls(Gen *g, const char *name, LLVMTypeRef t, LLVMValueRef a, LLVMValueRef b) {
+  LLVMValueRef all = LLVMGetUndef(LLVMTypeOf(a));
+  for (unsigned i = 0; i < gen_width(a); i++) {
+    LLVMValueRef lane = gen_i32(g, i), y = b ? LLVMBuildExtractElement(g->b, b, lane, "") : NULL;
+    LLVMValueRef r = libm(g, name, t, LLVMBuildExtractElement(g->b, a, lane, ""), y);
+    all = LLVMBuildInsertElement(g->b, all, r, lane, "");
+  }
+  return all;
+}
+
 // A libm function of one or two arguments, without side effects (errno is nobody's business here). It is called even on
 // constants: folded by LLVM, it would round differently from one level to the next.
 static LLVMValueRef libm(Gen *g, const char *name, LLVMTypeRef t, LLVMValueRef a, LLVMValueRef b) {
   char full[16];
   bool wide = t == g->f64;
+  if (gen_width(a)) return lane_calls(g, name, t, a, b);
   snprintf(full, sizeof full, "%s%s", name, wide ? "" : "f");
   LLVMValueRef args[2] = {a, b};
   LLVMValueRef call = gen_call(g, full, b ? (wide ? "ddd" : "fff") : (wide ? "dd" : "ff"), args);
@@ -231,7 +254,8 @@ static LLVMValueRef libm(Gen *g, const char *name, LLVMTypeRef t, LLVMValueRef a
   return call;
 }
 
-static LLVMValueRef real_intrinsic(Gen *g, const char *name, LLVMTypeRef t, LLVMValueRef a) {
+static LLVMValueRef real_intrinsic(Gen *g, const char *name, LLVMValueRef a) {
+  LLVMTypeRef t = LLVMTypeOf(a);
   return gen_intrinsic(g, name, &t, 1, &a, 1);
 }
 
@@ -241,15 +265,15 @@ LLVMValueRef gen_math(Gen *g, MathFn fn, DType t, LLVMValueRef a, LLVMValueRef b
     if (!dtype_is_signed(t)) return a;
     return LLVMBuildSelect(g->b, is_negative(g, t, a), LLVMBuildNeg(g->b, a, ""), a, "");
   }
-  LLVMValueRef one = LLVMConstReal(ty, 1.0), r = NULL;
+  LLVMValueRef one = real_like(ty, a, 1.0), r = NULL;
   switch (fn) {
-  case FN_ABS: return real_intrinsic(g, "llvm.fabs", ty, a);
-  case FN_ROUND: r = real_intrinsic(g, "llvm.round", ty, a); break;
-  case FN_FLOOR: r = real_intrinsic(g, "llvm.floor", ty, a); break;
-  case FN_CEIL: r = real_intrinsic(g, "llvm.ceil", ty, a); break;
-  case FN_TRUNC: r = real_intrinsic(g, "llvm.trunc", ty, a); break;
-  case FN_SQRT: r = real_intrinsic(g, "llvm.sqrt", ty, a); break;
-  case FN_RSQRT: r = LLVMBuildFDiv(g->b, one, real_intrinsic(g, "llvm.sqrt", ty, a), ""); break;
+  case FN_ABS: return real_intrinsic(g, "llvm.fabs", a);
+  case FN_ROUND: r = real_intrinsic(g, "llvm.round", a); break;
+  case FN_FLOOR: r = real_intrinsic(g, "llvm.floor", a); break;
+  case FN_CEIL: r = real_intrinsic(g, "llvm.ceil", a); break;
+  case FN_TRUNC: r = real_intrinsic(g, "llvm.trunc", a); break;
+  case FN_SQRT: r = real_intrinsic(g, "llvm.sqrt", a); break;
+  case FN_RSQRT: r = LLVMBuildFDiv(g->b, one, real_intrinsic(g, "llvm.sqrt", a), ""); break;
   case FN_SIGMOID:
     r = libm(g, "exp", ty, LLVMBuildFNeg(g->b, a, ""), NULL);
     r = LLVMBuildFDiv(g->b, one, LLVMBuildFAdd(g->b, one, r, ""), "");
@@ -269,40 +293,54 @@ LLVMValueRef gen_math(Gen *g, MathFn fn, DType t, LLVMValueRef a, LLVMValueRef b
 // double -> half in one rounding: narrow to float towards odd first (the last bit set if anything was cut off), which
 // leaves enough bits for the second rounding to be right.
 static LLVMValueRef half_rounded_double(Gen *g, LLVMValueRef d) {
-  LLVMValueRef f = LLVMBuildFPTrunc(g->b, d, g->f32, "");
-  LLVMValueRef back = LLVMBuildFPExt(g->b, f, g->f64, "");
-  LLVMTypeRef ty = g->f64;
-  LLVMValueRef ad = gen_intrinsic(g, "llvm.fabs", &ty, 1, &d, 1), ab = gen_intrinsic(g, "llvm.fabs", &ty, 1, &back, 1);
+  LLVMValueRef f = LLVMBuildFPTrunc(g->b, d, type_like(d, g->f32), "");
+  LLVMValueRef back = LLVMBuildFPExt(g->b, f, LLVMTypeOf(d), "");
+  LLVMValueRef ad = real_intrinsic(g, "llvm.fabs", d), ab = real_intrinsic(g, "llvm.fabs", back);
   LLVMValueRef bits = bits_of(g, f);
   LLVMValueRef over = LLVMBuildFCmp(g->b, LLVMRealOGT, ab, ad, ""); // rounded away: step back, then make it odd
   LLVMValueRef cut = LLVMBuildFCmp(g->b, LLVMRealONE, ab, ad, "");
-  bits = LLVMBuildSub(g->b, bits, LLVMBuildZExt(g->b, over, g->i32, ""), "");
-  bits = LLVMBuildOr(g->b, bits, LLVMBuildZExt(g->b, cut, g->i32, ""), "");
+  bits = LLVMBuildSub(g->b, bits, LLVMBuildZExt(g->b, over, LLVMTypeOf(bits), ""), "");
+  bits = LLVMBuildOr(g->b, bits, LLVMBuildZExt(g->b, cut, LLVMTypeOf(bits), ""), "");
   return rounded(g, DT_F16, float_of(g, bits));
 }
 
 static LLVMValueRef real_to_real(Gen *g, DType to, DType from, LLVMValueRef a) {
-  if (to == DT_F64) return from == DT_F64 ? a : LLVMBuildFPExt(g->b, a, g->f64, "");
-  if (to == DT_F32) return from == DT_F64 ? LLVMBuildFPTrunc(g->b, a, g->f32, "") : a;
+  if (to == DT_F64) return from == DT_F64 ? a : LLVMBuildFPExt(g->b, a, type_like(a, g->f64), "");
+  if (to == DT_F32) return from == DT_F64 ? LLVMBuildFPTrunc(g->b, a, type_like(a, g->f32), "") : a;
   if (from == DT_F64) return half_rounded_double(g, a);
   return from == DT_F32 ? rounded(g, DT_F16, a) : a;
 }
 
 // In one rounding. To float16 by way of float: integers that a half can hold near are exact there.
 static LLVMValueRef int_to_real(Gen *g, DType to, DType from, LLVMValueRef a) {
-  LLVMTypeRef ty = gen_value_type(g, to);
+  LLVMTypeRef ty = type_like(a, gen_value_type(g, to));
   LLVMValueRef r = dtype_is_signed(from) ? LLVMBuildSIToFP(g->b, a, ty, "") : LLVMBuildUIToFP(g->b, a, ty, "");
   return rounded(g, to, r);
 }
 
+// Towards zero, saturating, NaN to 0: what the plain conversion gives out of range is never chosen. (LLVM's own saturating
+// conversion becomes scalar code.) The limits are powers of two, or 0: floats have them.
+static LLVMValueRef real_to_int(Gen *g, DType to, DType from, LLVMValueRef a) {
+  LLVMTypeRef ty = type_like(a, gen_value_type(g, to)), real = gen_value_type(g, from);
+  bool is_signed = dtype_is_signed(to);
+  int bits = dtype_bits(to);
+  int64_t least = is_signed ? (int64_t)(UINT64_MAX << (bits - 1)) : 0, most = ~least;
+  if (!is_signed) most = (int64_t)(UINT64_MAX >> (64 - bits));
+  LLVMValueRef below = real_like(real, a, is_signed ? -__builtin_ldexp(1, bits - 1) : 0);
+  LLVMValueRef above = real_like(real, a, __builtin_ldexp(1, is_signed ? bits - 1 : bits));
+  LLVMValueRef v = is_signed ? LLVMBuildFPToSI(g->b, a, ty, "") : LLVMBuildFPToUI(g->b, a, ty, "");
+  v = LLVMBuildSelect(g->b, LLVMBuildFCmp(g->b, LLVMRealOGE, a, above, ""), int_like(g, a, to, most), v, "");
+  v = LLVMBuildSelect(g->b, LLVMBuildFCmp(g->b, LLVMRealOLT, a, below, ""), int_like(g, a, to, least), v, "");
+  return LLVMBuildSelect(g->b, LLVMBuildFCmp(g->b, LLVMRealUNO, a, a, ""), int_like(g, a, to, 0), v, "");
+}
+
 LLVMValueRef gen_cast(Gen *g, DType to, DType from, LLVMValueRef a) {
   if (to == from) return a;
-  LLVMTypeRef ty = gen_value_type(g, to);
+  LLVMTypeRef ty = type_like(a, gen_value_type(g, to));
   if (dtype_is_float(from)) {
     if (dtype_is_float(to)) return real_to_real(g, to, from, a);
-    if (to == DT_BOOL) return LLVMBuildFCmp(g->b, LLVMRealONE, a, LLVMConstReal(gen_value_type(g, from), 0), "");
-    LLVMTypeRef over[2] = {ty, gen_value_type(g, from)};
-    return gen_intrinsic(g, dtype_is_signed(to) ? "llvm.fptosi.sat" : "llvm.fptoui.sat", over, 2, &a, 1);
+    if (to == DT_BOOL) return LLVMBuildFCmp(g->b, LLVMRealONE, a, real_like(gen_value_type(g, from), a, 0), "");
+    return real_to_int(g, to, from, a);
   }
   if (dtype_is_float(to)) return int_to_real(g, to, from, a);
   if (to == DT_BOOL) return LLVMBuildNot(g->b, is_zero(g, from, a), "");

@@ -7,26 +7,24 @@
 
 // ---- loops -----------------------------------------------------------------------------------------------------------
 
-// `!{self, !{hint, true}}` on the back edge.
+// `!{self, !{hint}}` on the back edge.
 static void attach_hint(Gen *g, LLVMValueRef br, const char *hint) {
   size_t n = strlen(hint);
-  LLVMMetadataRef parts[2] = {LLVMMDStringInContext2(g->c, hint, n)};
-  unsigned nparts = 1;
-  if (strstr(hint, ".enable")) parts[nparts++] = LLVMValueAsMetadata(LLVMConstInt(g->i1, 1, false));
+  LLVMMetadataRef text = LLVMMDStringInContext2(g->c, hint, n);
   LLVMMetadataRef self = LLVMTemporaryMDNode(g->c, NULL, 0);
-  LLVMMetadataRef node[2] = {self, LLVMMDNodeInContext2(g->c, parts, nparts)};
+  LLVMMetadataRef node[2] = {self, LLVMMDNodeInContext2(g->c, &text, 1)};
   LLVMMetadataRef loop = LLVMMDNodeInContext2(g->c, node, 2);
   LLVMMetadataReplaceAllUsesWith(self, loop);
   LLVMSetMetadata(br, g->md_loop, LLVMMetadataAsValue(g->c, loop));
 }
 
-void gen_loop(Gen *g, LLVMValueRef from, LLVMValueRef to, const char *hint, LoopBody *body, void *self) {
+void gen_loop(Gen *g, LLVMValueRef from, LLVMValueRef to, int64_t step, const char *hint, LoopBody *body, void *self) {
   LLVMBasicBlockRef before = LLVMGetInsertBlock(g->b), loop = gen_block(g, "loop");
   LLVMBuildBr(g->b, loop);
   gen_at(g, loop);
   LLVMValueRef i = LLVMBuildPhi(g->b, LLVMTypeOf(from), "i");
   body(g, self, i);
-  LLVMValueRef next = LLVMBuildNSWAdd(g->b, i, LLVMConstInt(LLVMTypeOf(from), 1, false), "");
+  LLVMValueRef next = LLVMBuildNSWAdd(g->b, i, LLVMConstInt(LLVMTypeOf(from), (uint64_t)step, false), "");
   LLVMBasicBlockRef after = gen_block(g, "after"), latch = LLVMGetInsertBlock(g->b);
   LLVMValueRef br = LLVMBuildCondBr(g->b, LLVMBuildICmp(g->b, LLVMIntSLT, next, to, ""), loop, after);
   if (hint) attach_hint(g, br, hint);
@@ -36,33 +34,35 @@ void gen_loop(Gen *g, LLVMValueRef from, LLVMValueRef to, const char *hint, Loop
   gen_at(g, after);
 }
 
-typedef struct Loop {
-  const Stmt *s;
-  LLVMValueRef base; // what to add to the counter; NULL: nothing
-} Loop;
-
-// The bounds of a loop's variable, if they are known and do not wrap.
-static bool loop_bounds(Gen *g, const Stmt *s, int64_t *lo, int64_t *hi) {
+bool gen_loop_bounds(Gen *g, const Stmt *s, int64_t *lo, int64_t *hi) {
   int64_t least, most;
   return expr_bounds(&g->ranges, s->min, lo, hi) && expr_bounds(&g->ranges, s->extent, &least, &most) && most >= 1 &&
          *hi < INT64_MAX - most && add_ok(*hi, most - 1, hi);
 }
 
-// Binds the loop's variable and its range around its body.
-static void for_body(Gen *g, void *self, LLVMValueRef i) {
-  const Loop *l = self;
-  const Stmt *s = l->s;
+// With its range, around its body.
+void gen_iteration(Gen *g, const Stmt *s, LLVMValueRef at) {
   Place *p = place_of(&g->places, s->var), saved = *p;
   int64_t lo, hi;
-  p->value = l->base ? LLVMBuildAdd(g->b, l->base, i, "") : i;
+  p->value = at;
   p->count = 0;
-  if (!loop_bounds(g, s, &lo, &hi)) lo = INT64_MIN, hi = INT64_MAX;
+  if (!gen_loop_bounds(g, s, &lo, &hi)) lo = INT64_MIN, hi = INT64_MAX;
   else if (!__builtin_sub_overflow(hi, lo, &p->count) && add_ok(p->count, 1, &p->count)) p->min = lo;
   else p->count = 0;
   ranges_push(g->cx, &g->ranges, s->var, lo, hi);
   gen_stmt(g, s->body);
   ranges_pop(&g->ranges);
   *p = saved;
+}
+
+typedef struct Loop {
+  const Stmt *s;
+  LLVMValueRef base; // what to add to the counter; NULL: nothing
+} Loop;
+
+static void for_body(Gen *g, void *self, LLVMValueRef i) {
+  const Loop *l = self;
+  gen_iteration(g, l->s, l->base ? LLVMBuildAdd(g->b, l->base, i, "") : i);
 }
 
 // Counts from the loop's min, or, where that could wrap, from 0.
@@ -72,7 +72,7 @@ static void gen_serial_for(Gen *g, const Stmt *s) {
   if (known && extent <= 0) return;
   Loop l = {.s = s};
   LLVMValueRef from = gen_expr(g, s->min), to = gen_expr(g, s->extent);
-  if (loop_bounds(g, s, &lo, &hi)) to = LLVMBuildAdd(g->b, from, to, "");
+  if (gen_loop_bounds(g, s, &lo, &hi)) to = LLVMBuildAdd(g->b, from, to, "");
   else l.base = from, from = gen_i64(g, 0);
   LLVMBasicBlockRef skip = NULL;
   if (!known) {
@@ -81,7 +81,7 @@ static void gen_serial_for(Gen *g, const Stmt *s) {
     LLVMBuildCondBr(g->b, LLVMBuildICmp(g->b, LLVMIntSLT, from, to, ""), enter, skip);
     gen_at(g, enter);
   }
-  gen_loop(g, from, to, s->for_kind == FOR_UNROLLED ? "llvm.loop.unroll.full" : NULL, for_body, &l);
+  gen_loop(g, from, to, 1, s->for_kind == FOR_UNROLLED ? "llvm.loop.unroll.full" : NULL, for_body, &l);
   if (!skip) return;
   LLVMBuildBr(g->b, skip);
   gen_at(g, skip);
@@ -99,7 +99,7 @@ bool gen_is_outlined(Gen *g, const Stmt *s) {
   bool intrin = false;
   int64_t lo, hi;
   if (s->kind != STMT_FOR || s->for_kind != FOR_PARALLEL || !g->parallel || g->frame->outlined) return false;
-  if (!loop_bounds(g, s, &lo, &hi)) return false;
+  if (!gen_loop_bounds(g, s, &lo, &hi)) return false;
   stmt_visit(s->body, note_intrin, NULL, &intrin);
   return !intrin;
 }
@@ -182,7 +182,7 @@ static void gen_thread_function(Gen *g, const Stmt *s, LLVMValueRef fn, Captures
   gen_at(g, work);
   FrameMemory *fm = frame_allocate(g, s->body);
   Loop l = {.s = s};
-  gen_loop(g, from, to, NULL, for_body, &l);
+  gen_loop(g, from, to, 1, NULL, for_body, &l);
   LLVMBuildBr(g->b, frame.cleanup);
   gen_at(g, frame.cleanup);
   frame_release(g, fm);
@@ -240,6 +240,10 @@ static bool is_apart(Gen *g, const Stmt *s) {
   return !intrin;
 }
 
+static void gen_for(Gen *g, const Stmt *s) {
+  if (!gen_vector_for(g, s)) gen_serial_for(g, s);
+}
+
 // void NAME.nestN(buffers..., status): an index read from data may fail in it, and a parallel loop.
 static void gen_nest_apart(Gen *g, const Stmt *s) {
   Captures c = {.g = g, .seen = {.arena = g->cx->arena}};
@@ -269,7 +273,7 @@ static void gen_nest_apart(Gen *g, const Stmt *s) {
   LLVMBasicBlockRef start = gen_block(g, "start");
   frame.cleanup = gen_block(g, "cleanup");
   gen_at(g, start);
-  gen_serial_for(g, s);
+  gen_for(g, s);
   LLVMBuildBr(g->b, frame.cleanup);
   gen_at(g, frame.cleanup);
   LLVMBuildRetVoid(g->b);
@@ -308,14 +312,33 @@ static void gen_intrin(Gen *g, const Stmt *s) {
   g->failed = true;
 }
 
+static void lane_stmt(Gen *g, void *self, LLVMValueRef lane) {
+  (void)lane;
+  gen_stmt(g, self);
+}
+
+// In a loop of lanes: whether s goes another way, or another number of times, in each.
+static bool lanes_part(Gen *g, const Stmt *s) {
+  if (!gen_lane_count(g)) return false;
+  if (s->kind == STMT_FOR) return gen_varies(g, s->min) || gen_varies(g, s->extent);
+  return s->kind == STMT_IF && gen_varies(g, s->cond);
+}
+
 static void gen_node(Gen *g, const Stmt *s) {
+  if (lanes_part(g, s)) {
+    gen_each_lane(g, lane_stmt, (void *)s);
+    return;
+  }
   switch (s->kind) {
   case STMT_FOR:
     if (gen_is_outlined(g, s)) gen_parallel_for(g, s);
     else if (is_apart(g, s)) gen_nest_apart(g, s);
-    else gen_serial_for(g, s);
+    else gen_for(g, s);
     return;
-  case STMT_STORE: gen_store_value(g, s->buffer, s->args, gen_expr(g, s->value)); return;
+  case STMT_STORE:
+    if (gen_lane_count(g)) gen_lanes_store(g, s);
+    else gen_store_value(g, s->buffer, s->args, gen_expr(g, s->value));
+    return;
   case STMT_IF: gen_if(g, s); return;
   case STMT_SEQ:
     for (int i = 0; i < s->nchildren; i++) gen_stmt(g, s->children[i]);

@@ -84,7 +84,7 @@ static void gen_zero_call(Gen *g, const Stmt *s) {
   LLVMBasicBlockRef some = gen_block(g, "zero"), on = gen_block(g, "zeroed");
   LLVMBuildCondBr(g->b, LLVMBuildICmp(g->b, LLVMIntEQ, blocks, gen_i32(g, 0), ""), on, some);
   gen_at(g, some);
-  gen_loop(g, gen_i32(g, 0), blocks, NULL, zero_block, &z);
+  gen_loop(g, gen_i32(g, 0), blocks, 1, NULL, zero_block, &z);
   LLVMBuildBr(g->b, on);
   gen_at(g, on);
 }

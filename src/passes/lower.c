@@ -373,5 +373,6 @@ Func *pass_lower(PassCtx *pc, const Schedule *s) {
   add_params(l, f, TE_INPUT, BUF_INPUT);
   add_params(l, f, TE_OUTPUT, BUF_OUTPUT);
   f->body = lower_roots(l, 0);
+  warn_of_scalar_loops(cx, f);
   return f;
 }

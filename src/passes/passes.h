@@ -57,6 +57,7 @@ int pass_find(const char *name); // -1 if unknown
 
 // lower.c: schedule -> FORM_LOOPS
 Func *pass_lower(PassCtx *pc, const Schedule *s);
+void warn_of_scalar_loops(Ctx *cx, const Func *f); // vectorize.c
 
 Func *pass_tensorize(PassCtx *pc, const Func *f);   // tensorize.c
 Func *pass_inject_copy(PassCtx *pc, const Func *f); // inject_copy/

@@ -264,6 +264,21 @@ const Expr *expr_simplify(Ctx *cx, const Ranges *r, const Expr *e);
 // Also removes loops of extent 1 (substituting), of extent 0, decided ifs, empty sequences. Intrinsics are kept.
 const Stmt *stmt_simplify(Ctx *cx, const Stmt *s);
 
+// ---- loops as lanes: vector.c ----------------------------------------------------------------------------------------------
+
+// Whether a loop's iterations may run as lanes of vectors: statement by statement, each in all lanes before the next, what
+// the body allocates once a lane.
+typedef struct LoopLanes {
+  bool free;         // they may; stores whose element is the same in all lanes are folds (below)
+  const Stmt *chain; // a fold that must take the lanes in their order; NULL: there is none
+  const char *why;   // !free: what is in the way, and the statement
+  const Stmt *at;
+} LoopLanes;
+LoopLanes loop_lanes(Ctx *cx, const Ranges *around, const Stmt *loop);
+// `b[x] = b[x] op e`, or with e first: e, and whether operands may come in any order (not of floats).
+bool store_is_fold(const Stmt *s, const Expr **operand, bool *free_order);
+Affine access_address(Ctx *cx, const Buffer *b, const Expr *const *args); // row-major, in elements
+
 // ---- text: print.c, parse.c (grammar/tir.l, grammar/tir.y) --------------------------------------------------------------
 
 typedef struct TirPrintOptions {

@@ -1,0 +1,297 @@
+// SPDX-License-Identifier: Apache-2.0
+// Whether the iterations of a loop may run side by side, as the lanes of vectors: statement by statement, each in all lanes
+// before the next. They may if no lane touches what another one stores, save for sums and the like, where every iteration
+// updates the same element:
+//   for j in 0..16 { c[i, j] = c[i, j] + a[i, k] * b[k, j]; }   apart: dimension 1 tells the iterations from each other
+//   for k in 0..16 { s[i] = s[i] + a[i, k]; }                   a fold: of integers in any order, of floats in this one
+// What is not understood counts as a conflict.
+#include "tir/internal.h"
+
+typedef struct Access {
+  const Buffer *buffer;
+  const Expr **args;
+  const Stmt *store; // NULL: a load
+  bool steady;       // the store is reached equally often in every iteration
+} Access;
+
+typedef struct Walk {
+  Ctx *cx;
+  Ranges ranges; // of the variables around, and of those bound inside
+  const Var *var;
+  int64_t extent;
+  VEC(Access) accesses;
+  VEC(const Var *) inner;
+  VEC(const Buffer *) own; // allocated inside: each lane has its own
+  const char *why;         // it cannot; NULL: it can, as far as is known
+  const Stmt *at;
+  bool steady;
+} Walk;
+
+static void refuse(Walk *w, const Stmt *at, const char *why) {
+  if (w->why) return;
+  w->why = why;
+  w->at = at;
+}
+
+static bool is_own(const Walk *w, const Buffer *b) {
+  for (size_t i = 0; i < w->own.len; i++)
+    if (w->own.data[i] == b) return true;
+  return false;
+}
+
+static bool note_load(void *self, const Expr *e) {
+  Walk *w = self;
+  Access a = {.buffer = e->buffer, .args = e->args};
+  if (e->kind == EXPR_LOAD) VEC_PUSH(w->cx->arena, w->accesses, a);
+  return true;
+}
+
+typedef struct Varies {
+  const Walk *w;
+  bool found;
+} Varies;
+
+static bool note_varying(void *self, const Expr *e) {
+  Varies *v = self;
+  v->found |= e->kind == EXPR_VAR ? e->var == v->w->var : e->kind == EXPR_LOAD && is_own(v->w, e->buffer);
+  return !v->found;
+}
+
+// Whether e may differ between the iterations.
+static bool varies(const Walk *w, const Expr *e) {
+  Varies v = {.w = w};
+  expr_visit(e, note_varying, &v);
+  return v.found;
+}
+
+static void walk(Walk *w, const Stmt *s);
+
+static void walk_for(Walk *w, const Stmt *s) {
+  int64_t lo = INT64_MIN, hi = INT64_MAX, from, last, least, most;
+  if (s->var == w->var || ranges_find(&w->ranges, s->var, &from, &last)) // bound twice: no one range is known
+    lo = INT64_MIN, hi = INT64_MAX;
+  else if (expr_bounds(&w->ranges, s->min, &from, &last) && expr_bounds(&w->ranges, s->extent, &least, &most) &&
+           most >= 1 && add_ok(last, most - 1, &last))
+    lo = from, hi = last;
+  if (s->var == w->var) refuse(w, s, "a loop inside has the same variable");
+  if (s->for_kind == FOR_PARALLEL) refuse(w, s, "a parallel loop is inside");
+  expr_visit(s->min, note_load, w);
+  expr_visit(s->extent, note_load, w);
+  bool steady = w->steady;
+  w->steady = steady && !varies(w, s->min) && !varies(w, s->extent);
+  VEC_PUSH(w->cx->arena, w->inner, s->var);
+  ranges_push(w->cx, &w->ranges, s->var, lo, hi); // stays: accesses are looked at after the walk
+  walk(w, s->body);
+  w->steady = steady;
+}
+
+static void walk_store(Walk *w, const Stmt *s) {
+  Access a = {.buffer = s->buffer, .args = s->args, .store = s, .steady = w->steady};
+  VEC_PUSH(w->cx->arena, w->accesses, a);
+  for (int i = 0; i < s->nargs; i++) expr_visit(s->args[i], note_load, w);
+  expr_visit(s->value, note_load, w);
+}
+
+static void walk(Walk *w, const Stmt *s) {
+  bool steady = w->steady;
+  switch (s->kind) {
+  case STMT_FOR: walk_for(w, s); return;
+  case STMT_STORE: walk_store(w, s); return;
+  case STMT_IF:
+    expr_visit(s->cond, note_load, w);
+    w->steady = false;
+    walk(w, s->body);
+    if (s->else_body) walk(w, s->else_body);
+    w->steady = steady;
+    return;
+  case STMT_SEQ:
+    for (int i = 0; i < s->nchildren; i++) walk(w, s->children[i]);
+    return;
+  case STMT_ALLOC:
+    if (s->buffer->scope != &scope_host) refuse(w, s, "the accelerator works inside");
+    VEC_PUSH(w->cx->arena, w->own, s->buffer);
+    walk(w, s->body);
+    return;
+  case STMT_INTRIN: refuse(w, s, "the accelerator works inside"); return;
+  }
+}
+
+// ---- conflicts -------------------------------------------------------------------------------------------------------
+
+static bool note_unsteady(void *self, const Expr *e) {
+  Varies *v = self;
+  v->found |= e->kind == EXPR_LOAD;
+  for (size_t i = 0; e->kind == EXPR_VAR && i < v->w->inner.len; i++) v->found |= v->w->inner.data[i] == e->var;
+  return !v->found;
+}
+
+// Whether e has one value during the loop, but for the loop's own variable.
+static bool fixed(const Walk *w, const Expr *e) {
+  Varies v = {.w = w};
+  expr_visit(e, note_unsteady, &v);
+  return !v.found;
+}
+
+// The form without the loop's variable, and the variable's coefficient. False: the variable, or a load, is in an atom.
+static bool split_form(const Walk *w, const Affine *whole, Affine *rest, int64_t *coef) {
+  *coef = affine_coef(whole, w->var);
+  *rest = affine_without(w->cx, whole, w->var);
+  if (affine_mentions(rest, w->var)) return false;
+  int64_t most = INT64_C(1) << 31; // coef * (difference of iterations) stays far from wrapping
+  return *coef && *coef > -most && *coef < most && w->extent < most;
+}
+
+// Dimension d has the same index in all accesses to b, and it is another one in every iteration.
+static bool apart_by_dimension(const Walk *w, const Buffer *b, int d) {
+  Affine first = {0}, rest;
+  int64_t coef = 0, k;
+  for (size_t i = 0; i < w->accesses.len; i++) {
+    const Access *a = &w->accesses.data[i];
+    if (a->buffer != b) continue;
+    Affine whole = affine_of(w->cx, a->args[d], NULL);
+    if (!split_form(w, &whole, &rest, &k)) return false;
+    for (int t = 0; t < rest.nterms; t++)
+      if (!fixed(w, rest.terms[t].atom)) return false;
+    if (coef && (k != coef || !affine_equal(&first, &rest))) return false;
+    first = rest;
+    coef = k;
+  }
+  return coef != 0;
+}
+
+static bool is_part(const Expr *e, BinOp op) { return e->kind == EXPR_BINARY && e->binop == op && e->type == DT_I64; }
+
+// k * c * (x / c) + k * (x % c) is k * x: fused loops. False: there is no such pair of terms.
+static bool join_parts(Ctx *cx, Affine *a) {
+  for (int i = 0; i < a->nterms; i++) {
+    const Expr *mod = a->terms[i].atom;
+    int64_t c, k = a->terms[i].coef, kc;
+    if (!is_part(mod, OP_MOD) || !expr_is_int(mod->b, &c) || c <= 0 || k == INT64_MIN || !mul_ok(k < 0 ? -k : k, c, &kc)) continue;
+    for (int j = 0; j < a->nterms; j++) {
+      const Expr *div = a->terms[j].atom;
+      if (!is_part(div, OP_DIV) || a->terms[j].coef != (k < 0 ? -kc : kc) || !expr_equal(div->b, mod->b) ||
+          !expr_equal(div->a, mod->a))
+        continue;
+      Affine rest = {.constant = a->constant, .terms = NEW_ARRAY(cx->arena, AffineTerm, a->nterms)}, x = affine_of(cx, mod->a, NULL);
+      for (int t = 0; t < a->nterms; t++)
+        if (t != i && t != j) rest.terms[rest.nterms++] = a->terms[t];
+      *a = affine_add(cx, &rest, k, &x);
+      return true;
+    }
+  }
+  return false;
+}
+
+Affine access_address(Ctx *cx, const Buffer *b, const Expr *const *args) {
+  Affine sum = {0};
+  int64_t stride = buffer_elems(b);
+  for (int i = 0; i < b->ndim; i++) {
+    stride /= b->shape[i];
+    Affine term = affine_of(cx, args[i], NULL);
+    sum = affine_add(cx, &sum, stride, &term);
+  }
+  while (join_parts(cx, &sum))
+    ;
+  return sum;
+}
+
+// The terms that are fixed during the loop.
+static Affine fixed_part(const Walk *w, const Affine *a) {
+  Affine r = {.constant = a->constant, .terms = NEW_ARRAY(w->cx->arena, AffineTerm, a->nterms + 1)};
+  for (int i = 0; i < a->nterms; i++)
+    if (fixed(w, a->terms[i].atom)) r.terms[r.nterms++] = a->terms[i];
+  return r;
+}
+
+// An iteration steps over all addresses that others may touch: address = coef * var + fixed + [lo, hi], hi - lo < |coef|.
+static bool apart_by_address(const Walk *w, const Buffer *b) {
+  Affine base = {0}, rest;
+  int64_t coef = 0, k, lo = 0, hi = 0, from, to, width;
+  for (size_t i = 0; i < w->accesses.len; i++) {
+    const Access *a = &w->accesses.data[i];
+    if (a->buffer != b) continue;
+    Affine whole = access_address(w->cx, b, a->args);
+    if (!split_form(w, &whole, &rest, &k) || (coef && k != coef)) return false;
+    if (!coef) base = fixed_part(w, &rest);
+    rest = affine_add(w->cx, &rest, -1, &base);
+    for (int t = 0; t < rest.nterms; t++)
+      if (varies(w, rest.terms[t].atom)) return false;
+    const Expr *e = affine_expr(w->cx, &rest);
+    if (!expr_bounds(&w->ranges, e, &from, &to)) return false;
+    lo = coef && lo < from ? lo : from;
+    hi = coef && hi > to ? hi : to;
+    coef = k;
+  }
+  return coef && !__builtin_sub_overflow(hi, lo, &width) && width < (coef < 0 ? -coef : coef);
+}
+
+bool store_is_fold(const Stmt *s, const Expr **operand, bool *free_order) {
+  const Expr *v = s->value;
+  if (v->kind != EXPR_BINARY || v->binop == OP_LAND || v->binop == OP_LOR || v->a->type != s->buffer->type) return false;
+  for (int side = 0; side < 2; side++) {
+    const Expr *load = side ? v->b : v->a, *other = side ? v->a : v->b;
+    if (load->kind != EXPR_LOAD || load->buffer != s->buffer) continue;
+    bool same = true;
+    for (int i = 0; i < s->nargs; i++) same &= expr_equal(load->args[i], s->args[i]);
+    if (!same) continue;
+    *operand = other;
+    switch (v->binop) {
+    case OP_ADD: case OP_MUL: case OP_MIN: case OP_MAX: case OP_AND: case OP_OR: case OP_XOR:
+      *free_order = !dtype_is_float(s->buffer->type);
+      return true;
+    case OP_SUB: case OP_DIV: case OP_MOD: case OP_SHL: case OP_SHR: case OP_LT: case OP_LE: case OP_GT: case OP_GE:
+    case OP_EQ: case OP_NE: case OP_LAND: case OP_LOR: case OP_COUNT: break;
+    }
+    *free_order = false;
+    return true;
+  }
+  return false;
+}
+
+// The one store to b is `b[x] = b[x] op e`, x is the same in the whole loop, and nothing else there touches b.
+static bool is_fold(const Walk *w, const Buffer *b, bool *free_order) {
+  const Stmt *store = NULL;
+  const Expr *operand;
+  int touched = 0;
+  bool steady = true;
+  for (size_t i = 0; i < w->accesses.len; i++) {
+    const Access *a = &w->accesses.data[i];
+    if (a->buffer != b) continue;
+    touched++;
+    if (!a->store) continue;
+    store = a->store;
+    steady = a->steady;
+  }
+  if (!store || touched != 2 || !steady || !store_is_fold(store, &operand, free_order)) return false;
+  for (int i = 0; i < store->nargs; i++)
+    if (!fixed(w, store->args[i]) || expr_uses_var(store->args[i], w->var)) return false;
+  return true;
+}
+
+LoopLanes loop_lanes(Ctx *cx, const Ranges *around, const Stmt *loop) {
+  LoopLanes r = {.free = true};
+  Walk w = {.cx = cx, .var = loop->var, .extent = INT64_MAX, .steady = true};
+  for (size_t i = 0; around && i < around->len; i++) {
+    const VarRange *v = &around->data[i];
+    if (v->var != loop->var) ranges_push(cx, &w.ranges, v->var, v->lo, v->hi);
+  }
+  if (!expr_is_int(loop->extent, &w.extent)) refuse(&w, loop, "how often it runs is not known");
+  walk(&w, loop->body);
+  for (size_t i = 0; i < w.accesses.len && !w.why; i++) {
+    const Access *a = &w.accesses.data[i];
+    bool free_order, apart = false;
+    if (!a->store || is_own(&w, a->buffer)) continue;
+    for (int d = 0; d < a->buffer->ndim && !apart; d++) apart = apart_by_dimension(&w, a->buffer, d);
+    if (apart || apart_by_address(&w, a->buffer)) continue;
+    if (!is_fold(&w, a->buffer, &free_order)) {
+      const char *why = "an iteration touches what another one stores in `%s`, as far as can be told";
+      refuse(&w, a->store, arena_printf(cx->arena, why, a->buffer->name));
+    } else if (!free_order) {
+      r.chain = a->store;
+    }
+  }
+  r.free = !w.why;
+  r.why = w.why;
+  r.at = w.at;
+  return r;
+}

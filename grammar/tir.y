@@ -33,6 +33,8 @@ static void tir_yyerror(Loc *l, void *scanner, TirParser *P, const char *m);
   Loc loc;
   ParsedExpr expr;
   ParsedArgs *args;
+  ParsedOperand *operand;
+  ParsedOperands *operands;
   ParsedPlace *place;
   ParsedBlock block;
   ParsedStmt stmt;
@@ -64,13 +66,15 @@ static void tir_yyerror(Loc *l, void *scanner, TirParser *P, const char *m);
 %precedence UNARY
 
 %type <expr> expr
-%type <args> args args_opt
+%type <args> args
+%type <operand> operand value
+%type <operands> call operands operands_opt
 %type <place> place
 %type <block> open
 %type <stmt> block stmt if_stmt
 %type <range> range
 %type <number> for_kind role
-%type <name> callee scope_opt of_opt target_opt
+%type <name> callee word scope_opt of_opt target_opt
 %type <wide> base_opt
 %type <buffer> buffer
 
@@ -111,7 +115,7 @@ place:
 
 block:
   open stmts '}' { $$ = parse_close(P, $1); }
-| open stmts error '}' { yyerrok; $$ = parse_close(P, $1); }
+| open stmts error '}' { yyerrok; parse_recover(P); $$ = parse_close(P, $1); }
 ;
 open: '{' { $$ = parse_mark(P); };
 
@@ -119,13 +123,13 @@ stmts:
   %empty
 | stmts stmt { parse_add(P, $2); }
 | stmts "`alloc`" buffer place ';' { parse_alloc(P, $buffer, *$place, loc_join(@2, @5)); }
-| stmts error ';' { yyerrok; if (parse_hopeless(P)) YYABORT; }
+| stmts error ';' { yyerrok; parse_recover(P); if (parse_hopeless(P)) YYABORT; }
 ;
 
 stmt:
   NAME '[' args ']' '=' expr place ';' { $$ = parse_store(P, $1, $args, $expr, *$place, loc_join(@1, @6), @1); }
-| callee '(' args_opt ')' place ';' { $$ = parse_intrin(P, $1, $3, *$place, NULL, loc_join(@1, @4), @1); }
-| callee '(' args_opt ')' place block { $$ = parse_intrin(P, $1, $3, *$place, &$block, loc_join(@1, @4), @1); }
+| callee call place ';' { $$ = parse_intrin(P, $1, $2, *$place, NULL, loc_join(@1, @2), @1); }
+| callee call place block { $$ = parse_intrin(P, $1, $2, *$place, &$block, loc_join(@1, @2), @1); }
 | for_kind NAME "`in`" range place
     <block>{ $$ = parse_mark(P); parse_bind(P, $NAME, tir_var(P->cx, $NAME, @NAME), NULL); }
   block { $$ = parse_for(P, (ForKind)$1, $6, $range, *$place, $block, loc_join(@1, @4)); }
@@ -146,7 +150,20 @@ range:
 | expr "`..+`" expr { $$ = parse_range(P, $1, $3, true, @$); }
 ;
 
-args_opt: %empty { $$ = parse_args(P, NULL, (ParsedExpr){0}); } | args;
+call: '(' { P->in_operands = true; } operands_opt ')' { $$ = parse_operands_end(P, $operands_opt); };
+operands_opt: %empty { $$ = parse_operands(P, NULL, NULL); } | operands;
+operands:
+  operand { $$ = parse_operands(P, NULL, $1); }
+| operands ',' operand { $$ = parse_operands(P, $1, $3); }
+;
+operand: value | NAME '=' value { $$ = parse_named(P, $1, $3, @$); };
+value:
+  expr { $$ = parse_value(P, $1, @$); }
+| word { $$ = parse_word_value(P, $1, @$); }
+| '(' expr ',' args ')' { $$ = parse_group(P, $2, $4, @$); }
+;
+word: MINMAX { $$ = name_of(P->cx->names, binop_text((BinOp)$1)); } | MATH { $$ = name_of(P->cx->names, math_name((MathFn)$1)); };
+
 args:
   expr { $$ = parse_args(P, NULL, $1); }
 | args ',' expr { $$ = parse_args(P, $1, $3); }

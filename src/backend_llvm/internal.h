@@ -80,7 +80,7 @@ typedef struct Gen {
   LLVMValueRef lane;  // i64: code is emitted for this lane alone; NULL: for all
   LLVMValueRef guard; // i1: whether that lane's value is wanted; NULL: it is
   Place zeros; // the buffer of zeros; its handle is NULL when there is none
-  const struct UopMode *uop_mode; // in the function of a micro-op kernel; else NULL
+  const Stmt *kernel; // whose function is made; NULL outside
   int serial;         // numbers private functions
   int depth;          // of recursion
   bool failed;        // reported; emission goes on with undefined values to the end

@@ -17,8 +17,7 @@ static void call_broken(Gen *g, const Stmt *s, const char *why) {
 }
 
 // The handle of the buffer that a reference names, and its element offset.
-static void host_ref(Gen *g, const Stmt *s, LLVMValueRef *handle, LLVMValueRef *offset) {
-  const Expr *e = s->args[0];
+static void host_ref(Gen *g, const Stmt *s, const Expr *e, LLVMValueRef *handle, LLVMValueRef *offset) {
   Place *p = e->kind == EXPR_REF ? place_of(&g->places, e->buffer) : NULL;
   *handle = LLVMGetUndef(g->ptr);
   *offset = LLVMGetUndef(g->i32);
@@ -31,19 +30,22 @@ static void host_ref(Gen *g, const Stmt *s, LLVMValueRef *handle, LLVMValueRef *
 }
 
 static void gen_load_call(Gen *g, const Stmt *s) {
-  static const int order[] = {2, 1, 3, 6, 4, 7, 5, 8, 9}; // TIR has y before x, and the pads of an axis together
+  enum { PAD = ARG_LOAD_CALL_PAD };
+  static const int order[] = {ARG_LOAD_CALL_X, ARG_LOAD_CALL_Y, ARG_LOAD_CALL_STRIDE, PAD + 2, PAD, PAD + 3, PAD + 1,
+                              ARG_LOAD_CALL_TILE, ARG_LOAD_CALL_MEMORY};
   LLVMValueRef args[12] = {g->frame->command};
-  host_ref(g, s, &args[1], &args[2]);
+  host_ref(g, s, s->args[ARG_LOAD_CALL_SRC], &args[1], &args[2]);
   for (int i = 0; i < 9; i++) args[3 + i] = arg32(g, s->args[order[i]]);
   gen_call(g, "VTALoadBuffer2D", "vppiiiiiiiiii", args);
 }
 
 static void gen_store_call(Gen *g, const Stmt *s) {
-  LLVMValueRef args[8] = {g->frame->command, arg32(g, s->args[4]), arg32(g, s->args[5])};
-  host_ref(g, s, &args[3], &args[4]);
-  args[5] = arg32(g, s->args[2]);
-  args[6] = arg32(g, s->args[1]);
-  args[7] = arg32(g, s->args[3]);
+  LLVMValueRef args[8] = {g->frame->command, arg32(g, s->args[ARG_STORE_CALL_TILE]),
+    arg32(g, s->args[ARG_STORE_CALL_MEMORY])};
+  host_ref(g, s, s->args[ARG_STORE_CALL_DST], &args[3], &args[4]);
+  args[5] = arg32(g, s->args[ARG_STORE_CALL_X]);
+  args[6] = arg32(g, s->args[ARG_STORE_CALL_Y]);
+  args[7] = arg32(g, s->args[ARG_STORE_CALL_STRIDE]);
   gen_call(g, "VTAStoreBuffer2D", "vpiipiiii", args);
 }
 
@@ -74,9 +76,10 @@ static void gen_zero_call(Gen *g, const Stmt *s) {
     call_broken(g, s, "its memory is not known");
     return;
   }
-  Zeroing z = {arg32(g, s->args[1]), arg32(g, s->args[2]), arg32(g, s->args[0])};
+  Zeroing z = {.sram = arg32(g, s->args[ARG_ZERO_CALL_TILE]), .memory = arg32(g, s->args[ARG_ZERO_CALL_MEMORY]),
+               .n = arg32(g, s->args[ARG_ZERO_CALL_N])};
   int64_t n;
-  if (expr_is_int(s->args[0], &n) && n <= MOST) {
+  if (expr_is_int(s->args[ARG_ZERO_CALL_N], &n) && n <= MOST) {
     if (n > 0) zero_rows(g, &z, z.n, z.sram);
     return;
   }
@@ -97,8 +100,8 @@ typedef struct ZeroBytes {
 static bool note_zero(void *self, const Stmt *s) {
   ZeroBytes *z = self;
   int64_t memory;
-  if (s->kind != STMT_INTRIN || !is_vta(s->intrin, VTA_ZERO_CALL) || s->nargs < 3) return true;
-  if (!expr_is_int(s->args[2], &memory) || memory < 0 || memory >= MEM_COUNT) return true;
+  if (s->kind != STMT_INTRIN || !is_vta(s->intrin, VTA_ZERO_CALL) || s->nargs < ARG_ZERO_CALL_END) return true;
+  if (!expr_is_int(s->args[ARG_ZERO_CALL_MEMORY], &memory) || memory < 0 || memory >= MEM_COUNT) return true;
   int64_t bytes = vta_elem_bytes(z->config, (VtaMemory)memory);
   if (bytes > z->bytes) z->bytes = bytes;
   return true;
@@ -190,46 +193,33 @@ static void decode_signature(Gen *g, const Signature *sig, LLVMValueRef at) {
   }
 }
 
-// What VTAUopPush is told of every micro-op of a kernel. kind: see VTA_KERNEL.
-typedef struct UopMode {
-  int mode, reset, opcode, use_imm;
-  const Expr *imm;
-} UopMode;
-
-static bool uop_mode(const Stmt *s, UopMode *out) {
-  int64_t kind;
-  if (!expr_is_int(s->args[0], &kind)) return false;
-  int op = (int)(kind >= 8 ? kind - 8 : kind - 2);
-  if (kind < 0 || (kind > 1 && (op < ALU_MIN || op > ALU_MUL))) return false;
-  *out = (UopMode){.imm = s->args[1]};
-  if (kind < 2) out->reset = kind == 0;
-  else *out = (UopMode){.mode = 1, .opcode = op, .use_imm = kind >= 8, .imm = s->args[1]};
-  return true;
-}
-
-// Opens a hardware loop unless its extent is 1; says whether it did.
-static bool begin_loop(Gen *g, const Expr **args) {
+// Opens a hardware loop, the outer (0) or the inner (1), unless its extent is 1; says whether it did.
+static bool begin_loop(Gen *g, const Stmt *kernel, int loop) {
+  static const int of[4] = {ARG_KERNEL_LOOPS, ARG_KERNEL_DST, ARG_KERNEL_SRC, ARG_KERNEL_WGT};
   int64_t extent;
-  if (expr_is_int(args[0], &extent) && extent == 1) return false;
+  if (expr_is_int(kernel->args[ARG_KERNEL_LOOPS + loop], &extent) && extent == 1) return false;
   LLVMValueRef v[4];
-  for (int i = 0; i < 4; i++) v[i] = arg32(g, args[i]);
+  for (int i = 0; i < 4; i++) v[i] = arg32(g, kernel->args[of[i] + loop]);
   gen_call(g, "VTAUopLoopBegin", "viiii", v);
   return true;
 }
 
 static void gen_uop(Gen *g, const Stmt *s) {
-  const UopMode *m = g->uop_mode;
-  if (!m) {
-    call_broken(g, s, "it stands outside of a kernel");
+  VtaUopCall c;
+  const char *problem = g->kernel ? vta_uop_call(g->kernel, s, &c) : "it stands outside of a kernel";
+  if (problem) {
+    call_broken(g, s, problem);
     return;
   }
-  LLVMValueRef args[8] = {gen_i32(g, m->mode), gen_i32(g, m->reset), arg32(g, s->args[0]), arg32(g, s->args[1]),
-    arg32(g, s->args[2]), gen_i32(g, m->opcode), gen_i32(g, m->use_imm), arg32(g, m->imm)};
+  LLVMValueRef index[3];
+  for (int i = 0; i < 3; i++) index[i] = c.operands[i] ? arg32(g, c.operands[i]) : gen_i32(g, 0);
+  LLVMValueRef args[8] = {gen_i32(g, c.mode), gen_i32(g, c.reset), index[0], index[1], index[2], gen_i32(g, c.opcode),
+    gen_i32(g, c.imm != NULL), c.imm ? arg32(g, c.imm) : gen_i32(g, 0)};
   gen_call(g, "VTAUopPush", "viiiiiiii", args);
 }
 
 // static int NAME.uopN(void *signature): describes the kernel to the runtime.
-static LLVMValueRef gen_uop_function(Gen *g, const Stmt *s, const Signature *sig, const UopMode *mode, int number) {
+static LLVMValueRef gen_uop_function(Gen *g, const Stmt *s, const Signature *sig, int number) {
   const char *name = arena_printf(g->cx->arena, "%s.uop%d", g->name, number);
   LLVMBasicBlockRef here = LLVMGetInsertBlock(g->b);
   Frame frame = {.fn = gen_function(g, name, LLVMFunctionType(g->i32, &g->ptr, 1, false), false)}, *outer = g->frame;
@@ -237,16 +227,16 @@ static LLVMValueRef gen_uop_function(Gen *g, const Stmt *s, const Signature *sig
   for (size_t i = 0; i < sig->vars.len; i++) saved[i] = sig->vars.data[i]->value;
   gen_plain(g, frame.fn);
   g->frame = &frame;
-  g->uop_mode = mode;
+  g->kernel = s;
   gen_at(g, gen_block(g, "entry"));
   decode_signature(g, sig, LLVMGetParam(frame.fn, 0));
-  bool out = begin_loop(g, s->args + 2), in = begin_loop(g, s->args + 6);
+  bool out = begin_loop(g, s, 0), in = begin_loop(g, s, 1);
   gen_stmt(g, s->body);
   if (in) gen_call(g, "VTAUopLoopEnd", "v", NULL);
   if (out) gen_call(g, "VTAUopLoopEnd", "v", NULL);
   LLVMBuildRet(g->b, gen_i32(g, 0));
   for (size_t i = 0; i < sig->vars.len; i++) sig->vars.data[i]->value = saved[i];
-  g->uop_mode = NULL;
+  g->kernel = NULL;
   g->frame = outer;
   gen_at(g, here);
   return frame.fn;
@@ -254,26 +244,25 @@ static LLVMValueRef gen_uop_function(Gen *g, const Stmt *s, const Signature *sig
 
 static void gen_kernel_call(Gen *g, const Stmt *s) {
   Signature sig = {0};
-  UopMode mode;
-  int number = g->serial++;
-  if (g->uop_mode || !uop_mode(s, &mode)) {
+  int number = g->serial++, op = vta_kernel_op(s);
+  if (g->kernel || op < 0) {
     call_broken(g, s, "an unknown kind of kernel");
     return;
   }
   if (!find_signature(g, s, &sig)) return;
-  LLVMValueRef fn = gen_uop_function(g, s, &sig, &mode, number);
+  LLVMValueRef fn = gen_uop_function(g, s, &sig, number);
   LLVMValueRef handle = LLVMAddGlobal(g->m, g->ptr, arena_printf(g->cx->arena, "%s.handle%d", g->name, number));
   LLVMSetLinkage(handle, LLVMInternalLinkage);
   LLVMSetInitializer(handle, LLVMConstNull(g->ptr));
   LLVMValueRef args[4] = {handle, fn, encode_signature(g, &sig), gen_i32(g, sig.vars.len ? 4 : 0)};
-  LLVMValueRef r = gen_call(g, mode.mode ? "VTAPushALUOp" : "VTAPushGEMMOp", "ipppi", args);
+  LLVMValueRef r = gen_call(g, vta_row((VtaOp)op)->alu != NO_ALU ? "VTAPushALUOp" : "VTAPushGEMMOp", "ipppi", args);
   gen_fail_if(g, LLVMBuildICmp(g->b, LLVMIntNE, r, gen_i32(g, 0), ""), 2);
 }
 
 // ---- ordering ----------------------------------------------------------------------------------------------------------
 
 static void gen_token(Gen *g, const Stmt *s, const char *name) {
-  LLVMValueRef args[3] = {g->frame->command, arg32(g, s->args[0]), arg32(g, s->args[1])};
+  LLVMValueRef args[3] = {g->frame->command, arg32(g, s->args[ARG_PUSH_FROM]), arg32(g, s->args[ARG_PUSH_TO])};
   gen_call(g, name, "ipii", args);
 }
 
@@ -290,12 +279,12 @@ static void gen_mark(Gen *g, const Stmt *s) {
 }
 
 void gen_vta(Gen *g, const Stmt *s) {
-  bool in_kernel = g->uop_mode && !is_vta(s->intrin, VTA_UOP);
+  bool in_kernel = g->kernel && !is_vta(s->intrin, VTA_UOP);
   if (s->nargs < s->intrin->min_args || in_kernel) {
     call_broken(g, s, in_kernel ? "it stands inside a kernel" : "arguments are missing");
     return;
   }
-  if (g->marks && !g->uop_mode) gen_mark(g, s);
+  if (g->marks && !g->kernel) gen_mark(g, s);
   switch ((VtaOp)s->intrin->id) {
   case VTA_LOAD_CALL: gen_load_call(g, s); return;
   case VTA_STORE_CALL: gen_store_call(g, s); return;
@@ -306,7 +295,9 @@ void gen_vta(Gen *g, const Stmt *s) {
   case VTA_POP: gen_token(g, s, "VTADepPop"); return;
   case VTA_SYNC: gen_sync(g); return;
   case VTA_DMA_COPY: case VTA_ALU: case VTA_TENSORIZE: case VTA_LOAD: case VTA_ZERO: case VTA_STORE: case VTA_RESET:
-  case VTA_GEMM: case VTA_MOV: case VTA_MIN: case VTA_MAX: case VTA_ADD: case VTA_SHR: case VTA_MUL:
+  case VTA_GEMM: case VTA_MOV:
+#define ALU_OP(id, text) case VTA_##id:
+#include "backend_vta/isa.def"
   case VTA_OP_COUNT: break;
   }
   call_broken(g, s, "it should have been lowered to runtime calls");

@@ -55,13 +55,14 @@ static const Stmt *origin(const Walk *w, uint32_t mark) {
   return mark && mark <= w->origins.len ? w->origins.data[mark - 1] : NULL;
 }
 
-// The unit whose instructions a statement makes.
+// The unit whose instructions a runtime call makes.
 static VtaUnit unit_of(const Stmt *s) {
+  const VtaRow *row = vta_row_of(s->intrin);
   int64_t memory = MEM_ACC;
-  if (is_vta(s->intrin, VTA_STORE_CALL)) return UNIT_STORE;
-  if (is_vta(s->intrin, VTA_LOAD_CALL)) expr_is_int(s->args[9], &memory);
-  if (is_vta(s->intrin, VTA_ZERO_CALL)) expr_is_int(s->args[2], &memory);
-  return memory == MEM_INP || memory == MEM_WGT ? UNIT_LOAD : UNIT_COMPUTE;
+  if (row->runs == RUNS_STORE) return UNIT_STORE;
+  for (int i = 0; i < row->noperands; i++)
+    if (row->operands[i].kind == KIND_MEMORY) expr_is_int(s->args[row->operands[i].arg], &memory);
+  return vta_memory_unit(memory);
 }
 
 // What the runtime or the device found wrong, at the statements whose instructions it speaks of.
@@ -188,22 +189,28 @@ static void *host_ref(Walk *w, const Expr *e, uint32_t *offset) {
 }
 
 static void load_call(Walk *w, const Stmt *s) {
-  uint32_t offset = 0, v[10] = {0};
-  void *handle = host_ref(w, s->args[0], &offset);
-  for (int i = 1; i < 10; i++) v[i] = arg(w, s->args[i]);
-  if (!w->failed) VTALoadBuffer2D(w->cmd, handle, offset, v[2], v[1], v[3], v[6], v[4], v[7], v[5], v[8], v[9]);
+  uint32_t offset = 0, v[ARG_LOAD_CALL_END] = {0};
+  void *handle = host_ref(w, s->args[ARG_LOAD_CALL_SRC], &offset);
+  for (int i = ARG_LOAD_CALL_SRC + 1; i < ARG_LOAD_CALL_END; i++) v[i] = arg(w, s->args[i]);
+  const uint32_t *pad = v + ARG_LOAD_CALL_PAD;
+  if (!w->failed)
+    VTALoadBuffer2D(w->cmd, handle, offset, v[ARG_LOAD_CALL_X], v[ARG_LOAD_CALL_Y], v[ARG_LOAD_CALL_STRIDE], pad[2],
+                    pad[0], pad[3], pad[1], v[ARG_LOAD_CALL_TILE], v[ARG_LOAD_CALL_MEMORY]);
 }
 
 static void store_call(Walk *w, const Stmt *s) {
-  uint32_t offset = 0, v[6] = {0};
-  void *handle = host_ref(w, s->args[0], &offset);
-  for (int i = 1; i < 6; i++) v[i] = arg(w, s->args[i]);
-  if (!w->failed) VTAStoreBuffer2D(w->cmd, v[4], v[5], handle, offset, v[2], v[1], v[3]);
+  uint32_t offset = 0, v[ARG_STORE_CALL_END] = {0};
+  void *handle = host_ref(w, s->args[ARG_STORE_CALL_DST], &offset);
+  for (int i = ARG_STORE_CALL_DST + 1; i < ARG_STORE_CALL_END; i++) v[i] = arg(w, s->args[i]);
+  if (!w->failed)
+    VTAStoreBuffer2D(w->cmd, v[ARG_STORE_CALL_TILE], v[ARG_STORE_CALL_MEMORY], handle, offset, v[ARG_STORE_CALL_X],
+                     v[ARG_STORE_CALL_Y], v[ARG_STORE_CALL_STRIDE]);
 }
 
 // As the host code does it: rows of one tile from a tile of zeros, all at the same place.
 static void zero_call(Walk *w, const Stmt *s) {
-  uint32_t n = arg(w, s->args[0]), sram = arg(w, s->args[1]), memory = arg(w, s->args[2]);
+  uint32_t n = arg(w, s->args[ARG_ZERO_CALL_N]), sram = arg(w, s->args[ARG_ZERO_CALL_TILE]);
+  uint32_t memory = arg(w, s->args[ARG_ZERO_CALL_MEMORY]);
   if (!w->zeros) w->zeros = VTABufferAlloc(4096); // no tile is larger than a page
   while (n && !w->failed) {
     uint32_t rows = n < MAX_ROWS ? n : MAX_ROWS;
@@ -221,8 +228,9 @@ static int describe(void *self) {
   Walk *w = self;
   const Stmt *s = w->kernel;
   for (int loop = 0; loop < 2; loop++) {
-    const Expr **a = s->args + 2 + 4 * loop;
-    VTAUopLoopBegin(arg(w, a[0]), arg(w, a[1]), arg(w, a[2]), arg(w, a[3]));
+    const Expr **a = s->args + loop;
+    VTAUopLoopBegin(arg(w, a[ARG_KERNEL_LOOPS]), arg(w, a[ARG_KERNEL_DST]), arg(w, a[ARG_KERNEL_SRC]),
+                    arg(w, a[ARG_KERNEL_WGT]));
   }
   walk_stmt(w, s->body);
   VTAUopLoopEnd();
@@ -235,9 +243,13 @@ static void kernel_call(Walk *w, const Stmt *s) {
     refuse(w, s->loc, "a kernel inside a kernel");
     return;
   }
-  int64_t kind = eval(w, s->args[0]).i;
+  int op = vta_kernel_op(s);
+  if (op < 0) {
+    refuse(w, s->loc, "a kernel of an operation that micro-ops do not have");
+    return;
+  }
   w->kernel = s;
-  if (kind < 2) VTAPushGEMMOp(NULL, describe, w, 0);
+  if (vta_row((VtaOp)op)->alu == NO_ALU) VTAPushGEMMOp(NULL, describe, w, 0);
   else VTAPushALUOp(NULL, describe, w, 0);
   w->kernel = NULL;
 }
@@ -247,12 +259,18 @@ static void uop_call(Walk *w, const Stmt *s) {
     refuse(w, s->loc, "a micro-op outside of a kernel");
     return;
   }
-  int64_t kind = eval(w, w->kernel->args[0]).i, imm = eval(w, w->kernel->args[1]).i;
+  VtaUopCall call;
+  const char *problem = vta_uop_call(w->kernel, s, &call);
+  if (problem) {
+    refuse(w, s->loc, problem);
+    return;
+  }
+  int64_t imm = call.imm ? eval(w, call.imm).i : 0;
   if (imm != (int32_t)imm) refuse(w, s->loc, "an immediate does not fit");
-  uint32_t dst = arg(w, s->args[0]), src = arg(w, s->args[1]), wgt = arg(w, s->args[2]);
+  uint32_t index[3] = {0};
+  for (int i = 0; i < 3; i++) index[i] = call.operands[i] ? arg(w, call.operands[i]) : 0;
   if (w->failed) return;
-  uint32_t op = (uint32_t)(kind >= 8 ? kind - 8 : kind >= 2 ? kind - 2 : 0);
-  VTAUopPush(kind >= 2, kind == 0, dst, src, wgt, op, kind >= 8, (int32_t)imm);
+  VTAUopPush(call.mode, call.reset, index[0], index[1], index[2], call.opcode, call.imm != NULL, (int32_t)imm);
 }
 
 static int unit_arg(Walk *w, const Expr *e) { return (int)(arg(w, e) & 0xFF); }
@@ -270,8 +288,8 @@ static void intrin_call(Walk *w, const Stmt *s) {
   case VTA_STORE_CALL: store_call(w, s); break;
   case VTA_KERNEL: kernel_call(w, s); break;
   case VTA_UOP: uop_call(w, s); break;
-  case VTA_PUSH: VTADepPush(w->cmd, unit_arg(w, s->args[0]), unit_arg(w, s->args[1])); break;
-  case VTA_POP: VTADepPop(w->cmd, unit_arg(w, s->args[0]), unit_arg(w, s->args[1])); break;
+  case VTA_PUSH: VTADepPush(w->cmd, unit_arg(w, s->args[ARG_PUSH_FROM]), unit_arg(w, s->args[ARG_PUSH_TO])); break;
+  case VTA_POP: VTADepPop(w->cmd, unit_arg(w, s->args[ARG_POP_FROM]), unit_arg(w, s->args[ARG_POP_TO])); break;
   case VTA_SYNC: VTASynchronize(w->cmd, UINT32_MAX); break;
   case VTA_DMA_COPY:
   case VTA_ALU:
@@ -282,11 +300,8 @@ static void intrin_call(Walk *w, const Stmt *s) {
   case VTA_RESET:
   case VTA_GEMM:
   case VTA_MOV:
-  case VTA_MIN:
-  case VTA_MAX:
-  case VTA_ADD:
-  case VTA_SHR:
-  case VTA_MUL:
+#define ALU_OP(id, text) case VTA_##id:
+#include "backend_vta/isa.def"
   case VTA_OP_COUNT: refuse(w, s->loc, "the function is not lowered to runtime calls"); break;
   }
   note_runtime_error(w, s->loc);
@@ -382,12 +397,11 @@ static void print_origin(Walk *w, uint32_t mark, Text *out) {
 }
 
 static void print_insn(Walk *w, size_t number, VtaWord word, uint32_t mark, Text *out) {
-  static const char *const unit_names[4] = {"", "load", "compute", "store"};
   VtaInsn i;
   char line[200];
   if (!vta_decode(w->config, word, &i)) return;
   vta_disassemble(w->config, &i, line, sizeof line);
-  text_add(out, "%7zu  %-7s  %s", number, unit_names[vta_unit(&i)], line);
+  text_add(out, "%7zu  %-7s  %s", number, vta_unit_name(vta_unit(&i)), line);
   bool moves = (i.opcode == OPC_LOAD || i.opcode == OPC_STORE) && i.x_size;
   if (moves && i.memory != MEM_UOP) print_place(w, &i, out);
   print_origin(w, mark, out);

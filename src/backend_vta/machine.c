@@ -19,6 +19,13 @@ typedef struct Step {
   Tiles dst, src, wgt;
 } Step;
 
+// What a micro-op kernel does, and its arguments.
+typedef struct Kernel {
+  VtaOp op;
+  bool imm; // its last argument counts
+  int64_t args[ARG_KERNEL_END];
+} Kernel;
+
 typedef struct Machine {
   TirMachine machine;
   Ctx *cx;
@@ -27,9 +34,9 @@ typedef struct Machine {
   void *sram[3]; // inp, wgt, acc: allocated when a runtime call first names them
   Units *units;
   bool in_kernel;
-  int64_t kernel[10]; // the arguments of the vta.kernel that is built
+  Kernel kernel; // that is built
   VEC(Step) steps;
-  VEC(int64_t) built; // room for a Kernel
+  VEC(int64_t) built; // room for an Issued
 } Machine;
 
 // Sets the message; returns false.
@@ -183,18 +190,18 @@ static bool store(Machine *m, const TirArg *dst, const Tiles *src, const Rect *r
   return true;
 }
 
-static Rect rect_of(const TirArg *a, bool pads) {
-  Rect r = {.y = a[0].value, .x = a[1].value, .stride = a[2].value};
-  if (pads) r.pad_y0 = a[3].value, r.pad_y1 = a[4].value, r.pad_x0 = a[5].value, r.pad_x1 = a[6].value;
-  return r;
+static void rect_pads(Rect *r, const TirArg *pads) {
+  r->pad_y0 = pads[0].value, r->pad_y1 = pads[1].value, r->pad_x0 = pads[2].value, r->pad_x1 = pads[3].value;
 }
 
 static bool run_load(Machine *m, const TirArg *a, const char **error) {
   Tiles dst;
-  Rect r = rect_of(a + 2, true);
-  if (!tiles_of(m, &a[0], MEM_ACC, &dst, error)) return false;
-  bool widen = dst.memory == MEM_ACC && a[1].is_ref && dtype_bytes(a[1].buffer->type) == 1;
-  return load(m, &dst, &a[1], &r, widen, error);
+  const TirArg *src = &a[ARG_LOAD_SRC];
+  Rect r = {.y = a[ARG_LOAD_Y].value, .x = a[ARG_LOAD_X].value, .stride = a[ARG_LOAD_STRIDE].value};
+  rect_pads(&r, &a[ARG_LOAD_PAD]);
+  if (!tiles_of(m, &a[ARG_LOAD_DST], MEM_ACC, &dst, error)) return false;
+  bool widen = dst.memory == MEM_ACC && src->is_ref && dtype_bytes(src->buffer->type) == 1;
+  return load(m, &dst, src, &r, widen, error);
 }
 
 static bool call_memory(Machine *m, const TirArg *a, VtaMemory *mem, const char **error) {
@@ -206,13 +213,14 @@ static bool call_memory(Machine *m, const TirArg *a, VtaMemory *mem, const char 
 
 static bool run_load_call(Machine *m, const TirArg *a, const char **error) {
   VtaMemory mem;
-  Rect r = rect_of(a + 1, true);
-  if (!call_memory(m, &a[9], &mem, error)) return false;
-  Tiles dst = sram_tiles(m, mem, a[8].value);
-  return load(m, &dst, &a[0], &r, mem == MEM_ACC8, error);
+  Rect r = {.y = a[ARG_LOAD_CALL_Y].value, .x = a[ARG_LOAD_CALL_X].value, .stride = a[ARG_LOAD_CALL_STRIDE].value};
+  rect_pads(&r, &a[ARG_LOAD_CALL_PAD]);
+  if (!call_memory(m, &a[ARG_LOAD_CALL_MEMORY], &mem, error)) return false;
+  Tiles dst = sram_tiles(m, mem, a[ARG_LOAD_CALL_TILE].value);
+  return load(m, &dst, &a[ARG_LOAD_CALL_SRC], &r, mem == MEM_ACC8, error);
 }
 
-static bool run_zero(Machine *m, Tiles t, int64_t n, const char **error) {
+static bool zero(Machine *m, Tiles t, int64_t n, const char **error) {
   if (!tiles_hold(m, &t, n, error)) return false;
   zero_tiles(m, &t, 0, n);
   return true;
@@ -220,15 +228,27 @@ static bool run_zero(Machine *m, Tiles t, int64_t n, const char **error) {
 
 static bool run_zero_call(Machine *m, const TirArg *a, const char **error) {
   VtaMemory mem;
-  return call_memory(m, &a[2], &mem, error) && run_zero(m, sram_tiles(m, mem, a[1].value), a[0].value, error);
+  return call_memory(m, &a[ARG_ZERO_CALL_MEMORY], &mem, error) &&
+         zero(m, sram_tiles(m, mem, a[ARG_ZERO_CALL_TILE].value), a[ARG_ZERO_CALL_N].value, error);
+}
+
+static bool run_zero(Machine *m, const TirArg *a, const char **error) {
+  Tiles t;
+  return tiles_of(m, &a[ARG_ZERO_DST], MEM_ACC, &t, error) && zero(m, t, a[ARG_ZERO_N].value, error);
+}
+
+static bool run_store(Machine *m, const TirArg *a, const char **error) {
+  Tiles src;
+  Rect r = {.y = a[ARG_STORE_Y].value, .x = a[ARG_STORE_X].value, .stride = a[ARG_STORE_STRIDE].value};
+  return tiles_of(m, &a[ARG_STORE_SRC], MEM_ACC, &src, error) && store(m, &a[ARG_STORE_DST], &src, &r, error);
 }
 
 static bool run_store_call(Machine *m, const TirArg *a, const char **error) {
   VtaMemory mem;
-  Rect r = rect_of(a + 1, false);
-  if (!call_memory(m, &a[5], &mem, error)) return false;
-  Tiles src = sram_tiles(m, mem, a[4].value);
-  return store(m, &a[0], &src, &r, error);
+  Rect r = {.y = a[ARG_STORE_CALL_Y].value, .x = a[ARG_STORE_CALL_X].value, .stride = a[ARG_STORE_CALL_STRIDE].value};
+  if (!call_memory(m, &a[ARG_STORE_CALL_MEMORY], &mem, error)) return false;
+  Tiles src = sram_tiles(m, mem, a[ARG_STORE_CALL_TILE].value);
+  return store(m, &a[ARG_STORE_CALL_DST], &src, &r, error);
 }
 
 // ---- computing on tiles --------------------------------------------------------------------------------------------
@@ -265,8 +285,8 @@ static bool operand(Machine *m, const TirArg *a, VtaMemory mem, Tiles *out, cons
 
 static bool run_gemm(Machine *m, const TirArg *a, const char **error) {
   Tiles dst, inp, wgt;
-  if (!operand(m, &a[0], MEM_ACC, &dst, error) || !operand(m, &a[1], MEM_INP, &inp, error) ||
-      !operand(m, &a[2], MEM_WGT, &wgt, error))
+  if (!operand(m, &a[ARG_GEMM_DST], MEM_ACC, &dst, error) || !operand(m, &a[ARG_GEMM_INP], MEM_INP, &inp, error) ||
+      !operand(m, &a[ARG_GEMM_WGT], MEM_WGT, &wgt, error))
     return false;
   gemm_tile(m, tile_at(m, &dst, 0), tile_at(m, &inp, 0), tile_at(m, &wgt, 0));
   return true;
@@ -278,108 +298,131 @@ static bool immediate_ok(Machine *m, int64_t v, const char **error) {
 
 static bool run_alu(Machine *m, VtaAluOp op, const TirArg *a, const char **error) {
   Tiles dst, src;
-  if (!operand(m, &a[0], MEM_ACC, &dst, error)) return false;
-  if (!a[1].is_ref) {
-    if (!immediate_ok(m, a[1].value, error)) return false;
-    alu_tile(m, op, tile_at(m, &dst, 0), NULL, (int32_t)a[1].value);
+  const TirArg *second = &a[ARG_ALU_SRC];
+  if (!operand(m, &a[ARG_ALU_DST], MEM_ACC, &dst, error)) return false;
+  if (!second->is_ref) {
+    if (!immediate_ok(m, second->value, error)) return false;
+    alu_tile(m, op, tile_at(m, &dst, 0), NULL, (int32_t)second->value);
     return true;
   }
-  if (!operand(m, &a[1], MEM_ACC, &src, error)) return false;
+  if (!operand(m, second, MEM_ACC, &src, error)) return false;
   alu_tile(m, op, tile_at(m, &dst, 0), tile_at(m, &src, 0), 0);
   return true;
 }
 
 static bool run_mov(Machine *m, const TirArg *a, const char **error) {
   Tiles dst, src;
-  if (!operand(m, &a[0], MEM_ACC, &dst, error) || !operand(m, &a[1], MEM_ACC, &src, error)) return false;
+  if (!operand(m, &a[ARG_MOV_DST], MEM_ACC, &dst, error) || !operand(m, &a[ARG_MOV_SRC], MEM_ACC, &src, error))
+    return false;
   memmove(tile_at(m, &dst, 0), tile_at(m, &src, 0), (size_t)tile_bytes(m, MEM_ACC));
   return true;
 }
 
 static bool run_reset(Machine *m, const TirArg *a, const char **error) {
   Tiles dst;
-  if (!operand(m, &a[0], MEM_ACC, &dst, error)) return false;
+  if (!operand(m, &a[ARG_RESET_DST], MEM_ACC, &dst, error)) return false;
   zero_tiles(m, &dst, 0, 1);
   return true;
 }
 
 // ---- kernels -------------------------------------------------------------------------------------------------------
 
-// The arguments of vta.kernel, by place.
-enum { K_KIND, K_IMM, K_OUT, K_OUT_DST, K_OUT_SRC, K_OUT_WGT, K_IN, K_IN_DST, K_IN_SRC, K_IN_WGT };
-enum { KIND_RESET = 0, KIND_GEMM = 1, KIND_ALU = 2, KIND_ALU_IMM = 8, KIND_END = 13 };
-
-static bool kernel_enter(Machine *m, const TirArg *a, const char **error) {
+static bool kernel_enter(Machine *m, const Stmt *s, const TirArg *a, const char **error) {
+  Kernel *k = &m->kernel;
   if (m->in_kernel) return fault(m, error, "a kernel inside a kernel");
-  for (int i = 0; i < 10; i++) m->kernel[i] = a[i].value;
-  int64_t kind = m->kernel[K_KIND];
-  if (kind < 0 || kind >= KIND_END || (kind > KIND_ALU + ALU_MUL && kind < KIND_ALU_IMM))
-    return fault(m, error, "kernel kind %lld does not exist", (long long)kind);
-  if (m->kernel[K_OUT] < 0 || m->kernel[K_OUT] >= 1 << 14 || m->kernel[K_IN] < 0 || m->kernel[K_IN] >= 1 << 14)
-    return fault(m, error, "a micro-op loop of more than 16383 iterations");
-  for (int i = K_OUT_DST; i <= K_IN_WGT; i++)
-    if (i != K_IN && (m->kernel[i] < 0 || m->kernel[i] >= 1 << 16))
-      return fault(m, error, "a micro-op loop moves an index by %lld", (long long)m->kernel[i]);
-  if (kind >= KIND_ALU_IMM && !immediate_ok(m, m->kernel[K_IMM], error)) return false;
+  int op = vta_step_op(a[ARG_KERNEL_OP].value);
+  if (op < 0) return fault(m, error, "a kernel of an operation that micro-ops do not have");
+  *k = (Kernel){.op = (VtaOp)op, .imm = vta_kernel_has_imm(s)};
+  for (int i = 0; i < s->nargs; i++) k->args[i] = a[i].value;
+  for (int i = ARG_KERNEL_LOOPS; i <= ARG_KERNEL_LOOPS_LAST; i++)
+    if (k->args[i] < 0 || k->args[i] >= 1 << 14) return fault(m, error, "a micro-op loop of more than 16383 iterations");
+  for (int i = ARG_KERNEL_DST; i <= ARG_KERNEL_WGT_LAST; i++)
+    if (k->args[i] < 0 || k->args[i] >= 1 << 16)
+      return fault(m, error, "a micro-op loop moves an index by %lld", (long long)k->args[i]);
+  if (k->imm && vta_row(k->op)->alu == NO_ALU) return fault(m, error, "%s has no immediate", vta_row(k->op)->name);
+  if (k->imm && !immediate_ok(m, k->args[ARG_KERNEL_IMM], error)) return false;
   m->in_kernel = true;
   m->steps.len = 0;
   return true;
 }
 
-static bool run_uop(Machine *m, const TirArg *a, const char **error) {
+// The memory that an operand of a micro-op is in, as the row of its operation says.
+static VtaMemory step_memory(VtaKind k) {
+  switch (k) {
+  case KIND_INP: return MEM_INP;
+  case KIND_WGT: return MEM_WGT;
+  case KIND_ACC:
+  case KIND_ACC_OR_INT:
+  case KIND_CHIP:
+  case KIND_CHIP_OR_INT:
+  case KIND_HOST:
+  case KIND_INT:
+  case KIND_ROWS:
+  case KIND_TILES:
+  case KIND_PADS:
+  case KIND_UNIT:
+  case KIND_MEMORY:
+  case KIND_OPERATION: break;
+  }
+  return MEM_ACC;
+}
+
+static bool run_uop(Machine *m, const Stmt *st, const TirArg *a, const char **error) {
   if (!m->in_kernel) return fault(m, error, "a micro-op outside of a kernel");
-  int64_t kind = m->kernel[K_KIND];
+  const VtaRow *row = vta_row(m->kernel.op);
   Step s = {0};
-  if (!tiles_of(m, &a[0], MEM_ACC, &s.dst, error) || !tiles_in(m, MEM_ACC, &s.dst, error)) return false;
-  if (kind == KIND_GEMM) {
-    if (!tiles_of(m, &a[1], MEM_INP, &s.src, error) || !tiles_of(m, &a[2], MEM_WGT, &s.wgt, error)) return false;
-    if (!tiles_in(m, MEM_INP, &s.src, error) || !tiles_in(m, MEM_WGT, &s.wgt, error)) return false;
-  } else if (kind >= KIND_ALU && kind < KIND_ALU_IMM) {
-    if (!tiles_of(m, &a[1], MEM_ACC, &s.src, error) || !tiles_in(m, MEM_ACC, &s.src, error)) return false;
+  Tiles *places[] = {&s.dst, &s.src, &s.wgt};
+  int n = vta_uop_operands(m->kernel.op, m->kernel.imm);
+  if (st->nargs != n) return fault(m, error, "a micro-op of %d operands in a kernel of %s", st->nargs, row->name);
+  for (int i = 0; i < n; i++) {
+    VtaMemory memory = step_memory(row->operands[i].kind);
+    if (!tiles_of(m, &a[i], memory, places[i], error) || !tiles_in(m, memory, places[i], error)) return false;
   }
   VEC_PUSH(m->cx->arena, m->steps, s);
   return true;
 }
 
 // One micro-op, its operands moved by the loops.
-static bool kernel_step(Machine *m, const int64_t *k, Step s, int64_t o, int64_t i, const char **error) {
-  s.dst.index += o * k[K_OUT_DST] + i * k[K_IN_DST];
-  s.src.index += o * k[K_OUT_SRC] + i * k[K_IN_SRC];
-  s.wgt.index += o * k[K_OUT_WGT] + i * k[K_IN_WGT];
+static bool kernel_step(Machine *m, const Kernel *k, Step s, int64_t o, int64_t i, const char **error) {
+  const int64_t *dst = k->args + ARG_KERNEL_DST, *src = k->args + ARG_KERNEL_SRC, *wgt = k->args + ARG_KERNEL_WGT;
+  s.dst.index += o * dst[0] + i * dst[1];
+  s.src.index += o * src[0] + i * src[1];
+  s.wgt.index += o * wgt[0] + i * wgt[1];
   if (!tiles_hold(m, &s.dst, 1, error) || (s.src.data && !tiles_hold(m, &s.src, 1, error)) ||
       (s.wgt.data && !tiles_hold(m, &s.wgt, 1, error)))
     return false;
-  int64_t kind = k[K_KIND];
-  if (kind == KIND_RESET) zero_tiles(m, &s.dst, 0, 1);
-  else if (kind == KIND_GEMM) gemm_tile(m, tile_at(m, &s.dst, 0), tile_at(m, &s.src, 0), tile_at(m, &s.wgt, 0));
-  else if (kind >= KIND_ALU_IMM)
-    alu_tile(m, (VtaAluOp)(kind - KIND_ALU_IMM), tile_at(m, &s.dst, 0), NULL, (int32_t)k[K_IMM]);
-  else alu_tile(m, (VtaAluOp)(kind - KIND_ALU), tile_at(m, &s.dst, 0), tile_at(m, &s.src, 0), 0);
+  int32_t *to = tile_at(m, &s.dst, 0);
+  int alu = vta_row(k->op)->alu;
+  if (alu != NO_ALU)
+    alu_tile(m, (VtaAluOp)alu, to, k->imm ? NULL : tile_at(m, &s.src, 0), (int32_t)k->args[ARG_KERNEL_IMM]);
+  else if (k->op == VTA_GEMM) gemm_tile(m, to, tile_at(m, &s.src, 0), tile_at(m, &s.wgt, 0));
+  else if (k->op == VTA_RESET) zero_tiles(m, &s.dst, 0, 1);
+  else return fault(m, error, "%s is no operation of a micro-op", vta_row(k->op)->name);
   return true;
 }
 
-// A kernel as it is issued: its arguments, then its micro-ops.
-typedef struct Kernel {
-  int64_t args[10];
+// A kernel as it is issued, with its micro-ops.
+typedef struct Issued {
+  Kernel kernel;
   size_t nsteps;
   Step steps[];
-} Kernel;
+} Issued;
 
-static bool run_kernel(Machine *m, const Kernel *k, const char **error) {
-  for (int64_t o = 0; o < k->args[K_OUT]; o++)
-    for (int64_t i = 0; i < k->args[K_IN]; i++)
+static bool run_kernel(Machine *m, const Issued *k, const char **error) {
+  for (int64_t o = 0; o < k->kernel.args[ARG_KERNEL_LOOPS]; o++)
+    for (int64_t i = 0; i < k->kernel.args[ARG_KERNEL_LOOPS + 1]; i++)
       for (size_t n = 0; n < k->nsteps; n++)
-        if (!kernel_step(m, k->args, k->steps[n], o, i, error)) return false;
+        if (!kernel_step(m, &k->kernel, k->steps[n], o, i, error)) return false;
   return true;
 }
 
 static bool kernel_leave(Machine *m, const Stmt *s, const TirArg *args, TirFault *fault) {
   m->in_kernel = false;
-  size_t bytes = sizeof(Kernel) + m->steps.len * sizeof(Step);
+  size_t bytes = sizeof(Issued) + m->steps.len * sizeof(Step);
   m->built.len = 0;
   while (m->built.len * sizeof(int64_t) < bytes) VEC_PUSH(m->cx->arena, m->built, 0);
-  Kernel *k = (Kernel *)(void *)m->built.data;
-  memcpy(k->args, m->kernel, sizeof k->args);
+  Issued *k = (Issued *)(void *)m->built.data;
+  k->kernel = m->kernel;
   k->nsteps = m->steps.len;
   if (k->nsteps) memcpy(k->steps, m->steps.data, k->nsteps * sizeof(Step));
   return units_issue(m->units, UNIT_COMPUTE, s, args, k, bytes, fault);
@@ -387,42 +430,43 @@ static bool kernel_leave(Machine *m, const Stmt *s, const TirArg *args, TirFault
 
 // ---- the machine ---------------------------------------------------------------------------------------------------
 
-// The unit that executes an operation; what is malformed goes to any, which says so.
-static int unit_of(const Stmt *s, const TirArg *a) {
-  int64_t mem = MEM_ACC;
-  switch ((VtaOp)s->intrin->id) {
-  case VTA_STORE:
-  case VTA_STORE_CALL: return UNIT_STORE;
-  case VTA_LOAD:
-  case VTA_ZERO:
-    if (a[0].is_ref && a[0].buffer->scope->id >= 0) mem = vta_scope_memory(a[0].buffer->scope->id);
-    break;
-  case VTA_LOAD_CALL: mem = a[9].value; break;
-  case VTA_ZERO_CALL: mem = a[2].value; break;
-  default: break; // computes
+// The memory that a transfer on chip writes; what is malformed is as good as any, the unit says so.
+static int64_t written_memory(const VtaRow *row, const TirArg *args) {
+  for (int i = 0; i < row->noperands; i++) {
+    const TirArg *a = &args[row->operands[i].arg];
+    if (row->operands[i].kind == KIND_MEMORY) return a->value;
+    if (row->operands[i].kind != KIND_CHIP) continue;
+    return a->is_ref && a->buffer->scope->id >= 0 ? vta_scope_memory(a->buffer->scope->id) : MEM_ACC;
   }
-  return mem == MEM_INP || mem == MEM_WGT ? UNIT_LOAD : UNIT_COMPUTE;
+  return MEM_ACC;
+}
+
+// The unit that executes an operation; 0 if none does.
+static int unit_of(const Stmt *s, const TirArg *a) {
+  const VtaRow *row = vta_row_of(s->intrin);
+  switch (row->runs) {
+  case RUNS_BY_MEMORY: return vta_memory_unit(written_memory(row, a));
+  case RUNS_COMPUTE: return UNIT_COMPUTE;
+  case RUNS_STORE: return UNIT_STORE;
+  case RUNS_NOWHERE: break;
+  }
+  return 0;
 }
 
 // What a unit does.
 static bool machine_exec(void *self, const Stmt *s, const TirArg *a, const void *extra, const char **error) {
   Machine *m = self;
-  Tiles t;
+  const VtaRow *row = vta_row_of(s->intrin);
   switch ((VtaOp)s->intrin->id) {
   case VTA_LOAD: return run_load(m, a, error);
-  case VTA_ZERO: return tiles_of(m, &a[0], MEM_ACC, &t, error) && run_zero(m, t, a[1].value, error);
-  case VTA_STORE: {
-    Rect r = rect_of(a + 2, false);
-    return tiles_of(m, &a[1], MEM_ACC, &t, error) && store(m, &a[0], &t, &r, error);
-  }
+  case VTA_ZERO: return run_zero(m, a, error);
+  case VTA_STORE: return run_store(m, a, error);
   case VTA_RESET: return run_reset(m, a, error);
   case VTA_GEMM: return run_gemm(m, a, error);
   case VTA_MOV: return run_mov(m, a, error);
-  case VTA_MIN: return run_alu(m, ALU_MIN, a, error);
-  case VTA_MAX: return run_alu(m, ALU_MAX, a, error);
-  case VTA_ADD: return run_alu(m, ALU_ADD, a, error);
-  case VTA_SHR: return run_alu(m, ALU_SHR, a, error);
-  case VTA_MUL: return run_alu(m, ALU_MUL, a, error);
+#define ALU_OP(id, text) case VTA_##id:
+#include "backend_vta/isa.def"
+    return run_alu(m, (VtaAluOp)row->alu, a, error);
   case VTA_KERNEL: return run_kernel(m, extra, error);
   case VTA_LOAD_CALL: return run_load_call(m, a, error);
   case VTA_ZERO_CALL: return run_zero_call(m, a, error);
@@ -442,18 +486,19 @@ static bool machine_exec(void *self, const Stmt *s, const TirArg *a, const void 
 // What the host does: it issues operations, waits, and builds kernels.
 static bool machine_run(void *self, const Stmt *s, const TirArg *a, TirFault *fault) {
   Machine *m = self;
-  switch ((VtaOp)s->intrin->id) {
-  case VTA_PUSH:
-  case VTA_POP: return units_token(m->units, is_vta(s->intrin, VTA_PUSH), a[0].value, a[1].value, s, fault);
-  case VTA_SYNC: return units_drain(m->units, fault);
-  case VTA_UOP: return run_uop(m, a, &fault->text);
-  default: return units_issue(m->units, unit_of(s, a), s, a, NULL, 0, fault);
-  }
+  if (is_vta(s->intrin, VTA_PUSH))
+    return units_token(m->units, true, a[ARG_PUSH_FROM].value, a[ARG_PUSH_TO].value, s, fault);
+  if (is_vta(s->intrin, VTA_POP))
+    return units_token(m->units, false, a[ARG_POP_FROM].value, a[ARG_POP_TO].value, s, fault);
+  if (is_vta(s->intrin, VTA_SYNC)) return units_drain(m->units, fault);
+  if (is_vta(s->intrin, VTA_UOP)) return run_uop(m, s, a, &fault->text);
+  int unit = unit_of(s, a);
+  return unit ? units_issue(m->units, unit, s, a, NULL, 0, fault) : machine_exec(m, s, a, NULL, &fault->text);
 }
 
 // The regions of FORM_LOOPS are marks: their bodies say what they do.
 static bool machine_enter(void *self, const Stmt *s, const TirArg *args, TirFault *fault) {
-  return is_vta(s->intrin, VTA_KERNEL) ? kernel_enter(self, args, &fault->text) : true;
+  return is_vta(s->intrin, VTA_KERNEL) ? kernel_enter(self, s, args, &fault->text) : true;
 }
 
 static bool machine_leave(void *self, const Stmt *s, const TirArg *args, TirFault *fault) {

@@ -4,35 +4,110 @@
 
 #include <stddef.h>
 
-// Name, argument count and whether a body follows, in the order of VtaOp.
-static const struct {
-  const char *name;
-  int args;
-  bool body;
-} op_table[VTA_OP_COUNT] = {
-  [VTA_DMA_COPY] = {"vta.dma_copy", 0, true},
-  [VTA_ALU] = {"vta.alu", 0, true},
-  [VTA_TENSORIZE] = {"vta.tensorize", 0, true},
-  [VTA_LOAD] = {"vta.load", 9, false},
-  [VTA_ZERO] = {"vta.zero", 2, false},
-  [VTA_STORE] = {"vta.store", 5, false},
-  [VTA_RESET] = {"vta.reset", 1, false},
-  [VTA_GEMM] = {"vta.gemm", 3, false},
-  [VTA_MOV] = {"vta.mov", 2, false},
-  [VTA_MIN] = {"vta.min", 2, false},
-  [VTA_MAX] = {"vta.max", 2, false},
-  [VTA_ADD] = {"vta.add", 2, false},
-  [VTA_SHR] = {"vta.shr", 2, false},
-  [VTA_MUL] = {"vta.mul", 2, false},
-  [VTA_PUSH] = {"vta.push", 2, false},
-  [VTA_POP] = {"vta.pop", 2, false},
-  [VTA_SYNC] = {"vta.sync", 0, false},
-  [VTA_KERNEL] = {"vta.kernel", 10, true},
-  [VTA_UOP] = {"vta.uop", 3, false},
-  [VTA_LOAD_CALL] = {"vta.load_call", 10, false},
-  [VTA_ZERO_CALL] = {"vta.zero_call", 3, false},
-  [VTA_STORE_CALL] = {"vta.store_call", 6, false},
+// ---- rows ----------------------------------------------------------------------------------------------------------
+
+enum { OPERAND_PLACE = false, OPERAND_NAMED = true };
+
+// What is written as a word, by its number.
+static const char *const unit_words[] = {
+  [UNIT_LOAD] = "load", [UNIT_COMPUTE] = "compute", [UNIT_STORE] = "store"};
+static const char *const memory_words[] = {
+#define MEMORY(name, text) [MEM_##name] = MEM_##name == MEM_UOP ? NULL : text,
+#include "backend_vta/isa.def"
 };
+static const char *const operation_words[] = {
+#define INTRIN(id, name, cls, runs, alu, operands) [VTA_##id] = CLASS_##cls == CLASS_STEP ? &(name)[sizeof "vta." - 1] : NULL,
+#include "backend_vta/intrins.def"
+};
+
+const char *vta_unit_name(VtaUnit u) { return unit_words[u]; }
+
+#define WORDS(list) .words = list, .nwords = sizeof(list) / sizeof *(list)
+#define WORDS_CHIP
+#define WORDS_ACC
+#define WORDS_INP
+#define WORDS_WGT
+#define WORDS_HOST
+#define WORDS_ACC_OR_INT
+#define WORDS_CHIP_OR_INT
+#define WORDS_INT
+#define WORDS_ROWS
+#define WORDS_TILES
+#define WORDS_PADS
+#define WORDS_UNIT WORDS(unit_words)
+#define WORDS_MEMORY WORDS(memory_words)
+#define WORDS_OPERATION WORDS(operation_words)
+
+#define OPERAND(arg, text, how, kind, access, n, without)                                                              \
+  {.name = text, .count = n, .named = OPERAND_##how, .missing = OPERAND_##without, WORDS_##kind},
+#define INTRIN(id, label, cls, runs, alu, operands) static const IntrinOperand texts_##id[] = {operands {.name = NULL}};
+
+#include "backend_vta/intrins.def"
+
+#define OPERAND(at, text, how, what, does, n, without)                                                                 \
+  {.kind = KIND_##what, .access = ACCESS_##does, .arg = at, .count = n},
+#define INTRIN(id, name, cls, runs, alu, operands) static const VtaOperand operands_##id[] = {operands {.count = 0}};
+#include "backend_vta/intrins.def"
+
+static const VtaRow rows[VTA_OP_COUNT] = {
+#define INTRIN(id, text, which, where, op, list)                                                                       \
+  [VTA_##id] = {.name = text, .cls = CLASS_##which, .runs = RUNS_##where, .alu = op,                                   \
+                .noperands = sizeof operands_##id / sizeof *operands_##id - 1, .operands = operands_##id,              \
+                .texts = texts_##id},
+#include "backend_vta/intrins.def"
+};
+
+const VtaRow *vta_row(VtaOp op) { return &rows[op]; }
+
+int vta_step_op(int64_t number) {
+  return number >= 0 && number < VTA_OP_COUNT && rows[number].cls == CLASS_STEP ? (int)number : -1;
+}
+
+int vta_kernel_op(const Stmt *kernel) {
+  int64_t v;
+  return expr_is_int(kernel->args[ARG_KERNEL_OP], &v) ? vta_step_op(v) : -1;
+}
+
+int vta_uop_operands(VtaOp op, bool imm) { return rows[op].noperands - imm; }
+
+const char *vta_uop_call(const Stmt *kernel, const Stmt *uop, VtaUopCall *out) {
+  int op = vta_kernel_op(kernel);
+  if (op < 0) return "a kernel of an operation that micro-ops do not have";
+  bool imm = vta_kernel_has_imm(kernel);
+  int alu = rows[op].alu;
+  if (imm && alu == NO_ALU) return "a kernel with an immediate, which its operation has not";
+  if (uop->nargs != vta_uop_operands((VtaOp)op, imm)) return "a micro-op has not the operands of its kernel's operation";
+  *out = (VtaUopCall){.mode = alu != NO_ALU, .reset = op == VTA_RESET, .opcode = alu == NO_ALU ? 0 : (uint32_t)alu,
+                      .imm = imm ? kernel->args[ARG_KERNEL_IMM] : NULL};
+  for (int i = 0; i < uop->nargs; i++) out->operands[i] = uop->args[i];
+  if (imm) out->operands[ARG_UOP_SRC] = uop->args[ARG_UOP_DST]; // upstream's ALU reads the source: the same tile
+  return NULL;
+}
+
+static bool class_has_body(VtaClass c) {
+  switch (c) {
+  case CLASS_REGION:
+  case CLASS_KERNEL: return true;
+  case CLASS_TILE:
+  case CLASS_STEP:
+  case CLASS_ORDER:
+  case CLASS_UOP:
+  case CLASS_CALL: break;
+  }
+  return false;
+}
+
+// A row as TIR's text and verifier see it.
+static Intrin intrin_of(int id) {
+  const VtaRow *r = &rows[id];
+  Intrin op = {.name = r->name, .id = id, .has_body = class_has_body(r->cls), .noperands = r->noperands,
+               .operands = r->texts};
+  for (int i = 0; i < r->noperands; i++) {
+    op.max_args += r->texts[i].count;
+    if (r->texts[i].missing != OPERAND_OPTIONAL) op.min_args += r->texts[i].count;
+  }
+  return op;
+}
 
 // One on-chip memory as TIR sees it; `id` is 0, 1, 2 for inp, wgt, acc.
 static Scope scope_of(const VtaConfig *c, const char *name, int id, int log_rows, int log_cols, DType type) {
@@ -52,8 +127,7 @@ VtaTarget *vta_target_new(Ctx *cx, const VtaConfig *config) {
   t->scopes[1] = &t->wgt;
   t->scopes[2] = &t->acc;
   for (int i = 0; i < VTA_OP_COUNT; i++) {
-    t->intrins[i] = (Intrin){.name = op_table[i].name, .id = i, .min_args = op_table[i].args,
-      .max_args = op_table[i].args, .has_body = op_table[i].body};
+    t->intrins[i] = intrin_of(i);
     t->intrin_list[i] = &t->intrins[i];
   }
   t->tir = (TirTarget){.name = "vta", .nscopes = 3, .scopes = t->scopes, .nintrins = VTA_OP_COUNT,

@@ -37,7 +37,7 @@ struct Units {
 // A stream is bounded, like hardware's: at the first limit units work on their own, at the last the host cannot go on.
 static const size_t words_soft = (size_t)1 << 20, words_hard = (size_t)1 << 23;
 
-static const char *const unit_names[4] = {"", "load", "compute", "store"};
+static const char *unit_name(int64_t unit) { return vta_unit_name((VtaUnit)unit); }
 
 Units *units_new(Ctx *cx, VtaOrder order, UnitExec *exec, void *self) {
   Units *u = NEW(cx->arena, Units);
@@ -130,12 +130,12 @@ static bool run_units(Units *u, TirFault *fault) {
 static void describe(const Units *u, int unit, Text *out) {
   const Stream *s = &u->streams[unit];
   if (!s->count) {
-    text_add(out, "\n%s has nothing left to do", unit_names[unit]);
+    text_add(out, "\n%s has nothing left to do", unit_name(unit));
     return;
   }
   const Stmt *at = head_of(s)[OP_STMT].pointer;
-  text_add(out, "\n%s waits for a token from %s, in `vta.pop(%" PRId64 ", %d)`", unit_names[unit],
-           unit_names[head_of(s)[OP_TOKEN].number >> 2], head_of(s)[OP_TOKEN].number >> 2, unit);
+  const char *from = unit_name(head_of(s)[OP_TOKEN].number >> 2);
+  text_add(out, "\n%s waits for a token from %s, in `vta.pop(%s, %s)`", unit_name(unit), from, from, unit_name(unit));
   if (loc_known(at->loc)) text_add(out, " (%s:%" PRIu32 ":%" PRIu32 ")", at->loc.src->path, at->loc.line, at->loc.col);
   if (s->count > 1) text_add(out, ", with %" PRId64 " more operations behind it", s->count - 1);
 }
@@ -192,8 +192,10 @@ bool units_issue(Units *u, int unit, const Stmt *s, const TirArg *args, const vo
 }
 
 bool units_token(Units *u, bool push, int64_t from, int64_t to, const Stmt *s, TirFault *fault) {
-  if (from < UNIT_LOAD || from > UNIT_STORE || to < UNIT_LOAD || to > UNIT_STORE || (from - to != 1 && to - from != 1)) {
-    fault->text = arena_printf(u->cx->arena, "there is no token channel from unit %" PRId64 " to unit %" PRId64, from, to);
+  bool units = from >= UNIT_LOAD && from <= UNIT_STORE && to >= UNIT_LOAD && to <= UNIT_STORE;
+  if (!units || (from - to != 1 && to - from != 1)) {
+    fault->text = units ? arena_printf(u->cx->arena, "there is no token channel from %s to %s", unit_name(from), unit_name(to))
+                        : "a token from or to a unit that there is not";
     return false;
   }
   int unit = (int)(push ? from : to);
@@ -214,7 +216,7 @@ bool units_drain(Units *u, TirFault *fault) {
     for (int to = UNIT_LOAD; to <= UNIT_STORE; to++)
       if (u->tokens[from][to]) {
         fault->text = arena_printf(u->cx->arena, "%" PRId64 " %s from %s to %s %s left over", u->tokens[from][to],
-                                   u->tokens[from][to] == 1 ? "token" : "tokens", unit_names[from], unit_names[to],
+                                   u->tokens[from][to] == 1 ? "token" : "tokens", unit_name(from), unit_name(to),
                                    u->tokens[from][to] == 1 ? "is" : "are");
         return false;
       }

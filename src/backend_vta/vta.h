@@ -8,43 +8,80 @@
 #include "te/te.h"
 #include "tir/tir.h"
 
-// The intrinsics. Tile references (EXPR_REF) count tiles: of the on-chip memory for on-chip buffers, of the memory at
-// the other end for host buffers (acc <- int8 host data: BATCH*BLOCK_OUT bytes; vta.store: OUT elements).
+// The intrinsics, a row each in intrins.def. Tile references (EXPR_REF) count tiles: of the on-chip memory for on-chip
+// buffers, of the memory at the other end for host buffers (acc <- int8 host data: BATCH*BLOCK_OUT bytes; vta.store: OUT
+// elements).
 typedef enum VtaOp {
-  // Regions that the schedule asked for (FORM_LOOPS): the body is a loop nest, with a store in it.
-  VTA_DMA_COPY,  // vta.dma_copy() { nest }
-  VTA_ALU,       // vta.alu() { nest }
-  VTA_TENSORIZE, // vta.tensorize() { the loops b, j, r of the intrinsic and the store }
-  // Tile operations (FORM_TILES), inside ordinary loops.
-  VTA_LOAD,  // vta.load(dst, src, y_size, x_size, x_stride, y_pad0, y_pad1, x_pad0, x_pad1)
-             //   dst: on-chip tile, src: host tile. Semantics: vta-isa section 6; x_size == 0 does nothing.
-             //   src buffer int8 and dst in vta.acc: widening (ACC_8BIT)
-  VTA_ZERO,  // vta.zero(dst, n): n tiles of any on-chip memory become 0 (load from a zero tile with stride 0)
-  VTA_STORE, // vta.store(dst, src, y_size, x_size, x_stride): dst: host tile (int8), src: on-chip acc tile
-  VTA_RESET, // vta.reset(dst): acc tile = 0 (GEMM with reset)
-  VTA_GEMM,  // vta.gemm(dst, inp, wgt): acc[dst] += inp * wgt^T
-  VTA_MOV,   // vta.mov(dst, src): acc tile copy; removed by `storage` (same place) or made a reset and an add
-  VTA_MIN,   // vta.min(dst, src): dst = min(dst, src); src is a tile reference or an int64 constant of 16 bits
-  VTA_MAX,
-  VTA_ADD,
-  VTA_SHR,   // negative amounts shift left
-  VTA_MUL,
-  // Ordering (FORM_TILES and FORM_CALLS); units are VtaUnit.
-  VTA_PUSH,  // vta.push(from, to)
-  VTA_POP,   // vta.pop(from, to)
-  VTA_SYNC,  // vta.sync(): waits until everything queued is done
-  // Micro-op kernels: after pass `uop`. The body is loops around vta.uop; the hardware loops are arguments.
-  VTA_KERNEL, // vta.kernel(kind, imm, out_extent, out_dst, out_src, out_wgt, in_extent, in_dst, in_src, in_wgt) {..}
-              //   kind: 0 reset, 1 gemm, 2.. ALU with a register operand: 2 + alu opcode, 8.. with an immediate:
-              //   8 + alu opcode; imm: for immediates, else 0
-  VTA_UOP,    // vta.uop(dst, src, wgt): before `intrin`, tile references (wgt, src: 0 where unused); after it,
-              //   plain on-chip indices
-  // Runtime calls (FORM_CALLS): on-chip places are plain indices.
-  VTA_LOAD_CALL,  // vta.load_call(src host ref, y_size, x_size, x_stride, y_pad0, y_pad1, x_pad0, x_pad1, sram, memory)
-  VTA_ZERO_CALL,  // vta.zero_call(n, sram, memory)
-  VTA_STORE_CALL, // vta.store_call(dst host ref, y_size, x_size, x_stride, sram, memory)
+#define INTRIN(id, name, cls, runs, alu, operands) VTA_##id,
+#include "backend_vta/intrins.def"
   VTA_OP_COUNT
 } VtaOp;
+
+// Where an operand stands in Stmt.args: ARG_LOAD_DST, ...; of several, the first.
+#define OPERAND(arg, name, how, kind, access, count, missing) arg, arg##_LAST = arg + (count) - 1,
+#define INTRIN(id, name, cls, runs, alu, operands) enum { operands ARG_##id##_END };
+#include "backend_vta/intrins.def"
+enum { ARG_ALU_DST = ARG_MOV_DST, ARG_ALU_SRC = ARG_MOV_SRC }; // of each of the ALU's operations
+
+typedef enum VtaClass { CLASS_REGION, CLASS_TILE, CLASS_STEP, CLASS_ORDER, CLASS_KERNEL, CLASS_UOP, CLASS_CALL } VtaClass;
+typedef enum VtaRuns { RUNS_NOWHERE, RUNS_BY_MEMORY, RUNS_COMPUTE, RUNS_STORE } VtaRuns;
+typedef enum VtaAccess { ACCESS_NONE = 0, ACCESS_READ = 1, ACCESS_WRITE = 2, ACCESS_UPDATE = 3 } VtaAccess;
+typedef enum VtaKind {
+  KIND_CHIP, // a tile on chip
+  KIND_ACC,  // of vta.acc
+  KIND_INP,
+  KIND_WGT,
+  KIND_HOST,        // of a host buffer
+  KIND_ACC_OR_INT,  // or an integer
+  KIND_CHIP_OR_INT, // or, after `intrin`, its index
+  KIND_INT,
+  KIND_ROWS,  // how many rows of tiles are moved
+  KIND_TILES, // how many tiles, of each row if there are rows
+  KIND_PADS,  // rows before and after, tiles before and after
+  KIND_UNIT,      // VtaUnit, written as a word
+  KIND_MEMORY,    // VtaMemory, written as a word
+  KIND_OPERATION, // VtaOp of class STEP, written as a word
+} VtaKind;
+enum { NO_ALU = -1 };
+
+typedef struct VtaOperand {
+  VtaKind kind;
+  VtaAccess access;
+  int arg, count; // of Stmt.args
+} VtaOperand;
+
+typedef struct VtaRow {
+  const char *name;
+  VtaClass cls;
+  VtaRuns runs;
+  int alu; // VtaAluOp; NO_ALU
+  int noperands;
+  const VtaOperand *operands;
+  const IntrinOperand *texts; // of the same operands
+} VtaRow;
+const VtaRow *vta_row(VtaOp op); // target.c
+// The row behind an intrinsic of this target; NULL for NULL.
+static inline const VtaRow *vta_row_of(const Intrin *op) { return op ? vta_row((VtaOp)op->id) : NULL; }
+// The unit that brings data to a memory.
+static inline VtaUnit vta_memory_unit(int64_t memory) {
+  return memory == MEM_INP || memory == MEM_WGT ? UNIT_LOAD : UNIT_COMPUTE;
+}
+const char *vta_unit_name(VtaUnit u); // "load"; as TIR writes it
+// The VtaOp of class STEP behind a number; -1: there is none. And that of a vta.kernel.
+int vta_step_op(int64_t number);
+int vta_kernel_op(const Stmt *kernel);
+// Whether its operation takes the immediate for its last operand.
+static inline bool vta_kernel_has_imm(const Stmt *kernel) { return kernel->nargs > ARG_KERNEL_IMM; }
+// How many operands a micro-op of it has. `op` is of class STEP.
+int vta_uop_operands(VtaOp op, bool imm);
+// What VTAUopPush is told of a micro-op.
+typedef struct VtaUopCall {
+  uint32_t mode, reset, opcode; // mode 0: GEMM, 1: ALU
+  const Expr *operands[3];      // dst, src, wgt; NULL: unused, index 0
+  const Expr *imm;              // NULL: none
+} VtaUopCall;
+// NULL, or why a micro-op in a kernel means nothing.
+const char *vta_uop_call(const Stmt *kernel, const Stmt *uop, VtaUopCall *out);
 
 // Everything derived from one configuration. Built once a compilation.
 typedef struct VtaTarget {

@@ -55,7 +55,7 @@ static bool fault_is_at(const char *text, const char *phase) {
 
 // A store, or an intrinsic that moves or computes something.
 static bool works(const Stmt *s) {
-  return s->kind == STMT_STORE || (s->kind == STMT_INTRIN && !s->intrin->has_body && s->nargs >= 3);
+  return s->kind == STMT_STORE || (s->kind == STMT_INTRIN && !s->intrin->has_body && (s->nargs >= 3 || is_vta(s->intrin, VTA_UOP)));
 }
 
 // One further than e; the same where that is the fault's own end of a dimension is for the verifier to see.
@@ -74,7 +74,7 @@ static const Stmt *moved(Ctx *cx, const Stmt *s) {
 static bool has_rows(const Stmt *s) {
   int64_t n;
   return s->kind == STMT_INTRIN && (is_vta(s->intrin, VTA_LOAD) || is_vta(s->intrin, VTA_STORE)) &&
-         expr_is_int(s->args[2], &n) && n > 1;
+         expr_is_int(s->args[is_vta(s->intrin, VTA_LOAD) ? ARG_LOAD_Y : ARG_STORE_Y], &n) && n > 1;
 }
 
 // A sequence without the first push and pop on the same channel in it; the same if it has no such.

@@ -147,25 +147,32 @@ static void put_padded(Maps *m, const Expr *size, const Expr *before, const Expr
   put_range(m, expr_simplify(m->cx, &m->ranges, size), out);
 }
 
-// A transfer. Its numbers follow its references: y_size, x_size, x_stride, and padding if it is a load; or tiles.
+// A transfer: what its row says of its operands.
 static void put_copy(Maps *m, const Stmt *s, size_t line) {
-  bool zero = is_vta(s->intrin, VTA_ZERO), store = is_vta(s->intrin, VTA_STORE);
-  const Buffer *chip = s->args[store ? 1 : 0]->buffer, *host = s->args[store ? 0 : 1]->buffer;
-  int64_t bytes = chip->scope->tile * dtype_bytes(zero ? chip->type : host->type);
-  int first = zero ? 1 : 2;
-  const Expr **a = s->args + first, *one = expr_index(m->cx, 1);
-  bool padded = s->nargs == 9;
+  const VtaRow *row = vta_row_of(s->intrin);
+  const Expr *rows = expr_index(m->cx, 1), *tiles = rows, *pads[4] = {NULL};
+  const Buffer *chip = NULL, *host = NULL;
+  for (int i = 0; i < row->noperands; i++) {
+    const Expr **a = s->args + row->operands[i].arg;
+    if (a[0]->kind == EXPR_REF) *(a[0]->buffer->scope == &scope_host ? &host : &chip) = a[0]->buffer;
+    if (row->operands[i].kind == KIND_ROWS) rows = a[0];
+    if (row->operands[i].kind == KIND_TILES) tiles = a[0];
+    if (row->operands[i].kind == KIND_PADS) memcpy(pads, a, sizeof pads);
+  }
   start_element(m->copies);
-  text_add(m->copies, "{\"line\":%zu,\"op\":\"%s\",\"bytes\":%lld,\"times\":%lld,\"args\":[", line,
-           s->intrin->name, (long long)bytes, (long long)m->times);
-  for (int i = first; i < s->nargs; i++) {
-    if (i > first) text_add(m->copies, ",");
+  text_add(m->copies, "{\"line\":%zu,\"op\":\"%s\",\"bytes\":%lld,\"times\":%lld,\"args\":[", line, s->intrin->name,
+           (long long)chip->scope->tile * dtype_bytes(host ? host->type : chip->type), (long long)m->times);
+  const char *sep = "";
+  for (int i = 0; i < s->nargs; i++) {
+    if (s->args[i]->kind == EXPR_REF) continue;
+    text_add(m->copies, "%s", sep);
+    sep = ",";
     put_range(m, s->args[i], m->copies);
   }
   text_add(m->copies, "],\"rows\":");
-  put_padded(m, zero ? one : a[0], padded ? a[3] : NULL, padded ? a[4] : NULL, m->copies);
+  put_padded(m, rows, pads[0], pads[1], m->copies);
   text_add(m->copies, ",\"columns\":");
-  put_padded(m, zero ? a[0] : a[1], padded ? a[5] : NULL, padded ? a[6] : NULL, m->copies);
+  put_padded(m, tiles, pads[2], pads[3], m->copies);
   text_add(m->copies, "}");
 }
 

@@ -2,8 +2,8 @@
 // Pass intrin: what is left of on-chip buffers becomes numbers, tile operations become calls of the runtime.
 //
 //     alloc a : vta.inp @base 128 {
-//       vta.load(a[7], data[t * 4], 14, 56, ...)        =>    vta.load_call(data[t * 4], 14, 56, ..., 135, 2)
-//       vta.kernel(...) { vta.uop(c[i], a[i], w[0]) }         vta.kernel(...) { vta.uop(i + 64, i + 128, 0) }
+//       vta.load(&a[7], &data[t * 4], y=14, ..)         =>    vta.load_call(&data[t * 4], y=14, .., tile=135, memory=inp)
+//       vta.kernel(..) { vta.uop(&c[i], &a[i], &w[0]) }       vta.kernel(..) { vta.uop(i + 64, i + 128, 0) }
 //     }
 //
 // Requires: FORM_TILES after `storage` (every on-chip buffer has a base) and `uop` (no tile arithmetic outside
@@ -26,32 +26,41 @@ static const Expr *place(Ctx *cx, const Expr *ref) {
   return expr_binary(cx, OP_ADD, ref->args[0], expr_index(cx, ref->buffer->base));
 }
 
-// vta.load(dst, src, sizes..) -> vta.load_call(src, sizes.., sram, memory)
 static const Stmt *load_call(PassCtx *pc, const Stmt *s) {
-  const Expr *args[10];
-  for (int i = 0; i < 8; i++) args[i] = s->args[i + 1];
-  args[8] = place(pc->cx, s->args[0]);
-  args[9] = expr_index(pc->cx, memory_of(s->args[0]->buffer, s->args[1]->buffer));
-  return tile_call(pc, VTA_LOAD_CALL, 10, args, s);
+  const Expr *dst = s->args[ARG_LOAD_DST], *src = s->args[ARG_LOAD_SRC], *args[ARG_LOAD_CALL_END];
+  args[ARG_LOAD_CALL_SRC] = src;
+  args[ARG_LOAD_CALL_Y] = s->args[ARG_LOAD_Y];
+  args[ARG_LOAD_CALL_X] = s->args[ARG_LOAD_X];
+  args[ARG_LOAD_CALL_STRIDE] = s->args[ARG_LOAD_STRIDE];
+  for (int i = 0; i < 4; i++) args[ARG_LOAD_CALL_PAD + i] = s->args[ARG_LOAD_PAD + i];
+  args[ARG_LOAD_CALL_TILE] = place(pc->cx, dst);
+  args[ARG_LOAD_CALL_MEMORY] = expr_index(pc->cx, memory_of(dst->buffer, src->buffer));
+  return tile_call(pc, VTA_LOAD_CALL, ARG_LOAD_CALL_END, args, s);
 }
 
 static const Stmt *zero_call(PassCtx *pc, const Stmt *s) {
-  const Expr *args[3] = {s->args[1], place(pc->cx, s->args[0]),
-    expr_index(pc->cx, memory_of(s->args[0]->buffer, NULL))};
-  return tile_call(pc, VTA_ZERO_CALL, 3, args, s);
+  const Expr *dst = s->args[ARG_ZERO_DST], *args[ARG_ZERO_CALL_END];
+  args[ARG_ZERO_CALL_N] = s->args[ARG_ZERO_N];
+  args[ARG_ZERO_CALL_TILE] = place(pc->cx, dst);
+  args[ARG_ZERO_CALL_MEMORY] = expr_index(pc->cx, memory_of(dst->buffer, NULL));
+  return tile_call(pc, VTA_ZERO_CALL, ARG_ZERO_CALL_END, args, s);
 }
 
-// vta.store(dst, src, y_size, x_size, x_stride) -> vta.store_call(dst, y_size, x_size, x_stride, sram, memory)
 static const Stmt *store_call(PassCtx *pc, const Stmt *s) {
-  const Expr *args[6] = {s->args[0], s->args[2], s->args[3], s->args[4], place(pc->cx, s->args[1]),
-    expr_index(pc->cx, MEM_OUT)};
-  return tile_call(pc, VTA_STORE_CALL, 6, args, s);
+  const Expr *args[ARG_STORE_CALL_END];
+  args[ARG_STORE_CALL_DST] = s->args[ARG_STORE_DST];
+  args[ARG_STORE_CALL_Y] = s->args[ARG_STORE_Y];
+  args[ARG_STORE_CALL_X] = s->args[ARG_STORE_X];
+  args[ARG_STORE_CALL_STRIDE] = s->args[ARG_STORE_STRIDE];
+  args[ARG_STORE_CALL_TILE] = place(pc->cx, s->args[ARG_STORE_SRC]);
+  args[ARG_STORE_CALL_MEMORY] = expr_index(pc->cx, MEM_OUT);
+  return tile_call(pc, VTA_STORE_CALL, ARG_STORE_CALL_END, args, s);
 }
 
 static const Stmt *uop(PassCtx *pc, const Stmt *s) {
-  const Expr *args[3];
-  for (int i = 0; i < 3; i++) args[i] = place(pc->cx, s->args[i]);
-  return tile_call(pc, VTA_UOP, 3, args, s);
+  const Expr *args[ARG_UOP_END];
+  for (int i = 0; i < s->nargs; i++) args[i] = place(pc->cx, s->args[i]);
+  return tile_call(pc, VTA_UOP, s->nargs, args, s);
 }
 
 static const Stmt *to_calls(TirMap *m, const Stmt *s) {

@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 // Pass sync: load, compute and store run as they like; tokens and syncs keep them in order where they meet.
 //
-//     for k in 0..4 {                        vta.push(2, 1)
-//       vta.load(a[0], x[k], ..)             for k in 0..4 {
-//       vta.gemm(c[0], a[0], w[0])             vta.pop(2, 1)
-//     }                                        vta.load(a[0], x[k], ..)
-//     vta.store(y[0], c[0], ..)          =>    vta.push(1, 2)  vta.pop(1, 2)
-//                                              vta.gemm(c[0], a[0], w[0])
-//                                              vta.push(2, 1)
+//     for k in 0..4 {                        vta.push(compute, load)
+//       vta.load(&a[0], &x[k], ..)           for k in 0..4 {
+//       vta.gemm(&c[0], &a[0], &w[0])          vta.pop(compute, load)
+//     }                                        vta.load(&a[0], &x[k], ..)
+//     vta.store(&y[0], &c[0], ..)        =>    vta.push(load, compute)  vta.pop(load, compute)
+//                                              vta.gemm(&c[0], &a[0], &w[0])
+//                                              vta.push(compute, load)
 //                                            }
-//                                            vta.pop(2, 1)
-//                                            vta.push(2, 3)  vta.pop(2, 3)
-//                                            vta.store(y[0], c[0], ..)
+//                                            vta.pop(compute, load)
+//                                            vta.push(compute, store)  vta.pop(compute, store)
+//                                            vta.store(&y[0], &c[0], ..)
 //                                            vta.sync()
 //
 // Requires: FORM_TILES after `storage` (places decide what conflicts). Ensures: whatever order the three units

@@ -8,37 +8,20 @@ bool tile_is_on_chip(const Buffer *b) { return b->scope != &scope_host; }
 static bool is_acc(const Buffer *b) { return tile_is_on_chip(b) && b->scope->id == 2; }
 
 int tile_unit(const Stmt *s) {
-  if (s->kind != STMT_INTRIN || s->intrin->has_body) return 0;
-  switch ((VtaOp)s->intrin->id) {
-  case VTA_LOAD:
-  case VTA_ZERO: return is_acc(s->args[0]->buffer) ? UNIT_COMPUTE : UNIT_LOAD;
-  case VTA_STORE: return UNIT_STORE;
-  case VTA_RESET:
-  case VTA_GEMM:
-  case VTA_MOV:
-  case VTA_MIN:
-  case VTA_MAX:
-  case VTA_ADD:
-  case VTA_SHR:
-  case VTA_MUL: return UNIT_COMPUTE;
-  case VTA_DMA_COPY:
-  case VTA_ALU:
-  case VTA_TENSORIZE:
-  case VTA_PUSH:
-  case VTA_POP:
-  case VTA_SYNC:
-  case VTA_KERNEL:
-  case VTA_UOP:
-  case VTA_LOAD_CALL:
-  case VTA_ZERO_CALL:
-  case VTA_STORE_CALL:
-  case VTA_OP_COUNT: break;
+  if (s->kind != STMT_INTRIN) return 0;
+  const VtaRow *row = vta_row_of(s->intrin);
+  if (row->cls != CLASS_TILE && row->cls != CLASS_STEP) return 0;
+  switch (row->runs) {
+  case RUNS_BY_MEMORY: return is_acc(s->args[0]->buffer) ? UNIT_COMPUTE : UNIT_LOAD;
+  case RUNS_COMPUTE: return UNIT_COMPUTE;
+  case RUNS_STORE: return UNIT_STORE;
+  case RUNS_NOWHERE: break;
   }
   return 0;
 }
 
 bool tile_is_compute(const Stmt *s) {
-  return tile_unit(s) == UNIT_COMPUTE && !is_vta(s->intrin, VTA_LOAD) && !is_vta(s->intrin, VTA_ZERO);
+  return s->kind == STMT_INTRIN && vta_row_of(s->intrin)->runs == RUNS_COMPUTE && tile_unit(s);
 }
 
 // The largest value of e, from 0 to 2^40: more tiles than any memory has.
@@ -49,50 +32,46 @@ static int64_t most(const Ranges *r, const Expr *e) {
   return hi < 0 ? 0 : hi;
 }
 
-// Tiles that a transfer touches: (y_pad0 + y_size + y_pad1) * (x_pad0 + x_size + x_pad1). args: y_size, x_size,
-// ...
-static int64_t rectangle(const Ranges *r, const Expr **args, bool padded) {
-  int64_t y = most(r, args[0]), x = most(r, args[1]), n;
-  if (padded) {
-    y += most(r, args[3]) + most(r, args[4]);
-    x += most(r, args[5]) + most(r, args[6]);
+// Tiles that an operation touches at its end on chip, if it is a transfer: rows * tiles, with padding.
+static int64_t tiles_touched(const Ranges *r, const VtaRow *row, const Expr **args) {
+  int64_t y = 1, x = 1, n;
+  for (int i = 0; i < row->noperands; i++) {
+    const Expr **a = args + row->operands[i].arg;
+    if (row->operands[i].kind == KIND_ROWS) y = most(r, a[0]);
+    if (row->operands[i].kind == KIND_TILES) x = most(r, a[0]);
+    if (row->operands[i].kind != KIND_PADS) continue;
+    y += most(r, a[0]) + most(r, a[1]);
+    x += most(r, a[2]) + most(r, a[3]);
   }
   return mul_ok(y, x, &n) ? n : INT64_MAX;
 }
 
-static TileAccess access_of(const Expr *ref, int64_t count, bool read, bool write) {
-  return (TileAccess){.buffer = ref->buffer, .tile = ref->args[0], .count = count, .read = read, .write = write};
-}
-
 int tile_accesses(const Ranges *r, const Stmt *s, TileAccess out[TILE_ACCESS_MAX]) {
   if (!tile_unit(s)) return 0;
-  const Expr **a = s->args;
+  const VtaRow *row = vta_row_of(s->intrin);
+  int64_t count = tiles_touched(r, row, s->args);
   int n = 0;
-  switch ((VtaOp)s->intrin->id) {
-  case VTA_LOAD: out[n++] = access_of(a[0], rectangle(r, a + 2, true), false, true); break;
-  case VTA_ZERO: out[n++] = access_of(a[0], most(r, a[1]), false, true); break;
-  case VTA_STORE: out[n++] = access_of(a[1], rectangle(r, a + 2, false), true, false); break;
-  case VTA_RESET: out[n++] = access_of(a[0], 1, false, true); break;
-  case VTA_MOV:
-    out[n++] = access_of(a[0], 1, false, true);
-    out[n++] = access_of(a[1], 1, true, false);
-    break;
-  default: // gemm and the ALU: the first operand is read and written
-    out[n++] = access_of(a[0], 1, true, true);
-    for (int i = 1; i < s->nargs && n < TILE_ACCESS_MAX; i++)
-      if (a[i]->kind == EXPR_REF) out[n++] = access_of(a[i], 1, true, false);
-    break;
+  for (int i = 0; i < row->noperands && n < TILE_ACCESS_MAX; i++) {
+    VtaAccess how = row->operands[i].access;
+    const Expr *e = s->args[row->operands[i].arg];
+    if (how == ACCESS_NONE || e->kind != EXPR_REF || !tile_is_on_chip(e->buffer)) continue;
+    out[n++] = (TileAccess){.buffer = e->buffer, .tile = e->args[0], .count = count, .read = (how & ACCESS_READ) != 0,
+                            .write = (how & ACCESS_WRITE) != 0};
   }
   return n;
 }
 
-const Buffer *tile_host_read(const Stmt *s) {
-  return s->kind == STMT_INTRIN && is_vta(s->intrin, VTA_LOAD) ? s->args[1]->buffer : NULL;
+// The host buffer that an operation on tiles reads, or writes.
+static const Buffer *host_access(const Stmt *s, VtaAccess how) {
+  if (s->kind != STMT_INTRIN || vta_row_of(s->intrin)->cls != CLASS_TILE) return NULL;
+  const VtaRow *row = vta_row_of(s->intrin);
+  for (int i = 0; i < row->noperands; i++)
+    if (row->operands[i].kind == KIND_HOST && (row->operands[i].access & how)) return s->args[row->operands[i].arg]->buffer;
+  return NULL;
 }
 
-const Buffer *tile_host_write(const Stmt *s) {
-  return s->kind == STMT_INTRIN && is_vta(s->intrin, VTA_STORE) ? s->args[0]->buffer : NULL;
-}
+const Buffer *tile_host_read(const Stmt *s) { return host_access(s, ACCESS_READ); }
+const Buffer *tile_host_write(const Stmt *s) { return host_access(s, ACCESS_WRITE); }
 
 const Stmt *tile_nest_leaf(const Stmt *s) {
   while (s->kind == STMT_FOR || (s->kind == STMT_IF && !s->else_body)) s = s->body;
@@ -147,53 +126,27 @@ void tile_push_loop(Ctx *cx, Ranges *r, const Stmt *s) {
 
 // ---- operands -------------------------------------------------------------------------------------------------------
 
-// What each operand is: C a tile on chip, A of acc, N of inp, W of wgt, H of a host buffer, I an integer, S a tile
-// of acc or an integer, U a unit's number, X a tile on chip or an integer.
-static const char *operands_of(VtaOp op) {
-  switch (op) {
-  case VTA_LOAD: return "CHIIIIIII";
-  case VTA_ZERO: return "CI";
-  case VTA_STORE: return "HAIII";
-  case VTA_RESET: return "A";
-  case VTA_GEMM: return "ANW";
-  case VTA_MOV: return "AA";
-  case VTA_MIN:
-  case VTA_MAX:
-  case VTA_ADD:
-  case VTA_SHR:
-  case VTA_MUL: return "AS";
-  case VTA_PUSH:
-  case VTA_POP: return "UU";
-  case VTA_KERNEL: return "IIIIIIIIII";
-  case VTA_UOP: return "XXX";
-  case VTA_LOAD_CALL: return "HIIIIIIIII";
-  case VTA_ZERO_CALL: return "III";
-  case VTA_STORE_CALL: return "HIIIII";
-  case VTA_DMA_COPY:
-  case VTA_ALU:
-  case VTA_TENSORIZE:
-  case VTA_SYNC:
-  case VTA_OP_COUNT: break;
-  }
-  return "";
-}
-
-// What is wrong with an operand; NULL if nothing is.
-static const char *operand_problem(char want, const Expr *e) {
+// What an operand must be and is not; NULL if nothing is wrong.
+static const char *operand_problem(VtaKind want, const Expr *e) {
   bool ref = e->kind == EXPR_REF, chip = ref && tile_is_on_chip(e->buffer);
   int scope = chip ? e->buffer->scope->id : -1;
-  int64_t v;
   switch (want) {
-  case 'C': return chip ? NULL : "a tile of an on-chip buffer";
-  case 'A': return scope == 2 ? NULL : "a tile of vta.acc";
-  case 'N': return scope == 0 ? NULL : "a tile of vta.inp";
-  case 'W': return scope == 1 ? NULL : "a tile of vta.wgt";
-  case 'H': return ref && !chip ? NULL : "a tile of a host buffer";
-  case 'S': return scope == 2 || !ref ? NULL : "a tile of vta.acc or an integer";
-  case 'X': return chip || !ref ? NULL : "a tile on chip or an integer";
-  case 'U': return expr_is_int(e, &v) && v >= UNIT_LOAD && v <= UNIT_STORE ? NULL : "1, 2 or 3 (load, compute, store)";
-  default: return ref ? "an integer" : NULL;
+  case KIND_CHIP: return chip ? NULL : "a tile of an on-chip buffer";
+  case KIND_ACC: return scope == 2 ? NULL : "a tile of vta.acc";
+  case KIND_INP: return scope == 0 ? NULL : "a tile of vta.inp";
+  case KIND_WGT: return scope == 1 ? NULL : "a tile of vta.wgt";
+  case KIND_HOST: return ref && !chip ? NULL : "a tile of a host buffer";
+  case KIND_ACC_OR_INT: return scope == 2 || !ref ? NULL : "a tile of vta.acc or an integer";
+  case KIND_CHIP_OR_INT: return chip || !ref ? NULL : "a tile on chip or an integer";
+  case KIND_INT:
+  case KIND_ROWS:
+  case KIND_TILES:
+  case KIND_PADS: return ref ? "an integer" : NULL;
+  case KIND_UNIT:
+  case KIND_MEMORY:
+  case KIND_OPERATION: break; // the verifier has seen to words
   }
+  return NULL;
 }
 
 typedef struct Check {
@@ -215,20 +168,26 @@ static void check_place(Check *c, const Stmt *s, const Buffer *b) {
   c->ok = false;
 }
 
+static void check_operand(Check *c, const Stmt *s, int operand, int arg) {
+  const Expr *e = s->args[arg];
+  const char *problem = operand_problem(vta_row_of(s->intrin)->operands[operand].kind, e);
+  if (e->kind == EXPR_REF) check_place(c, s, e->buffer);
+  if (!problem) return;
+  Refusal r = operand_refusal(c, s, "the operands of an intrinsic are tiles of its own memories, and integers");
+  Diag *g = refuse(&r, E_TYPE, loc_known(e->loc) ? e->loc : s->loc,
+                   arena_printf(c->pc->cx->arena, "operand `%s` of %s must be %s", s->intrin->operands[operand].name,
+                                s->intrin->name, problem));
+  diag_help(g, "docs/tir.md lists the operands of every intrinsic");
+  c->ok = false;
+}
+
 static bool check_stmt(void *self, const Stmt *s) {
   Check *c = self;
   if (s->kind != STMT_INTRIN) return true;
-  const char *want = operands_of((VtaOp)s->intrin->id), *problem;
-  for (int i = 0; i < s->nargs; i++) {
-    if (!want[i]) break;
-    if (s->args[i]->kind == EXPR_REF) check_place(c, s, s->args[i]->buffer);
-    if (!(problem = operand_problem(want[i], s->args[i]))) continue;
-    Refusal r = operand_refusal(c, s, "the operands of an intrinsic are tiles of its own memories, and integers");
-    Diag *g = refuse(&r, E_TYPE, loc_known(s->args[i]->loc) ? s->args[i]->loc : s->loc,
-                     arena_printf(c->pc->cx->arena, "operand %d of %s must be %s", i + 1, s->intrin->name, problem));
-    diag_help(g, "docs/tir.md lists the operands of every intrinsic");
-    c->ok = false;
-  }
+  const VtaRow *row = vta_row_of(s->intrin);
+  for (int i = 0; i < row->noperands; i++)
+    for (int k = 0; k < row->operands[i].count && row->operands[i].arg + k < s->nargs; k++)
+      check_operand(c, s, i, row->operands[i].arg + k);
   return true;
 }
 

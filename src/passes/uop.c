@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Pass uop: a nest of loops around one compute operation becomes as few instructions as possible.
 //
-//     for dy in 0..3 for dx in 0..3                       vta.kernel(1, 0, 3, 0, 58, 3, 56, 1, 1, 0) {
-//       for y in 0..14 for x in 0..56               =>      for dx in 0..3 for y in 0..14
-//         vta.gemm(c[y * 56 + x], ..)                         vta.uop(c[y * 56], a[dx + y * 58], w[dx])
+//     for dy in 0..3 for dx in 0..3                  vta.kernel(gemm, loops=(3, 56), dst=(0, 1), src=(58, 1), wgt=(3, 0)) {
+//       for y in 0..14 for x in 0..56           =>     for dx in 0..3 for y in 0..14
+//         vta.gemm(&c[y * 56 + x], ..)                   vta.uop(&c[y * 56], &a[dx + y * 58], &w[dx])
 //                                                       }
 //
 // An instruction repeats a list of micro-ops in two hardware loops, which add a constant to each of the three
@@ -40,7 +40,8 @@ typedef struct Kernel {
   PassCtx *pc;
   Ctx *cx;
   const Stmt *leaf;
-  int64_t kind, imm;
+  VtaOp op;
+  const Expr *imm; // an immediate for the last operand; NULL: none
   const Buffer *buffer[OPERANDS]; // NULL: unused, or as dst
   Affine base[OPERANDS];
   bool ordered; // the loops' order matters
@@ -58,17 +59,6 @@ typedef struct Choice {
 
 // ---- the operation ---------------------------------------------------------------------------------------------
 
-static int alu_opcode(const Intrin *op) {
-  switch ((VtaOp)op->id) {
-  case VTA_MIN: return ALU_MIN;
-  case VTA_MAX: return ALU_MAX;
-  case VTA_ADD: return ALU_ADD;
-  case VTA_SHR: return ALU_SHR;
-  case VTA_MUL: return ALU_MUL;
-  default: return -1;
-  }
-}
-
 static void set_operand(Kernel *k, int which, const Expr *ref) {
   k->buffer[which] = ref->buffer;
   k->base[which] = affine_of(k->cx, ref->args[0], NULL);
@@ -76,7 +66,9 @@ static void set_operand(Kernel *k, int which, const Expr *ref) {
 
 // An immediate must be a constant of 16 bits.
 static bool set_immediate(Kernel *k, const Expr *e) {
-  if (expr_is_int(e, &k->imm) && k->imm >= INT16_MIN && k->imm <= INT16_MAX) return true;
+  int64_t v;
+  k->imm = e;
+  if (expr_is_int(e, &v) && v >= INT16_MIN && v <= INT16_MAX) return true;
   Refusal r = {.cx = k->cx, .phase = "uop", .nest = k->leaf, .asked = k->leaf->why, .asked_as = "asked for here",
                .rule = "an immediate is a constant of 16 bits, -32768 to 32767"};
   Diag *g = refuse(&r, E_FIELD, k->leaf->loc,
@@ -86,24 +78,40 @@ static bool set_immediate(Kernel *k, const Expr *e) {
   return false;
 }
 
+// What no micro-op does.
+static bool refuse_operation(Kernel *k) {
+  const char *name = k->leaf->intrin->name;
+  Refusal r = {.cx = k->cx, .phase = "uop", .nest = k->leaf, .asked = k->leaf->why, .asked_as = "asked for here",
+               .rule = "a micro-op is a reset, a gemm or an operation of the ALU"};
+  Diag *g = refuse(&r, E_UNPLACED, k->leaf->loc, arena_printf(k->cx->arena, "%s is no operation of the hardware", name));
+  diag_help(g, "run the pass `storage` first");
+  return false;
+}
+
 // Reads the operation; false after a report.
 static bool kernel_operation(Kernel *k) {
   const Stmt *s = k->leaf;
-  int alu = alu_opcode(s->intrin);
-  set_operand(k, DST, s->args[0]);
-  if (alu < 0) {
-    k->kind = is_vta(s->intrin, VTA_GEMM);
-    if (k->kind) set_operand(k, SRC, s->args[1]), set_operand(k, WGT, s->args[2]);
-    return true;
+  const VtaRow *row = vta_row_of(s->intrin);
+  if (row->cls != CLASS_STEP) return refuse_operation(k);
+  k->op = (VtaOp)s->intrin->id;
+  for (int i = 0; i < row->noperands; i++) {
+    if (s->args[i]->kind == EXPR_REF) set_operand(k, i, s->args[i]);
+    else if (!set_immediate(k, s->args[i])) return false;
   }
-  if (s->args[1]->kind == EXPR_REF) {
-    k->kind = 2 + alu;
-    set_operand(k, SRC, s->args[1]);
-    return true;
+  if (k->imm) set_operand(k, SRC, s->args[DST]); // upstream's ALU reads the source index for immediates: the same tile
+  return true;
+}
+
+// Whether an operation's steps into one tile may change places: the result is the same.
+static bool steps_commute(VtaAluOp op) {
+  switch (op) {
+  case ALU_MIN:
+  case ALU_MAX:
+  case ALU_ADD:
+  case ALU_MUL: return true;
+  case ALU_SHR: break;
   }
-  k->kind = 8 + alu;
-  set_operand(k, SRC, s->args[0]); // upstream's ALU reads the source index for immediates: the same tile
-  return set_immediate(k, s->args[1]);
+  return false;
 }
 
 // Whether two buffers share tiles.
@@ -113,8 +121,9 @@ static bool regions_meet(const Buffer *a, const Buffer *b) {
 
 // Whether steps on one tile give the same in any order, and no step reads what another one writes.
 static bool order_matters(const Kernel *k) {
-  if (k->kind < 2 || k->kind >= 8) return false;
-  if (k->kind == 2 + ALU_SHR) return true;
+  int alu = vta_row(k->op)->alu;
+  if (alu == NO_ALU || k->imm) return false;
+  if (!steps_commute((VtaAluOp)alu)) return true;
   if (!regions_meet(k->buffer[DST], k->buffer[SRC])) return false;
   return k->buffer[DST]->base != k->buffer[SRC]->base || !affine_equal(&k->base[DST], &k->base[SRC]);
 }
@@ -206,7 +215,7 @@ static void tidy_loops(Kernel *k) {
 // Whether a loop's steps and turns can be encoded.
 static bool fits_hardware(const Kernel *k, const Fold *f) {
   const VtaConfig *c = &k->pc->vta->config;
-  VtaMemory memory[OPERANDS] = {MEM_ACC, k->kind == 1 ? MEM_INP : MEM_ACC, MEM_WGT};
+  VtaMemory memory[OPERANDS] = {MEM_ACC, k->op == VTA_GEMM ? MEM_INP : MEM_ACC, MEM_WGT};
   if (f->extent > EXTENT_MAX) return false;
   for (int i = 0; i < OPERANDS; i++)
     if (f->step[i] < 0 || f->step[i] >= vta_depth(c, memory[i])) return false;
@@ -331,23 +340,24 @@ static const Stmt *wrap(Kernel *k, const Var *v, int i, const Stmt *body) {
 }
 
 static const Expr *uop_operand(Kernel *k, int which) {
-  if (!k->buffer[which]) return expr_index(k->cx, 0);
   return expr_ref(k->cx, k->buffer[which], affine_expr(k->cx, &k->base[which]));
 }
 
-// kind, imm, and the hardware loops.
+// The operation, its immediate, and the hardware loops.
 static const Stmt *kernel_call(Kernel *k, const Choice *c, const Stmt *body) {
-  int64_t v[10] = {k->kind, k->imm, 1, 0, 0, 0, 1, 0, 0, 0};
-  const Expr *args[10];
+  static const int first[OPERANDS] = {ARG_KERNEL_DST, ARG_KERNEL_SRC, ARG_KERNEL_WGT};
+  int64_t v[ARG_KERNEL_IMM] = {[ARG_KERNEL_OP] = k->op, [ARG_KERNEL_LOOPS] = 1, [ARG_KERNEL_LOOPS + 1] = 1};
+  const Expr *args[ARG_KERNEL_END];
   int hardware[2] = {c->out, c->in};
   for (int h = 0; h < 2; h++) {
     if (hardware[h] < 0) continue;
     const Fold *f = &k->loops[hardware[h]];
-    v[2 + 4 * h] = f->extent;
-    for (int o = 0; o < OPERANDS; o++) v[3 + 4 * h + o] = k->buffer[o] ? f->step[o] : 0;
+    v[ARG_KERNEL_LOOPS + h] = f->extent;
+    for (int o = 0; o < OPERANDS; o++) v[first[o] + h] = k->buffer[o] ? f->step[o] : 0;
   }
-  for (int i = 0; i < 10; i++) args[i] = expr_index(k->cx, v[i]);
-  const Stmt *s = stmt_intrin(k->cx, vta_op(k->pc->vta, VTA_KERNEL), 10, args, body);
+  for (int i = 0; i < ARG_KERNEL_IMM; i++) args[i] = expr_index(k->cx, v[i]);
+  args[ARG_KERNEL_IMM] = k->imm;
+  const Stmt *s = stmt_intrin(k->cx, vta_op(k->pc->vta, VTA_KERNEL), ARG_KERNEL_IMM + (k->imm != NULL), args, body);
   return stmt_placed(k->cx, s, k->leaf->loc, k->leaf->why);
 }
 
@@ -358,8 +368,9 @@ static const Stmt *write_kernel(Kernel *k, const Choice *c) {
     if (i != c->out && i != c->in && !(c->uops >> i & 1)) host[i] = loop_var(k, i);
   for (int i = 0; i < n; i++) unrolled[i] = loop_var(k, order[i]);
   const Expr *args[OPERANDS];
-  for (int o = 0; o < OPERANDS; o++) args[o] = uop_operand(k, o);
-  const Stmt *s = tile_call(k->pc, VTA_UOP, OPERANDS, args, k->leaf);
+  int operands = vta_uop_operands(k->op, k->imm != NULL);
+  for (int o = 0; o < operands; o++) args[o] = uop_operand(k, o);
+  const Stmt *s = tile_call(k->pc, VTA_UOP, operands, args, k->leaf);
   for (int i = n; i-- > 0;) s = wrap(k, unrolled[i], order[i], s);
   s = kernel_call(k, c, s);
   for (int i = k->n; i-- > 0;)

@@ -11,6 +11,7 @@ typedef struct ParsedExpr {
   int depth;
   bool bare; // a literal without parentheses: a minus in front makes a negative literal of it
   bool bad;
+  Name word; // it is this name alone, which may be the word of an operand
 } ParsedExpr;
 
 typedef struct ParsedArgs {
@@ -18,6 +19,27 @@ typedef struct ParsedArgs {
   int depth;
   bool bad;
 } ParsedArgs;
+
+// An operand of an intrinsic. Whether a name alone in it is a word is known when all of them are there.
+typedef struct ParsedOperand {
+  Name name; // NULL: by place
+  Loc loc;
+  Name word;        // it is this name alone; NULL: it is none
+  ParsedArgs *args; // its arguments
+} ParsedOperand;
+
+// A name in an operand that means nothing here, unless it is a word.
+typedef struct UnknownName {
+  Name name;
+  Loc loc;
+  bool buffer; // it is a buffer without indices
+} UnknownName;
+typedef VEC(UnknownName) UnknownNames;
+
+typedef struct ParsedOperands {
+  VEC(ParsedOperand *) list;
+  UnknownNames unknowns; // once all are read
+} ParsedOperands;
 
 typedef struct ParsedPlace {
   Loc loc, why;
@@ -55,6 +77,8 @@ typedef struct TirParser {
   VEC(const Buffer *) params;
   VEC(int64_t) dims;
   int block_depth;
+  bool in_operands;      // of an intrinsic
+  UnknownNames unknowns; // in them
   Func *func;
 } TirParser;
 
@@ -102,7 +126,13 @@ ParsedStmt parse_store(TirParser *p, Name name, ParsedArgs *args, ParsedExpr val
 ParsedBlock parse_mark(TirParser *p);
 ParsedStmt parse_for(TirParser *p, ForKind kind, ParsedBlock mark, ParsedRange *r, ParsedPlace at, ParsedStmt body, Loc loc);
 ParsedStmt parse_if(TirParser *p, ParsedExpr cond, ParsedPlace at, ParsedStmt then, const ParsedStmt *otherwise, Loc loc);
-ParsedStmt parse_intrin(TirParser *p, Name name, ParsedArgs *args, ParsedPlace at, const ParsedStmt *body, Loc loc,
+ParsedOperand *parse_value(TirParser *p, ParsedExpr e, Loc loc);
+ParsedOperand *parse_word_value(TirParser *p, Name word, Loc loc);
+ParsedOperand *parse_group(TirParser *p, ParsedExpr first, const ParsedArgs *rest, Loc loc);
+ParsedOperand *parse_named(TirParser *p, Name name, ParsedOperand *o, Loc loc);
+ParsedOperands *parse_operands(TirParser *p, ParsedOperands *list, ParsedOperand *o); // list NULL: a new one; o NULL: none
+ParsedOperands *parse_operands_end(TirParser *p, ParsedOperands *list);
+ParsedStmt parse_intrin(TirParser *p, Name name, ParsedOperands *operands, ParsedPlace at, const ParsedStmt *body, Loc loc,
                         Loc name_loc);
 void parse_alloc(TirParser *p, Buffer *b, ParsedPlace at, Loc loc);
 ParsedRange *parse_range(TirParser *p, ParsedExpr a, ParsedExpr b, bool is_extent, Loc loc);
@@ -113,6 +143,7 @@ int64_t parse_number(TirParser *p, ParsedExpr e, Loc loc); // of `base=`
 void parse_param(TirParser *p, Buffer *b, BufferRole role, ParsedPlace at, Loc loc);
 void parse_header(TirParser *p, Name name, Name target, ParsedPlace at, Loc loc, Loc target_loc);
 void parse_func(TirParser *p, ParsedStmt body);
+void parse_recover(TirParser *p); // after a syntax error
 bool parse_hopeless(const TirParser *p); // so many errors that reading on helps nobody
 
 #endif

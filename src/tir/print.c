@@ -408,10 +408,44 @@ static void put_alloc(Printer *p, const Stmt *s, int level, bool last) {
   put(p, "}\n");
 }
 
+// Whether an operand's arguments are what is meant by leaving it out.
+static bool left_out(const IntrinOperand *o, const Expr **args) {
+  if (o->missing != OPERAND_ZERO && o->missing != OPERAND_ONE) return false;
+  for (int i = 0; i < o->count; i++) {
+    int64_t v;
+    if (!expr_is_int(args[i], &v) || args[i]->type != DT_I64 || v != (o->missing == OPERAND_ONE)) return false;
+  }
+  return true;
+}
+
+static void put_operand(Printer *p, const IntrinOperand *o, const Expr **args) {
+  const char *word = operand_word(o, args[0]);
+  if (o->named) put(p, o->name), put(p, "=");
+  if (o->count > 1) put(p, "(");
+  if (word) put(p, word);
+  else put_args(p, o->count, args);
+  if (o->count > 1) put(p, ")");
+}
+
+static void put_operands(Printer *p, const Stmt *s) {
+  const Intrin *op = s->intrin;
+  if (!op->operands || s->nargs < op->min_args || s->nargs > op->max_args) { // the latter is malformed
+    put_args(p, s->nargs, s->args);
+    return;
+  }
+  bool any = false;
+  for (int i = 0, arg = 0; i < op->noperands && arg < s->nargs; arg += op->operands[i++].count) {
+    if (left_out(&op->operands[i], s->args + arg)) continue;
+    if (any) put(p, ", ");
+    any = true;
+    put_operand(p, &op->operands[i], s->args + arg);
+  }
+}
+
 static void put_intrin(Printer *p, const Stmt *s, int level) {
   put(p, s->intrin->name);
   put(p, "(");
-  put_args(p, s->nargs, s->args);
+  put_operands(p, s);
   put(p, ")");
   put_place(p, s, s->loc, s->why);
   if (s->body) put_block(p, s->body, level);

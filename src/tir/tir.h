@@ -7,6 +7,8 @@
 
 #include "base/base.h"
 
+typedef struct Expr Expr;
+
 // ---- memories and intrinsics, described by a target ---------------------------------------------------------------
 
 // A memory that buffers live in. The host's is &scope_host (DRAM). An on-chip memory is addressed in *tiles* of
@@ -21,13 +23,34 @@ typedef struct Scope {
 } Scope;
 extern const Scope scope_host;
 
-typedef struct Intrin Intrin;
-struct Intrin {
+// What is meant by an operand that is not written.
+typedef enum OperandMissing {
+  OPERAND_NEEDED,  // it must be written
+  OPERAND_ZERO,    // its arguments are 0; not printed then
+  OPERAND_ONE,     // 1
+  OPERAND_OPTIONAL // it has no arguments; behind it are only such
+} OperandMissing;
+
+// An operand of an intrinsic in TIR text: one argument or several.
+typedef struct IntrinOperand {
+  const char *name;
+  int count;  // of arguments; more than one are written in parentheses, `pad=(1, 0, 1, 1)`
+  bool named; // written `name=value`; else by its place, before all that are named. More than one argument: named
+  OperandMissing missing;
+  int nwords; // more than 0: the argument is a number that is written as a word, words[number]; NULL: there is none
+  const char *const *words;
+} IntrinOperand;
+
+typedef struct Intrin {
   const char *name;   // "vta.gemm"
   int id;             // the target's number for it
   int min_args, max_args; // max_args -1: any number
   bool has_body;      // `name(args) { body }`
-};
+  int noperands;
+  const IntrinOperand *operands; // in the order of the arguments; NULL: all are written by place
+} Intrin;
+// The word for a value of an operand that is written as one; NULL: there is none.
+const char *operand_word(const IntrinOperand *o, const Expr *value);
 
 // A target's tables, for the parser, printer and verifier of TIR text.
 typedef struct TirTarget {
@@ -78,7 +101,6 @@ typedef enum ExprKind {
   EXPR_MATH    // fn, args
 } ExprKind;
 
-typedef struct Expr Expr;
 struct Expr {
   ExprKind kind;
   DType type;

@@ -341,6 +341,15 @@ static bool check_alloc(Verifier *v, const Stmt *s) {
   return good;
 }
 
+// Operands that are words are numbers that have one.
+static bool check_words(Verifier *v, const Stmt *s) {
+  const Intrin *op = s->intrin;
+  for (int i = 0, arg = 0; i < op->noperands && arg < s->nargs; arg += op->operands[i++].count)
+    if (op->operands[i].nwords && !operand_word(&op->operands[i], s->args[arg]))
+      return wrong(v, "`%s` of `%s` is none of its words", op->operands[i].name, op->name);
+  return true;
+}
+
 static bool check_intrin(Verifier *v, const Stmt *s) {
   int64_t unused;
   const Intrin *op = s->intrin;
@@ -354,7 +363,7 @@ static bool check_intrin(Verifier *v, const Stmt *s) {
     if (!(is_ref ? check_ref(v, s->args[i]) : check_expr(v, s->args[i]))) return false;
     if (!is_ref && dtype_is_float(s->args[i]->type)) return wrong(v, "argument %d of `%s` is a float", i, op->name);
   }
-  return !s->body || check_stmt(v, s->body);
+  return check_words(v, s) && (!s->body || check_stmt(v, s->body));
 }
 
 static bool check_if(Verifier *v, const Stmt *s) {

@@ -39,7 +39,7 @@ for p in sync uop intrin; do
 done
 run "$tetc" verify "$samples/gemm.te" --plant-fault sync:token
 expect "a deadlock is told with what each unit waits for" 4 err "deadlock: no unit can go on" \
-  err "load waits for a token from compute, in \`vta.pop(2, 1)\` ($samples/gemm.te:" err "compute waits for a token from store" \
+  err "load waits for a token from compute, in \`vta.pop(compute, load)\` ($samples/gemm.te:" err "compute waits for a token from store" \
   err "store waits for a token from compute" err "more operations behind it"
 run "$tetc" verify "$samples/gemm.te" --plant-fault sync:nothing
 expect "no such kind" 2 err "--plant-fault sync:nothing"

@@ -71,16 +71,16 @@ static const Stmt *token(VtaOp op, VtaUnit from, VtaUnit to) {
   return call(op, 2, args, NULL);
 }
 
-// A kernel of one hardware loop over n tiles with these factors.
-static const Stmt *kernel(int kind, int64_t imm, int64_t n, int64_t dst, int64_t src, const Stmt *body) {
+// A kernel of one hardware loop over n tiles with these factors; imm NULL: none.
+static const Stmt *kernel(VtaOp op, const Expr *imm, int64_t n, int64_t dst, int64_t src, const Stmt *body) {
   const Expr *one = num(1), *zero = num(0);
-  const Expr *args[] = {num(kind), num(imm), num(n), num(dst), num(src), zero, one, zero, zero, zero};
-  return call(VTA_KERNEL, 10, args, body);
+  const Expr *args[] = {num(op), num(n), one, num(dst), zero, num(src), zero, zero, zero, imm};
+  return call(VTA_KERNEL, imm ? 10 : 9, args, body);
 }
 
 static const Stmt *uop(const Expr *dst, const Expr *src) {
-  const Expr *args[] = {dst, src, num(0)};
-  return call(VTA_UOP, 3, args, NULL);
+  const Expr *args[] = {dst, src};
+  return call(VTA_UOP, src ? 2 : 1, args, NULL);
 }
 
 static const Stmt *seq(int n, const Stmt **s) { return stmt_seq(&cx, n, s); }
@@ -138,7 +138,7 @@ static void test_add(void **state) {
   const Expr *tile = add(add(mul(expr_var(&cx, i), 2), num(-20)), mul(expr_var(&cx, j), 2));
   const Stmt *uops = loop(k, 0, 2, uop(add(tile, expr_var(&cx, k)), add(add(tile, num(100)), expr_var(&cx, k))));
   const Stmt *parts[] = {load(a, tile, 2, tile, MEM_ACC), load(b, tile, 2, add(tile, num(100)), MEM_ACC),
-    kernel(2 + ALU_ADD, 0, 1, 0, 0, uops), token(VTA_PUSH, UNIT_COMPUTE, UNIT_STORE),
+    kernel(VTA_ADD, NULL, 1, 0, 0, uops), token(VTA_PUSH, UNIT_COMPUTE, UNIT_STORE),
     token(VTA_POP, UNIT_COMPUTE, UNIT_STORE), store(out, tile, 2, tile)};
   const Stmt *all[] = {loop(i, 5, 3, stmt_for(&cx, j, expr_var(&cx, i), num(2), FOR_SERIAL, seq(6, parts))), call(VTA_SYNC, 0, NULL, NULL)};
   const Buffer *params[] = {a, b, out};
@@ -164,7 +164,7 @@ static void test_mixed(void **state) {
   const Stmt *parts[] = {
     loop(i, 0, COUNT, put1(q, x, expr_cast(&cx, DT_I8, at1(in, x)))),
     load(q, num(0), TILES, num(0), MEM_ACC8),
-    kernel(8 + ALU_MUL, 2, TILES, 1, 1, uop(num(0), num(0))),
+    kernel(VTA_MUL, num(2), TILES, 1, 1, uop(num(0), NULL)),
     call(VTA_ZERO_CALL, 3, zeros, NULL), // tiles 2 and 3
     token(VTA_PUSH, UNIT_COMPUTE, UNIT_STORE), token(VTA_POP, UNIT_COMPUTE, UNIT_STORE),
     store(r, num(0), TILES, num(0)), call(VTA_SYNC, 0, NULL, NULL),
@@ -309,8 +309,8 @@ static void test_signature_limits(void **state) {
   const Buffer *out = buffer("out", DT_I64, BUF_OUTPUT, 16);
   const Buffer *params[] = {out};
   const Expr *both = add(expr_var(&cx, i), expr_var(&cx, j));
-  const Stmt *k1 = kernel(2 + ALU_ADD, 0, 1, 0, 0, uop(both, num(0)));
-  const Stmt *k2 = kernel(2 + ALU_ADD, 0, 1, 0, 0, uop(at1(out, num(0)), num(0)));
+  const Stmt *k1 = kernel(VTA_ADD, NULL, 1, 0, 0, uop(both, num(0)));
+  const Stmt *k2 = kernel(VTA_ADD, NULL, 1, 0, 0, uop(at1(out, num(0)), num(0)));
   const Stmt *bodies[] = {loop(i, 0, 70000, loop(j, 0, 70000, k1)),
     loop(i, 0, 7, stmt_for(&cx, j, num(0), at1(out, num(1)), FOR_SERIAL, k1)), k2};
   static const DiagCode codes[] = {E_UOPS, E_UOPS, E_INTERNAL};

@@ -223,10 +223,13 @@ static void store(Model *m, const Expr *to, const Place *from, const Expr **size
   enqueue(m, UNIT_STORE, &s);
 }
 
-static void set_kind(Ins *s, int64_t kind, int64_t imm) {
-  s->action = kind == 0 ? ACT_MOVE : kind == 1 ? ACT_GEMM : kind < 8 ? ACT_ALU : ACT_ALU_IMM;
-  s->alu = (int)(kind < 8 ? kind - 2 : kind - 8);
-  s->imm = imm;
+// What an operation of compute does; imm NULL: no immediate.
+static void set_operation(Model *m, Ins *s, int64_t op, const Expr *imm) {
+  static const int alu[] = {[VTA_MIN] = ALU_MIN, [VTA_MAX] = ALU_MAX, [VTA_ADD] = ALU_ADD, [VTA_SHR] = ALU_SHR,
+                            [VTA_MUL] = ALU_MUL};
+  s->action = op == VTA_RESET || op == VTA_MOV ? ACT_MOVE : op == VTA_GEMM ? ACT_GEMM : imm ? ACT_ALU_IMM : ACT_ALU;
+  if (s->action == ACT_ALU || s->action == ACT_ALU_IMM) s->alu = alu[op];
+  s->imm = imm ? eval(m, imm) : 0;
 }
 
 typedef struct Uops {
@@ -248,8 +251,8 @@ static void collect_uops(Uops *u, const Stmt *s) {
   } else if (s->kind == STMT_SEQ) {
     for (int i = 0; i < s->nchildren; i++) collect_uops(u, s->children[i]);
   } else {
-    int64_t v[3];
-    for (int i = 0; i < 3; i++) {
+    int64_t v[3] = {0};
+    for (int i = 0; i < s->nargs; i++) {
       const Expr *e = s->args[i];
       v[i] = e->kind == EXPR_REF ? eval(m, e->args[0]) + e->buffer->base : eval(m, e);
     }
@@ -266,33 +269,32 @@ static void check_uops(Model *m, const Uops *u) {
 }
 
 static void kernel(Model *m, const Stmt *s) {
-  int64_t v[10];
+  int64_t v[10] = {0};
   Ins ins = {0};
   Uops u = {.m = m};
-  for (int i = 0; i < 10; i++) v[i] = eval(m, s->args[i]);
-  set_kind(&ins, v[0], v[1]);
+  for (int i = 0; i < s->nargs; i++) v[i] = eval(m, s->args[i]);
+  int64_t op = v[0], *loops = v + 1, *dst = v + 3, *src = v + 5, *wgt = v + 7;
+  set_operation(m, &ins, op, s->nargs == 10 ? s->args[9] : NULL);
   collect_uops(&u, s->body);
   check_uops(m, &u);
-  if (v[2] > 16383 || v[6] > 16383) fail(m, "extent");
-  for (int64_t o = 0; o < v[2]; o++)
-    for (int64_t i = 0; i < v[6]; i++)
+  if (loops[0] > 16383 || loops[1] > 16383) fail(m, "extent");
+  for (int64_t o = 0; o < loops[0]; o++)
+    for (int64_t i = 0; i < loops[1]; i++)
       for (size_t k = 0; k < u.list.len; k++) {
         VtaUop p = u.list.data[k];
-        int64_t *d = cell(m, &m->sram[2], p.dst + o * v[3] + i * v[7]);
-        Cells *from = &m->sram[v[0] == 1 ? 0 : 2];
-        const int64_t *a = v[0] == 0 ? NULL : cell(m, from, p.src + o * v[4] + i * v[8]);
-        const int64_t *b = v[0] == 1 ? cell(m, &m->sram[1], p.wgt + o * v[5] + i * v[9]) : NULL;
+        int64_t *d = cell(m, &m->sram[2], p.dst + o * dst[0] + i * dst[1]), *a = NULL, *b = NULL;
+        if (ins.action == ACT_GEMM) b = cell(m, &m->sram[1], p.wgt + o * wgt[0] + i * wgt[1]);
+        if (ins.action != ACT_MOVE && ins.action != ACT_ALU_IMM)
+          a = cell(m, &m->sram[ins.action == ACT_GEMM ? 0 : 2], p.src + o * src[0] + i * src[1]);
         add_step(m, &ins, d, a, b);
       }
   enqueue(m, UNIT_COMPUTE, &ins);
 }
 
 static void compute(Model *m, const Stmt *s) {
-  static const int kinds[] = {[VTA_RESET] = 0, [VTA_GEMM] = 1, [VTA_MOV] = 0, [VTA_MIN] = 2, [VTA_MAX] = 3,
-    [VTA_ADD] = 4, [VTA_SHR] = 5, [VTA_MUL] = 6};
   Ins ins = {0};
   bool imm = s->nargs == 2 && s->args[1]->kind != EXPR_REF;
-  set_kind(&ins, kinds[s->intrin->id] + (imm ? 6 : 0), imm ? eval(m, s->args[1]) : 0);
+  set_operation(m, &ins, s->intrin->id, imm ? s->args[1] : NULL);
   int64_t *d = chip_cell(m, s->args[0], 0), *a = NULL, *b = NULL;
   if (s->nargs > 1 && !imm) a = chip_cell(m, s->args[1], 0);
   if (s->nargs > 2) b = chip_cell(m, s->args[2], 0);

@@ -151,16 +151,16 @@ for f in conv/*.tir; do
   run "$tetc" run --interpret "$f"
   holds "run --interpret $f gives what the kernel gives" cmp out want
 done
-sed '0,/vta.push(1, 2);/s///' conv/08-sync.tir >edited.tir
+sed '0,/vta.push(load, compute);/s///' conv/08-sync.tir >edited.tir
 run "$tetc" run --interpret edited.tir
 expect "an edited text that never ends" 1 err "kernel \`conv2d_relu\` failed: deadlock: no unit can go on" \
-  err "compute waits for a token from load, in \`vta.pop(1, 2)\` (edited.tir:"
+  err "compute waits for a token from load, in \`vta.pop(load, compute)\` (edited.tir:"
 holds "with a note a line" sh -c "! grep -qx '  = *' err"
 # ---- a text that has been through sync keeps its units in order
-sed '0,/vta.push(1, 2);/s///; 0,/vta.pop(1, 2);/s///' conv/08-sync.tir >edited.tir
+sed '0,/vta.push(load, compute);/s///; 0,/vta.pop(load, compute);/s///' conv/08-sync.tir >edited.tir
 run "$tetc" opt --from sync edited.tir
 expect "a pair of tokens less" 1 err "no token orders this access after an earlier one" err "the earlier access" err "edited.tir:" \
-  err '= hazard: ' err '`vta.push(1, 2)` after the earlier one and `vta.pop(1, 2)` before the other order them'
+  err '= hazard: ' err '`vta.push(load, compute)` after the earlier one and `vta.pop(load, compute)` before the other order them'
 run "$tetc" run --interpret edited.tir
 expect "is not executed either" 1 err "E0116" err "no token orders" '!out'
 sed '/vta.sync();/d' conv/08-sync.tir >edited.tir
@@ -187,7 +187,7 @@ expect "after the verifier" 1 err E0116
 cat >f.tir <<'END'
 func f(a: int8[16] input) target vta {
   alloc t: int32[1, 16] @vta.acc;
-  vta.store(&a[0], &t[0], 1, 1, 1);
+  vta.store(&a[0], &t[0], y=1, x=1, stride=1);
 }
 END
 run "$tetc" run --interpret f.tir

@@ -18,9 +18,8 @@ SYNC = re.compile(r'^ *vta\.sync\(\)')
 
 
 def others(a, b):
-    """The other channels, in the words that the text uses."""
-    load, compute, store = ('load', 'compute', 'store') if a.isalpha() else ('1', '2', '3')
-    every = [(load, compute), (compute, load), (compute, store), (store, compute)]
+    """The other channels."""
+    every = [('load', 'compute'), ('compute', 'load'), ('compute', 'store'), ('store', 'compute')]
     return [c for c in every if c != (a, b)]
 
 

@@ -157,21 +157,27 @@ static void kernel(void **state) {
   for (int i = 0; i < 64; i++) x[i] = i;
   TirArg load[10] = {ref(host, x, 0), num(1), num(4), num(4), num(0), num(0), num(0), num(0), num(100), num(MEM_ACC)};
   assert_true(run(VTA_LOAD_CALL, 10, load));
-  TirArg args[10] = {num(8 + ALU_ADD), num(5), num(2), num(2), num(0), num(0), num(1), num(0), num(0), num(0)};
+  TirArg args[10] = {num(VTA_ADD), num(2), num(1), num(2), num(0), num(0), num(0), num(0), num(0), num(5)};
   TirArg uop[3] = {num(101), num(0), num(0)};
   assert_true(tell(machine->enter, VTA_KERNEL, 10, args));
-  assert_true(run(VTA_UOP, 3, uop));
+  assert_true(run(VTA_UOP, 1, uop));
   assert_true(tell(machine->leave, VTA_KERNEL, 10, args));
   TirArg store[6] = {ref(out, y, 0), num(1), num(4), num(4), num(100), num(MEM_OUT)};
   assert_true(run(VTA_STORE_CALL, 6, store));
   for (int i = 0; i < 64; i++) assert_int_equal(y[i], i + (i / 16 % 2 ? 5 : 0));
   fails(VTA_UOP, 3, uop, "outside of a kernel");
-  args[2] = num(2000);
+  args[ARG_KERNEL_LOOPS] = num(2000);
   assert_true(tell(machine->enter, VTA_KERNEL, 10, args));
-  assert_true(run(VTA_UOP, 3, uop));
+  assert_true(run(VTA_UOP, 1, uop));
   assert_false(tell(machine->leave, VTA_KERNEL, 10, args)); // 101 + 2 * 1999 is out of range
-  args[0] = num(7);
+  args[0] = num(VTA_GEMM); // no immediate
   assert_false(tell(machine->enter, VTA_KERNEL, 10, args));
+  args[0] = num(VTA_MOV); // no micro-op
+  assert_false(tell(machine->enter, VTA_KERNEL, 9, args));
+  args[0] = num(VTA_GEMM); // whose micro-ops have three operands
+  assert_true(tell(machine->enter, VTA_KERNEL, 9, args));
+  fails(VTA_UOP, 2, uop, "a micro-op of 2 operands in a kernel of vta.gemm");
+  assert_true(tell(machine->leave, VTA_KERNEL, 9, args));
   TirArg zero[3] = {num(2049), num(0), num(MEM_ACC)};
   fails(VTA_ZERO_CALL, 3, zero, "vta.acc");
 }
@@ -195,7 +201,7 @@ static Func *sample(void) {
   const Expr *x = expr_ref(&cx, params[0], expr_var(&cx, i)), *y = expr_ref(&cx, params[1], expr_var(&cx, i));
   const Stmt *body[] = {call(VTA_LOAD_CALL, NULL, INTS(1, 1, 1, 0, 0, 0, 0, 4, MEM_ACC8), x),
     call(VTA_ZERO_CALL, NULL, INTS(2, 5, MEM_ACC), NULL),
-    call(VTA_KERNEL, call(VTA_UOP, NULL, INTS(4, 5, 0), NULL), INTS(2 + ALU_ADD, 0, 1, 0, 0, 0, 1, 0, 0, 0), NULL),
+    call(VTA_KERNEL, call(VTA_UOP, NULL, INTS(4, 5), NULL), INTS(VTA_ADD, 1, 1, 0, 0, 0, 0, 0, 0), NULL),
     call(VTA_PUSH, NULL, INTS(2, 3), NULL), call(VTA_POP, NULL, INTS(2, 3), NULL),
     call(VTA_STORE_CALL, NULL, INTS(1, 1, 1, 4, MEM_OUT), y), call(VTA_PUSH, NULL, INTS(3, 2), NULL),
     call(VTA_POP, NULL, INTS(3, 2), NULL)};

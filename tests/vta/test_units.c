@@ -48,8 +48,8 @@ static bool is_right(const int8_t y[N]) {
 }
 
 enum { IN_ORDER = 1 << VTA_IN_ORDER, LOADS = 1 << VTA_LOADS_AHEAD, STORES = 1 << VTA_STORES_AHEAD, ALL = 7 };
-#define LOAD "vta.load(&a[0], &x[t], 1, 1, 1, 0, 0, 0, 0); vta.add(&a[0], 1); "
-#define STORE "vta.store(&y[t], &a[0], 1, 1, 1); "
+#define LOAD "vta.load(&a[0], &x[t], y=1, x=1, stride=1); vta.add(&a[0], 1); "
+#define STORE "vta.store(&y[t], &a[0], y=1, x=1, stride=1); "
 
 // In which orders a program gives the result.
 static const struct {
@@ -57,24 +57,24 @@ static const struct {
   unsigned right;
 } programs[] = {
   // one tile for all: each way is ordered
-  {"for t in 0..4 { vta.pop(3, 2); " LOAD "vta.push(2, 3); vta.pop(2, 3); " STORE "vta.push(3, 2); }"
+  {"for t in 0..4 { vta.pop(store, compute); " LOAD "vta.push(compute, store); vta.pop(compute, store); " STORE "vta.push(store, compute); }"
    "vta.sync();", 0},
-  {"vta.push(3, 2); for t in 0..4 { vta.pop(3, 2); " LOAD "vta.push(2, 3); vta.pop(2, 3); " STORE "vta.push(3, 2); }"
-   "vta.pop(3, 2); vta.sync();", ALL},
+  {"vta.push(store, compute); for t in 0..4 { vta.pop(store, compute); " LOAD "vta.push(compute, store); vta.pop(compute, store); " STORE "vta.push(store, compute); }"
+   "vta.pop(store, compute); vta.sync();", ALL},
   // without the tokens back, compute overwrites what is not stored yet, unless store goes first
-  {"for t in 0..4 { " LOAD "vta.push(2, 3); vta.pop(2, 3); " STORE "} vta.sync();", IN_ORDER | STORES},
+  {"for t in 0..4 { " LOAD "vta.push(compute, store); vta.pop(compute, store); " STORE "} vta.sync();", IN_ORDER | STORES},
   // without those to store, it stores what is not there yet
-  {"vta.push(3, 2); for t in 0..4 { vta.pop(3, 2); " LOAD STORE "vta.push(3, 2); } vta.pop(3, 2); vta.sync();",
+  {"vta.push(store, compute); for t in 0..4 { vta.pop(store, compute); " LOAD STORE "vta.push(store, compute); } vta.pop(store, compute); vta.sync();",
    IN_ORDER | LOADS},
   {"for t in 0..4 { " LOAD STORE "} vta.sync();", IN_ORDER}, // none at all
   {"for t in 0..4 { " LOAD STORE "vta.sync(); }", IN_ORDER | LOADS},
   // a token that is issued after its pop frees the unit that waits for it
-  {"for t in 0..4 { vta.pop(2, 3); " STORE LOAD "vta.push(2, 3); vta.sync(); }", ALL},
+  {"for t in 0..4 { vta.pop(compute, store); " STORE LOAD "vta.push(compute, store); vta.sync(); }", ALL},
   // the CPU goes on before the units have stored, if they may
-  {"for t in 0..4 { " LOAD "vta.push(2, 3); vta.pop(2, 3); " STORE "vta.sync(); } y[0, 0, 0] = y[1, 0, 0] - 16i8;", ALL},
-  {"for t in 0..4 { " LOAD "vta.push(2, 3); vta.pop(2, 3); " STORE "if (t < 3) { vta.sync(); } } y[3, 0, 0] = y[3, 0, 0];"
+  {"for t in 0..4 { " LOAD "vta.push(compute, store); vta.pop(compute, store); " STORE "vta.sync(); } y[0, 0, 0] = y[1, 0, 0] - 16i8;", ALL},
+  {"for t in 0..4 { " LOAD "vta.push(compute, store); vta.pop(compute, store); " STORE "if (t < 3) { vta.sync(); } } y[3, 0, 0] = y[3, 0, 0];"
    "vta.sync();", ALL},
-  {"for t in 0..4 { " LOAD "vta.push(2, 3); vta.pop(2, 3); " STORE "if (t < 3) { vta.sync(); } } y[0, 0, 0] = y[3, 0, 0] - 48i8;"
+  {"for t in 0..4 { " LOAD "vta.push(compute, store); vta.pop(compute, store); " STORE "if (t < 3) { vta.sync(); } } y[0, 0, 0] = y[3, 0, 0] - 48i8;"
    "vta.sync();", IN_ORDER},
 };
 
@@ -94,19 +94,19 @@ static void orders_show_what_is_missing(void **state) {
 static const struct {
   const char *body, *error;
 } faults[] = {
-  {"vta.pop(1, 2); vta.add(&a[0], 1); vta.pop(2, 1);\nvta.push(2, 1); vta.sync();",
+  {"vta.pop(load, compute); vta.add(&a[0], 1); vta.pop(compute, load);\nvta.push(compute, load); vta.sync();",
    "deadlock: no unit can go on\n"
-   "load waits for a token from compute, in `vta.pop(2, 1)` (u.tir:5:35)\n"
-   "compute waits for a token from load, in `vta.pop(1, 2)` (u.tir:5:1), with 2 more operations behind it\n"
+   "load waits for a token from compute, in `vta.pop(compute, load)` (u.tir:5:44)\n"
+   "compute waits for a token from load, in `vta.pop(load, compute)` (u.tir:5:1), with 2 more operations behind it\n"
    "store has nothing left to do"},
-  {"vta.push(1, 2); vta.push(1, 2); vta.pop(1, 2); vta.sync();", "1 token from load to compute is left over, in `vta.sync();`"},
-  {"vta.push(1, 2); vta.push(1, 2); vta.sync();", "2 tokens from load to compute are left over"},
-  {"vta.push(2, 3);", ""},
-  {"vta.push(1, 3);", "there is no token channel from unit 1 to unit 3, in `vta.push(1, 3);`"},
-  {"for t in 0..5 { vta.load(&a[t], &x[t], 1, 1, 1, 0, 0, 0, 0); } vta.sync();",
-   "in `vta.load(&a[t], &x[t], 1, 1, 1, 0, 0, 0, 0);` (u.tir:5:17)"},
+  {"vta.push(load, compute); vta.push(load, compute); vta.pop(load, compute); vta.sync();", "1 token from load to compute is left over, in `vta.sync();`"},
+  {"vta.push(load, compute); vta.push(load, compute); vta.sync();", "2 tokens from load to compute are left over"},
+  {"vta.push(compute, store);", ""},
+  {"vta.push(load, store);", "there is no token channel from load to store, in `vta.push(load, store);`"},
+  {"for t in 0..5 { vta.load(&a[t], &x[t], y=1, x=1, stride=1); } vta.sync();",
+   "in `vta.load(&a[t], &x[t], y=1, x=1, stride=1);` (u.tir:5:17)"},
   // more waits than streams hold
-  {"vta.pop(3, 2); for t in 0..2000000 { vta.add(&a[0], 1); } vta.push(3, 2); vta.sync();", "deadlock: "},
+  {"vta.pop(store, compute); for t in 0..2000000 { vta.add(&a[0], 1); } vta.push(store, compute); vta.sync();", "deadlock: "},
 };
 
 static void faults_are_told(void **state) {
@@ -127,7 +127,7 @@ static void long_streams_are_relieved(void **state) {
   char message[1024];
   for (int order = 0; order < VTA_ORDER_COUNT; order++) {
     const char *error = run_text("for t in 0..4 { " LOAD "for k in 0..100000 { vta.add(&a[0], 3); vta.add(&a[0], -3); }"
-                                 "vta.push(2, 3); vta.pop(2, 3); " STORE "vta.push(3, 2); vta.pop(3, 2); } vta.sync();",
+                                 "vta.push(compute, store); vta.pop(compute, store); " STORE "vta.push(store, compute); vta.pop(store, compute); } vta.sync();",
                                  (VtaOrder)order, y, message);
     assert_null(error);
     assert_true(is_right(y));

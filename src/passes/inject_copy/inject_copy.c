@@ -2,8 +2,8 @@
 // Pass inject_copy: DMA transfers in place of the copy nests that the schedule marked.
 //
 //   before                                              after
-//     vta.dma_copy() {                                    vta.load(&pad_l[0], &data[y0*784 + ...], 15, 56, 56,
-//       for y in 0..16 { for x in 0..58 { for r in ..              max(0, 1 - 14*y0), ..., 1, 1)
+//     vta.dma_copy() {                                    vta.load(&pad_l[0], &data[y0*784 + ...], y=15, x=56,
+//       for y in 0..16 { for x in 0..58 { for r in ..              stride=56, pad=(max(0, 1 - 14*y0), ..., 1, 1))
 //         pad_l[0, 0, y, x, 0, r] =
 //           14*y0 + y >= 1 && ... ? data[...] : 0
 //     }}}}

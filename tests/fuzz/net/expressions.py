@@ -131,6 +131,10 @@ class Scope:
         fits = [(n, e) for n, e in self.axes if e <= extent]
         if fits and r.random() < 0.55:
             return self.plain_index(r.choice(fits), extent), None
+        if len(self.axes) > 1 and r.random() < 0.25:
+            e = self.window(extent)
+            if e:
+                return e, None
         if self.axes and r.random() < 0.12:
             return self.wrapped(extent), None
         e = self.index_expression(r.choice([0, 1, 1, 2]))
@@ -140,6 +144,18 @@ class Scope:
         if span and 0 <= span[0] and span[1] < extent:
             return e, None
         return self.kept_inside(e, extent)
+
+    def window(self, extent):
+        """Two axes whose windows overlap or leave gaps, if they fit."""
+        r = self.r
+        (a, na), (b, nb) = r.sample(self.axes, 2)
+        s, d = r.choice([1, 1, 2, 3]), r.choice([1, 1, 2])
+        slack = extent - 1 - (na - 1) * s - (nb - 1) * d
+        if slack < 0:
+            return None
+        left = axis(a) if s == 1 else binary('*', axis(a), lit('int64', s))
+        e = binary('+', left, axis(b) if d == 1 else binary('*', axis(b), lit('int64', d)))
+        return binary('+', e, lit('int64', slack)) if slack and r.random() < 0.5 else e
 
     def wrapped(self, extent):
         """A scaled axis that wraps at a power of two: what takes it for a stride reads outside."""

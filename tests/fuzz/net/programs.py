@@ -78,7 +78,7 @@ class Kernel:
     def plain(self, name, role):
         t, axes = self.type(), self.named(self.shape())
         scope = Scope(self.r, axes, self.readable())
-        if is_float(t) and role == 'output' and self.r.random() < 0.25:
+        if is_float(t) and role == 'output' and self.r.random() < 0.4:
             return Tensor(name, role, axes, t, scope.function(t, self.r.choice([0, 0, 1, 2])))
         return Tensor(name, role, axes, t, scope.value(t, self.depth()))
 
@@ -98,6 +98,13 @@ class Kernel:
         role = 'output' if last or r.random() < 0.2 else 'compute'
         make = r.choice([self.pointwise, self.pointwise, self.plain, self.plain, self.reduction])
         return self.add(make('s%d' % k, role))
+
+
+def more(r, tensors, n):
+    """n more stages, which read tensors in host memory."""
+    k = Kernel(r)
+    k.tensors = list(tensors)
+    return [k.stage(i, i == n - 1) for i in range(n)]
 
 
 def constants(r, tensors):

@@ -30,7 +30,12 @@ class Runner:
     def __init__(self, tetc, folder, timeout=120):
         self.tetc, self.folder, self.timeout = tetc, folder, timeout
         self.env = {n: environment(n) for n in (1, 2, 16)}
-        self.libraries = []       # what objects of VTA kernels are linked with
+        self.runtime = self.beside('src', 'runtime', 'libtetc_runtime.a')   # what objects of VTA kernels are linked with
+
+    def beside(self, *names):
+        """The path of a file that was built beside tetc, or None."""
+        path = os.path.join(os.path.dirname(self.tetc), *names)
+        return path if os.path.exists(path) else None
 
     def path(self, name):
         return os.path.join(self.folder, name)

@@ -41,8 +41,9 @@ def reads(t):
 class Schedule:
     """A schedule as it grows."""
 
-    def __init__(self, r, program):
+    def __init__(self, r, program, mine=None):
         self.r, self.program = r, program
+        self.mine = [t.name for t in program.stages()] if mine is None else mine   # the others are scheduled already
         self.stages = [Stage(t.name, t.axes, t.reduce[1] if t.reduce else (), bool(t.reduce) and is_float(t.type),
                              t.role == 'output', reads(t)) for t in program.stages()]
         self.shapes = {t.name: t.axes for t in program.tensors}
@@ -76,33 +77,40 @@ class Schedule:
     def cache_read(self):
         r = self.r
         t = r.choice(self.program.tensors)
-        readers = [x for x in self.stages if t.name in x.reads]
+        all_readers = [x for x in self.stages if t.name in x.reads]
+        readers = [x for x in all_readers if x.name in self.mine]
         if not readers or any(x.at == 'inline' for x in readers) or self.stage(t.name + '_rd'):
             return
         some = readers if r.random() < 0.7 else r.sample(readers, 1)
         name = t.name + '_rd'
-        self.emit(t.name, 'cache_read', 'host', *([] if some == readers and r.random() < 0.7 else [x.name for x in some]), results=[name])
+        self.emit(t.name, 'cache_read', 'host', *([] if some == all_readers and r.random() < 0.7 else [x.name for x in some]), results=[name])
         at = self.stages.index(self.stage(t.name)) + 1 if self.stage(t.name) else 0
         self.stages.insert(at, Stage(name, t.axes, reads=[t.name]))
+        self.mine.append(name)
         for x in some:
             x.reads = [name if n == t.name else n for n in x.reads]
 
     def cache_write(self):
         r = self.r
-        s = r.choice(self.stages)
+        s = r.choice([x for x in self.stages if x.name in self.mine])
         if s.touched or s.at or s.name.endswith(('_rd', '_wr')) or self.stage(s.name + '_wr'):
             return
         name = s.name + '_wr'
         self.emit(s.name, 'cache_write', 'host', results=[name])
         self.stages.insert(self.stages.index(s), Stage(name, s.axes, s.reduce, s.ordered, reads=s.reads))
+        self.mine.append(name)
         s.loops = [x for x in s.loops if not x.reduce]
         s.reads, s.reduce, s.ordered = [name], [], False
 
     def inline(self):
-        s = self.r.choice(self.stages)
-        if not s.output and not s.reduce and not s.at and not s.touched and self.readers(s):
+        s = self.r.choice([x for x in self.stages if x.name in self.mine])
+        if not s.output and not s.reduce and not s.at and not s.touched and self.readers(s) and self.alone(s):
             self.emit(s.name, 'compute_inline')
             s.at = 'inline'
+
+    def alone(self, s):
+        """Whether only stages that are ours read s."""
+        return all(x.name in self.mine for x in self.stages if s.name in x.reads)
 
     # ---- loops
 
@@ -202,7 +210,7 @@ class Schedule:
                 self.emit(s.name, 'compute_root')
             return
         found = self.places(s)
-        if found:
+        if found and self.alone(s):
             s.at = self.r.choice(found)
             self.emit(s.name, 'compute_at', s.at[0].name, s.at[1].name)
 
@@ -248,18 +256,24 @@ class Schedule:
 
 def schedule(r, program):
     """A schedule for a program of CPU stages."""
-    s = Schedule(r, program)
     if r.random() < 0.1:
         return []
+    return of_stages(r, program, None)
+
+
+def of_stages(r, program, mine):
+    """Statements for the stages named, or for all."""
+    s = Schedule(r, program, mine)
     for _ in range(r.choice([0, 0, 1, 1, 2, 3])):
         r.choice([s.cache_read, s.cache_write, s.inline])()
-    for x in reversed(s.stages):
+    ours = [x for x in s.stages if x.name in s.mine]
+    for x in reversed(ours):
         if x.at == 'inline':
             continue
         if r.random() < 0.8:
             s.transform(x)
         s.place(x)
-    for x in s.stages:
+    for x in ours:
         if x.at != 'inline':
             for _ in range(r.choice([0, 0, 1, 1, 2])):
                 s.annotate(x)

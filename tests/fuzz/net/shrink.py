@@ -24,12 +24,23 @@ def mentions(s, name):
     return name in stages or name in getattr(s, 'args', ()) or any(mentions(x, name) for x in getattr(s, 'statements', ()))
 
 
+def without_stages(schedule, gone):
+    """The statements that name none of some stages, nor a cache of one."""
+    gone, kept = set(gone), []
+    for s in schedule:
+        if not any(mentions(s, n) for n in gone):
+            kept.append(s)
+        elif s.primitive.startswith('cache'):
+            gone.update(s.results)
+    return kept
+
+
 def with_tensors(p, tensors):
     """p with other tensors, and without what its schedule says of those that are gone or became inputs."""
     tensors = without_unread(tensors)
     stages = {t.name for t in tensors if t.role != 'input'}
     gone = [t.name for t in p.tensors if t.role != 'input' and t.name not in stages]
-    return p.copy(tensors=tensors, schedule=[s for s in p.schedule if not any(mentions(s, n) for n in gone)])
+    return p.copy(tensors=tensors, schedule=without_stages(p.schedule, gone))
 
 
 def fewer_statements(p):
@@ -39,7 +50,9 @@ def fewer_statements(p):
     if half > 1:
         yield p.copy(schedule=p.schedule[:half])
     for i in range(len(p.schedule) - 1, -1, -1):
-        yield p.copy(schedule=p.schedule[:i] + p.schedule[i + 1:])
+        s = p.schedule[i]
+        rest = without_stages(p.schedule[i + 1:], s.results) if s.primitive.startswith('cache') else p.schedule[i + 1:]
+        yield p.copy(schedule=p.schedule[:i] + rest)
     for i, s in enumerate(p.schedule):
         for n in s.stages if isinstance(s, For) and len(s.stages) > 1 else ():
             yield p.copy(schedule=p.schedule[:i] + [For([x for x in s.stages if x != n], s.statements)] + p.schedule[i + 1:])

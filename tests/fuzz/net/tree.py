@@ -162,11 +162,12 @@ class For:
 
 
 class Program:
-    """A kernel and its schedule. constants: (keyword, name, value, tensor axes are written with it)."""
+    """A kernel and its schedule. constants: (keyword, name, value), which extents are written with; vta: None, or the
+    target's names of extents by axis and extent; config: the name of its configuration; options: for tetc."""
 
     def __init__(self, tensors, schedule=(), vta=None, constants=(), options=()):
         self.tensors, self.schedule, self.vta = list(tensors), list(schedule), vta
-        self.constants, self.options = list(constants), list(options)
+        self.constants, self.options, self.config = list(constants), list(options), None
 
     def tensor(self, name):
         return next(t for t in self.tensors if t.name == name)
@@ -182,6 +183,7 @@ class Program:
 
     def copy(self, **changes):
         p = Program(self.tensors, self.schedule, self.vta, self.constants, self.options)
+        p.config = self.config
         for k, v in changes.items():
             setattr(p, k, v)
         return p
@@ -195,11 +197,12 @@ class Program:
                 found += [x.primitive for x in s.statements]
         return found
 
-    def extent(self, n):
-        return next((name for _, name, value in self.constants if value == n), str(n))
+    def extent(self, axis, n):
+        named = self.vta and self.vta.get((axis, n))
+        return named or next((name for _, name, value in self.constants if value == n), str(n))
 
     def axes_text(self, axes):
-        return ', '.join('%s: %s' % (name, self.extent(n)) for name, n in axes)
+        return ', '.join('%s: %s' % (name, self.extent(name, n)) for name, n in axes)
 
     def tensor_text(self, t):
         if t.role == 'input':

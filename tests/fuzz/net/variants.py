@@ -63,19 +63,28 @@ class Library(Way):
     def run(self, runner, p):
         given = evaluate.inputs(p)
         runner.write(p, given)
+        if p.vta is not None and not os.path.exists(runner.path('runtime.so')):
+            said = linked(runner.path('runtime.so'), ['-Wl,--whole-archive', runner.runtime, '-Wl,--no-whole-archive', '-lm', '-ldl', '-lpthread'])
+            if said:
+                return Outcome('wrong', 'status 1: ' + said)
         status, said = runner.call(['compile', 'k.te', '--emit=' + self.emit, '-o', 'k.' + self.emit] + p.options + self.options)
         if status:
             return refusal(status, said)
         if self.emit == 'obj':
-            made = subprocess.run(['cc', '-shared', '-fopenmp', '-o', runner.path('k.shared'), runner.path('k.obj')] + runner.libraries,
-                                  capture_output=True, text=True)
-            if made.returncode:
-                return Outcome('wrong', 'status %d: %s' % (made.returncode, made.stderr[:300]))
+            said = linked(runner.path('k.shared'), [runner.path('k.obj'), '-fopenmp'])
+            if said:
+                return Outcome('wrong', 'status 1: ' + said)
         out = {t.name: np.zeros(t.shape, t.type) for t in p.outputs()}
         status = forked(lambda: call(runner, p, given, out))
         if status:
-            return Outcome('wrong', 'status %d: in the process that loaded it' % status)
+            return Outcome('wrong', 'status %d: of the process that loaded it' % status)
         return runner.judged(p, given)
+
+
+def linked(library, parts):
+    """Makes a shared library; what was said if that failed."""
+    made = subprocess.run(['cc', '-shared', '-o', library] + parts, capture_output=True, text=True)
+    return made.stderr[:300] or 'cc failed' if made.returncode else None
 
 
 def call(runner, p, given, out):
@@ -83,6 +92,8 @@ def call(runner, p, given, out):
     arrays = [given[t.name] if t.role == 'input' else out[t.name] for t in p.tensors if t.role != 'compute']
     order = [np.ascontiguousarray(a) for a in arrays]
     pointers = (ctypes.c_void_p * len(order))(*[a.ctypes.data for a in order])
+    if p.vta is not None:
+        ctypes.CDLL(runner.path('runtime.so'), ctypes.RTLD_GLOBAL)
     status = ctypes.CDLL(runner.path('k.shared')).k__packed(pointers)
     for t in p.outputs():
         np.save(runner.path(t.name + '.out.npy'), out[t.name])
@@ -103,6 +114,10 @@ def forked(f):
     return -(status & 127) if status & 127 else status >> 8
 
 
+# Models of the core that a build has: file, and options that choose it.
+RTL = {'default': ('libtetc_rtl_default_64.so', []), 'small': ('libtetc_rtl_small_128.so', ['--rtl-bus=128'])}
+
+
 def ways(runner, p):
     """All the ways of a program."""
     found = [Way('-O%d' % k, ['-O%d' % k]) for k in range(4)]
@@ -110,7 +125,8 @@ def ways(runner, p):
     found += [Way('%d threads' % n, threads=n) for n in (1, 2, 16)]
     found += [Way('no schedule', scheduled=False), Verify('verify'), Way('interpreted', ['--interpret'])]
     found += [Way('interpreted at ' + phase, ['--interpret', '--at=' + phase]) for phase in PHASES]
-    if p.vta is None or runner.libraries:
+    found += [Way('rtl', ['--device=rtl'] + RTL[p.config][1])] if p.config in RTL and runner.beside('hw', RTL[p.config][0]) else []
+    if p.vta is None or p.config == 'default' and runner.runtime:
         for emit in ('shared', 'obj'):
             way = Library(emit)
             way.emit = emit

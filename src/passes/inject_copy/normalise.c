@@ -98,10 +98,14 @@ static bool table_of(CopyCx *c, const Expr *e, Table *t) {
 static bool table_affine(CopyCx *c, const Expr *e, Affine *out) {
   Table t;
   if (!table_of(c, e, &t)) return false;
+  for (int64_t i = 0; i < t.n; i++)
+    if (t.value[i] <= -INDEX_MAX || t.value[i] >= INDEX_MAX) return false; // differences may wrap
   int64_t step = t.n > 1 ? t.value[1] - t.value[0] : 0;
   for (int64_t i = 1; i < t.n; i++)
     if (t.value[i] - t.value[i - 1] != step) return false;
-  Affine v = affine_of(c->cx, expr_var(c->cx, t.var), NULL), base = affine_const(t.value[0] - step * t.lo);
+  int64_t first;
+  if (!mul_ok(step, -t.lo, &first) || !add_ok(t.value[0], first, &first)) return false;
+  Affine v = affine_of(c->cx, expr_var(c->cx, t.var), NULL), base = affine_const(first);
   *out = affine_add(c->cx, &base, step, &v);
   return true;
 }

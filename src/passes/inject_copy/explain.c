@@ -274,9 +274,11 @@ void explain_computes(CopyCx *c, const CopyStore *s, const Expr *op) {
   else {
     const char *host = arena_printf(c->cx->arena, "%s_host", stage_name(to));
     host = source_fresh_name(c->cx->arena, s->store->loc.src, host);
+    const Expr *whole = op->type == DT_BOOL ? s->value : NULL; // a condition is computed with what it chooses
+    while (whole && whole->kind == EXPR_CAST && dtype_is_int(whole->a->type)) whole = whole->a;
     diag_help(g, "compute it on the CPU, in a stage without a scope, and copy that one in:\n"
                  "    compute %s = %s;      compute %s = %s;",
-              host, show(c, op, SHOW_NAMES), stage_name(to), casts_around(c, s->value, NULL, host));
+              host, show(c, whole ? whole : op, SHOW_NAMES), stage_name(to), casts_around(c, s->value, whole, host));
   }
 }
 

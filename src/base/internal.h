@@ -25,6 +25,7 @@ struct Diag {
   Severity severity;
   Loc at;
   const char *headline;
+  const char *subject; // diag_about; NULL: none
   const char *label; // NULL: none
   VEC(DiagPlace) also;
   VEC(DiagSub) subs;

@@ -11,19 +11,18 @@ enum { TRIALS_MOST = 80, TRIALS_MIB = 512, PHASE_RESOURCES = 4 };
 typedef struct Fit {
   const Compilation *c;
   const AxisCut *cut;
-  const char *memory; // "vta.acc overflows: ..."
+  const char *memory; // the name of its scope
   int overflows;      // of that memory, now
   int errors;         // now
   int tries;          // left
   bool fits;          // the last one
 } Fit;
 
-// How many messages speak of the memory whose name `headline` starts with.
-static int count_overflows(const Diags *told, const char *headline) {
+// How many messages speak of that memory.
+static int count_overflows(const Diags *told, const char *memory) {
   int n = 0;
   const Diag *g;
-  for (int i = 0; (g = diags_find(told, E_SRAM, i)); i++)
-    n += !strncmp(diag_headline(g), headline, strcspn(headline, " ") + 1);
+  for (int i = 0; (g = diags_find(told, E_SRAM, i)); i++) n += !strcmp(diag_subject(g), memory);
   return n;
 }
 
@@ -95,7 +94,7 @@ void trial_cuts(const Compilation *c) {
   Fit f = {.c = c, .errors = diags_errors(c->cx->diags), .tries = afford < TRIALS_MOST ? (int)afford : TRIALS_MOST};
   Diag *g;
   for (int i = 0; (g = diags_find(c->cx->diags, E_SRAM, i)); i++) {
-    f.memory = diag_headline(g);
+    f.memory = diag_subject(g);
     f.overflows = count_overflows(c->cx->diags, f.memory);
     for (size_t k = 0; k < c->units.len; k++)
       if (c->units.data[k]->schedule) try_cuts(&f, c->units.data[k]->schedule, g);

@@ -157,6 +157,7 @@ void sram_report(PassCtx *pc, const Scope *scope, const Region *regions, int n) 
                         (long long)scope->depth, scope->name);
   Diag *g = refuse(&r, E_SRAM, top->buffer->loc, arena_printf(pc->cx->arena, "%s overflows: %s needed, it holds %s", scope->name,
                                                               size_text(pc, scope, need), size_text(pc, scope, scope->depth)));
+  diag_about(g, scope->name);
   diag_here(g, "`%s` takes the most of it", stage_of(top));
   note_live(pc, g, scope, live, nlive);
   help_fit(g, scope, top, threads, need);

@@ -15,7 +15,7 @@ PARAMETERS = {'U': 'LOG_UOP', 'I': 'LOG_INP', 'W': 'LOG_WGT', 'A': 'LOG_ACC',
 WORD = {'LO': 0, 'HI': 64}
 # Formats in the order in which they share an instruction's words, and what F is in them.
 STACKS = [(['INSN', 'MOVE'], None), (['INSN', 'LOOP', 'GEMM'], 'I'), (['INSN', 'LOOP', 'ALU'], 'A'), (['UOP'], None)]
-NOTE = '// SPDX-License-Identifier: Apache-2.0\n// Made by hw/isa.py of src/backend_vta/isa.def.\n'
+NOTE = '// SPDX-License-Identifier: Apache-2.0\n// Made by hw/isa.py of src/isa/isa.def.\n'
 
 
 def read(path):

@@ -297,7 +297,7 @@ void gen_vta(Gen *g, const Stmt *s) {
   case VTA_DMA_COPY: case VTA_ALU: case VTA_TENSORIZE: case VTA_LOAD: case VTA_ZERO: case VTA_STORE: case VTA_RESET:
   case VTA_GEMM: case VTA_MOV:
 #define ALU_OP(id, text) case VTA_##id:
-#include "backend_vta/isa.def"
+#include "isa/isa.def"
   case VTA_OP_COUNT: break;
   }
   call_broken(g, s, "it should have been lowered to runtime calls");

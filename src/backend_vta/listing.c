@@ -301,7 +301,7 @@ static void intrin_call(Walk *w, const Stmt *s) {
   case VTA_GEMM:
   case VTA_MOV:
 #define ALU_OP(id, text) case VTA_##id:
-#include "backend_vta/isa.def"
+#include "isa/isa.def"
   case VTA_OP_COUNT: refuse(w, s->loc, "the function is not lowered to runtime calls"); break;
   }
   note_runtime_error(w, s->loc);

@@ -465,7 +465,7 @@ static bool machine_exec(void *self, const Stmt *s, const TirArg *a, const void 
   case VTA_GEMM: return run_gemm(m, a, error);
   case VTA_MOV: return run_mov(m, a, error);
 #define ALU_OP(id, text) case VTA_##id:
-#include "backend_vta/isa.def"
+#include "isa/isa.def"
     return run_alu(m, (VtaAluOp)row->alu, a, error);
   case VTA_KERNEL: return run_kernel(m, extra, error);
   case VTA_LOAD_CALL: return run_load_call(m, a, error);

@@ -13,14 +13,12 @@ static const char *const unit_words[] = {
   [UNIT_LOAD] = "load", [UNIT_COMPUTE] = "compute", [UNIT_STORE] = "store"};
 static const char *const memory_words[] = {
 #define MEMORY(name, text) [MEM_##name] = MEM_##name == MEM_UOP ? NULL : text,
-#include "backend_vta/isa.def"
+#include "isa/isa.def"
 };
 static const char *const operation_words[] = {
 #define INTRIN(id, name, cls, runs, alu, operands) [VTA_##id] = CLASS_##cls == CLASS_STEP ? &(name)[sizeof "vta." - 1] : NULL,
 #include "backend_vta/intrins.def"
 };
-
-const char *vta_unit_name(VtaUnit u) { return unit_words[u]; }
 
 #define WORDS(list) .words = list, .nwords = sizeof(list) / sizeof *(list)
 #define WORDS_CHIP

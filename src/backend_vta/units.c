@@ -193,7 +193,7 @@ bool units_issue(Units *u, int unit, const Stmt *s, const TirArg *args, const vo
 
 bool units_token(Units *u, bool push, int64_t from, int64_t to, const Stmt *s, TirFault *fault) {
   bool units = from >= UNIT_LOAD && from <= UNIT_STORE && to >= UNIT_LOAD && to <= UNIT_STORE;
-  if (!units || (from - to != 1 && to - from != 1)) {
+  if (vta_channel(from, to) < 0) {
     fault->text = units ? arena_printf(u->cx->arena, "there is no token channel from %s to %s", unit_name(from), unit_name(to))
                         : "a token from or to a unit that there is not";
     return false;

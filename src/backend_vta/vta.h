@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // backend_vta: what the compiler knows of VTA. The hardware configuration, the memories and intrinsics it gives to
-// TIR and to the language. Instruction encoding is in isa.h (shared with the runtime).
+// TIR and to the language. The instructions themselves are in src/isa.
 #ifndef TETC_VTA_H
 #define TETC_VTA_H
 
-#include "backend_vta/isa.h"
+#include "isa/isa.h"
 #include "te/te.h"
 #include "tir/tir.h"
 
@@ -62,11 +62,6 @@ typedef struct VtaRow {
 const VtaRow *vta_row(VtaOp op); // target.c
 // The row behind an intrinsic of this target; NULL for NULL.
 static inline const VtaRow *vta_row_of(const Intrin *op) { return op ? vta_row((VtaOp)op->id) : NULL; }
-// The unit that brings data to a memory.
-static inline VtaUnit vta_memory_unit(int64_t memory) {
-  return memory == MEM_INP || memory == MEM_WGT ? UNIT_LOAD : UNIT_COMPUTE;
-}
-const char *vta_unit_name(VtaUnit u); // "load"; as TIR writes it
 // The VtaOp of class STEP behind a number; -1: there is none. And that of a vta.kernel.
 int vta_step_op(int64_t number);
 int vta_kernel_op(const Stmt *kernel);

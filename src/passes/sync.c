@@ -28,8 +28,8 @@ static const Stmt *serial_tokens(void *self, const Stmt *s) {
   if (!leaf) return stmt_rebuild(pc->cx, s, serial_tokens, NULL, pc);
   int unit = tile_unit(leaf);
   if (unit == UNIT_COMPUTE) return s;
-  Channel to = unit == UNIT_LOAD ? COMPUTE_TO_LOAD : COMPUTE_TO_STORE;
-  Channel back = unit == UNIT_LOAD ? LOAD_TO_COMPUTE : STORE_TO_COMPUTE;
+  VtaChannel to = unit == UNIT_LOAD ? COMPUTE_TO_LOAD : COMPUTE_TO_STORE;
+  VtaChannel back = unit == UNIT_LOAD ? LOAD_TO_COMPUTE : STORE_TO_COMPUTE;
   const Stmt *parts[5] = {token_stmt(pc, VTA_PUSH, to, s), token_stmt(pc, VTA_POP, to, s), s,
     token_stmt(pc, VTA_PUSH, back, s), token_stmt(pc, VTA_POP, back, s)};
   return stmt_seq(pc->cx, 5, parts);

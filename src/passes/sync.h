@@ -5,19 +5,8 @@
 
 #include "passes/tiles.h"
 
-// The token queues between the units.
-typedef enum Channel {
-  LOAD_TO_COMPUTE,
-  COMPUTE_TO_LOAD,
-  COMPUTE_TO_STORE,
-  STORE_TO_COMPUTE,
-  CHANNEL_COUNT
-} Channel;
-static const VtaUnit channel_from[CHANNEL_COUNT] = {UNIT_LOAD, UNIT_COMPUTE, UNIT_COMPUTE, UNIT_STORE};
-static const VtaUnit channel_to[CHANNEL_COUNT] = {UNIT_COMPUTE, UNIT_LOAD, UNIT_STORE, UNIT_COMPUTE};
-
 // vta.push or vta.pop on a channel, placed like `like`.
-const Stmt *token_stmt(PassCtx *pc, VtaOp op, Channel c, const Stmt *like);
+const Stmt *token_stmt(PassCtx *pc, VtaOp op, VtaChannel c, const Stmt *like);
 
 /* sync_dram.c */
 // s with vta.sync() where the CPU and the accelerator, or two of its units, meet in a host buffer, and at the end.

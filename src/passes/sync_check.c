@@ -31,7 +31,7 @@ typedef struct Walk {
   Ctx *cx;
   Ranges ranges; // loop variables, those outside of nests with one value
   Clock clock[UNIT_STORE + 1];
-  Queue queues[CHANNEL_COUNT];
+  Queue queues[VTA_CHANNEL_COUNT];
   Records memory[3]; // by Scope.id
   size_t sweep_at[3];
   int turns;      // most turns of a loop that are walked
@@ -106,10 +106,8 @@ static bool walk_nest(Walk *w, const Stmt *s, const Stmt *leaf) {
 // The channel of a push or pop; -1: there is none.
 static int channel_of(const Stmt *s) {
   int64_t from, to;
-  if (!expr_is_int(s->args[0], &from) || !expr_is_int(s->args[1], &to)) return -1;
-  for (int c = 0; c < CHANNEL_COUNT; c++)
-    if (channel_from[c] == from && channel_to[c] == to) return c;
-  return -1;
+  if (!expr_is_int(s->args[ARG_PUSH_FROM], &from) || !expr_is_int(s->args[ARG_PUSH_TO], &to)) return -1;
+  return vta_channel(from, to);
 }
 
 // A push leaves its unit's clock on the channel; a pop takes the oldest over.
@@ -119,7 +117,7 @@ static bool walk_token(Walk *w, const Stmt *s) {
   Queue *q = &w->queues[c];
   if (is_vta(s->intrin, VTA_PUSH)) {
     Token t;
-    for (int u = 0; u <= UNIT_STORE; u++) t.clock[u] = w->clock[channel_from[c]][u];
+    for (int u = 0; u <= UNIT_STORE; u++) t.clock[u] = w->clock[vta_channel_from[c]][u];
     VEC_PUSH(w->cx->arena, q->tokens, t);
     return true;
   }
@@ -129,14 +127,14 @@ static bool walk_token(Walk *w, const Stmt *s) {
   }
   const Token *t = &q->tokens.data[q->head++];
   for (int u = 0; u <= UNIT_STORE; u++)
-    if (t->clock[u] > w->clock[channel_to[c]][u]) w->clock[channel_to[c]][u] = t->clock[u];
+    if (t->clock[u] > w->clock[vta_channel_to[c]][u]) w->clock[vta_channel_to[c]][u] = t->clock[u];
   if (q->head == q->tokens.len) q->head = q->tokens.len = 0;
   return true;
 }
 
 // A sync, or the end: no token may be left; afterwards everybody knows everything.
 static bool walk_sync(Walk *w) {
-  for (int c = 0; c < CHANNEL_COUNT; c++)
+  for (int c = 0; c < VTA_CHANNEL_COUNT; c++)
     if (w->queues[c].head != w->queues[c].tokens.len) {
       w->why = "a token is left over";
       return false;

@@ -32,14 +32,12 @@ bool sync_was_here(const Func *f) { return f->target && traces_of(f).order; }
 
 // The text of a token operation.
 static const char *token_text(PassCtx *pc, VtaOp op, VtaUnit from, VtaUnit to) {
-  for (int c = 0; c < CHANNEL_COUNT; c++) {
-    if (channel_from[c] != from || channel_to[c] != to) continue;
-    Stmt nowhere = {0};
-    Text t = {.arena = pc->cx->arena};
-    tir_print_stmt(token_stmt(pc, op, (Channel)c, &nowhere), 0, &t);
-    return arena_printf(pc->cx->arena, "%.*s", (int)strcspn(t.data, ";"), t.data);
-  }
-  return NULL;
+  int c = vta_channel(from, to);
+  if (c < 0) return NULL;
+  Stmt nowhere = {0};
+  Text t = {.arena = pc->cx->arena};
+  tir_print_stmt(token_stmt(pc, op, (VtaChannel)c, &nowhere), 0, &t);
+  return arena_printf(pc->cx->arena, "%.*s", (int)strcspn(t.data, ";"), t.data);
 }
 
 // What orders two accesses.

@@ -38,7 +38,7 @@ typedef struct Access {
   int64_t lo, hi;         // the tiles, from there: inclusive
   int64_t end_lo, end_hi; // the buffer's first and last tile: no access leaves it
   unsigned ordered; // bit c: as a source (target) on channel c, ordered with everything after (before) its item
-  int rank[CHANNEL_COUNT]; // in an open item
+  int rank[VTA_CHANNEL_COUNT]; // in an open item
 } Access;
 
 typedef struct Item {
@@ -46,7 +46,7 @@ typedef struct Item {
   VEC(Access) acc;
   unsigned units;          // bit u: unit u has accesses
   unsigned uses, covers;   // bit c: has tokens on channel c; has an arc that is certainly executed
-  int open[CHANNEL_COUNT]; // tokens that must be in flight before and are after; 0: balanced
+  int open[VTA_CHANNEL_COUNT]; // tokens that must be in flight before and are after; 0: balanced
 } Item;
 
 typedef struct Arc {
@@ -58,9 +58,9 @@ typedef VEC(Arc) Arcs;
 typedef struct Body {
   int n;
   Item *items;
-  Arcs arcs[CHANNEL_COUNT];    // within a turn
-  Arcs carried[CHANNEL_COUNT]; // to the next turn
-  int chain[CHANNEL_COUNT];    // tokens in flight through open items; 0: no open items
+  Arcs arcs[VTA_CHANNEL_COUNT];    // within a turn
+  Arcs carried[VTA_CHANNEL_COUNT]; // to the next turn
+  int chain[VTA_CHANNEL_COUNT];    // tokens in flight through open items; 0: no open items
 } Body;
 
 typedef struct Tokens {
@@ -70,8 +70,8 @@ typedef struct Tokens {
   bool keep_open;
 } Tokens;
 
-const Stmt *token_stmt(PassCtx *pc, VtaOp op, Channel c, const Stmt *like) {
-  const Expr *args[2] = {expr_index(pc->cx, channel_from[c]), expr_index(pc->cx, channel_to[c])};
+const Stmt *token_stmt(PassCtx *pc, VtaOp op, VtaChannel c, const Stmt *like) {
+  const Expr *args[2] = {expr_index(pc->cx, vta_channel_from[c]), expr_index(pc->cx, vta_channel_to[c])};
   return tile_call(pc, op, 2, args, like);
 }
 
@@ -145,13 +145,13 @@ static void leaf_accesses(Tokens *t, Item *it, const Stmt *s) {
 // Whether two accesses differ in their tiles alone.
 static bool same_standing(const Access *a, const Access *b) {
   if (a->unit != b->unit || a->scope != b->scope || a->write != b->write || a->ordered != b->ordered) return false;
-  for (int c = 0; c < CHANNEL_COUNT; c++)
+  for (int c = 0; c < VTA_CHANNEL_COUNT; c++)
     if (a->rank[c] != b->rank[c]) return false;
   return affine_equal(&a->outer, &b->outer);
 }
 
-static bool is_source(const Access *a, int c) { return a->unit == channel_from[c]; }
-static bool is_target(const Access *a, int c) { return a->unit == channel_to[c]; }
+static bool is_source(const Access *a, int c) { return a->unit == vta_channel_from[c]; }
+static bool is_target(const Access *a, int c) { return a->unit == vta_channel_to[c]; }
 
 // Makes a stand for b too: the hull, and the worse of their orders.
 static void absorb(Access *a, const Access *b) {
@@ -160,7 +160,7 @@ static void absorb(Access *a, const Access *b) {
   if (b->end_lo < a->end_lo) a->end_lo = b->end_lo;
   if (b->end_hi > a->end_hi) a->end_hi = b->end_hi;
   a->ordered &= b->ordered;
-  for (int c = 0; c < CHANNEL_COUNT; c++)
+  for (int c = 0; c < VTA_CHANNEL_COUNT; c++)
     if (is_source(a, c) ? b->rank[c] > a->rank[c] : b->rank[c] < a->rank[c]) a->rank[c] = b->rank[c];
 }
 
@@ -198,7 +198,7 @@ typedef bool Ordered(int shift, int source, int target);
 // Whether a source access of a and a target access of b conflict, and nothing orders them yet. ordered may be
 // NULL.
 static bool needs_arc(Tokens *t, int c, const Item *a, const Item *b, Ordered *ordered, int shift) {
-  if (!(a->units >> channel_from[c] & 1) || !(b->units >> channel_to[c] & 1)) return false;
+  if (!(a->units >> vta_channel_from[c] & 1) || !(b->units >> vta_channel_to[c] & 1)) return false;
   for (size_t i = 0; i < a->acc.len; i++) {
     const Access *x = &a->acc.data[i];
     if (!is_source(x, c) || (x->ordered >> c & 1)) continue;
@@ -244,13 +244,13 @@ static void find_arcs(Tokens *t, Body *b, int c) {
     const Item *item = &b->items[j];
     int least = cover;
     if (arcs->len && arcs->data[arcs->len - 1].from + 1 > least) least = arcs->data[arcs->len - 1].from + 1;
-    bool target = item->units >> channel_to[c] & 1;
+    bool target = item->units >> vta_channel_to[c] & 1;
     for (int k = nsources - 1; target && k >= 0 && source[k] >= least; k--) {
       if (!needs_arc(t, c, &b->items[source[k]], item, NULL, 0)) continue;
       add_arc(t, arcs, (Arc){source[k], end_before_blocker(b, c, source[k], j)});
       break;
     }
-    if (item->units >> channel_from[c] & 1) source[nsources++] = j;
+    if (item->units >> vta_channel_from[c] & 1) source[nsources++] = j;
     if (item->covers >> c & 1) cover = j;
   }
 }
@@ -285,7 +285,7 @@ static void find_carried(Tokens *t, Body *b, int c) {
   Arcs found = {0};
   int *target = NEW_ARRAY(t->cx->arena, int, b->n + 1), ntargets = 0;
   for (int j = 0; j < b->n; j++)
-    if (b->items[j].units >> channel_to[c] & 1) target[ntargets++] = j;
+    if (b->items[j].units >> vta_channel_to[c] & 1) target[ntargets++] = j;
   for (int i = b->n - 1, best = range.to + 1; i >= range.from; i--)
     for (int k = 0; k < ntargets && target[k] < best; k++) {
       int j = target[k];
@@ -298,14 +298,14 @@ static void find_carried(Tokens *t, Body *b, int c) {
 
 // ---- open items ------------------------------------------------------------------------------------------------
 
-static const Stmt *repeat(Tokens *t, VtaOp op, Channel c, int n, const Stmt *like) {
+static const Stmt *repeat(Tokens *t, VtaOp op, VtaChannel c, int n, const Stmt *like) {
   const Stmt **s = NEW_ARRAY(t->cx->arena, const Stmt *, n + 1);
   for (int i = 0; i < n; i++) s[i] = token_stmt(t->pc, op, c, like);
   return stmt_seq(t->cx, n, s);
 }
 
 // Gives an open item its first pushes and last pops.
-static void item_close(Tokens *t, Item *it, Channel c) {
+static void item_close(Tokens *t, Item *it, VtaChannel c) {
   int s = it->open[c];
   if (!s) return;
   const Stmt *parts[3] = {repeat(t, VTA_PUSH, c, s, it->stmt), it->stmt, repeat(t, VTA_POP, c, s, it->stmt)};
@@ -320,7 +320,7 @@ static void item_close(Tokens *t, Item *it, Channel c) {
 }
 
 static void item_close_all(Tokens *t, Item *it) {
-  for (int c = 0; c < CHANNEL_COUNT; c++) item_close(t, it, (Channel)c);
+  for (int c = 0; c < VTA_CHANNEL_COUNT; c++) item_close(t, it, (VtaChannel)c);
 }
 
 // Whether the open items of a body can hand their tokens on from one to the next, and nothing else wants the
@@ -341,7 +341,7 @@ static bool chain_holds(Tokens *t, const Body *b, int c, int s) {
 }
 
 // Decides how open items go on: as a chain, or each closed.
-static void settle_open(Tokens *t, Body *b, Channel c) {
+static void settle_open(Tokens *t, Body *b, VtaChannel c) {
   int s = 0;
   for (int i = 0; i < b->n && !s; i++) s = b->items[i].open[c];
   if (!s) return;
@@ -387,14 +387,14 @@ static int carried_rank(const Arcs *arcs, int c, int p, const Access *a) {
 // What a body looks like from outside, channel by channel.
 typedef struct View {
   const Body *body;
-  Arc ends[CHANNEL_COUNT];    // the first and last open item
-  Arc ordered[CHANNEL_COUNT]; // as ordered_inside
+  Arc ends[VTA_CHANNEL_COUNT];    // the first and last open item
+  Arc ordered[VTA_CHANNEL_COUNT]; // as ordered_inside
 } View;
 
 // Computed once a body: it is asked for every access.
 static View view_of(const Body *b) {
   View v = {.body = b};
-  for (int c = 0; c < CHANNEL_COUNT; c++) {
+  for (int c = 0; c < VTA_CHANNEL_COUNT; c++) {
     v.ends[c] = open_ends(b, c);
     v.ordered[c] = ordered_inside(b, c);
   }
@@ -405,7 +405,7 @@ static View view_of(const Body *b) {
 static Access seen_from_outside(const View *v, int p, const Access *inside) {
   const Body *b = v->body;
   Access a = *inside;
-  for (int c = 0; c < CHANNEL_COUNT; c++) {
+  for (int c = 0; c < VTA_CHANNEL_COUNT; c++) {
     bool source = is_source(&a, c), target = is_target(&a, c);
     if ((source && p < v->ordered[c].from) || (target && p > v->ordered[c].to)) a.ordered |= 1u << c;
     if (!source && !target) a.rank[c] = 0;
@@ -419,7 +419,7 @@ static Access seen_from_outside(const View *v, int p, const Access *inside) {
 static Item body_summary(Tokens *t, const Body *b, const Stmt *stmt) {
   Item out = {.stmt = stmt};
   View view = view_of(b);
-  for (int c = 0; c < CHANNEL_COUNT; c++) {
+  for (int c = 0; c < VTA_CHANNEL_COUNT; c++) {
     unsigned bit = 1u << c;
     out.open[c] = b->chain[c] ? b->chain[c] : (int)b->carried[c].len;
     if (b->arcs[c].len) out.covers |= bit;
@@ -442,7 +442,7 @@ typedef VEC(const Stmt *) Stmts;
 
 static void put(Tokens *t, Stmts *out, VtaOp op, int c, size_t n, const Stmt *like) {
   for (size_t i = 0; i < n; i++) {
-    const Stmt *s = token_stmt(t->pc, op, (Channel)c, like);
+    const Stmt *s = token_stmt(t->pc, op, (VtaChannel)c, like);
     VEC_PUSH(t->cx->arena, *out, s);
   }
 }
@@ -459,10 +459,10 @@ static const Stmt *body_stmt(Tokens *t, const Body *b) {
   Stmts out = {0};
   for (int i = 0; i < b->n; i++) {
     const Stmt *s = b->items[i].stmt;
-    for (int c = 0; c < CHANNEL_COUNT; c++)
+    for (int c = 0; c < VTA_CHANNEL_COUNT; c++)
       put(t, &out, VTA_POP, c, count_arcs(&b->carried[c], i, true) + count_arcs(&b->arcs[c], i, true), s);
     VEC_PUSH(t->cx->arena, out, s);
-    for (int c = 0; c < CHANNEL_COUNT; c++)
+    for (int c = 0; c < VTA_CHANNEL_COUNT; c++)
       put(t, &out, VTA_PUSH, c, count_arcs(&b->arcs[c], i, false) + count_arcs(&b->carried[c], i, false), s);
   }
   return stmt_seq(t->cx, (int)out.len, out.data);
@@ -477,8 +477,8 @@ static Body body_of(Tokens *t, const Stmt *s) {
   Body b = {.n = s->kind == STMT_SEQ ? s->nchildren : 1};
   b.items = NEW_ARRAY(t->cx->arena, Item, b.n + 1);
   for (int i = 0; i < b.n; i++) b.items[i] = item_of(t, s->kind == STMT_SEQ ? s->children[i] : s);
-  for (int c = 0; c < CHANNEL_COUNT; c++) settle_open(t, &b, (Channel)c);
-  for (int c = 0; c < CHANNEL_COUNT; c++)
+  for (int c = 0; c < VTA_CHANNEL_COUNT; c++) settle_open(t, &b, (VtaChannel)c);
+  for (int c = 0; c < VTA_CHANNEL_COUNT; c++)
     if (!b.chain[c]) find_arcs(t, &b, c);
   return b;
 }
@@ -513,11 +513,11 @@ static bool chain_carries(Tokens *t, const Body *b, int c) {
 
 // Gives up the chains that do not order one turn with the next: their items are closed each.
 static void settle_turns(Tokens *t, Body *b, const Var *v) {
-  for (int c = 0; c < CHANNEL_COUNT; c++) {
+  for (int c = 0; c < VTA_CHANNEL_COUNT; c++) {
     if (!b->chain[c]) continue;
     Body w = widened(t, b, v);
     if (chain_carries(t, &w, c)) continue;
-    for (int i = 0; i < b->n; i++) item_close(t, &b->items[i], (Channel)c);
+    for (int i = 0; i < b->n; i++) item_close(t, &b->items[i], (VtaChannel)c);
     b->chain[c] = 0;
     find_arcs(t, b, c);
   }
@@ -531,7 +531,7 @@ static Item loop_item(Tokens *t, const Stmt *s) {
   if (!fixed || extent > 1) settle_turns(t, &b, s->var);
   b = widened(t, &b, s->var);
   ranges_pop(&t->ranges);
-  for (int c = 0; c < CHANNEL_COUNT && (!fixed || extent > 1); c++)
+  for (int c = 0; c < VTA_CHANNEL_COUNT && (!fixed || extent > 1); c++)
     if (!b.chain[c]) find_carried(t, &b, c);
   const Stmt *body = body_stmt(t, &b);
   Item out = body_summary(t, &b, tile_around(t->cx, s, body));
@@ -583,7 +583,7 @@ static Item item_of(Tokens *t, const Stmt *s) {
   }
   case STMT_STORE: break;
   case STMT_INTRIN:
-    if (is_vta(s->intrin, VTA_SYNC)) out.uses = out.covers = (1u << CHANNEL_COUNT) - 1;
+    if (is_vta(s->intrin, VTA_SYNC)) out.uses = out.covers = (1u << VTA_CHANNEL_COUNT) - 1;
     leaf_accesses(t, &out, s);
     break;
   }

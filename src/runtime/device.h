@@ -3,7 +3,7 @@
 #ifndef TETC_DEVICE_H
 #define TETC_DEVICE_H
 
-#include "backend_vta/isa.h"
+#include "isa/isa.h"
 
 // ---- memory that host and device share: dram.c ---------------------------------------------------------------------
 

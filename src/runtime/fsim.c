@@ -9,8 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { CH_LOAD_COMPUTE, CH_COMPUTE_LOAD, CH_COMPUTE_STORE, CH_STORE_COMPUTE, CHANNELS };
-static const char *const channel_names[CHANNELS] = {"load to compute", "compute to load", "compute to store",
+static const char *const channel_names[VTA_CHANNEL_COUNT] = {"load to compute", "compute to load", "compute to store",
   "store to compute"};
 static const char *const unit_names[4] = {"", "load", "compute", "store"};
 
@@ -26,8 +25,8 @@ typedef struct Fsim {
   Hazard *hazard; // NULL: off
   TetcStats stats;
   Unit units[4];  // by VtaUnit
-  uint64_t tokens[CHANNELS];
-  size_t last_push[CHANNELS]; // who gave the newest token
+  uint64_t tokens[VTA_CHANNEL_COUNT];
+  size_t last_push[VTA_CHANNEL_COUNT]; // who gave the newest token
   const VtaWord *stream;      // during a launch
   size_t current;             // the instruction that runs
   TetcFault *fault;
@@ -298,18 +297,18 @@ static void channels(VtaUnit unit, const VtaInsn *i, unsigned *pops, unsigned *p
   *pops = *pushes = 0;
   switch (unit) {
   case UNIT_LOAD:
-    if (i->pop_next) *pops |= 1u << CH_COMPUTE_LOAD;
-    if (i->push_next) *pushes |= 1u << CH_LOAD_COMPUTE;
+    if (i->pop_next) *pops |= 1u << COMPUTE_TO_LOAD;
+    if (i->push_next) *pushes |= 1u << LOAD_TO_COMPUTE;
     break;
   case UNIT_COMPUTE:
-    if (i->pop_prev) *pops |= 1u << CH_LOAD_COMPUTE;
-    if (i->pop_next) *pops |= 1u << CH_STORE_COMPUTE;
-    if (i->push_prev) *pushes |= 1u << CH_COMPUTE_LOAD;
-    if (i->push_next) *pushes |= 1u << CH_COMPUTE_STORE;
+    if (i->pop_prev) *pops |= 1u << LOAD_TO_COMPUTE;
+    if (i->pop_next) *pops |= 1u << STORE_TO_COMPUTE;
+    if (i->push_prev) *pushes |= 1u << COMPUTE_TO_LOAD;
+    if (i->push_next) *pushes |= 1u << COMPUTE_TO_STORE;
     break;
   case UNIT_STORE:
-    if (i->pop_prev) *pops |= 1u << CH_COMPUTE_STORE;
-    if (i->push_prev) *pushes |= 1u << CH_STORE_COMPUTE;
+    if (i->pop_prev) *pops |= 1u << COMPUTE_TO_STORE;
+    if (i->push_prev) *pushes |= 1u << STORE_TO_COMPUTE;
     break;
   }
 }
@@ -334,13 +333,13 @@ static bool run_unit(Fsim *f, VtaUnit unit, bool *progress) {
     f->current = u->insns[u->next];
     vta_decode(&f->device.config, f->stream[f->current], &i);
     channels(unit, &i, &pops, &pushes);
-    for (int ch = 0; ch < CHANNELS; ch++)
+    for (int ch = 0; ch < VTA_CHANNEL_COUNT; ch++)
       if ((pops >> ch & 1) && !f->tokens[ch]) return true;
-    for (int ch = 0; ch < CHANNELS; ch++) f->tokens[ch] -= pops >> ch & 1;
+    for (int ch = 0; ch < VTA_CHANNEL_COUNT; ch++) f->tokens[ch] -= pops >> ch & 1;
     if (f->hazard) hazard_start(f->hazard, unit, pops);
     if (!execute(f, unit, &i)) return false;
     if (f->hazard && !hazard_done(f->hazard, unit, pushes)) return fail(f, "no memory for the hazard checker");
-    for (int ch = 0; ch < CHANNELS; ch++) {
+    for (int ch = 0; ch < VTA_CHANNEL_COUNT; ch++) {
       if (!(pushes >> ch & 1)) continue;
       f->tokens[ch]++;
       f->last_push[ch] = f->current;
@@ -393,7 +392,7 @@ static bool fail_deadlock(Fsim *f) {
     f->current = u->insns[u->next];
     vta_decode(&f->device.config, f->stream[u->insns[u->next]], &i);
     channels((VtaUnit)unit, &i, &pops, &pushes);
-    for (int ch = 0; ch < CHANNELS; ch++)
+    for (int ch = 0; ch < VTA_CHANNEL_COUNT; ch++)
       if ((pops >> ch & 1) && !f->tokens[ch] && at < (int)sizeof text)
         at += snprintf(text + at, sizeof text - (size_t)at, "%s%s waits at %s for a token from %s", at ? "; " : "",
                        unit_names[unit], insn_text(f, u->insns[u->next]).text, channel_names[ch]);
@@ -409,7 +408,7 @@ static bool run_stream(Fsim *f) {
   }
   for (int unit = UNIT_LOAD; unit <= UNIT_STORE; unit++)
     if (f->units[unit].next < f->units[unit].count) return fail_deadlock(f);
-  for (int ch = 0; ch < CHANNELS; ch++)
+  for (int ch = 0; ch < VTA_CHANNEL_COUNT; ch++)
     if (f->tokens[ch]) {
       f->current = f->last_push[ch];
       return fail(f, "%llu token%s from %s left over, the last one given by %s", (unsigned long long)f->tokens[ch],

@@ -9,7 +9,6 @@
 enum { FLAG_POP_PREV = 1 << 3, FLAG_POP_NEXT = 1 << 4, FLAG_PUSH_PREV = 1 << 5, FLAG_PUSH_NEXT = 1 << 6 };
 
 // A token channel. Order matters: from, to are units.
-typedef enum Channel { CH_LOAD_COMPUTE, CH_COMPUTE_LOAD, CH_COMPUTE_STORE, CH_STORE_COMPUTE, CH_COUNT } Channel;
 
 // The instruction stream under construction: one launch's worth.
 typedef struct Queue {
@@ -19,7 +18,7 @@ typedef struct Queue {
   size_t count, cap, limit;
   size_t last[4];          // 1 + index of the newest instruction of each unit; 0: none in this launch
   uint64_t pending[4];     // pop flags that the unit's next instruction will carry
-  uint64_t carried[CH_COUNT];  // pushes less pops, as the program asked for them (pending pops count as done)
+  uint64_t carried[VTA_CHANNEL_COUNT];  // pushes less pops, as the program asked for them (pending pops count as done)
 } Queue;
 
 // A list of micro-ops, known by its content. It lives in DRAM for good and comes and goes on chip.

@@ -15,19 +15,6 @@ void queue_clear(Queue *q) {
   memset(q->carried, 0, sizeof q->carried);
 }
 
-static int channel_of(int from, int to) {
-  if (from == UNIT_LOAD && to == UNIT_COMPUTE) return CH_LOAD_COMPUTE;
-  if (from == UNIT_COMPUTE && to == UNIT_LOAD) return CH_COMPUTE_LOAD;
-  if (from == UNIT_COMPUTE && to == UNIT_STORE) return CH_COMPUTE_STORE;
-  if (from == UNIT_STORE && to == UNIT_COMPUTE) return CH_STORE_COMPUTE;
-  return -1;
-}
-
-static const struct {
-  int from, to;
-} channel_ends[CH_COUNT] = {{UNIT_LOAD, UNIT_COMPUTE}, {UNIT_COMPUTE, UNIT_LOAD}, {UNIT_COMPUTE, UNIT_STORE},
-  {UNIT_STORE, UNIT_COMPUTE}};
-
 // Appends one instruction with the given pop flags.
 static bool append(TetcRuntime *rt, const VtaInsn *i, uint64_t pops) {
   Queue *q = &rt->queue;
@@ -80,7 +67,7 @@ static bool bad_pair(TetcRuntime *rt, int from, int to) {
 
 bool queue_push(TetcRuntime *rt, int from, int to) {
   Queue *q = &rt->queue;
-  int ch = channel_of(from, to);
+  int ch = vta_channel(from, to);
   if (ch < 0) return bad_pair(rt, from, to);
   if (!commit_pops(rt, from)) return false;
   uint64_t flag = from < to ? FLAG_PUSH_NEXT : FLAG_PUSH_PREV;
@@ -95,7 +82,7 @@ bool queue_push(TetcRuntime *rt, int from, int to) {
 
 bool queue_pop(TetcRuntime *rt, int from, int to) {
   Queue *q = &rt->queue;
-  int ch = channel_of(from, to);
+  int ch = vta_channel(from, to);
   if (ch < 0) return bad_pair(rt, from, to);
   uint64_t flag = from < to ? FLAG_POP_PREV : FLAG_POP_NEXT;
   if ((q->pending[to] & flag) && !commit_pops(rt, to)) return false;
@@ -119,24 +106,24 @@ static bool finish(TetcRuntime *rt) {
 
 // Cutting a stream: tokens on their way are taken in by their readers before the cut, and given again after it. A
 // token given later orders no less. Not possible where a reader waits for a token that is yet to be given.
-static bool tokens_take(TetcRuntime *rt, uint64_t carried[CH_COUNT]) {
+static bool tokens_take(TetcRuntime *rt, uint64_t carried[VTA_CHANNEL_COUNT]) {
   memcpy(carried, rt->queue.carried, sizeof rt->queue.carried);
-  for (int ch = 0; ch < CH_COUNT; ch++)
+  for (int ch = 0; ch < VTA_CHANNEL_COUNT; ch++)
     for (uint64_t n = carried[ch]; n; n--)
-      if (!queue_pop(rt, channel_ends[ch].from, channel_ends[ch].to)) return false;
+      if (!queue_pop(rt, vta_channel_from[ch], vta_channel_to[ch])) return false;
   return true;
 }
 
-static bool tokens_give(TetcRuntime *rt, const uint64_t carried[CH_COUNT]) {
-  for (int ch = 0; ch < CH_COUNT; ch++)
+static bool tokens_give(TetcRuntime *rt, const uint64_t carried[VTA_CHANNEL_COUNT]) {
+  for (int ch = 0; ch < VTA_CHANNEL_COUNT; ch++)
     for (uint64_t n = carried[ch]; n; n--)
-      if (!queue_push(rt, channel_ends[ch].from, channel_ends[ch].to)) return false;
+      if (!queue_push(rt, vta_channel_from[ch], vta_channel_to[ch])) return false;
   return true;
 }
 
 // Whether the stream may be cut here: no channel has been read more often than written.
 static bool can_cut(const Queue *q) {
-  for (int ch = 0; ch < CH_COUNT; ch++)
+  for (int ch = 0; ch < VTA_CHANNEL_COUNT; ch++)
     if (q->carried[ch] > (uint64_t)1 << 20) return false;
   return true;
 }
@@ -145,7 +132,7 @@ static bool can_cut(const Queue *q) {
 // find. Nothing queued: nothing to do.
 bool queue_launch(TetcRuntime *rt, bool keep_tokens) {
   Queue *q = &rt->queue;
-  uint64_t carried[CH_COUNT] = {0};
+  uint64_t carried[VTA_CHANNEL_COUNT] = {0};
   if (q->count == 0 && !q->pending[UNIT_LOAD] && !q->pending[UNIT_COMPUTE] && !q->pending[UNIT_STORE]) return true;
   if (keep_tokens && !can_cut(q)) {
     runtime_fail(rt, "the instructions so far wait for tokens that are yet to be given: they cannot run alone");

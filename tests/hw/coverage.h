@@ -3,7 +3,7 @@
 #ifndef TETC_TESTS_HW_COVERAGE_H
 #define TETC_TESTS_HW_COVERAGE_H
 
-#include "backend_vta/isa.h"
+#include "isa/isa.h"
 
 #include <stdio.h>
 

@@ -11,7 +11,7 @@ import sys
 import tempfile
 
 verilator, cc, root, words = sys.argv[1:]
-table = os.path.join(root, 'src/backend_vta/isa.def')
+table = os.path.join(root, 'src/isa/isa.def')
 count = 0
 
 
@@ -30,14 +30,14 @@ def run(*args):
 
 def generate(d, text):
     """A folder with a table and all that is made of it: the SystemVerilog, and C's view of random words."""
-    os.makedirs(os.path.join(d, 'backend_vta'))
-    path = os.path.join(d, 'backend_vta/isa.def')
+    os.makedirs(os.path.join(d, 'isa'))
+    path = os.path.join(d, 'isa/isa.def')
     with open(path, 'w') as f:
         f.write(text)
     p = run(sys.executable, os.path.join(root, 'hw/isa.py'), path, d + '/vta_isa_codes.svh', d + '/vta_isa.svh')
     if p.returncode:
         return p.stderr
-    p = run(*cc.split(), '-I', d, '-I', root + '/src', '-o', d + '/words', root + '/tests/hw/isa_words.c', root + '/src/backend_vta/isa.c')
+    p = run(*cc.split(), '-I', d, '-I', root + '/src', '-o', d + '/words', root + '/tests/hw/isa_words.c', root + '/src/isa/isa.c')
     if p.returncode:
         return p.stderr
     with open(d + '/all.sv', 'w') as f:

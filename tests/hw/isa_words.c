@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Prints SystemVerilog that fails to elaborate unless the places of all fields (vta_isa.svh) and the codes (vta_pkg) are
 // those of the C decoder: random words, and what C finds in them, for the default and for random configurations.
-#include "backend_vta/isa.h"
+#include "isa/isa.h"
 
 #include <ctype.h>
 #include <inttypes.h>
@@ -42,13 +42,13 @@ static void print_insn(const VtaConfig *c, int n, VtaWord w) {
   if (alu || n % 2) w = vta_encode(c, &i); // there and back; of an ALU instruction, `reset` is never set
   printf("  localparam logic [127:0] Word%d = 128'h%016" PRIx64 "%016" PRIx64 ";\n", n, w.hi, w.lo);
 #define FIELD_INSN(type, name, word, bits) print_field(n, "INSN", #name, bits, (uint32_t)i.name);
-#include "backend_vta/isa.def"
+#include "isa/isa.def"
 #define FIELD_MOVE(type, name, word, bits) if (move) print_field(n, "MOVE", #name, bits, (uint32_t)i.name);
 #define FIELD_GEMM(type, name, word, bits) if (gemm) print_field(n, "GEMM", #name, bits, (uint32_t)i.name);
 #define FIELD_ALU(type, name, word, bits) if (alu) print_field(n, "ALU", #name, bits, (uint32_t)i.name);
 #define FIELD_LOOP(type, name, word, bits) if (gemm || alu) \
     print_field(n, strcmp(#bits, "F") ? "LOOP" : gemm ? "GEMM" : "ALU", #name, bits, (uint32_t)i.name);
-#include "backend_vta/isa.def"
+#include "isa/isa.def"
 }
 
 static void print_uop(const VtaConfig *c, int n, uint32_t w) {
@@ -56,7 +56,7 @@ static void print_uop(const VtaConfig *c, int n, uint32_t w) {
   VtaUop u = vta_decode_uop(c, w);
   printf("  localparam logic [31:0] Word%d = 32'h%08" PRIx32 ";\n", n, w);
 #define FIELD_UOP(type, name, word, bits) print_field(n, "UOP", #name, bits, u.name);
-#include "backend_vta/isa.def"
+#include "isa/isa.def"
 }
 
 static VtaConfig random_config(uint64_t *seed) {
@@ -77,7 +77,7 @@ int main(void) {
 #define OPCODE(name) print_code("Op", #name, OPC_##name);
 #define MEMORY(name, text) print_code("Mem", #name, MEM_##name);
 #define ALU_OP(name, text) print_code("Alu", #name, ALU_##name);
-#include "backend_vta/isa.def"
+#include "isa/isa.def"
   printf("endmodule\n");
   for (int k = 0; k < CONFIGS; k++) {
     VtaConfig c = k ? random_config(&seed) : vta_config_default();

@@ -6,7 +6,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "backend_vta/isa.h"
+#include "isa/isa.h"
 
 #include <string.h>
 

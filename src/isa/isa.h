@@ -22,18 +22,35 @@ const char *vta_config_problem(const VtaConfig *c);
 
 typedef enum VtaOpcode {
 #define OPCODE(name) OPC_##name,
-#include "backend_vta/isa.def"
+#include "isa/isa.def"
 } VtaOpcode;
 typedef enum VtaMemory {
 #define MEMORY(name, text) MEM_##name,
-#include "backend_vta/isa.def"
+#include "isa/isa.def"
   MEM_COUNT
 } VtaMemory;
 typedef enum VtaAluOp {
 #define ALU_OP(name, text) ALU_##name,
-#include "backend_vta/isa.def"
+#include "isa/isa.def"
 } VtaAluOp;
 typedef enum VtaUnit { UNIT_LOAD = 1, UNIT_COMPUTE = 2, UNIT_STORE = 3 } VtaUnit; // upstream's stage numbers
+const char *vta_unit_name(VtaUnit u); // "load"; NULL for none
+
+// The token queues between the units.
+typedef enum VtaChannel {
+  LOAD_TO_COMPUTE,
+  COMPUTE_TO_LOAD,
+  COMPUTE_TO_STORE,
+  STORE_TO_COMPUTE,
+  VTA_CHANNEL_COUNT
+} VtaChannel;
+extern const VtaUnit vta_channel_from[VTA_CHANNEL_COUNT], vta_channel_to[VTA_CHANNEL_COUNT];
+int vta_channel(int64_t from, int64_t to); // the VtaChannel; -1: there is none
+
+// The unit that brings data to a memory.
+static inline VtaUnit vta_memory_unit(int64_t memory) {
+  return memory == MEM_INP || memory == MEM_WGT ? UNIT_LOAD : UNIT_COMPUTE;
+}
 
 int vta_log_depth(const VtaConfig *c, VtaMemory m); // entries of the on-chip memory, log2 (MEM_ACC8 as MEM_ACC)
 int64_t vta_depth(const VtaConfig *c, VtaMemory m);
@@ -42,17 +59,17 @@ int64_t vta_elem_bytes(const VtaConfig *c, VtaMemory m); // DRAM bytes of one el
 // A decoded instruction; `opcode` says which arm is valid. The members and what they mean: isa.def.
 typedef struct VtaInsn {
 #define FIELD_INSN(type, name, word, bits) type name;
-#include "backend_vta/isa.def"
+#include "isa/isa.def"
   union {
     struct { // OPC_LOAD OPC_STORE
 #define FIELD_MOVE(type, name, word, bits) type name;
-#include "backend_vta/isa.def"
+#include "isa/isa.def"
     };
     struct { // OPC_GEMM OPC_ALU
 #define FIELD_LOOP(type, name, word, bits) type name;
 #define FIELD_GEMM(type, name, word, bits) type name;
 #define FIELD_ALU(type, name, word, bits) type name;
-#include "backend_vta/isa.def"
+#include "isa/isa.def"
     };
   };
 } VtaInsn;
@@ -67,7 +84,7 @@ VtaUnit vta_unit(const VtaInsn *i);                          // which unit execu
 
 typedef struct VtaUop {
 #define FIELD_UOP(type, name, word, bits) type name;
-#include "backend_vta/isa.def"
+#include "isa/isa.def"
 } VtaUop;
 uint32_t vta_encode_uop(const VtaConfig *c, VtaUop u);
 VtaUop vta_decode_uop(const VtaConfig *c, uint32_t w);

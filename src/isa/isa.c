@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Encoding of instructions and micro-ops: the layouts of vta-isa section 2, for any configuration that encodes.
-#include "backend_vta/isa.h"
+#include "isa/isa.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -9,11 +9,11 @@
 // How many there are of each.
 static const uint32_t opcode_count = 0
 #define OPCODE(name) + 1
-#include "backend_vta/isa.def"
+#include "isa/isa.def"
   ;
 static const uint32_t alu_op_count = 0
 #define ALU_OP(name, text) + 1
-#include "backend_vta/isa.def"
+#include "isa/isa.def"
   ;
 
 // Upstream's shipped values (every shipped target has the same).
@@ -103,18 +103,18 @@ static Taken bits_taken(Depths d) {
 #define FIELD_LOOP(type, name, word, bits) t.gemm[word] += bits;
 #define FIELD_GEMM(type, name, word, bits) t.gemm[word] += bits;
 #define FIELD_UOP(type, name, word, bits) t.uop[word] += bits;
-#include "backend_vta/isa.def"
+#include "isa/isa.def"
   F = A;
 #define FIELD_LOOP(type, name, word, bits) t.alu[word] += bits;
 #define FIELD_ALU(type, name, word, bits) t.alu[word] += bits;
-#include "backend_vta/isa.def"
+#include "isa/isa.def"
   return t;
 }
 
 // Widths of the fields that do not follow the configuration: MOVE_name.
 enum {
 #define FIELD_MOVE(type, name, word, bits) MOVE_##name = bits,
-#include "backend_vta/isa.def"
+#include "isa/isa.def"
 };
 
 // The limits of vta-isa section 1.3: upstream's bit-fields would silently straddle words beyond them.
@@ -167,7 +167,7 @@ static int32_t get_signed(Cursor *p, int word, int bits) {
 
 static Cursor put_move(Cursor at, const VtaInsn *i) {
 #define FIELD_MOVE PUT
-#include "backend_vta/isa.def"
+#include "isa/isa.def"
   return at;
 }
 
@@ -175,13 +175,13 @@ static Cursor put_compute(Cursor at, const VtaConfig *c, const VtaInsn *i) {
   Depths d = depths_of(c);
   int U = d.uop, W = d.wgt, A = d.acc, F = i->opcode == OPC_GEMM ? d.inp : d.acc;
 #define FIELD_LOOP PUT
-#include "backend_vta/isa.def"
+#include "isa/isa.def"
   if (i->opcode == OPC_GEMM) {
 #define FIELD_GEMM PUT
-#include "backend_vta/isa.def"
+#include "isa/isa.def"
   } else {
 #define FIELD_ALU PUT
-#include "backend_vta/isa.def"
+#include "isa/isa.def"
   }
   return at;
 }
@@ -190,7 +190,7 @@ static Cursor put_compute(Cursor at, const VtaConfig *c, const VtaInsn *i) {
 VtaWord vta_encode(const VtaConfig *c, const VtaInsn *i) {
   Cursor at = {{0, 0}, {0, 0}};
 #define FIELD_INSN PUT
-#include "backend_vta/isa.def"
+#include "isa/isa.def"
   switch (i->opcode) {
   case OPC_LOAD:
   case OPC_STORE: at = put_move(at, i); break;
@@ -209,7 +209,7 @@ static bool memory_legal(const VtaInsn *i) {
 
 static bool get_move(Cursor at, VtaInsn *i) {
 #define FIELD_MOVE GET
-#include "backend_vta/isa.def"
+#include "isa/isa.def"
   return memory_legal(i);
 }
 
@@ -217,15 +217,15 @@ static bool get_compute(Cursor at, const VtaConfig *c, VtaInsn *i) {
   Depths d = depths_of(c);
   int U = d.uop, W = d.wgt, A = d.acc, F = i->opcode == OPC_GEMM ? d.inp : d.acc;
 #define FIELD_LOOP GET
-#include "backend_vta/isa.def"
+#include "isa/isa.def"
   if (i->opcode == OPC_GEMM) {
 #define FIELD_GEMM GET
-#include "backend_vta/isa.def"
+#include "isa/isa.def"
     return true;
   }
   i->reset = false; // the bit has no meaning in an ALU instruction
 #define FIELD_ALU GET
-#include "backend_vta/isa.def"
+#include "isa/isa.def"
   return i->alu_op < alu_op_count;
 }
 
@@ -234,7 +234,7 @@ bool vta_decode(const VtaConfig *c, VtaWord w, VtaInsn *i) {
   Cursor at = {{w.lo, w.hi}, {0, 0}};
   memset(i, 0, sizeof *i);
 #define FIELD_INSN GET
-#include "backend_vta/isa.def"
+#include "isa/isa.def"
   if (i->opcode >= opcode_count) return false;
   switch (i->opcode) {
   case OPC_LOAD:
@@ -246,10 +246,32 @@ bool vta_decode(const VtaConfig *c, VtaWord w, VtaInsn *i) {
   return true;
 }
 
+const char *vta_unit_name(VtaUnit u) {
+  switch (u) {
+  case UNIT_LOAD: return "load";
+  case UNIT_COMPUTE: return "compute";
+  case UNIT_STORE: return "store";
+  }
+  return NULL;
+}
+
+const VtaUnit vta_channel_from[VTA_CHANNEL_COUNT] = {
+  [LOAD_TO_COMPUTE] = UNIT_LOAD, [COMPUTE_TO_LOAD] = UNIT_COMPUTE, [COMPUTE_TO_STORE] = UNIT_COMPUTE,
+  [STORE_TO_COMPUTE] = UNIT_STORE};
+const VtaUnit vta_channel_to[VTA_CHANNEL_COUNT] = {
+  [LOAD_TO_COMPUTE] = UNIT_COMPUTE, [COMPUTE_TO_LOAD] = UNIT_LOAD, [COMPUTE_TO_STORE] = UNIT_STORE,
+  [STORE_TO_COMPUTE] = UNIT_COMPUTE};
+
+int vta_channel(int64_t from, int64_t to) {
+  for (int c = 0; c < VTA_CHANNEL_COUNT; c++)
+    if (vta_channel_from[c] == from && vta_channel_to[c] == to) return c;
+  return -1;
+}
+
 // Routing does not look at sizes: no-ops go where their opcode and memory say.
 VtaUnit vta_unit(const VtaInsn *i) {
   switch (i->opcode) {
-  case OPC_LOAD: return i->memory == MEM_INP || i->memory == MEM_WGT ? UNIT_LOAD : UNIT_COMPUTE;
+  case OPC_LOAD: return vta_memory_unit(i->memory);
   case OPC_STORE: return UNIT_STORE;
   case OPC_GEMM:
   case OPC_ALU:
@@ -264,7 +286,7 @@ uint32_t vta_encode_uop(const VtaConfig *c, VtaUop u) {
   Cursor at = {{0, 0}, {0, 0}};
   const VtaUop *i = &u;
 #define FIELD_UOP PUT
-#include "backend_vta/isa.def"
+#include "isa/isa.def"
   return (uint32_t)at.word[LO];
 }
 
@@ -274,7 +296,7 @@ VtaUop vta_decode_uop(const VtaConfig *c, uint32_t w) {
   Cursor at = {{w, 0}, {0, 0}};
   VtaUop u, *i = &u;
 #define FIELD_UOP GET
-#include "backend_vta/isa.def"
+#include "isa/isa.def"
   return u;
 }
 
@@ -294,7 +316,7 @@ static int append(char *buf, size_t size, int len, const char *fmt, ...) {
 const char *vta_memory_name(VtaMemory m) {
   static const char *const names[] = {
 #define MEMORY(name, text) text,
-#include "backend_vta/isa.def"
+#include "isa/isa.def"
   };
   return m < MEM_COUNT ? names[m] : "?";
 }
@@ -302,7 +324,7 @@ const char *vta_memory_name(VtaMemory m) {
 static const char *alu_name(VtaAluOp op) {
   static const char *const names[] = {
 #define ALU_OP(name, text) text,
-#include "backend_vta/isa.def"
+#include "isa/isa.def"
   };
   return op < alu_op_count ? names[op] : "?";
 }

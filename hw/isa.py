@@ -86,6 +86,8 @@ def codes(rows):
             sys.exit('isa.py: %d of %s do not fit %d bits' % (len(names), macro, bits))
         for n, name in enumerate(names):
             out.append("localparam logic [%d:0] %s%s = %d'd%d;" % (bits - 1, prefix, name.capitalize(), bits, n))
+        if prefix == 'Alu':
+            out.append("localparam logic [%d:0] AluLast = %d'd%d;" % (bits - 1, bits, len(names) - 1))
     return out
 
 

@@ -51,7 +51,7 @@ module vta_alu_lane (
 
   always_ff @(posedge clk_i) begin
     if (valid_i) begin
-      assert (count_i != '0 && (ops_i[19:17] <= vta_pkg::AluMul || ops_i[19:17] == vta_pkg::AluZero));
+      assert (count_i != '0 && (ops_i[19:17] <= vta_pkg::AluLast || ops_i[19:17] == vta_pkg::AluZero));
       assert (count_i < 2'd2 || ops_i[39:37] <= vta_pkg::AluAdd);
       assert (count_i < 2'd3 || ops_i[59:57] <= vta_pkg::AluAdd);
     end

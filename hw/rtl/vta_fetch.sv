@@ -139,7 +139,7 @@ module vta_fetch #(
         if (x_size != '0 && y_size != '0 && pads != '0) legal = 1'b0;
       end
       vta_pkg::OpGemm, vta_pkg::OpFinish: legal = 1'b1;
-      vta_pkg::OpAlu: legal = alu_op <= vta_pkg::AluMul;
+      vta_pkg::OpAlu: legal = alu_op <= vta_pkg::AluLast;
       default: legal = 1'b0;
     endcase
   end

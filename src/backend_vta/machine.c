@@ -262,7 +262,7 @@ static void gemm_tile(const Machine *m, int32_t *acc, const int8_t *inp, const i
     }
 }
 
-static int32_t alu_lane(VtaAluOp op, int32_t x, int32_t y) {
+int32_t vta_alu_value(VtaAluOp op, int32_t x, int32_t y) {
   switch (op) {
   case ALU_MIN: return x < y ? x : y;
   case ALU_MAX: return x > y ? x : y;
@@ -273,9 +273,20 @@ static int32_t alu_lane(VtaAluOp op, int32_t x, int32_t y) {
   return x;
 }
 
+bool vta_alu_steps_commute(VtaAluOp op) {
+  switch (op) {
+  case ALU_MIN:
+  case ALU_MAX:
+  case ALU_ADD:
+  case ALU_MUL: return true;
+  case ALU_SHR: break; // to the left and to the right
+  }
+  return false;
+}
+
 // src NULL: the immediate.
 static void alu_tile(const Machine *m, VtaAluOp op, int32_t *dst, const int32_t *src, int32_t imm) {
-  for (int64_t l = 0; l < m->batch * m->block_out; l++) dst[l] = alu_lane(op, dst[l], src ? src[l] : imm);
+  for (int64_t l = 0; l < m->batch * m->block_out; l++) dst[l] = vta_alu_value(op, dst[l], src ? src[l] : imm);
 }
 
 // One operand tile of an operation, checked.

@@ -47,7 +47,7 @@ static const char *const operation_words[] = {
 #define INTRIN(id, name, cls, runs, alu, operands) static const VtaOperand operands_##id[] = {operands {.count = 0}};
 #include "backend_vta/intrins.def"
 
-static const VtaRow rows[VTA_OP_COUNT] = {
+const VtaRow vta_rows[VTA_OP_COUNT] = {
 #define INTRIN(id, text, which, where, op, list)                                                                       \
   [VTA_##id] = {.name = text, .cls = CLASS_##which, .runs = RUNS_##where, .alu = op,                                   \
                 .noperands = sizeof operands_##id / sizeof *operands_##id - 1, .operands = operands_##id,              \
@@ -55,10 +55,8 @@ static const VtaRow rows[VTA_OP_COUNT] = {
 #include "backend_vta/intrins.def"
 };
 
-const VtaRow *vta_row(VtaOp op) { return &rows[op]; }
-
 int vta_step_op(int64_t number) {
-  return number >= 0 && number < VTA_OP_COUNT && rows[number].cls == CLASS_STEP ? (int)number : -1;
+  return number >= 0 && number < VTA_OP_COUNT && vta_rows[number].cls == CLASS_STEP ? (int)number : -1;
 }
 
 int vta_kernel_op(const Stmt *kernel) {
@@ -66,13 +64,13 @@ int vta_kernel_op(const Stmt *kernel) {
   return expr_is_int(kernel->args[ARG_KERNEL_OP], &v) ? vta_step_op(v) : -1;
 }
 
-int vta_uop_operands(VtaOp op, bool imm) { return rows[op].noperands - imm; }
+int vta_uop_operands(VtaOp op, bool imm) { return vta_rows[op].noperands - imm; }
 
 const char *vta_uop_call(const Stmt *kernel, const Stmt *uop, VtaUopCall *out) {
   int op = vta_kernel_op(kernel);
   if (op < 0) return "a kernel of an operation that micro-ops do not have";
   bool imm = vta_kernel_has_imm(kernel);
-  int alu = rows[op].alu;
+  int alu = vta_rows[op].alu;
   if (imm && alu == NO_ALU) return "a kernel with an immediate, which its operation has not";
   if (uop->nargs != vta_uop_operands((VtaOp)op, imm)) return "a micro-op has not the operands of its kernel's operation";
   *out = (VtaUopCall){.mode = alu != NO_ALU, .reset = op == VTA_RESET, .opcode = alu == NO_ALU ? 0 : (uint32_t)alu,
@@ -97,7 +95,7 @@ static bool class_has_body(VtaClass c) {
 
 // A row as TIR's text and verifier see it.
 static Intrin intrin_of(int id) {
-  const VtaRow *r = &rows[id];
+  const VtaRow *r = &vta_rows[id];
   Intrin op = {.name = r->name, .id = id, .has_body = class_has_body(r->cls), .noperands = r->noperands,
                .operands = r->texts};
   for (int i = 0; i < r->noperands; i++) {

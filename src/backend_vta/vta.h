@@ -59,7 +59,8 @@ typedef struct VtaRow {
   const VtaOperand *operands;
   const IntrinOperand *texts; // of the same operands
 } VtaRow;
-const VtaRow *vta_row(VtaOp op); // target.c
+extern const VtaRow vta_rows[VTA_OP_COUNT]; // target.c
+static inline const VtaRow *vta_row(VtaOp op) { return &vta_rows[op]; }
 // The row behind an intrinsic of this target; NULL for NULL.
 static inline const VtaRow *vta_row_of(const Intrin *op) { return op ? vta_row((VtaOp)op->id) : NULL; }
 // The VtaOp of class STEP behind a number; -1: there is none. And that of a vta.kernel.
@@ -118,7 +119,11 @@ bool vta_check_stream(Ctx *cx, const Func *f);
 // The same, told instead of reported: true when there is a fault.
 bool vta_find_fault(Ctx *cx, const Func *f, VtaStreamFault *fault);
 
-// machine.c: the meaning of every VTA intrinsic for the TIR interpreter, on architectural SRAM state.
+// machine.c: the ALU's arithmetic, on one lane; and whether (x op a) op b is (x op b) op a.
+int32_t vta_alu_value(VtaAluOp op, int32_t x, int32_t y);
+bool vta_alu_steps_commute(VtaAluOp op);
+
+// The meaning of every VTA intrinsic for the TIR interpreter, on architectural SRAM state.
 // Load, compute and store each execute what the host issues to them in its order; tokens are all that holds one unit
 // against another. An order says which goes on when several could.
 typedef enum VtaOrder {

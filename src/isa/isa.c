@@ -11,10 +11,6 @@ static const uint32_t opcode_count = 0
 #define OPCODE(name) + 1
 #include "isa/isa.def"
   ;
-static const uint32_t alu_op_count = 0
-#define ALU_OP(name, text) + 1
-#include "isa/isa.def"
-  ;
 
 // Upstream's shipped values (every shipped target has the same).
 VtaConfig vta_config_default(void) {
@@ -226,7 +222,7 @@ static bool get_compute(Cursor at, const VtaConfig *c, VtaInsn *i) {
   i->reset = false; // the bit has no meaning in an ALU instruction
 #define FIELD_ALU GET
 #include "isa/isa.def"
-  return i->alu_op < alu_op_count;
+  return (uint32_t)i->alu_op < VTA_ALU_COUNT;
 }
 
 // Bits outside the fields are ignored: upstream's runtime leaves them uninitialised.
@@ -326,7 +322,7 @@ static const char *alu_name(VtaAluOp op) {
 #define ALU_OP(name, text) text,
 #include "isa/isa.def"
   };
-  return op < alu_op_count ? names[op] : "?";
+  return (uint32_t)op < VTA_ALU_COUNT ? names[op] : "?";
 }
 
 static int memory_text(const VtaInsn *i, char *buf, size_t size) {

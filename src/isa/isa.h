@@ -33,6 +33,11 @@ typedef enum VtaAluOp {
 #define ALU_OP(name, text) ALU_##name,
 #include "isa/isa.def"
 } VtaAluOp;
+enum {
+  VTA_ALU_COUNT = 0
+#define ALU_OP(name, text) +1
+#include "isa/isa.def"
+};
 typedef enum VtaUnit { UNIT_LOAD = 1, UNIT_COMPUTE = 2, UNIT_STORE = 3 } VtaUnit; // upstream's stage numbers
 const char *vta_unit_name(VtaUnit u); // "load"; NULL for none
 

@@ -102,18 +102,6 @@ static bool kernel_operation(Kernel *k) {
   return true;
 }
 
-// Whether an operation's steps into one tile may change places: the result is the same.
-static bool steps_commute(VtaAluOp op) {
-  switch (op) {
-  case ALU_MIN:
-  case ALU_MAX:
-  case ALU_ADD:
-  case ALU_MUL: return true;
-  case ALU_SHR: break;
-  }
-  return false;
-}
-
 // Whether two buffers share tiles.
 static bool regions_meet(const Buffer *a, const Buffer *b) {
   return a->scope == b->scope && a->base < b->base + buffer_tiles(b) && b->base < a->base + buffer_tiles(a);
@@ -123,7 +111,7 @@ static bool regions_meet(const Buffer *a, const Buffer *b) {
 static bool order_matters(const Kernel *k) {
   int alu = vta_row(k->op)->alu;
   if (alu == NO_ALU || k->imm) return false;
-  if (!steps_commute((VtaAluOp)alu)) return true;
+  if (!vta_alu_steps_commute((VtaAluOp)alu)) return true;
   if (!regions_meet(k->buffer[DST], k->buffer[SRC])) return false;
   return k->buffer[DST]->base != k->buffer[SRC]->base || !affine_equal(&k->base[DST], &k->base[SRC]);
 }

@@ -79,7 +79,7 @@ void VTAUopPush(uint32_t mode, uint32_t reset_out, uint32_t dst_index, uint32_t 
   if (!k) return;
   reset_out = mode == 0 && reset_out;
   use_imm = mode == 1 && use_imm;
-  if (mode > 1 || (mode == 1 && opcode > ALU_MUL)) {
+  if (mode > 1 || (mode == 1 && opcode >= VTA_ALU_COUNT)) {
     runtime_fail(rt, "micro-op mode %u, operation %u does not exist", mode, opcode);
     return;
   }

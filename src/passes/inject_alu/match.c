@@ -48,32 +48,21 @@ const Node *alu_lacks(Alu *s, const Expr *e, const char *what, const char *help)
 
 // ---- nodes -----------------------------------------------------------------------------------------------------
 
-// The operations of the ALU that nodes are made of; an operation without a case here is no node.
-typedef enum AluNodeOp { NODE_MIN, NODE_MAX, NODE_ADD, NODE_SHR, NODE_MUL } AluNodeOp;
-static AluNodeOp node_operation(VtaOp op) {
-  switch (op) {
-  case VTA_MIN: return NODE_MIN;
-  case VTA_MAX: return NODE_MAX;
-  case VTA_ADD: return NODE_ADD;
-  case VTA_SHR: return NODE_SHR;
-  case VTA_MUL: return NODE_MUL;
-  default: bug("operation %d is no node of the ALU", (int)op);
+static VtaAluOp alu_of(VtaOp op) { return (VtaAluOp)vta_row(op)->alu; }
+
+// Whether x op y is y op x.
+bool op_commutes(VtaOp op) {
+  switch (alu_of(op)) {
+  case ALU_MIN:
+  case ALU_MAX:
+  case ALU_ADD:
+  case ALU_MUL: return true;
+  case ALU_SHR: break;
   }
+  return false;
 }
 
-bool op_commutes(VtaOp op) { return node_operation(op) != NODE_SHR; }
-
-int32_t op_value(VtaOp op, int32_t x, int32_t y) {
-  uint32_t ux = (uint32_t)x, uy = (uint32_t)y;
-  switch (node_operation(op)) {
-  case NODE_MIN: return y < x ? y : x;
-  case NODE_MAX: return y > x ? y : x;
-  case NODE_ADD: return (int32_t)(ux + uy);
-  case NODE_MUL: return (int32_t)(ux * uy);
-  case NODE_SHR: return y < 0 ? (int32_t)(ux << (-uy & 31)) : x >> (uy & 31);
-  }
-  return 0;
-}
+int32_t op_value(VtaOp op, int32_t x, int32_t y) { return vta_alu_value(alu_of(op), x, y); }
 
 bool node_is_const(const Node *n, int64_t *v) {
   *v = n->value;
@@ -145,24 +134,24 @@ static int64_t most(const int64_t v[4]) {
 static void node_bounds(Node *n) {
   const Node *a = n->a, *b = n->b;
   int64_t products[4] = {a->lo * b->lo, a->lo * b->hi, a->hi * b->lo, a->hi * b->hi};
-  switch (node_operation(n->op)) {
-  case NODE_MIN:
+  switch (alu_of(n->op)) {
+  case ALU_MIN:
     n->lo = a->lo < b->lo ? a->lo : b->lo;
     n->hi = a->hi < b->hi ? a->hi : b->hi;
     break;
-  case NODE_MAX:
+  case ALU_MAX:
     n->lo = a->lo > b->lo ? a->lo : b->lo;
     n->hi = a->hi > b->hi ? a->hi : b->hi;
     break;
-  case NODE_ADD:
+  case ALU_ADD:
     n->lo = a->lo + b->lo;
     n->hi = a->hi + b->hi;
     break;
-  case NODE_MUL:
+  case ALU_MUL:
     n->lo = least(products);
     n->hi = most(products);
     break;
-  case NODE_SHR: bounds_shift(n); break;
+  case ALU_SHR: bounds_shift(n); break;
   }
   bounds_clip(n);
 }

@@ -7,11 +7,13 @@
 #include "sim/wave.h"
 #include "verilated.h"
 
+#include <cerrno>
 #include <cstdarg>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <deque>
+#include <exception>
 #include <new>
 #include <string>
 #include <vector>
@@ -417,9 +419,14 @@ TetcDevice *tetc_rtl_new(const VtaConfig *config, const TetcRtlOptions *options,
   r->device.finish = rtl_finish;
   r->device.free = rtl_free;
   if (!r->device.dram) return rtl_free(r), nullptr;
-  r->context = new VerilatedContext;
-  r->context->fatalOnError(false); // an assertion stops the run: see stop_at_assertion
-  r->top = new Model(r->context);
+  try {
+    r->context = new VerilatedContext; // starts threads, too
+    r->context->fatalOnError(false);   // an assertion stops the run: see stop_at_assertion
+    r->top = new Model(r->context);
+  } catch (const std::exception &) {
+    errno = ENOMEM;
+    return rtl_free(r), nullptr;
+  }
   if (options->wave && !r->wave.open(r->top, options->wave, why)) return rtl_free(r), nullptr;
   power_on(r);
   *why = nullptr;

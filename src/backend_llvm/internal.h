@@ -192,6 +192,8 @@ void machine_targets(Text *out);
 bool module_build(Gen *g, const Func *const *funcs, int nfuncs, const char *name);
 // Runs run(self); a fatal error of LLVM is reported, and false returned, instead of ending the process.
 bool module_guarded(Ctx *cx, bool (*run)(void *self), void *self);
+// A text from LLVM, which is NULL where memory is out: then that is a fatal error of LLVM's.
+char *module_text(char *text);
 const LlvmBackend *tetc_llvm_backend(void); // the module's one exported symbol
 
 // symbols.c: what generated code may call in the host's libraries

@@ -17,6 +17,7 @@ const LlvmBackend *llvm_backend_load(const char **error) {
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #define MODULE "libtetc_llvm_backend.so"
@@ -40,6 +41,24 @@ static void *open_at(const char *dir, const char *rest, bool *exists) {
   return dlopen(path, RTLD_NOW | RTLD_LOCAL);
 }
 
+// Sets C++'s new_handler; returns the old one.
+typedef void NewHandler(void);
+static NewHandler *(*set_new_handler)(NewHandler *);
+
+// operator new found no memory. A handler that returned would be called again.
+static void on_new_failed(void) {
+  memory_out();
+  set_new_handler(NULL); // nobody wants to end: it throws
+}
+
+// LLVM's constructors allocate while it is loaded: who is asked when there is no memory has to be known before.
+static void guard_new(void) {
+  void *lib = dlopen("libstdc++.so.6", RTLD_NOW | RTLD_GLOBAL), *at = lib ? dlsym(lib, "_ZSt15set_new_handlerPFvvE") : NULL;
+  if (!at) return;
+  memcpy(&set_new_handler, &at, sizeof at);
+  set_new_handler(on_new_failed);
+}
+
 // Also from test programs in the build tree, two or three directories beside it.
 static void *open_module(bool *exists) {
   static const char *const places[] = {MODULE, "src/backend_llvm/" MODULE, TETC_LIBDIR_FROM_BIN "/" MODULE,
@@ -58,10 +77,21 @@ static void *open_module(bool *exists) {
   return open_at(TETC_LIBDIR, MODULE, exists);
 }
 
+// Whether there was address space to load it, or anything.
+static bool room_for_module(void) {
+  size_t bytes = (size_t)256 << 20;
+  void *at = mmap(NULL, bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0), *block = malloc(4096);
+  if (at != MAP_FAILED) munmap(at, bytes);
+  free(block);
+  return at != MAP_FAILED && block;
+}
+
 // The library is never closed, and dlopen itself gives the same handle again: nothing to remember here.
 const LlvmBackend *llvm_backend_load(const char **error) {
   bool exists = false;
+  guard_new();
   void *lib = open_module(&exists);
+  if (!lib && exists && !room_for_module()) memory_out();
   void *at = lib ? dlsym(lib, "tetc_llvm_backend") : NULL;
   *error = NULL;
   if (!at) {

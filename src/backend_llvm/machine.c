@@ -69,7 +69,7 @@ static bool start_target(const char *triple, bool host) {
 }
 
 void machine_targets(Text *out) {
-  char *host = LLVMGetDefaultTargetTriple();
+  char *host = module_text(LLVMGetDefaultTargetTriple());
   text_add(out, "%-28s this machine\n", host);
   for (const Arch *a = archs; a->prefixes; a++) text_add(out, "%-28s triples that start with: %s\n", a->example, a->prefixes);
   LLVMDisposeMessage(host);
@@ -129,9 +129,9 @@ static bool report_processor(Ctx *cx, const Machine *m, const Text *complaint) {
 
 bool machine_open(Ctx *cx, const LlvmOptions *opt, bool jit, Machine *out) {
   *out = (Machine){0};
-  char *host = LLVMGetDefaultTargetTriple(), *why = NULL;
-  out->triple = LLVMNormalizeTargetTriple(opt->triple ? opt->triple : host);
-  char *normal = LLVMNormalizeTargetTriple(host);
+  char *host = module_text(LLVMGetDefaultTargetTriple()), *why = NULL;
+  out->triple = module_text(LLVMNormalizeTargetTriple(opt->triple ? opt->triple : host));
+  char *normal = module_text(LLVMNormalizeTargetTriple(host));
   bool is_host = !strcmp(normal, out->triple);
   LLVMDisposeMessage(host);
   LLVMDisposeMessage(normal);
@@ -139,12 +139,12 @@ bool machine_open(Ctx *cx, const LlvmOptions *opt, bool jit, Machine *out) {
   if (!start_target(out->triple, is_host) || LLVMGetTargetFromTriple(out->triple, &target, &why))
     return report_target(cx, opt->triple ? opt->triple : out->triple, why);
   bool native = opt->cpu ? !strcmp(opt->cpu, "native") : jit;
-  out->cpu = native ? LLVMGetHostCPUName() : LLVMCreateMessage(opt->cpu ? opt->cpu : "");
-  char *own = native ? LLVMGetHostCPUFeatures() : LLVMCreateMessage(baseline(out->triple));
+  out->cpu = native ? module_text(LLVMGetHostCPUName()) : module_text(LLVMCreateMessage(opt->cpu ? opt->cpu : ""));
+  char *own = native ? module_text(LLVMGetHostCPUFeatures()) : module_text(LLVMCreateMessage(baseline(out->triple)));
   Text features = {.arena = cx->arena};
   text_add(&features, "%s%s%s", own, *own && opt->features ? "," : "", opt->features ? opt->features : "");
   LLVMDisposeMessage(own);
-  out->features = LLVMCreateMessage(features.data);
+  out->features = module_text(LLVMCreateMessage(features.data));
   Text complaint = {.arena = cx->arena};
   if ((opt->cpu && !native) || opt->features)
     out->tm = create_watched(target, out, opt->opt_level, &complaint);

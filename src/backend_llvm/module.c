@@ -51,7 +51,7 @@ static bool name_is_free(Ctx *cx, const Func *f, const Func *const *funcs, int n
 static bool write_module(Gen *g, const Machine *mc, LlvmKind kind, Text *out) {
   char *text = NULL;
   if (kind == LLVM_TEXT) {
-    text = LLVMPrintModuleToString(g->m);
+    text = module_text(LLVMPrintModuleToString(g->m));
     text_add_bytes(out, text, strlen(text));
     LLVMDisposeMessage(text);
     return true;
@@ -79,6 +79,13 @@ static void on_fatal(const char *why) {
   if (!fatal.out) return;
   snprintf(fatal.why, sizeof fatal.why, "%s", why);
   longjmp(*fatal.out, 1);
+}
+
+char *module_text(char *text) {
+  if (text) return text;
+  memory_out();
+  on_fatal("out of memory");
+  bug("out of memory in LLVM");
 }
 
 bool module_guarded(Ctx *cx, bool (*run)(void *self), void *self) {

@@ -72,7 +72,8 @@ static void note_runtime_error(Walk *w, Loc at) {
   if (!error || w->failed) return;
   int n = tetc_runtime_fault(w->rt, marks);
   const Stmt *first = n > 0 ? origin(w, marks[0]) : NULL, *second = n > 1 ? origin(w, marks[1]) : NULL;
-  w->fault = (VtaStreamFault){.code = E_VERIFY, .text = arena_printf(w->cx->arena, "%s", error), .at = first ? first->loc : at};
+  DiagCode code = tetc_runtime_no_memory(w->rt) ? E_MEMORY : E_VERIFY;
+  w->fault = (VtaStreamFault){.code = code, .text = arena_printf(w->cx->arena, "%s", error), .at = first ? first->loc : at};
   if (first) w->fault.why = first->why;
   if (first && second) {
     w->fault.unit = unit_of(first);

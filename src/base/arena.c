@@ -25,6 +25,7 @@ _Static_assert(sizeof(Block) % ALIGN == 0, "the payload after a header is aligne
 // Makes an empty arena without limit.
 Arena *arena_new(void) {
   Arena *a = calloc(1, sizeof *a);
+  if (!a) memory_out();
   if (a) a->next_block = FIRST_BLOCK;
   return a;
 }
@@ -48,11 +49,20 @@ void arena_on_exhaustion(Arena *a, jmp_buf *out, size_t limit) {
 // Bytes handed out so far.
 size_t arena_used(const Arena *a) { return a->used; }
 
+// Like bug()'s, the one thing that outlives a call: a failed allocation knows no compilation either.
+static void (*leave)(void);
+
+void memory_out_then(void (*f)(void)) { leave = f; }
+
+void memory_out(void) {
+  if (leave) leave();
+}
+
 // Leaves for the jump buffer, or ends the process if there is none.
 NORETURN static void arena_exhausted(Arena *a) {
   if (a->out) longjmp(*a->out, 1);
   fputs("tetc: out of memory\n", stderr);
-  exit(4);
+  exit(3);
 }
 
 // Chains a new block of at least `bytes` and makes it current, unless it is one for a single large object.
@@ -60,7 +70,10 @@ static char *arena_block(Arena *a, size_t bytes) {
   bool single = bytes > a->next_block / 4;
   size_t payload = single ? bytes : a->next_block;
   Block *b = calloc(1, sizeof *b + payload);
-  if (!b) arena_exhausted(a);
+  if (!b) {
+    memory_out();
+    arena_exhausted(a);
+  }
   b->next = a->blocks;
   b->bytes = payload;
   a->blocks = b;

@@ -217,6 +217,11 @@ bool diag_code_of(const char *text, DiagCode *out);
 void bug_then(void (*f)(void *self), void *self);
 NORETURN void bug_at(const char *file, int line, const char *fmt, ...) PRINTF_LIKE(3, 4);
 
+// The system has no more memory: calls what memory_out_then() was given, which does not return; returns where it was given none (at
+// first, and in programs that go on: there, arenas go to their jump buffer). arena.c.
+void memory_out(void);
+void memory_out_then(void (*leave)(void));
+
 // ---- scalar types and arithmetic: scalar.c ----------------------------------------------------------------------
 
 typedef enum DType {

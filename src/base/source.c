@@ -59,6 +59,7 @@ static char *read_all(int fd, size_t guess, size_t *len, const char **error) {
     }
   }
   free(data);
+  memory_out();
   *error = "out of memory";
   return NULL;
 }

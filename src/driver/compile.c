@@ -110,6 +110,7 @@ static bool link_shared(Driver *d, Text *object) {
   if (!mkdtemp(dir))
     return diag_report(d->cx.diags, E_FILE, (Loc){0}, "cannot make a directory in `%s`", dir), false;
   const char *o = arena_printf(d->cx.arena, "%s/k.o", dir), *so = arena_printf(d->cx.arena, "%s/k.so", dir);
+  for (int i = 0; i < 3; i++) pending_add(&d->cx, (const char *[]){dir, o, so}[i]);
   OutputFile f = {.path = o, .data = object->data, .len = object->len};
   bool ok = outputs_write(&d->cx, &f, 1) && llvm_link_shared(&d->cx, d->opt.target, o, so, 0, NULL);
   FILE *in = ok ? fopen(so, "rb") : NULL;

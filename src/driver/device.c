@@ -24,6 +24,10 @@ static TetcDevice *open_rtl(Driver *d, const VtaConfig *config, TetcTimeline *ti
   o.wave = wave;
   TetcDevice *device = tetc_rtl_open(config, &o, &why);
   if (device) return device;
+  if (why.no_memory) {
+    diag_report(d->cx.diags, E_MEMORY, (Loc){0}, "there is no memory for the device");
+    return NULL;
+  }
   Diag *g = diag_report(d->cx.diags, E_RUN, (Loc){0}, "the device `rtl` is not available%s for %s and a bus of %u bits",
                         wave ? " with waveforms" : "", d->opt.vta_config ? d->opt.vta_config : "the default configuration",
                         o.bus);

@@ -197,10 +197,18 @@ typedef struct OutputFile {
 } OutputFile;
 // Writes all files, or none: each to a temporary file beside it first. Reports E0601 and returns false.
 bool outputs_write(Ctx *cx, const OutputFile *files, size_t n);
+
 // A file that somebody else writes: to `temp`, which then takes its place.
 typedef struct PendingFile {
   const char *path, *target, *temp; // as the user names it; where it goes; NULL: nothing is pending
 } PendingFile;
+// pending.c: temporary files, which go when a signal ends the process, or when memory is out.
+const char *pending_name(Ctx *cx, const char *path); // a new name beside `path`, for a file that is made exclusively
+void pending_add(Ctx *cx, const char *path);         // a file or directory; what is in one is added after it
+void pending_abandon(void);                          // takes all away that are there; a signal handler may
+void pending_hold(void);    // from here to pending_release() no signal ends the process
+void pending_release(void);
+void pending_catch_ends(void); // from now on
 bool output_reserve(Ctx *cx, const char *path, PendingFile *out); // regular files only; reports E0601
 void output_discard(PendingFile *f);                              // nothing happens where nothing is pending
 bool output_commit(Ctx *cx, PendingFile *f, const char *why);     // why: it is not whole, which is reported, and it goes

@@ -10,7 +10,7 @@ bool interpret_func(Ctx *cx, const VtaTarget *vta, const Func *f, void **params,
   Ctx own = {.arena = arena_new(), .names = cx->names, .diags = cx->diags};
   const char *why = NULL;
   if (!own.arena) {
-    *error = "there is no memory";
+    *error = "there is no memory"; // who lets go on without any is not the command line
     return false;
   }
   TirMachine *machine = f->target ? vta_machine_new(&own, vta, order) : NULL;

@@ -3,7 +3,6 @@
 #include "backend_llvm/llvm.h"
 #include "driver/driver.h"
 
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -80,7 +79,7 @@ static void program_help(Text *out) {
 
 static const char exit_help[] =
     "\nexit status: 0 done, 1 errors in the input, 2 wrong usage, 3 a file cannot be read "
-    "or written,\n4 our own fault\n";
+    "or written,\nor memory is out, 4 our own fault\n";
 
 // --help, --version and the lists. Returns -1 if none was asked for.
 static int print_information(Driver *d, const Command *c) {
@@ -163,7 +162,16 @@ static int report_exhaustion(Driver *d) {
   Diag *g = diag_report(d->cx.diags, E_MEMORY, (Loc){0}, "the compilation needs more memory than it may use");
   diag_note(g, "%zu MiB are used, of %lld MiB allowed", arena_used(d->cx.arena) >> 20, (long long)d->opt.memory);
   diag_help(g, "`--memory-limit=MIB` sets the limit");
-  return EXIT_INPUT;
+  return EXIT_FILES;
+}
+
+// The system has no more memory, somewhere: there is none to tell it with, or to go on.
+static void leave_without_memory(void) {
+  static const char text[] = "error[E0404]: out of memory: the system has no more\n\n";
+  pending_abandon();
+  ssize_t n = write(STDERR_FILENO, text, sizeof text - 1);
+  (void)n; // there is nobody to tell
+  _exit(EXIT_FILES);
 }
 
 typedef struct Arguments {
@@ -175,7 +183,8 @@ typedef struct Arguments {
 static int tetc(void *arguments) {
   static Driver d; // static: its contents are defined after a longjmp
   Arguments *a = arguments;
-  if (!driver_init(&d)) bug("no memory at all");
+  memory_out_then(leave_without_memory);
+  if (!driver_init(&d)) leave_without_memory();
   reproducer_arm(&d, a->argc, a->argv);
   int status;
   if (setjmp(d.exhausted)) status = report_exhaustion(&d);
@@ -202,6 +211,6 @@ static int tetc(void *arguments) {
 
 int main(int argc, char **argv) {
   Arguments a = {argc, argv};
-  signal(SIGPIPE, SIG_IGN); // a closed pipe is a write error like others
+  pending_catch_ends();
   return stack_run(tetc, &a);
 }

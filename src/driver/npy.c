@@ -217,7 +217,10 @@ static unsigned char *read_bytes(const char *path, size_t most, size_t *len, con
   *len = 0;
   if (fd < 0 || fstat(fd, &st)) *error = strerror(errno);
   else if (S_ISDIR(st.st_mode)) *error = "it is a directory";
-  else if (!(data = malloc(most))) *error = "out of memory";
+  else if (!(data = malloc(most))) {
+    memory_out();
+    *error = "out of memory";
+  }
   while (!*error && *len < most) {
     ssize_t n = read(fd, data + *len, most - *len);
     if (n == 0) break;

@@ -202,6 +202,7 @@ static bool phases_known(const Driver *d, const char *list) {
 static const char *plain_path(Arena *a, const char *path) {
   const char *slash = strrchr(path, '/');
   char *dir = realpath(!slash ? "." : slash == path ? "/" : arena_printf(a, "%.*s", (int)(slash - path), path), NULL);
+  if (!dir && errno == ENOMEM) memory_out();
   const char *plain = !dir || !strcmp(path, "-") ? path : arena_printf(a, "%s/%s", dir, slash ? slash + 1 : path);
   free(dir);
   return plain;

@@ -66,19 +66,27 @@ static bool write_stdout(Ctx *cx, const OutputFile *f) {
   return error ? cannot_write(cx, "standard output", strerror(error)) : true;
 }
 
+// A file that is there keeps who may do what with it.
+static mode_t mode_of(const OutputFile *f, const char *path) {
+  struct stat old;
+  mode_t mask = umask(0), mode = (f->executable ? 0777 : 0666);
+  umask(mask);
+  mode &= ~mask;
+  return stat(path, &old) ? mode : (old.st_mode & 0777) | (mode & 0111);
+}
+
 // A complete temporary file for f beside `path`; its name, or NULL after a report.
-static char *write_temporary(Ctx *cx, const OutputFile *f, const char *path) {
-  size_t dir = (size_t)(path_base(path) - path);
-  char *temp = arena_printf(cx->arena, "%.*s.tetc-XXXXXX", (int)dir, path);
-  int fd = mkostemp(temp, O_CLOEXEC);
+static const char *write_temporary(Ctx *cx, const OutputFile *f, const char *path) {
+  const char *temp;
+  int fd;
+  do fd = open(temp = pending_name(cx, path), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+  while (fd < 0 && errno == EEXIST);
   if (fd < 0) {
     cannot_write(cx, f->path, strerror(errno));
     return NULL;
   }
-  mode_t mask = umask(0);
-  umask(mask);
   int error = write_all(fd, f->data, f->len);
-  if (!error && fchmod(fd, (f->executable ? 0777 : 0666) & ~mask)) error = errno;
+  if (!error && fchmod(fd, mode_of(f, path))) error = errno;
   if (close(fd) && !error) error = errno;
   if (!error) return temp;
   unlink(temp);
@@ -93,6 +101,7 @@ static const char *target_of(Ctx *cx, const char *path, bool *direct) {
   if (stat(path, &st)) return path;
   *direct = !S_ISREG(st.st_mode);
   char *real = realpath(path, NULL);
+  if (!real && errno == ENOMEM) memory_out();
   if (!real) return path;
   path = arena_printf(cx->arena, "%s", real);
   free(real);
@@ -121,9 +130,32 @@ bool output_commit(Ctx *cx, PendingFile *f, const char *why) {
   return !why || cannot_write(cx, f->path, why);
 }
 
+// Gives the complete files their names; none of them if that fails for one, or if not `ok`. What had a name before is kept under
+// another until all is done.
+static bool put_in_place(Ctx *cx, const OutputFile *files, size_t n, const char **temps, const char **paths, bool ok) {
+  const char **old = NEW_ARRAY(cx->arena, const char *, n);
+  size_t done = 0;
+  for (size_t i = 0; ok && n > 1 && i < n; i++)
+    if (temps[i] && link(paths[i], old[i] = pending_name(cx, paths[i]))) old[i] = NULL; // there was none
+  pending_hold();
+  for (; ok && done < n; done += ok)
+    if (temps[done] && rename(temps[done], paths[done])) ok = cannot_write(cx, files[done].path, strerror(errno));
+  for (size_t i = 0; i < n; i++) {
+    if (!temps[i]) continue;
+    if (!ok && i >= done) unlink(temps[i]);
+    else if (!ok && (!old[i] || rename(old[i], paths[i]))) {
+      unlink(paths[i]);
+      if (old[i] && link(old[i], paths[i])) ok = false;
+    }
+    if (old[i]) unlink(old[i]);
+  }
+  pending_release();
+  return ok;
+}
+
 // Writes all of the files, or (as far as regular files go) none.
 bool outputs_write(Ctx *cx, const OutputFile *files, size_t n) {
-  char **temps = NEW_ARRAY(cx->arena, char *, n);
+  const char **temps = NEW_ARRAY(cx->arena, const char *, n);
   const char **paths = NEW_ARRAY(cx->arena, const char *, n);
   bool ok = true, direct;
   for (size_t i = 0; i < n && ok; i++) {
@@ -137,10 +169,5 @@ bool outputs_write(Ctx *cx, const OutputFile *files, size_t n) {
     if (temps[i]) continue;
     ok = paths[i] ? write_directly(cx, &files[i], paths[i]) : write_stdout(cx, &files[i]);
   }
-  for (size_t i = 0; i < n; i++) {
-    if (!temps[i]) continue;
-    if (ok && rename(temps[i], paths[i])) ok = cannot_write(cx, files[i].path, strerror(errno));
-    if (!ok) unlink(temps[i]);
-  }
-  return ok;
+  return put_in_place(cx, files, n, temps, paths, ok);
 }

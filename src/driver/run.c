@@ -243,12 +243,14 @@ static bool execute(Run *r) {
   const char *why = r->runtime ? tetc_runtime_error(r->runtime) : NULL;
   if (r->d->opt.verbose) fprintf(stderr, "tetc: ran in %.3f ms\n", (now_seconds() - start) * 1e3);
   if (!status && !why) return true;
+  bool no_memory = status == TETC_NO_MEMORY || (why && tetc_runtime_no_memory(r->runtime));
   Diag *g =
-      diag_report(r->d->cx.diags, E_RUN, r->kernel->name_loc, "kernel `%s` failed: %s", r->kernel->name,
+      diag_report(r->d->cx.diags, no_memory ? E_MEMORY : E_RUN, r->kernel->name_loc, "kernel `%s` failed: %s", r->kernel->name,
                   why ? why : tetc_status_text(status));
   diag_note(g, "its outputs are undefined, and not written");
+  if (no_memory) return false;
   if (why) note_places(r, g);
-  if (why && status != TETC_NO_MEMORY) vta_check_stream(&r->d->cx, r->unit->func); // the same stream again, for the places in the source
+  if (why) vta_check_stream(&r->d->cx, r->unit->func); // the same stream again, for the places in the source
   return false;
 }
 

@@ -100,5 +100,6 @@ void session_check(Session *s, const Source *src) {
 int driver_status(const Driver *d) {
   if (!diags_errors(d->cx.diags)) return EXIT_DONE;
   if (diags_have(d->cx.diags, E_INTERNAL) || diags_have(d->cx.diags, E_VERIFY)) return EXIT_OURS;
-  return diags_have(d->cx.diags, E_FILE) ? EXIT_FILES : EXIT_INPUT;
+  bool files = diags_have(d->cx.diags, E_FILE) || diags_have(d->cx.diags, E_MEMORY);
+  return files ? EXIT_FILES : EXIT_INPUT;
 }

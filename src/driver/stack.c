@@ -4,11 +4,13 @@
 // reaches its end is told so; the system would say "Segmentation fault". Other faults leave a reproducer (reproducer.c).
 #include "driver/driver.h"
 
+#include <malloc.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -62,7 +64,7 @@ static void on_fault(int number, siginfo_t *info, void *context) {
   signal(number, SIG_DFL); // of a second one
   if (address && at >= guard && at < guard + GUARD) {
     say("error[E0404]: the program is nested too deeply for the stack of this compilation\n\n");
-    _exit(EXIT_INPUT);
+    _exit(EXIT_FILES);
   }
   say("tetc: internal error: ");
   say(address ? "memory that is not there was used" : "a forbidden operation, or an abort");
@@ -101,13 +103,19 @@ static bool run_on(Call *c, size_t bytes) {
   ok = ok && !pthread_attr_setstack(&attr, stack + GUARD, bytes - GUARD) &&
        !pthread_create(&thread, &attr, thread_main, c);
   if (ok) pthread_join(thread, NULL);
+  else munmap(stack, bytes);
   return ok;
 }
 
-// Calls f(arg) with the largest stack there is room for.
+// Calls f(arg) with a stack of a quarter of the address space that the process may have, 1 GiB at most: where a limit (ulimit -v) lets a
+// program be compiled, so does a higher one.
 int stack_run(int (*f)(void *), void *arg) {
   Call c = {f, arg, EXIT_OURS};
-  for (size_t bytes = (size_t)1 << 30; bytes >= (size_t)1 << 24; bytes /= 4)
+  struct rlimit limit;
+  mallopt(M_ARENA_MAX, 1); // a thread's own arena would reserve 128 MiB where there are so many
+  size_t bytes = (size_t)1 << 30;
+  if (!getrlimit(RLIMIT_AS, &limit) && limit.rlim_cur / 4 < bytes) bytes = (size_t)limit.rlim_cur / 4 / GUARD * GUARD;
+  for (; bytes >= (size_t)1 << 24; bytes = bytes / 4 / GUARD * GUARD)
     if (run_on(&c, bytes)) return c.result;
   return f(arg);
 }

@@ -55,6 +55,7 @@ typedef struct TetcStats {
 // What went wrong in a launch, in one line, and at which of its instructions (the later one first).
 typedef struct TetcFault {
   char text[400];
+  bool no_memory; // memory is out
   int count; // of insns that are valid
   size_t insns[2];
 } TetcFault;
@@ -112,6 +113,7 @@ TetcRtlOptions tetc_rtl_options(TetcRtlMemory memory);
 // Why there is no device: what went wrong, if anything did, and the models that are built, "" if none are.
 typedef struct TetcRtlWhy {
   char text[400], models[400];
+  bool no_memory; // one that serves had no memory
 } TetcRtlWhy;
 // NULL, and *why, when no module serves this configuration and bus.
 TetcDevice *tetc_rtl_open(const VtaConfig *config, const TetcRtlOptions *options, TetcRtlWhy *why);

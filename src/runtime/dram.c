@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 
 enum { PAGE = 4096, LINE = 64, NEW_BYTE = 0xA5 };
 
@@ -25,11 +26,14 @@ struct TetcDram {
   _Atomic int users;
 };
 
-// Reserves as much address space as the process may have, 4 GiB at most.
+// Reserves address space: a quarter of what the process may have, 4 GiB at most.
 TetcDram *tetc_dram_new(void) {
+  struct rlimit limit;
   TetcDram *d = calloc(1, sizeof *d);
   if (!d) return NULL;
-  for (d->size = (uint64_t)1 << 32; d->size >= (uint64_t)1 << 26; d->size /= 2) {
+  uint64_t most = (uint64_t)1 << 32;
+  if (!getrlimit(RLIMIT_AS, &limit) && limit.rlim_cur / 4 < most) most = limit.rlim_cur / 4 / PAGE * PAGE;
+  for (d->size = most; d->size >= (uint64_t)1 << 20; d->size = d->size / 2 / PAGE * PAGE) {
     void *p = mmap(NULL, d->size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (p == MAP_FAILED) continue;
     d->base = d->memory = p;

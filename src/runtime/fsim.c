@@ -23,6 +23,7 @@ typedef struct Fsim {
   TetcDevice device;
   Sram sram;
   Hazard *hazard; // NULL: off
+  bool no_checker; // there was no memory for it
   TetcStats stats;
   Unit units[4];  // by VtaUnit
   uint64_t tokens[VTA_CHANNEL_COUNT];
@@ -65,6 +66,11 @@ static bool fail(Fsim *f, const char *fmt, ...) {
   f->fault->insns[0] = f->current;
   f->fault->count = 1;
   return false;
+}
+
+static bool fail_memory(Fsim *f, const char *what) {
+  f->fault->no_memory = true;
+  return fail(f, "no memory for %s", what);
 }
 
 static bool fail_hazard(Fsim *f, const HazardReport *r) {
@@ -338,7 +344,7 @@ static bool run_unit(Fsim *f, VtaUnit unit, bool *progress) {
     for (int ch = 0; ch < VTA_CHANNEL_COUNT; ch++) f->tokens[ch] -= pops >> ch & 1;
     if (f->hazard) hazard_start(f->hazard, unit, pops);
     if (!execute(f, unit, &i)) return false;
-    if (f->hazard && !hazard_done(f->hazard, unit, pushes)) return fail(f, "no memory for the hazard checker");
+    if (f->hazard && !hazard_done(f->hazard, unit, pushes)) return fail_memory(f, "the hazard checker");
     for (int ch = 0; ch < VTA_CHANNEL_COUNT; ch++) {
       if (!(pushes >> ch & 1)) continue;
       f->tokens[ch]++;
@@ -356,7 +362,7 @@ static bool route(Fsim *f, VtaUnit unit, size_t n) {
   if (u->count == u->cap) {
     size_t cap = u->cap ? 2 * u->cap : 1024;
     uint32_t *insns = realloc(u->insns, cap * sizeof *insns);
-    if (!insns) return fail(f, "no memory for %zu instructions", cap);
+    if (!insns) return fail_memory(f, "the instructions");
     u->insns = insns;
     u->cap = cap;
   }
@@ -430,6 +436,7 @@ static bool fsim_launch(void *self, const VtaWord *insns, const uint32_t *marks,
   f->current = 0;
   (void)marks;
   if (n == 0) return true;
+  if (f->no_checker) return fail_memory(f, "the hazard checker");
   if (f->hazard) hazard_begin(f->hazard);
   bool ok = fetch(f, n) && run_stream(f);
   f->stats.launches++;
@@ -441,10 +448,11 @@ static bool fsim_launch(void *self, const VtaWord *insns, const uint32_t *marks,
 
 // ---- the device ----------------------------------------------------------------------------------------------------
 
-// Without memory for it the checker stays off; what it would have found is then not found.
+// Without memory for it nothing is launched: what it would have found would not be found.
 static void fsim_check(void *self, bool on) {
   Fsim *f = self;
   if (on && !f->hazard) f->hazard = hazard_new(&f->device.config);
+  f->no_checker = on && !f->hazard;
   if (on || !f->hazard) return;
   hazard_free(f->hazard);
   f->hazard = NULL;

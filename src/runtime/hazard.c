@@ -39,6 +39,7 @@ struct Hazard {
   uint64_t depth[MEM_COUNT];
   uint64_t granule;      // bytes of DRAM that share a mark
   Mark **pages;          // by page number; NULL: untouched
+  bool lost;             // memory was out: something went unchecked
 };
 
 Hazard *hazard_new(const VtaConfig *c) {
@@ -108,6 +109,7 @@ static bool fifo_add(Fifo *f, const Clock *c) {
 
 bool hazard_done(Hazard *h, VtaUnit unit, unsigned pushes) {
   int u = unit - 1;
+  if (h->lost) return false;
   h->clock[u].done[u] = h->now[u];
   for (int ch = 0; ch < CHANNELS; ch++)
     if ((pushes >> ch & 1) && !fifo_add(&h->fifo[ch], &h->clock[u])) return false;
@@ -151,10 +153,11 @@ bool hazard_sram(Hazard *h, VtaUnit unit, VtaMemory m, uint64_t first, uint64_t 
   return true;
 }
 
-// The marks of a DRAM page; NULL when memory is out (then the page goes unchecked).
+// The marks of a DRAM page; NULL when memory is out (then the page goes unchecked, and hazard_done fails).
 static Mark *page_marks(Hazard *h, uint64_t page) {
   if (page >= PAGES) return NULL;
   if (!h->pages[page]) h->pages[page] = calloc(PAGE / h->granule, sizeof(Mark));
+  h->lost |= !h->pages[page];
   return h->pages[page];
 }
 

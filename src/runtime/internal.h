@@ -69,6 +69,7 @@ struct TetcRuntime {
   bool is_default;
   int debug;
   char error[512];
+  bool no_memory; // the error is that memory is out
   int nfault; // marks of the instructions that the error speaks of
   uint32_t fault[2];
   bool failed; // an error since the start of the kernel
@@ -81,6 +82,7 @@ struct TetcRuntime {
 TetcRuntime *runtime_current(void); // the thread's; NULL only when memory is out
 // Notes the first error, for tetc_error_text too, and throws away everything queued.
 void runtime_fail(TetcRuntime *rt, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+void runtime_no_memory(TetcRuntime *rt, const char *what); // the same, because memory is out
 
 // queue.c. All return false after runtime_fail.
 void queue_clear(Queue *q);

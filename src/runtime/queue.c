@@ -24,7 +24,7 @@ static bool append(TetcRuntime *rt, const VtaInsn *i, uint64_t pops) {
     if (words) q->words = words;
     uint32_t *marks = words ? realloc(q->marks, cap * sizeof *marks) : NULL;
     if (!marks) {
-      runtime_fail(rt, "no memory for %zu instructions", cap);
+      runtime_no_memory(rt, "the instructions");
       return false;
     }
     q->marks = marks;
@@ -146,6 +146,7 @@ bool queue_launch(TetcRuntime *rt, bool keep_tokens) {
       rt->nfault = fault.count;
       for (int i = 0; i < fault.count; i++) rt->fault[i] = q->marks[fault.insns[i]];
     }
+    if (!rt->error[0]) rt->no_memory = fault.no_memory;
     runtime_fail(rt, "%s", fault.text[0] ? fault.text : "the device failed");
     return false;
   }

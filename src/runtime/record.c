@@ -23,6 +23,7 @@ static bool record_launch(void *self, const VtaWord *insns, const uint32_t *mark
     uint32_t *all = words ? realloc(r->marks, cap * sizeof *all) : NULL;
     if (!all) {
       snprintf(fault->text, sizeof fault->text, "no memory for %zu instructions", cap);
+      fault->no_memory = true;
       return false;
     }
     r->marks = all;

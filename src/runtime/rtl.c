@@ -5,6 +5,7 @@
 
 #include <dirent.h>
 #include <dlfcn.h>
+#include <errno.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -47,7 +48,9 @@ static TetcDevice *try_module(const char *dir, const char *file, const VtaConfig
   TetcDevice *device = NULL;
   if (at) {
     memcpy(&make, &at, sizeof at);
+    errno = 0;
     device = make(c, o, &reason);
+    why->no_memory |= !device && reason && errno == ENOMEM;
   }
   if (device) return device;
   if (reason) snprintf(why->text, sizeof why->text, "%s", reason);

@@ -2,6 +2,7 @@
 // The C interface: runtimes, buffers, transfers, errors. Streams are built in queue.c, micro-op kernels in uop.c.
 #include "runtime/internal.h"
 
+#include <errno.h>
 #include <pthread.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -105,6 +106,13 @@ void runtime_fail(TetcRuntime *rt, const char *fmt, ...) {
   discard(rt);
 }
 
+void runtime_no_memory(TetcRuntime *rt, const char *what) {
+  if (!rt->error[0]) rt->no_memory = true;
+  runtime_fail(rt, "no memory for %s", what);
+}
+
+bool tetc_runtime_no_memory(const TetcRuntime *rt) { return rt->error[0] && rt->no_memory; }
+
 const char *tetc_runtime_error(const TetcRuntime *rt) { return rt->error[0] ? rt->error : NULL; }
 
 void tetc_runtime_mark(TetcRuntime *rt, uint32_t mark) { rt->queue.mark = mark; }
@@ -117,6 +125,7 @@ int tetc_runtime_fault(const TetcRuntime *rt, uint32_t marks[2]) {
 // What an error leaves behind, besides what `discard` takes away.
 static void forgive(TetcRuntime *rt) {
   rt->error[0] = 0;
+  rt->no_memory = false;
   rt->nfault = 0;
 }
 
@@ -214,11 +223,13 @@ static Buffer *buffer_of(const void *handle) {
 void *VTABufferAlloc(size_t size) {
   TetcRuntime *rt = usable(runtime_current());
   if (!rt) return NULL;
+  errno = 0; // the device's memory may be full, too
   Buffer *b = calloc(1, sizeof *b);
   if (b) b->host = tetc_dram_alloc(rt->device->dram, size, &b->phys);
   if (!b || !b->host) {
+    if (errno == ENOMEM) runtime_no_memory(rt, "a buffer");
+    else runtime_fail(rt, "no device memory for a buffer of %zu bytes", size);
     free(b);
-    runtime_fail(rt, "no device memory for a buffer of %zu bytes", size);
     return NULL;
   }
   b->magic = BUFFER_MAGIC;

@@ -116,6 +116,8 @@ void tetc_runtime_reset(TetcRuntime *rt);
 // the marks of the instructions it speaks of, the later one first (how many: 0 to 2).
 void tetc_runtime_mark(TetcRuntime *rt, uint32_t mark);
 int tetc_runtime_fault(const TetcRuntime *rt, uint32_t marks[2]);
+// Whether the error is that memory is out.
+bool tetc_runtime_no_memory(const TetcRuntime *rt);
 
 void tetc_runtime_check(TetcRuntime *rt, bool on); // the hazard checker, where the device has one
 const TetcStats *tetc_runtime_stats(const TetcRuntime *rt);

@@ -6,6 +6,7 @@
 // all run in the compute unit, in order, so a load may overwrite micro-ops that earlier instructions used.
 #include "runtime/internal.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -59,7 +60,7 @@ static bool store_uop(TetcRuntime *rt, UopKernel *k, VtaUop u) {
     size_t cap = k->cap ? 2 * k->cap : 256;
     uint32_t *words = realloc(k->words, cap * sizeof *words);
     if (!words) {
-      runtime_fail(rt, "no memory for %zu micro-ops", cap);
+      runtime_no_memory(rt, "the micro-ops");
       return false;
     }
     k->words = words;
@@ -166,12 +167,14 @@ static uint32_t *dram_take(TetcRuntime *rt, size_t n, uint32_t *index) {
   UopCache *c = &rt->cache;
   if (c->chunk_size - c->chunk_used < n) {
     size_t size = n > CHUNK_UOPS ? n : CHUNK_UOPS;
+    errno = 0;
     uint64_t *chunks = realloc(c->chunks, (c->nchunks + 1) * sizeof *chunks);
     if (chunks) c->chunks = chunks;
     uint64_t phys;
     uint32_t *host = chunks ? tetc_dram_alloc(rt->device->dram, size * sizeof(uint32_t), &phys) : NULL;
     if (!host) {
-      runtime_fail(rt, "no device memory for %zu micro-ops", n);
+      if (!chunks || errno == ENOMEM) runtime_no_memory(rt, "the micro-ops");
+      else runtime_fail(rt, "no device memory for %zu micro-ops", n);
       return NULL;
     }
     c->chunks[c->nchunks++] = phys;
@@ -194,14 +197,14 @@ static int64_t cache_add(TetcRuntime *rt, const uint32_t *words, size_t n, uint6
     size_t cap = c->cap ? 2 * c->cap : 64;
     UopSeq *seqs = realloc(c->seqs, cap * sizeof *seqs);
     if (!seqs) {
-      runtime_fail(rt, "no memory for %zu micro-op kernels", cap);
+      runtime_no_memory(rt, "the micro-op kernels");
       return -1;
     }
     c->seqs = seqs;
     c->cap = cap;
   }
   if (2 * (c->count + 1) > c->table_size && !grow_table(c)) {
-    runtime_fail(rt, "no memory for %zu micro-op kernels", c->count + 1);
+    runtime_no_memory(rt, "the micro-op kernels");
     return -1;
   }
   uint32_t index;
@@ -245,7 +248,7 @@ static bool place(TetcRuntime *rt, int64_t s) {
   uint32_t depth = (uint32_t)vta_depth(&rt->config, MEM_UOP), n = c->seqs[s].count;
   if (!c->ring) c->ring = calloc(depth, sizeof *c->ring);
   if (!c->ring) {
-    runtime_fail(rt, "no memory for the micro-op ring");
+    runtime_no_memory(rt, "the micro-op ring");
     return false;
   }
   if (c->head + n > depth) { // what lies behind the head is older than what lies before it

@@ -68,6 +68,7 @@ typedef struct Loader {
 
 static const char *canonical(Ctx *cx, const char *path) {
   char *real = strcmp(path, "-") == 0 ? NULL : realpath(path, NULL);
+  if (!real && errno == ENOMEM) memory_out();
   const char *copy = arena_printf(cx->arena, "%s", real ? real : path);
   free(real);
   return copy;

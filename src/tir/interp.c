@@ -505,6 +505,7 @@ static void *new_memory(Interp *in, const char *what, int64_t elems, DType t) {
   int64_t bytes;
   bool fits = mul_ok(elems, dtype_bytes(t), &bytes) && (size_t)bytes <= memory_limit - in->owned_bytes;
   void *data = fits ? malloc((size_t)bytes) : NULL;
+  if (fits && !data) memory_out();
   if (!data) {
     fail(in, arena_printf(in->cx->arena, "`%s` needs more memory than there is", what));
     return NULL;

@@ -839,6 +839,7 @@ Func *tir_parse(Ctx *cx, const Source *src, const TirTarget *target) {
   int before = diags_errors(cx->diags);
   add_words(&p);
   if (!tir_scan(&p)) {
+    memory_out();
     diag_report(cx->diags, E_MEMORY, (Loc){0}, "memory ran out while reading %s", src->path);
     return NULL;
   }

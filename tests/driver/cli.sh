@@ -146,7 +146,7 @@ expect "bad configuration" 1 err bad.json
 awk 'BEGIN { print "kernel k { input s0[i: 8] : int32;"; for (i = 1; i < 3000; i++) printf "compute s%d = s%d + 1;\n", i, i - 1
   print "output o = s2999; }" }' >long.te
 run "$tetc" check long.te --memory-limit=1
-expect "memory limit" 1 err E0404
+expect "memory limit" 3 err E0404
 
 awk 'BEGIN { print "kernel k { input s0[i: 4] : int32;"; for (i = 1; i < 30000; i++) printf "compute s%d = s%d + 1;\n", i, i - 1
   print "output o = s29999; }" }' >stages.te

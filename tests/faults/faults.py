@@ -2,12 +2,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """faults.py KIND TETC LIBRARY DIRECTORY SAMPLES: what tetc does when the environment fails. LIBRARY is nth.c. KIND:
 
-memory   the n-th allocation fails, or all from it on: status 3 and error[E0404], or it was done without; never anything else
+memory, more memory: each half of the commands:
+         the n-th allocation fails, or all from it on: status 3 and error[E0404], or it was done without; never anything else
 limits   a ladder of limits of the address space: where one is enough, so is each higher one; below, as for `memory`
 files    the n-th write or rename fails, standard output is full or closed: status 3, the file's name, and nothing half-written
 signals  a signal in front of the n-th write or rename: the process ends by it, and leaves what was there before, or all of the new
 
-With TETC_LONG_TESTS every n is tried, otherwise some."""
+With TETC_LONG_TESTS every n is tried (of allocations, some 2,000 to 4,000 of a command), otherwise some."""
 import glob
 import os
 import re
@@ -109,9 +110,9 @@ def no_memory(status, told):
     return f'status {status}\n{told}'
 
 
-def memory(f):
+def memory(f, commands):
     most = {'check': 20, 'vta': 40, 'opt': 20, 'interpret': 40, 'fix': 20}
-    for name, arguments, _ in f.commands():
+    for name, arguments, _ in commands:
         wrong = None
         total, status, told = f.calls(arguments, 'alloc')
         if status != 0:
@@ -226,7 +227,8 @@ def signals(f):
 
 def main():
     f = Faults(*sys.argv[2:6])
-    {'memory': memory, 'limits': limits, 'files': files, 'signals': signals}[sys.argv[1]](f)
+    half = {'memory': lambda g: memory(g, g.commands()[::2]), 'more memory': lambda g: memory(g, g.commands()[1::2])}
+    {**half, 'limits': limits, 'files': files, 'signals': signals}[sys.argv[1]](f)
     print(f'1..{f.number}')
     return 0
 

@@ -101,9 +101,22 @@ const VtaTarget *vta_of(const TirTarget *t); // the VtaTarget around its `tir` m
 // config.c: reads upstream's vta_config.json; reports errors (unknown keys, values that do not encode).
 bool vta_config_load(Ctx *cx, const Source *json, VtaConfig *out);
 
-// listing.c: runs the host code of a FORM_CALLS function on a recording device and prints the instruction stream.
-bool vta_listing(Ctx *cx, const Func *f, Text *out);
-
+// stream.c: what a FORM_CALLS function gives the accelerator when its host code runs, all that is known of it.
+typedef struct VtaStreamInsn {
+  VtaWord word;
+  VtaInsn insn;       // of the word
+  bool legal;         // the word has one
+  const Stmt *from;   // the statement that it is made for; NULL: none
+  const Buffer *host; // transfers: the buffer at the other end; NULL: none of the function's (zeros, micro-ops)
+  int64_t tile;       // and where in it, counted in tiles of the memory
+  uint32_t nuops;     // loads of micro-ops: what they bring
+  VtaUop *uops;
+} VtaStreamInsn;
+typedef struct VtaStream {
+  size_t n;
+  VtaStreamInsn *insns; // in the order in which the host queues them
+  uint64_t launches;
+} VtaStream;
 // What is wrong with an instruction stream, and where. code: E_VERIFY; others: the stream could not be made, and nothing is
 // known of it.
 typedef struct VtaStreamFault {
@@ -113,11 +126,17 @@ typedef struct VtaStreamFault {
   VtaUnit unit, earlier_unit; // 0, or of two accesses to the same place that no token orders: `at`, and the
   Loc earlier;                // earlier one
 } VtaStreamFault;
+// Makes the stream of a function that has a target, on a recording device; false: *fault says why there is none.
+bool vta_stream_new(Ctx *cx, const Func *f, VtaStream *out, VtaStreamFault *fault);
+void vta_stream_report(Ctx *cx, const VtaStreamFault *fault);
 // The same walk on the functional simulator with its hazard checker, all data zero: every access must be ordered, every
 // token taken, every index in range. False when one is not: reported (E_VERIFY), with the statements at fault.
 bool vta_check_stream(Ctx *cx, const Func *f);
 // The same, told instead of reported: true when there is a fault.
 bool vta_find_fault(Ctx *cx, const Func *f, VtaStreamFault *fault);
+
+// listing.c: the stream as text. False when something was reported.
+bool vta_listing(Ctx *cx, const Func *f, Text *out);
 
 // machine.c: the ALU's arithmetic, on one lane; and whether (x op a) op b is (x op b) op a.
 int32_t vta_alu_value(VtaAluOp op, int32_t x, int32_t y);

@@ -238,6 +238,29 @@ static void listing(void **state) {
   assert_string_equal(out.data, expected);
 }
 
+// The same as an object: instructions with the statements and the host's tiles that they are made for.
+static void stream(void **state) {
+  (void)state;
+  Func *f = sample();
+  VtaStream s;
+  VtaStreamFault fault;
+  assert_true(vta_stream_new(&cx, f, &s, &fault));
+  assert_int_equal(s.n, 13);
+  assert_int_equal(s.launches, 1);
+  for (size_t i = 0; i < s.n; i++) assert_true(s.insns[i].legal);
+  assert_ptr_equal(s.insns[5].host, f->params[0]);
+  assert_int_equal(s.insns[5].tile, 1);
+  assert_true(is_vta(s.insns[5].from->intrin, VTA_LOAD_CALL));
+  assert_null(s.insns[1].host); // zeros
+  assert_true(is_vta(s.insns[1].from->intrin, VTA_ZERO_CALL));
+  assert_int_equal(s.insns[2].nuops, 1);
+  assert_int_equal(s.insns[2].uops[0].src, 5);
+  assert_ptr_equal(s.insns[8].host, f->params[1]);
+  f->body = call(VTA_UOP, NULL, INTS(0), NULL);
+  assert_false(vta_stream_new(&cx, f, &s, &fault));
+  assert_int_equal(fault.code, E_RUN);
+}
+
 // A stream without its tokens is found out, at its statements.
 static void stream_check(void **state) {
   (void)state;
@@ -282,7 +305,7 @@ static void listing_refused(void **state) {
 
 int main(void) {
 #define TEST(t) cmocka_unit_test_setup_teardown(t, setup, teardown)
-  const struct CMUnitTest tests[] = {TEST(load_and_store), TEST(arithmetic), TEST(tokens), TEST(kernel), TEST(listing), TEST(stream_check),
+  const struct CMUnitTest tests[] = {TEST(load_and_store), TEST(arithmetic), TEST(tokens), TEST(kernel), TEST(listing), TEST(stream), TEST(stream_check),
     TEST(listing_refused)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -147,7 +147,8 @@ LLVMValueRef gen_call(Gen *g, const char *name, const char *types, LLVMValueRef 
   LLVMValueRef fn = LLVMGetNamedFunction(g->m, name);
   if (!fn) {
     fn = LLVMAddFunction(g->m, name, type);
-    gen_attribute(g, fn, (unsigned)LLVMAttributeFunctionIndex, "nounwind", 0);
+    bool runtime = !strncmp(name, "VTA", 3) || !strcmp(name, "GOMP_parallel"); // upstream's runtime is C++, and throws
+    if (!runtime) gen_attribute(g, fn, (unsigned)LLVMAttributeFunctionIndex, "nounwind", 0);
   }
   return LLVMBuildCall2(g->b, type, fn, args, n, "");
 }
@@ -162,7 +163,8 @@ LLVMValueRef gen_intrinsic(Gen *g, const char *name, LLVMTypeRef *over, unsigned
 LLVMValueRef gen_function(Gen *g, const char *name, LLVMTypeRef type, bool exported) {
   LLVMValueRef fn = LLVMAddFunction(g->m, name, type);
   if (!exported) LLVMSetLinkage(fn, LLVMInternalLinkage);
-  gen_attribute(g, fn, (unsigned)LLVMAttributeFunctionIndex, "nounwind", 0);
+  else LLVMSetVisibility(fn, LLVMProtectedVisibility); // a call inside stays inside, whatever else has the name
+  gen_attribute(g, fn, (unsigned)LLVMAttributeFunctionIndex, "uwtable", 2); // at every instruction
   if (*g->cpu) LLVMAddTargetDependentFunctionAttr(fn, "target-cpu", g->cpu);
   if (*g->features) LLVMAddTargetDependentFunctionAttr(fn, "target-features", g->features);
   return fn;

@@ -224,10 +224,15 @@ typedef struct Array {
   int ndim;
   const int64_t *shape;
   int64_t elems;
-  void *data; // from calloc
+  void *data; // from pages_alloc
 } Array;
 
 bool array_alloc(Ctx *cx, Array *a, const TeTensor *t); // zeros; reports E0404
+// pages.c: zeroed memory between pages that cannot be read; its end is at one. NULL when memory is out. `name` must stay.
+void *pages_alloc(size_t bytes, const char *name);
+void pages_free(void *data);
+// Whether such a page is at an address: of which memory, and whether behind it or before. For handlers of signals.
+bool pages_fault(uintptr_t at, const char **name, bool *behind);
 void array_free(Array *a);
 const char *array_type_text(Arena *a, DType t, int ndim, const int64_t *shape); // "int8[1, 4, 56]"
 // Reads a .npy file into an array of known type and shape. Reports E0601 or E0602.

@@ -41,7 +41,7 @@ bool array_alloc(Ctx *cx, Array *a, const TeTensor *t) {
   *a = (Array){.name = t->name, .type = t->type, .ndim = t->naxes, .shape = shape, .elems = te_tensor_elems(t)};
   int64_t memory = (int64_t)sysconf(_SC_PHYS_PAGES) * (int64_t)sysconf(_SC_PAGESIZE);
   bool fits = mul_ok(a->elems, dtype_bytes(a->type), &bytes) && (memory <= 0 || bytes <= memory);
-  if (fits) a->data = calloc((size_t)a->elems, (size_t)dtype_bytes(a->type));
+  if (fits) a->data = pages_alloc((size_t)bytes, a->name);
   if (a->data) return true;
   diag_report(cx->diags, E_MEMORY, t->loc, "there is no memory for `%s`: %s", a->name,
               array_type_text(cx->arena, a->type, a->ndim, shape));
@@ -49,7 +49,7 @@ bool array_alloc(Ctx *cx, Array *a, const TeTensor *t) {
 }
 
 void array_free(Array *a) {
-  free(a->data);
+  pages_free(a->data);
   a->data = NULL;
 }
 

@@ -66,7 +66,16 @@ static void on_fault(int number, siginfo_t *info, void *context) {
     say("error[E0404]: the program is nested too deeply for the stack of this compilation\n\n");
     _exit(EXIT_FILES);
   }
+  const char *array;
+  bool behind;
   say("tetc: internal error: ");
+  if (address && pages_fault(at, &array, &behind)) {
+    say(behind ? "the kernel's code used memory behind the end of `" : "the kernel's code used memory before the start of `");
+    say(array);
+    say("`\ntetc: this is a mistake of tetc, not of your program; please report it with the input\n");
+    last_words();
+    _exit(EXIT_OURS);
+  }
   say(address ? "memory that is not there was used" : "a forbidden operation, or an abort");
   say("\ntetc: this is a mistake of tetc, not of your program; please report it with the input\n");
   last_words();

@@ -36,6 +36,11 @@ cat >wide.json <<'END'
 END
 agree "gemm, batch 2 and block 32" "$samples/gemm.te" --vta-config wide.json -D M=8 -D N=8 -D K=8
 agree "conv2d_relu, batch 2 and block 32" "$samples/conv2d_relu.te" --vta-config wide.json -D H=14 -D W=14 -K th=7 -K tw=14
+cat >past.te <<'END'
+kernel past { input a[i: 100] : float32; input b[i: 100] : float32; output o[i: 100] : float32 = a[i] + b[i]; }
+END
+run "$tetc" run past.te --check --plant-fault=lower:index
+expect "an access past an array is a fault, with its name" 4 err "used memory behind the end of \`o\`"
 cat >wraps.te <<'END'
 kernel wraps {
   input a[i: 16] : int32;

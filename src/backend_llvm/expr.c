@@ -210,6 +210,7 @@ static LLVMValueRef gen_node(Gen *g, const Expr *e) {
   case EXPR_MATH: {
     LLVMValueRef a = gen_expr(g, e->args[0]), b = e->nargs > 1 ? gen_expr(g, e->args[1]) : NULL;
     if (b) gen_match(g, &a, &b);
+    if (gen_width(a) && gen_is_call(e->fn)) g->lanes->called = e->fn;
     return gen_math(g, e->fn, e->type, a, b);
   }
   case EXPR_REF: break;

@@ -53,6 +53,10 @@ typedef struct Lanes {
   const Var *var;    // its Place has the value of the first lane
   unsigned n;        // a power of two
   LLVMValueRef mask; // the lanes whose value is wanted; NULL: all
+  // What goes lane by lane, for remarks: elements of a buffer, a choice, a function. NULL, FN_COUNT: nothing.
+  const Buffer *scattered;
+  bool choice;
+  MathFn called;
 } Lanes;
 
 typedef struct Gen {
@@ -148,6 +152,7 @@ bool gen_vector_for(Gen *g, const Stmt *s); // false: nothing was emitted, the l
 // scalar.c: operators on values in registers
 LLVMValueRef gen_binary(Gen *g, BinOp op, DType t, LLVMValueRef a, LLVMValueRef b, bool nonneg); // nonneg: a >= 0
 LLVMValueRef gen_unary(Gen *g, UnOp op, DType t, LLVMValueRef a);
+bool gen_is_call(MathFn fn); // of the math library
 LLVMValueRef gen_math(Gen *g, MathFn fn, DType t, LLVMValueRef a, LLVMValueRef b);
 LLVMValueRef gen_cast(Gen *g, DType to, DType from, LLVMValueRef a);
 LLVMValueRef gen_from_memory(Gen *g, DType t, LLVMValueRef v); // of memory type -> of value type

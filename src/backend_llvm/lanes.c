@@ -133,6 +133,8 @@ static void spill_lane(Gen *g, void *self, LLVMValueRef lane) {
 // e by the scalar code of each lane.
 static LLVMValueRef one_by_one(Gen *g, const Expr *e) {
   unsigned n = g->lanes->n;
+  if (e->kind == EXPR_LOAD) g->lanes->scattered = e->buffer;
+  else g->lanes->choice = true;
   LLVMValueRef mask = g->lanes->mask;
   LLVMTypeRef type = LLVMVectorType(gen_value_type(g, e->type), n);
   if (n > FLAT || (e->kind != EXPR_LOAD && gen_needs_branch(g, e)) || gen_is_checked(g, e)) {
@@ -290,6 +292,7 @@ static void scatter_lane(Gen *g, void *self, LLVMValueRef lane) {
 static void scatter(Gen *g, const Stmt *s, LLVMValueRef all) {
   unsigned n = g->lanes->n;
   DType t = s->buffer->type;
+  g->lanes->scattered = s->buffer;
   for (unsigned i = 0; n <= FLAT && i < n; i++) {
     LLVMValueRef v = LLVMBuildExtractElement(g->b, all, gen_i64(g, i), "");
     Entered in = enter(g, gen_i64(g, i));

@@ -259,6 +259,16 @@ static LLVMValueRef real_intrinsic(Gen *g, const char *name, LLVMValueRef a) {
   return gen_intrinsic(g, name, &t, 1, &a, 1);
 }
 
+bool gen_is_call(MathFn fn) {
+  switch (fn) {
+  case FN_ABS: case FN_ROUND: case FN_FLOOR: case FN_CEIL: case FN_TRUNC: case FN_SQRT: case FN_RSQRT: return false;
+  case FN_EXP: case FN_LOG: case FN_LOG2: case FN_SIN: case FN_COS: case FN_TAN: case FN_ATAN: case FN_TANH:
+  case FN_SIGMOID: case FN_ERF: case FN_POW: return true;
+  case FN_COUNT: break;
+  }
+  bug("no such function");
+}
+
 LLVMValueRef gen_math(Gen *g, MathFn fn, DType t, LLVMValueRef a, LLVMValueRef b) {
   LLVMTypeRef ty = gen_value_type(g, t);
   if (fn == FN_ABS && !dtype_is_float(t)) {

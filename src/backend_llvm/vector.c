@@ -63,15 +63,6 @@ static unsigned count_lanes(Gen *g, const Stmt *s, int64_t extent, const Body *b
   return n;
 }
 
-static bool is_cheap(const Expr *e) {
-  switch (e->fn) {
-  case FN_ABS: case FN_ROUND: case FN_FLOOR: case FN_CEIL: case FN_TRUNC: case FN_SQRT: case FN_RSQRT: return true;
-  case FN_EXP: case FN_LOG: case FN_LOG2: case FN_SIN: case FN_COS: case FN_TAN: case FN_ATAN: case FN_TANH:
-  case FN_SIGMOID: case FN_ERF: case FN_POW: case FN_COUNT: return false;
-  }
-  return false;
-}
-
 static bool is_simple_access(Gen *g, const Buffer *b, const Expr *const *args, bool store) {
   int64_t step;
   if (!gen_is_inside(g, b, args) || !gen_lane_step(g, b, args, &step)) return false;
@@ -82,7 +73,7 @@ static bool is_simple_access(Gen *g, const Buffer *b, const Expr *const *args, b
 static bool note_slow(void *self, const Expr *e) {
   Body *b = self;
   int64_t divisor;
-  if (e->kind == EXPR_MATH) b->simple &= is_cheap(e);
+  if (e->kind == EXPR_MATH) b->simple &= !gen_is_call(e->fn);
   if (e->kind == EXPR_BINARY && (e->binop == OP_DIV || e->binop == OP_MOD))
     b->simple &= dtype_is_float(e->a->type) ? e->binop == OP_DIV : expr_is_int(e->b, &divisor) && dtype_bits(e->type) <= 32;
   if (e->kind == EXPR_BINARY && (e->binop == OP_LAND || e->binop == OP_LOR)) b->simple &= !gen_needs_branch(b->g, e->b);
@@ -212,9 +203,18 @@ static void close_own(Saved *s) {
 
 static void lanes_body(Gen *g, void *self, LLVMValueRef at) { gen_iteration(g, self, at); }
 
-// `count` times n iterations from `from` on.
-static void gen_block_of_lanes(Gen *g, const Stmt *s, LLVMValueRef from, unsigned n, int64_t count) {
-  Lanes l = {.var = s->var, .n = n};
+// What a loop became that was marked: `l` has seen its first vectors.
+static void remark(Gen *g, const Stmt *s, const Lanes *l) {
+  if (!loc_known(s->why)) return;
+  Diag *d = diag_report(g->cx->diags, R_LANES, s->why, "the loop `%s` runs in %u lanes", s->var->name, l->n);
+  if (l->scattered) diag_note(d, "elements of `%s` go one by one: they are no neighbours, as far as can be told", l->scattered->name);
+  if (l->choice) diag_note(d, "a choice goes lane by lane: it guards an index that is read from data");
+  if (l->called != FN_COUNT) diag_note(d, "`%s` is called lane by lane", math_name(l->called));
+}
+
+// `count` times n iterations from `from` on; `first`: nothing of the loop came before.
+static void gen_block_of_lanes(Gen *g, const Stmt *s, LLVMValueRef from, unsigned n, int64_t count, bool first) {
+  Lanes l = {.var = s->var, .n = n, .called = FN_COUNT};
   Saved own = {.g = g};
   g->lanes = &l;
   stmt_visit(s->body, open_own, no_expr, &own);
@@ -225,6 +225,7 @@ static void gen_block_of_lanes(Gen *g, const Stmt *s, LLVMValueRef from, unsigne
   stmt_visit(s->body, close_fold, no_expr, g);
   close_own(&own);
   g->lanes = NULL;
+  if (s->for_kind == FOR_VECTORIZED && first) remark(g, s, &l);
 }
 
 static LLVMValueRef after(Gen *g, LLVMValueRef from, int64_t n) { return LLVMBuildAdd(g->b, from, gen_i64(g, n), ""); }
@@ -245,7 +246,7 @@ bool gen_vector_for(Gen *g, const Stmt *s) {
   LLVMValueRef from = gen_expr(g, s->min);
   for (; n > 1 && (marked || !done); n /= 2) {
     int64_t count = (extent - done) / n;
-    if (count) gen_block_of_lanes(g, s, after(g, from, done), n, count);
+    if (count) gen_block_of_lanes(g, s, after(g, from, done), n, count, !done);
     done += count * n;
   }
   if (done + 1 == extent) gen_iteration(g, s, after(g, from, done));

@@ -123,8 +123,10 @@ def cast(to, of, a):
     return a.astype(to)
 
 
-def sigmoid(x):
-    return 0.0 if x < -700 else 1 / (1 + math.exp(-x))
+def sigmoid(x, most):
+    """1 / (1 + exp(-x)), where exp is infinite above the greatest float."""
+    e = guarded(math.exp)(-x)
+    return 1 / (1 + (math.inf if e > most else e))
 
 
 def guarded(f):
@@ -150,13 +152,17 @@ def power(x, y):
 
 MATH = {name: np.frompyfunc(guarded(f), 2 if name == 'pow' else 1, 1) for name, f in {
     'exp': math.exp, 'log': logarithm(math.log), 'log2': logarithm(math.log2), 'sin': math.sin, 'cos': math.cos,
-    'tan': math.tan, 'atan': math.atan, 'tanh': math.tanh, 'erf': math.erf, 'sigmoid': sigmoid, 'pow': power,
+    'tan': math.tan, 'atan': math.atan, 'tanh': math.tanh, 'erf': math.erf, 'pow': power,
     'rsqrt': lambda x: math.copysign(math.inf, x) if x == 0 else 1 / math.sqrt(x)}.items()}
 
 
 def close(name, t, *args):
     """A value within ULPS of what the function gives."""
-    return MATH[name](*(a.astype('float64') for a in args)).astype('float64').astype(t)
+    f = MATH.get(name)
+    if name == 'sigmoid':
+        most = float(np.finfo('float64' if t == 'float64' else 'float32').max)
+        f = np.frompyfunc(lambda x: sigmoid(x, most), 1, 1)
+    return f(*(a.astype('float64') for a in args)).astype('float64').astype(t)
 
 
 def initial(op, t):

@@ -71,6 +71,7 @@ const char *vta_uop_call(const Stmt *kernel, const Stmt *uop, VtaUopCall *out) {
   if (op < 0) return "a kernel of an operation that micro-ops do not have";
   bool imm = vta_kernel_has_imm(kernel);
   int alu = vta_rows[op].alu;
+  if (alu == NO_ALU && op != VTA_RESET && op != VTA_GEMM) return "a kernel of an operation that the runtime has no call for";
   if (imm && alu == NO_ALU) return "a kernel with an immediate, which its operation has not";
   if (uop->nargs != vta_uop_operands((VtaOp)op, imm)) return "a micro-op has not the operands of its kernel's operation";
   *out = (VtaUopCall){.mode = alu != NO_ALU, .reset = op == VTA_RESET, .opcode = alu == NO_ALU ? 0 : (uint32_t)alu,

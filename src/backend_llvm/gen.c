@@ -37,6 +37,8 @@ void gen_open(Gen *g, Ctx *cx, const Machine *mc) {
   g->md_loop = LLVMGetMDKindIDInContext(g->c, "llvm.loop", 9);
   LLVMMetadataRef name = LLVMMDStringInContext2(g->c, "tetc buffers", 12);
   g->tbaa_root = LLVMMDNodeInContext2(g->c, &name, 1);
+  // NEON of 32-bit ARM takes small numbers for 0, and LLVM uses it for every vector of floats.
+  g->exact_vectors = strncmp(mc->triple, "arm", 3) && strncmp(mc->triple, "thumb", 5);
   g->native_half = strstr(mc->features, "+f16c") || !strncmp(mc->triple, "aarch64", 7);
 }
 

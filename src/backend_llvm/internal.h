@@ -63,6 +63,7 @@ typedef struct Gen {
   Ctx *cx;
   const char *cpu, *features; // of the target, for function attributes
   bool native_half;           // float16 conversions are instructions
+  bool exact_vectors;         // vectors of floats compute what scalars do
   bool parallel;              // an OpenMP runtime may be called
   bool apart;                 // each root nest is a function of its own
   bool hooks;                 // the runtime may have tetc_kernel_*

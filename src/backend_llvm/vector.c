@@ -235,7 +235,7 @@ bool gen_vector_for(Gen *g, const Stmt *s) {
   Lanes l = {.var = s->var, .n = 1};
   int64_t extent, lo, hi, done = 0;
   bool marked = s->for_kind == FOR_VECTORIZED;
-  if (g->lanes || (!marked && (s->for_kind != FOR_SERIAL || g->opt_level < 2))) return false;
+  if (!g->exact_vectors || g->lanes || (!marked && (s->for_kind != FOR_SERIAL || g->opt_level < 2))) return false;
   if (!expr_is_int(s->extent, &extent) || extent < (marked ? 2 : LEAST_OWN) || !gen_loop_bounds(g, s, &lo, &hi)) return false;
   if (!marked && !gains(g, s, &l, &b)) return false;
   LoopLanes may = loop_lanes(g->cx, &g->ranges, s);

@@ -21,7 +21,7 @@ agree "gemm, tiles that do not divide" "$samples/gemm.te" -D M=12 -D N=8 -D K=4 
 agree "conv2d_relu, stride 2" "$samples/conv2d_relu.te" -D STRIDE=2 -K th=7 -K tw=14
 for o in 0 1 2 3; do agree "no narrowing of mixed extensions, -O$o" "$samples/../tests/llvm/slp_narrowing.te" -O$o --seed 21450; done
 for o in 0 1 2 3; do agree "indices that wrap, -O$o" "$samples/../tests/llvm/loop_vectorizer_wrap.te" -O$o; done
-for k in access guards nests folds numbers; do
+for k in access guards nests folds numbers edges; do
   for o in 0 1 2 3; do agree "lanes: $k, -O$o" "$samples/../tests/llvm/vectors.te" --kernel=$k -O$o; done
 done
 for o in 0 2; do agree "many nests, -O$o" "$samples/../tests/llvm/many_nests.te" -O$o; done

@@ -49,19 +49,21 @@ static void te_yyerror(Loc *loc, void *scanner, TeParser *p, const char *msg);
   AstExprs *exprs;
   AstAxes *axes;
   AstDecls *decls;
+  AstParams *params;
+  AstReturn *result;
   SchedArgs *args;
   SchedNames *names;
   SchedStmts *stmts;
   const SchedStmt *stmt;
   TeRole role;
   bool ok;
-  struct {
-    Name name;
-    Loc loc;
-  } dtype;
   SchedName sched_name;
   SchedArg arg;
   AstAxis axis;
+  AstPath path;
+  AstDecl decl;
+  AstParam param;
+  AstReduction reduction;
 }
 
 %token END 0 "end of file"
@@ -71,7 +73,9 @@ static void te_yyerror(Loc *loc, void *scanner, TeParser *p, const char *msg);
 %token <name> STRING "text in quotes"
 %token TARGET "`target`" PARAM "`param`" CONST "`const`" IMPORT "`import`" KERNEL "`kernel`" SCHEDULE "`schedule`"
 %token INPUT "`input`" COMPUTE "`compute`" OUTPUT "`output`" KNOB "`knob`" IN "`in`" FOR "`for`"
-%token TRUE "`true`" FALSE "`false`"
+%token TRUE "`true`" FALSE "`false`" ELSE "`else`" REST "`..`"
+// Words only where they stand for something; elsewhere names.
+%token <name> DEF "`def`" RETURN "`return`" IF "`if`" WHERE "`where`" AS "`as`" BY "`by`"
 %token SHL "`<<`" SHR "`>>`" LE "`<=`" GE "`>=`" EQ "`==`" NE "`!=`" LAND "`&&`" LOR "`||`"
 %token '+' "`+`" '-' "`-`" '*' "`*`" '/' "`/`" '%' "`%`" '<' "`<`" '>' "`>`" '=' "`=`" '!' "`!`" '~' "`~`"
 %token '&' "`&`" '|' "`|`" '^' "`^`" '?' "`?`" ':' "`:`" ';' "`;`" ',' "`,`" '.' "`.`"
@@ -90,20 +94,26 @@ static void te_yyerror(Loc *loc, void *scanner, TeParser *p, const char *msg);
 %left '*' '/' '%'
 %precedence UNARY
 
-%type <expr> expr knob_set value
-%type <exprs> exprs
-%type <axes> axes
-%type <axis> axis
+%type <expr> expr called index knob_set value braces brace where_opt by_opt
+%type <exprs> exprs indices brace_list
+%type <axes> axes raxes axes_opt
+%type <axis> axis raxis
 %type <decls> decls
+%type <decl> decl
+%type <params> params params1
+%type <param> param
+%type <result> result
 %type <role> role
 %type <ok> semi
-%type <dtype> dtype
+%type <name> name
+%type <path> path
+%type <reduction> reduction
+%type <sched_name> dtype schedule_name
 %type <args> args args1
 %type <arg> arg
-%type <names> names
+%type <names> names paths
 %type <stmts> stmts
 %type <stmt> stmt call
-%type <sched_name> schedule_name
 
 %initial-action { @$ = (Loc){.src = P->src, .line = 1, .col = 1, .end_line = 1, .end_col = 1}; }
 
@@ -115,26 +125,46 @@ file:
 ;
 
 item:
-  TARGET ID semi
+  TARGET name semi
     { if ($3) ADD(&P->file->items, ((AstItem){.kind = ITEM_TARGET, .name = $2, .loc = loc_join(@1, @2), .name_loc = @2})); }
-| PARAM ID '=' value
+| PARAM name '=' value
     { ADD(&P->file->items, ((AstItem){.kind = ITEM_PARAM, .name = $2, .loc = loc_join(@1, $4->loc), .name_loc = @2,
                                       .value = $4})); }
-| CONST ID '=' value
-    { ADD(&P->file->items, ((AstItem){.kind = ITEM_CONST, .name = $2, .loc = loc_join(@1, $4->loc), .name_loc = @2,
+| CONST path '=' value // dotted in dumps alone
+    { ADD(&P->file->items, ((AstItem){.kind = ITEM_CONST, .name = $2.whole.name, .loc = loc_join(@1, $4->loc), .name_loc = @2,
                                       .value = $4})); }
+| CONST path '[' axes_opt ']' ':' dtype '=' braces
+    { AstDecls *one = NEW(ARENA, AstDecls);
+      ADD(one, parser_decl(TE_CONSTANT, $2.whole, loc_join(@1, $9->loc), &(AxesAt){$4, loc_join(@3, @5)}, $7, $9));
+      ADD(&P->file->items, ((AstItem){.kind = ITEM_CONST, .name = $2.whole.name, .loc = loc_join(@1, $9->loc), .name_loc = @2,
+                                      .ndecls = 1, .decls = one->data})); }
 | IMPORT STRING semi
     { if ($3) ADD(&P->file->items, ((AstItem){.kind = ITEM_IMPORT, .name = $2, .loc = loc_join(@1, @2), .name_loc = @2})); }
-| KERNEL ID '{' decls '}'
+| IMPORT STRING AS name semi
+    { if ($5) ADD(&P->file->items, ((AstItem){.kind = ITEM_IMPORT, .name = $2, .as = $4, .loc = loc_join(@1, @4),
+                                              .name_loc = @2})); }
+| KERNEL name '{' decls '}'
     { parser_kernel(P, @$, NAMED($2, @2), $4); }
-| KERNEL ID '{' decls error '}'
+| KERNEL name '{' decls error '}'
     { P->kernel_broken = true; parser_kernel(P, @$, NAMED($2, @2), $4); }
-| SCHEDULE ID schedule_name '{' stmts '}'
+| DEF name '(' params ')' '{' decls result '}'
+    { parser_def(P, @$, NAMED($2, @2), $4, $7, $8); }
+| DEF name '(' params ')' '{' decls error '}'
+    { P->kernel_broken = true; parser_def(P, @$, NAMED($2, @2), $4, $7, NULL); }
+| SCHEDULE name schedule_name '{' stmts '}'
     { parser_schedule(P, @$, NAMED($2, @2), $3, $5); }
-| SCHEDULE ID schedule_name '{' stmts error '}'
+| SCHEDULE name schedule_name '{' stmts error '}'
     { parser_schedule(P, @$, NAMED($2, @2), $3, $5); }
 | error ';' { P->file->broken = true; }
 | error '}' { P->file->broken = true; }
+;
+
+name: ID | DEF | RETURN | IF | WHERE | AS | BY;
+
+path:
+  name            { $$ = path_of($1, @1); }
+| path '.' name   { $$ = path_add(P, $1, $3, @3); }
+| path '.' STRING { $$ = path_add(P, $1, $3, @3); }
 ;
 
 // An expression and its `;`. Without either, what it defines is still defined, with a value that nobody complains about.
@@ -151,28 +181,36 @@ semi:
 
 schedule_name:
   %empty { $$ = (SchedName){0}; }
-| ':' ID { $$ = NAMED($2, @2); }
+| ':' name { $$ = NAMED($2, @2); }
 ;
 
 decls:
   %empty { $$ = NEW(ARENA, AstDecls); P->kernel_broken = false; }
-| decls INPUT ID '[' axes ']' ':' dtype semi
-    { $$ = $1;
-      ADD($$, ((AstDecl){.role = TE_INPUT, .name = $3, .loc = loc_join(@2, $8.loc), .name_loc = @3, .naxes = (int)$5->len,
-                         .axes = $5->data, .axes_loc = loc_join(@4, @6), .dtype = $8.name, .dtype_loc = $8.loc})); }
-| decls role ID '[' axes ']' ':' dtype '=' value
-    { $$ = $1;
-      ADD($$, ((AstDecl){.role = $2, .name = $3, .loc = loc_join(@2, $10->loc), .name_loc = @3, .naxes = (int)$5->len,
-                         .axes = $5->data, .axes_loc = loc_join(@4, @6), .dtype = $8.name, .dtype_loc = $8.loc,
-                         .body = $10})); }
-| decls role ID '=' value
-    { $$ = $1;
-      ADD($$, ((AstDecl){.role = $2, .name = $3, .loc = loc_join(@2, $5->loc), .name_loc = @3, .body = $5})); }
-| decls role ID ':' dtype '=' value
-    { $$ = $1;
-      ADD($$, ((AstDecl){.role = $2, .name = $3, .loc = loc_join(@2, $7->loc), .name_loc = @3, .dtype = $5.name,
-                         .dtype_loc = $5.loc, .body = $7})); }
+| decls decl { $$ = $1; ADD($$, $2); }
 | decls error ';' { $$ = $1; P->kernel_broken = true; }
+;
+
+decl:
+  INPUT path '[' axes_opt ']' ':' dtype semi
+    { $$ = parser_decl(TE_INPUT, $2.whole, loc_join(@1, @7), &(AxesAt){$4, loc_join(@3, @5)}, $7, NULL); }
+| INPUT path ':' dtype semi
+    { $$ = parser_decl(TE_INPUT, $2.whole, loc_join(@1, @4), NULL, $4, NULL); $$.has_axes = true; }
+| role path '[' axes_opt ']' ':' dtype '=' value
+    { $$ = parser_decl($1, $2.whole, loc_join(@1, $9->loc), &(AxesAt){$4, loc_join(@3, @5)}, $7, $9); }
+| role paths '=' value
+    { $$ = parser_decl($1, $2->data[0], loc_join(@1, $4->loc), NULL, ((SchedName){0}), $4);
+      $$.nnames = (int)$2->len; $$.names = $2->data; }
+| role path ':' dtype '=' value
+    { $$ = parser_decl($1, $2.whole, loc_join(@1, $6->loc), NULL, $4, $6); }
+| CONST path '=' value
+    { $$ = parser_decl(TE_CONSTANT, $2.whole, loc_join(@1, $4->loc), NULL, ((SchedName){0}), $4); }
+| CONST path '[' axes_opt ']' ':' dtype '=' braces
+    { $$ = parser_decl(TE_CONSTANT, $2.whole, loc_join(@1, $9->loc), &(AxesAt){$4, loc_join(@3, @5)}, $7, $9); }
+;
+
+paths:
+  path           { $$ = NEW(ARENA, SchedNames); ADD($$, $1.whole); }
+| paths ',' path { $$ = $1; ADD($$, $3.whole); }
 ;
 
 role:
@@ -180,14 +218,62 @@ role:
 | OUTPUT  { $$ = TE_OUTPUT; }
 ;
 
-dtype: ID { $$.name = $1; $$.loc = @1; };
+dtype: name { $$ = NAMED($1, @1); };
+
+// The values of a constant tensor: a list in braces, or an expression of its axes.
+braces:
+  value
+| brace ';'   { $$ = $1; }
+| brace error { $$ = ast_bad(P, @1); }
+;
+brace: '{' brace_list '}' { $$ = ast_list(P, @$, $2); };
+brace_list:
+  expr                 { $$ = NEW(ARENA, AstExprs); ADD($$, $1); }
+| brace                { $$ = NEW(ARENA, AstExprs); ADD($$, $1); }
+| brace_list ',' expr  { $$ = $1; ADD($$, $3); if (P->stop) YYABORT; }
+| brace_list ',' brace { $$ = $1; ADD($$, $3); if (P->stop) YYABORT; }
+;
+
+axes_opt: %empty { $$ = NULL; } | axes;
 
 axes:
   axis          { $$ = NEW(ARENA, AstAxes); ADD($$, $1); }
 | axes ',' axis { $$ = $1; ADD($$, $3); }
 ;
 
-axis: ID ':' expr { $$ = (AstAxis){.name = $1, .extent = $3, .loc = @$, .name_loc = @1}; };
+raxis: name ':' expr { $$ = (AstAxis){.name = $1, .extent = $3, .loc = @$, .name_loc = @1}; };
+axis:
+  raxis
+| REST { $$ = (AstAxis){.loc = @1, .name_loc = @1}; }
+;
+
+params: %empty { $$ = NEW(ARENA, AstParams); } | params1;
+params1:
+  param             { $$ = NEW(ARENA, AstParams); ADD($$, $1); }
+| params1 ',' param { $$ = $1; ADD($$, $3); }
+;
+
+param:
+  name          { $$ = (AstParam){.name = $1, .loc = @1, .name_loc = @1}; }
+| name '=' expr { $$ = (AstParam){.name = $1, .loc = @$, .name_loc = @1, .value = $3}; }
+| name '[' axes_opt ']' ':' dtype
+    { $$ = (AstParam){.name = $1, .loc = @$, .name_loc = @1, .has_axes = true, .naxes = $3 ? (int)$3->len : 0,
+                      .axes = $3 ? $3->data : NULL, .dtype = $6.name,
+                      .dtype_loc = $6.loc}; }
+;
+
+result:
+  RETURN exprs semi
+    { $$ = NEW(ARENA, AstReturn);
+      *$$ = (AstReturn){.loc = loc_join(@1, @2), .nitems = (int)$2->len, .items = $2->data}; }
+| RETURN '[' axes_opt ']' ':' dtype '=' expr semi
+    { AstExprs *one = NEW(ARENA, AstExprs);
+      ADD(one, $8);
+      $$ = NEW(ARENA, AstReturn);
+      *$$ = (AstReturn){.loc = loc_join(@1, @8), .nitems = 1, .items = one->data, .has_axes = true, .naxes = $3 ? (int)$3->len : 0,
+                        .axes = $3 ? $3->data : NULL,
+                        .axes_loc = loc_join(@2, @4), .dtype = $6.name, .dtype_loc = $6.loc}; }
+;
 
 stmts:
   %empty            { $$ = NEW(ARENA, SchedStmts); }
@@ -197,11 +283,11 @@ stmts:
 
 stmt:
   call semi { $$ = $2 ? $1 : NULL; }
-| KNOB ID '=' expr knob_set semi
+| KNOB name '=' expr knob_set semi
     { $$ = $6 ? parser_knob(P, loc_join(@1, $5 ? @5 : @4), NAMED($2, @2), $4, $5) : NULL; }
-| for_head ID IN '(' names ')' '{' stmts '}'
+| for_head name IN '(' names ')' '{' stmts '}'
     { P->for_depth--; $$ = parser_for(P, @$, NAMED($2, @2), $5, $8); }
-| for_head ID IN '(' names ')' '{' stmts error '}'
+| for_head name IN '(' names ')' '{' stmts error '}'
     { P->for_depth--; $$ = NULL; }
 ;
 
@@ -213,15 +299,13 @@ knob_set:
 ;
 
 call:
-  ID '.' ID '(' args ')'
-    { $$ = parser_call(P, @$, NULL, NAMED($1, @1), NAMED($3, @3), $5); }
-| names '=' ID '.' ID '(' args ')'
-    { $$ = parser_call(P, @$, $1, NAMED($3, @3), NAMED($5, @5), $7); }
+  path '(' args ')'           { $$ = parser_call(P, @$, NULL, $1, $3); }
+| names '=' path '(' args ')' { $$ = parser_call(P, @$, $1, $3, $5); }
 ;
 
 names:
-  ID           { $$ = NEW(ARENA, SchedNames); ADD($$, NAMED($1, @1)); }
-| names ',' ID { $$ = $1; ADD($$, NAMED($3, @3)); }
+  path           { $$ = NEW(ARENA, SchedNames); ADD($$, $1.whole); }
+| names ',' path { $$ = $1; ADD($$, $3.whole); }
 ;
 
 args:
@@ -236,7 +320,7 @@ args1:
 
 arg:
   expr        { $$ = (SchedArg){.loc = @$, .value = $1}; }
-| ID '=' expr { $$ = (SchedArg){.key = $1, .loc = @$, .value = $3}; }
+| name '=' expr { $$ = (SchedArg){.key = $1, .loc = @$, .value = $3}; }
 ;
 
 exprs:
@@ -244,22 +328,36 @@ exprs:
 | exprs ',' expr { $$ = $1; ADD($$, $3); if (P->stop) YYABORT; }
 ;
 
+indices:
+  index             { $$ = NEW(ARENA, AstExprs); ADD($$, $1); }
+| indices ',' index { $$ = $1; ADD($$, $3); if (P->stop) YYABORT; }
+;
+index: expr | REST { $$ = ast_rest(P, @$); };
+
+called: path '(' args ')' { $$ = ast_call(P, @$, $1.whole, $3); };
+
+reduction: raxes by_opt where_opt { $$ = (AstReduction){$1, $2, $3}; };
+raxes: // what starts with `..` is an index
+  raxis           { $$ = NEW(ARENA, AstAxes); ADD($$, $1); }
+| raxes ',' axis { $$ = $1; ADD($$, $3); }
+;
+by_opt: %empty { $$ = NULL; } | BY expr { $$ = $2; };
+where_opt: %empty { $$ = NULL; } | WHERE expr { $$ = $2; };
+
 expr:
   INT       { $$ = ast_int(P, @$, $1); }
 | FLOAT     { $$ = ast_float(P, @$, $1); }
 | STRING    { $$ = ast_string(P, @$, $1); }
 | TRUE      { $$ = ast_bool(P, @$, true); }
 | FALSE     { $$ = ast_bool(P, @$, false); }
-| ID        { $$ = ast_name(P, @$, $1); }
-| ID '.' ID { $$ = ast_dotted(P, @$, $1, $3); }
+| path      { $$ = ast_name(P, @$, $1.whole.name); }
 | '(' expr ')' { $$ = ast_paren(P, @$, $2); }
 | '[' exprs ']' { $$ = ast_list(P, @$, $2); }
-| ID '(' exprs ')' { $$ = ast_named(P, @$, AD_CALL, NAMED($1, @1), $3, NULL); }
-| ID '[' exprs ']' { $$ = ast_named(P, @$, AD_INDEX, NAMED($1, @1), $3, NULL); }
-| ID '[' axes ']' '(' expr ')'
-    { AstExprs *body = NEW(ARENA, AstExprs);
-      ADD(body, $6);
-      $$ = ast_named(P, @$, AD_REDUCE, NAMED($1, @1), body, $3); }
+| called
+| path '[' ']' { $$ = ast_index(P, @$, $1.whole, NULL, NEW(ARENA, AstExprs)); }
+| path '[' indices ']' { $$ = ast_index(P, @$, $1.whole, NULL, $3); }
+| called '[' indices ']' { $$ = ast_index(P, @$, ((SchedName){0}), $1, $3); }
+| path '[' reduction ']' '(' exprs ')' { $$ = ast_reduce(P, @$, $1.whole, &$3, $6); }
 | '-' expr %prec UNARY { $$ = ast_unary(P, @$, UN_NEG, $2); if (P->stop) YYABORT; }
 | '!' expr %prec UNARY { $$ = ast_unary(P, @$, UN_NOT, $2); if (P->stop) YYABORT; }
 | '~' expr %prec UNARY { $$ = ast_unary(P, @$, UN_BITNOT, $2); if (P->stop) YYABORT; }

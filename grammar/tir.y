@@ -44,11 +44,11 @@ static void tir_yyerror(Loc *l, void *scanner, TirParser *P, const char *m);
 
 %token END 0 "end of file"
 %token <expr> LITERAL "number"
-%token <name> NAME "name" DOTTED "intrinsic" SCOPE "memory"
+%token <name> NAME "name" DOTTED "intrinsic" SCOPE "memory" BYTES "bytes in quotes"
 %token <loc> PLACE "place"
 %token <number> DTYPE "type" MATH "function" MINMAX "`min` or `max`" BOOL "`true` or `false`" FORKIND "kind of loop"
 %token FUNC "`func`" TARGET "`target`" FOR "`for`" IN "`in`" IF "`if`" ELSE "`else`" ALLOC "`alloc`" INPUT "`input`"
-%token OUTPUT "`output`" OF "`of`" BY "`by`" BASE "`base`"
+%token OUTPUT "`output`" CONST "`const`" OF "`of`" BY "`by`" BASE "`base`"
 %token TO "`..`" PLUS_EXTENT "`..+`" LAND "`&&`" LOR "`||`" EQ "`==`" NE "`!=`" LE "`<=`" GE "`>=`" SHL "`<<`" SHR "`>>`"
 %token JUNK "unknown character"
 
@@ -95,17 +95,21 @@ target_opt: %empty { $$ = NULL; } | "`target`" NAME { $$ = $2; };
 
 params_opt: %empty | params;
 params: param | params ',' param;
-param: buffer role place { parse_param(P, $buffer, $role ? BUF_OUTPUT : BUF_INPUT, *$place, @buffer); };
+param:
+  buffer role place { parse_param(P, $buffer, $role ? BUF_OUTPUT : BUF_INPUT, *$place, @buffer); }
+| buffer "`const`" BYTES place { parse_const(P, $buffer, $BYTES, *$place, @buffer); }
+;
 role: "`input`" { $$ = 0; } | "`output`" { $$ = 1; };
 
 buffer:
-  NAME ':' DTYPE '[' { P->dims.len = 0; } dims ']' scope_opt base_opt of_opt
+  NAME ':' DTYPE '[' { P->dims.len = 0; } dims_opt ']' scope_opt base_opt of_opt
     { $$ = parse_buffer(P, $NAME, (DType)$DTYPE, $scope_opt, $base_opt, $of_opt, @NAME, @scope_opt); }
 ;
+dims_opt: %empty | dims;
 dims: expr { parse_dim(P, $1, @1); } | dims ',' expr { parse_dim(P, $3, @3); };
 scope_opt: %empty { $$ = NULL; } | SCOPE { $$ = $1; };
 base_opt: %empty { $$ = -1; } | "`base`" '=' expr { $$ = parse_number(P, $3, @3); };
-of_opt: %empty { $$ = NULL; } | "`of`" NAME { $$ = $2; };
+of_opt: %empty { $$ = NULL; } | "`of`" NAME { $$ = $2; } | "`of`" DOTTED { $$ = $2; };
 
 place:
   %empty { $$ = parse_no_place(P); }

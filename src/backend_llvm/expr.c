@@ -51,9 +51,10 @@ static bool note_unsafe(void *self, const Expr *e) {
   if (e->kind == EXPR_LOAD) s->found |= !gen_is_inside(s->g, e->buffer, e->args);
   if (e->kind == EXPR_MATH)
     switch (e->fn) {
-    case FN_ABS: case FN_ROUND: case FN_FLOOR: case FN_CEIL: case FN_TRUNC: break;
+    case FN_ABS: case FN_ROUND: case FN_RINT: case FN_FLOOR: case FN_CEIL: case FN_TRUNC: break;
     case FN_EXP: case FN_LOG: case FN_LOG2: case FN_SQRT: case FN_RSQRT: case FN_SIN: case FN_COS: case FN_TAN:
-    case FN_ATAN: case FN_TANH: case FN_SIGMOID: case FN_ERF: case FN_POW: case FN_COUNT: s->found = true;
+    case FN_ATAN: case FN_TANH: case FN_SIGMOID: case FN_ERF: case FN_POW: case FN_FMA:
+    case FN_COUNT: s->found = true;
     }
   return !s->found;
 }
@@ -208,10 +209,12 @@ static LLVMValueRef gen_node(Gen *g, const Expr *e) {
   case EXPR_SELECT: return gen_select(g, e);
   case EXPR_LOAD: return gen_lane_count(g) ? gen_lanes_load(g, e) : gen_load(g, e);
   case EXPR_MATH: {
-    LLVMValueRef a = gen_expr(g, e->args[0]), b = e->nargs > 1 ? gen_expr(g, e->args[1]) : NULL;
-    if (b) gen_match(g, &a, &b);
-    if (gen_width(a) && gen_is_call(e->fn)) g->lanes->called = e->fn;
-    return gen_math(g, e->fn, e->type, a, b);
+    LLVMValueRef x[3] = {NULL};
+    for (int i = 0; i < e->nargs; i++) x[i] = gen_expr(g, e->args[i]);
+    for (int turn = 0; turn < 2; turn++) // the first may be widened by the last, and the others by it
+      for (int i = 1; i < e->nargs; i++) gen_match(g, &x[0], &x[i]);
+    if (gen_width(x[0]) && gen_is_call(e->fn)) g->lanes->called = e->fn;
+    return e->fn == FN_FMA ? gen_fma(g, e->type, x[0], x[1], x[2]) : gen_math(g, e->fn, e->type, x[0], x[1]);
   }
   case EXPR_REF: break;
   }

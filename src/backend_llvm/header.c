@@ -53,16 +53,20 @@ static void declare(const Func *f, Text *out) {
   text_add(out, "\n%s// Arrays are dense, row-major, and do not overlap.\n",
            f->target ? "// On the accelerator: tetc_error_text() tells why it failed.\n" : "");
   text_add(out, "int %s(", f->name);
+  bool scalars = false;
+  for (int i = 0; i < f->nparams; i++) scalars |= f->params[i]->scalar;
   for (int i = 0; i < f->nparams; i++) {
     const Buffer *b = f->params[i];
     bool in = b->role == BUF_INPUT;
-    text_add(out, "%s\n    %s%s *%s%s /* %s", i ? "," : "", in ? "const " : "", c_type(b->type), b->name,
+    bool value = in && b->scalar;
+    text_add(out, "%s\n    %s%s %s%s%s /* %s", i ? "," : "", in && !value ? "const " : "", c_type(b->type), value ? "" : "*", b->name,
              llvm_name_is_reserved(b->name) ? "_" : "", in ? "in: " : "out: ");
-    add_shape(b, out);
+    if (b->scalar) text_add(out, "a number");
+    else add_shape(b, out);
     text_add(out, "%s */", b->type == DT_F16 ? ", IEEE half precision" : "");
   }
   text_add(out, f->nparams ? ");\n" : "void);\n");
-  text_add(out, "// The same; params: the %d arrays in that order.\nint %s__packed(void **params);\n", f->nparams, f->name);
+  text_add(out, "// The same; params: the %d arrays in that order%s.\nint %s__packed(void **params);\n", f->nparams, scalars ? ", numbers too by their places" : "", f->name);
 }
 
 void llvm_header(Ctx *cx, const Func *const *funcs, int nfuncs, const char *guard_hint, Text *out) {

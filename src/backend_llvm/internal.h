@@ -86,7 +86,8 @@ typedef struct Gen {
   LLVMValueRef guard; // i1: whether that lane's value is wanted; NULL: it is
   Place zeros; // the buffer of zeros; its handle is NULL when there is none
   const Stmt *kernel; // whose function is made; NULL outside
-  int serial;         // numbers private functions
+  int serial;         // numbers private functions and constants
+  PtrMap constants;   // the values of those that the module has: to them
   int depth;          // of recursion
   bool failed;        // reported; emission goes on with undefined values to the end
 } Gen;
@@ -154,6 +155,7 @@ bool gen_vector_for(Gen *g, const Stmt *s); // false: nothing was emitted, the l
 LLVMValueRef gen_binary(Gen *g, BinOp op, DType t, LLVMValueRef a, LLVMValueRef b, bool nonneg); // nonneg: a >= 0
 LLVMValueRef gen_unary(Gen *g, UnOp op, DType t, LLVMValueRef a);
 bool gen_is_call(MathFn fn); // of the math library
+LLVMValueRef gen_fma(Gen *g, DType t, LLVMValueRef a, LLVMValueRef b, LLVMValueRef c);
 LLVMValueRef gen_math(Gen *g, MathFn fn, DType t, LLVMValueRef a, LLVMValueRef b);
 LLVMValueRef gen_cast(Gen *g, DType to, DType from, LLVMValueRef a);
 LLVMValueRef gen_from_memory(Gen *g, DType t, LLVMValueRef v); // of memory type -> of value type

@@ -57,13 +57,29 @@ static bool note_store(void *self, const Stmt *s) {
   return !u->stores && !gen_is_outlined(u->g, s);
 }
 
+// A scalar input is passed by value, as C would.
+static bool by_value(const Buffer *b) { return b->scalar && b->role == BUF_INPUT; }
+
+// The C convention widens small integers.
+static void extend_value(Gen *g, LLVMValueRef fn, int i, DType t) {
+  if (dtype_is_float(t) || dtype_bits(t) >= 32) {
+    if (t == DT_F16) gen_attribute(g, fn, (unsigned)i + 1, "zeroext", 0);
+    return;
+  }
+  gen_attribute(g, fn, (unsigned)i + 1, dtype_is_signed(t) ? "signext" : "zeroext", 0);
+}
+
 static LLVMValueRef declare_kernel(Gen *g, const Func *f, const char *name) {
   LLVMTypeRef *types = NEW_ARRAY(g->cx->arena, LLVMTypeRef, f->nparams + 1);
-  for (int i = 0; i < f->nparams; i++) types[i] = g->ptr;
+  for (int i = 0; i < f->nparams; i++) types[i] = by_value(f->params[i]) ? gen_memory_type(g, f->params[i]->type) : g->ptr;
   LLVMValueRef fn = gen_function(g, name, LLVMFunctionType(g->i32, types, (unsigned)f->nparams, false), true);
   for (int i = 0; i < f->nparams; i++) {
     LLVMValueRef p = LLVMGetParam(fn, (unsigned)i);
     LLVMSetValueName2(p, f->params[i]->name, strlen(f->params[i]->name));
+    if (by_value(f->params[i])) {
+      extend_value(g, fn, i, f->params[i]->type);
+      continue;
+    }
     gen_attribute(g, fn, (unsigned)i + 1, "noalias", 0);
   }
   return fn;
@@ -81,10 +97,42 @@ static void enter_params(Gen *g, const Func *f) {
     Place *p = place_of(&g->places, b);
     int64_t bytes = frame_bytes(g, b);
     LLVMValueRef given = LLVMGetParam(g->frame->fn, (unsigned)i);
+    if (by_value(b)) {
+      LLVMValueRef slot = gen_alloca(g, gen_memory_type(g, b->type), (unsigned)dtype_bytes(b->type), b->name);
+      LLVMBuildStore(g->b, given, slot);
+      given = slot;
+    }
     p->value = given;
     if (!p->by_vta) continue;
     frame_vta_buffer(g, p, bytes, b->name);
     if (b->role == BUF_INPUT) copy_param(g, "in", given, p->handle, bytes);
+  }
+}
+
+// Constants are arrays of the module, one for those of all its kernels that are the same.
+static LLVMValueRef constant_array(Gen *g, const Buffer *b, int64_t bytes) {
+  LLVMValueRef old = ptrmap_find(&g->constants, b->data);
+  if (old) return old;
+  LLVMValueRef data = LLVMConstStringInContext(g->c, b->data, (unsigned)bytes, true);
+  LLVMValueRef v = LLVMAddGlobal(g->m, LLVMTypeOf(data), arena_printf(g->cx->arena, "%s.const.%d", g->name, g->serial++));
+  LLVMSetInitializer(v, data);
+  LLVMSetGlobalConstant(v, true);
+  LLVMSetLinkage(v, LLVMPrivateLinkage);
+  LLVMSetAlignment(v, 64);
+  ptrmap_set(g->cx->arena, &g->constants, b->data, v);
+  return v;
+}
+
+static void enter_consts(Gen *g, const Func *f) {
+  for (int i = 0; i < f->nconsts; i++) {
+    const Buffer *b = f->consts[i];
+    Place *p = place_of(&g->places, b);
+    int64_t bytes = buffer_elems(b) * dtype_bytes(b->type);
+    p->value = constant_array(g, b, bytes);
+    if (!p->by_vta) continue;
+    LLVMValueRef from = p->value;
+    frame_vta_buffer(g, p, frame_bytes(g, b), b->name);
+    copy_param(g, "in", from, p->handle, bytes);
   }
 }
 
@@ -159,6 +207,7 @@ static void tell_failure(Gen *g, const Func *f) {
 static void check_params(Gen *g, const Func *f) {
   for (int i = 0; i < f->nparams; i++) {
     const Buffer *b = f->params[i];
+    if (by_value(b)) continue;
     int64_t align = dtype_bytes(b->type);
     LLVMValueRef at = LLVMBuildPtrToInt(g->b, LLVMGetParam(g->frame->fn, (unsigned)i), g->size, "");
     LLVMValueRef bad = LLVMBuildIsNull(g->b, at, "");
@@ -190,6 +239,7 @@ static void gen_body(Gen *g, const Func *f, bool vta) {
   if (hooks) begin(g, f);
   check_params(g, f);
   enter_params(g, f);
+  enter_consts(g, f);
   FrameMemory *fm = frame_allocate(g, f->body);
   make_zeros(g, vta ? gen_vta_zero_bytes(f) : 0);
   gen_stmt(g, f->body);
@@ -198,6 +248,7 @@ static void gen_body(Gen *g, const Func *f, bool vta) {
   LLVMBuildBr(g->b, fr->cleanup);
   gen_at(g, fr->cleanup);
   for (int i = 0; i < f->nparams; i++) frame_vta_free(g, place_of(&g->places, f->params[i]));
+  for (int i = 0; i < f->nconsts; i++) frame_vta_free(g, place_of(&g->places, f->consts[i]));
   frame_release(g, fm);
   frame_vta_free(g, &g->zeros);
   if (hooks) tell_failure(g, f);
@@ -218,13 +269,18 @@ static void gen_packed(Gen *g, const Func *f, LLVMValueRef kernel) {
   LLVMBasicBlockRef none = gen_block(g, "none"), some = gen_block(g, "some");
   LLVMBuildCondBr(g->b, LLVMBuildIsNull(g->b, params, ""), none, some);
   gen_at(g, none);
-  for (int i = 0; i < f->nparams; i++) args[i] = LLVMConstNull(g->ptr);
+  for (int i = 0; i < f->nparams; i++) args[i] = LLVMConstNull(LLVMTypeOf(LLVMGetParam(kernel, (unsigned)i)));
   LLVMBuildRet(g->b, LLVMBuildCall2(g->b, type, kernel, args, (unsigned)f->nparams, ""));
   gen_at(g, some);
   for (int i = 0; i < f->nparams; i++) {
     LLVMValueRef at = gen_i32(g, i);
     at = LLVMBuildInBoundsGEP2(g->b, g->ptr, params, &at, 1, "");
     args[i] = LLVMBuildLoad2(g->b, g->ptr, at, "");
+    if (!by_value(f->params[i])) continue;
+    LLVMBasicBlockRef there = gen_block(g, "there");
+    LLVMBuildCondBr(g->b, LLVMBuildIsNull(g->b, args[i], ""), none, there);
+    gen_at(g, there);
+    args[i] = LLVMBuildLoad2(g->b, gen_memory_type(g, f->params[i]->type), args[i], "");
   }
   LLVMBuildRet(g->b, LLVMBuildCall2(g->b, type, kernel, args, (unsigned)f->nparams, ""));
 }
@@ -238,6 +294,7 @@ bool gen_kernel(Gen *g, const Func *f, const char *name) {
   g->ranges = (Ranges){0};
   stmt_visit(f->body, note_stmt, note_expr, &uses);
   for (int i = 0; i < f->nparams; i++) give_tbaa(g, f->params[i]);
+  for (int i = 0; i < f->nconsts; i++) give_tbaa(g, f->consts[i]);
   stmt_visit(f->body, tbaa_of_alloc, no_expr, g);
   LLVMValueRef fn = declare_kernel(g, f, name);
   Frame frame = {.fn = fn};

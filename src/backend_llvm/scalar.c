@@ -261,12 +261,19 @@ static LLVMValueRef real_intrinsic(Gen *g, const char *name, LLVMValueRef a) {
 
 bool gen_is_call(MathFn fn) {
   switch (fn) {
-  case FN_ABS: case FN_ROUND: case FN_FLOOR: case FN_CEIL: case FN_TRUNC: case FN_SQRT: case FN_RSQRT: return false;
+  case FN_ABS: case FN_ROUND: case FN_RINT: case FN_FLOOR: case FN_CEIL: case FN_TRUNC: case FN_SQRT: case FN_RSQRT:
+  case FN_FMA: return false;
   case FN_EXP: case FN_LOG: case FN_LOG2: case FN_SIN: case FN_COS: case FN_TAN: case FN_ATAN: case FN_TANH:
   case FN_SIGMOID: case FN_ERF: case FN_POW: return true;
   case FN_COUNT: break;
   }
   bug("no such function");
+}
+
+LLVMValueRef gen_fma(Gen *g, DType t, LLVMValueRef a, LLVMValueRef b, LLVMValueRef c) {
+  LLVMTypeRef ty = LLVMTypeOf(a);
+  LLVMValueRef args[3] = {a, b, c};
+  return rounded(g, t, gen_intrinsic(g, "llvm.fma", &ty, 1, args, 3));
 }
 
 LLVMValueRef gen_math(Gen *g, MathFn fn, DType t, LLVMValueRef a, LLVMValueRef b) {
@@ -279,6 +286,7 @@ LLVMValueRef gen_math(Gen *g, MathFn fn, DType t, LLVMValueRef a, LLVMValueRef b
   switch (fn) {
   case FN_ABS: return real_intrinsic(g, "llvm.fabs", a);
   case FN_ROUND: r = real_intrinsic(g, "llvm.round", a); break;
+  case FN_RINT: r = real_intrinsic(g, "llvm.roundeven", a); break;
   case FN_FLOOR: r = real_intrinsic(g, "llvm.floor", a); break;
   case FN_CEIL: r = real_intrinsic(g, "llvm.ceil", a); break;
   case FN_TRUNC: r = real_intrinsic(g, "llvm.trunc", a); break;
@@ -293,7 +301,8 @@ LLVMValueRef gen_math(Gen *g, MathFn fn, DType t, LLVMValueRef a, LLVMValueRef b
     r = libm(g, math_name(fn), ty, a, NULL); // the language's names are libm's
     break;
   case FN_POW: r = libm(g, "pow", ty, a, b); break;
-  case FN_COUNT: bug("no such function");
+  case FN_FMA:
+  case FN_COUNT: bug("no such function of two arguments");
   }
   return rounded(g, t, r);
 }

@@ -179,7 +179,7 @@ static bool store(Machine *m, const TirArg *dst, const Tiles *src, const Rect *r
   if (!rect_ok(m, r, error) || !tiles_hold(m, src, r->x * r->y, error) || !tiles_in(m, MEM_ACC, src, error)) return false;
   if (dst->is_ref && dtype_bytes(dst->buffer->type) != 1)
     return fault(m, error, "a store into `%s`, which is not of 8 bits", dst->buffer->name);
-  if (dst->is_ref && dst->buffer->role == BUF_INPUT)
+  if (dst->is_ref && (dst->buffer->role == BUF_INPUT || dst->buffer->role == BUF_CONST))
     return fault(m, error, "a store into `%s`, which is an input", dst->buffer->name);
   char *to = host_rect(m, dst, r, lanes, error);
   if (!to) return false;

@@ -115,7 +115,8 @@ static Scalar eval_binary(Walk *w, const Expr *e) {
 
 static Scalar eval_math(Walk *w, const Expr *e) {
   Scalar a = eval(w, e->args[0]);
-  return scalar_math(e->fn, e->type, a, e->nargs > 1 ? eval(w, e->args[1]) : a);
+  return scalar_call(e->fn, e->type, (Scalar[]){a, e->nargs > 1 ? eval(w, e->args[1]) : a,
+                                                e->nargs > 2 ? eval(w, e->args[2]) : a});
 }
 
 static Scalar eval_node(Walk *w, const Expr *e) {
@@ -376,6 +377,10 @@ static bool walk_func(Walk *w, const Func *f, TetcDevice *device) {
   w->cmd = VTATLSCommandHandle();
   tetc_runtime_check(w->rt, true);
   for (int i = 0; i < f->nparams; i++) host_buffer(w, f->params[i], f->loc);
+  for (int i = 0; i < f->nconsts; i++) {
+    const HostBuffer *h = host_buffer(w, f->consts[i], f->loc);
+    if (h->host) memcpy((void *)h->host, f->consts[i]->data, (size_t)h->bytes);
+  }
   walk_stmt(w, f->body);
   tetc_runtime_mark(w->rt, 0);
   if (!w->failed) VTASynchronize(w->cmd, UINT32_MAX);

@@ -172,6 +172,9 @@ void diag_fix_drop(Diag *g, Loc statement, const char *fmt, ...) PRINTF_LIKE(3, 
 void diag_guess_drop(Diag *g, Loc statement, const char *fmt, ...) PRINTF_LIKE(3, 4); // where another could go instead
 // `block`, a statement with its braces, stands for several: no statement is inserted inside.
 void diags_keep_whole(Diags *d, Loc block);
+// Until diags_leave, messages tell that they are about what stands at `at`: a call that is being expanded.
+void diags_enter(Diags *d, Loc at, const char *text);
+void diags_leave(Diags *d);
 int diags_errors(const Diags *d);   // how many errors there are
 int diags_warnings(const Diags *d); // the same
 Severity diag_severity(DiagCode code);
@@ -274,7 +277,8 @@ typedef union Scalar {
 // The operators' meaning. `t` is the operands' type; the result is bool for comparisons and && ||, else t.
 Scalar scalar_binary(BinOp op, DType t, Scalar a, Scalar b);
 Scalar scalar_unary(UnOp op, DType t, Scalar a);
-Scalar scalar_math(MathFn f, DType t, Scalar a, Scalar b);
+Scalar scalar_math(MathFn f, DType t, Scalar a, Scalar b); // of one or two arguments
+Scalar scalar_call(MathFn f, DType t, const Scalar *args);
 // int to int truncates; float to int rounds towards zero and saturates, NaN gives 0; int or bool to float rounds.
 Scalar scalar_cast(DType to, DType from, Scalar a);
 int64_t wrap_int(DType t, int64_t v); // reduces to the width of t and extends again

@@ -8,6 +8,7 @@
 
 enum {
   FLOOD_LIMIT = 100,      // errors, and warnings, that are kept; the rest is only counted
+  CALLS_SHOWN = 4,        // of those around a message
   LONGEST_HEADLINE = 1000 // bytes
 };
 
@@ -124,8 +125,13 @@ Diag *diag_report(Diags *d, DiagCode code, Loc at, const char *fmt, ...) {
   }
   d->kept[g->severity]++;
   VEC_PUSH(d->arena, d->list, g);
+  for (size_t i = d->around.len; i-- > 0 && d->around.len - i <= CALLS_SHOWN;)
+    diag_also(g, d->around.data[i].at, "%s", d->around.data[i].label);
   return g;
 }
+
+void diags_enter(Diags *d, Loc at, const char *text) { VEC_PUSH(d->arena, d->around, ((DiagPlace){at, text})); }
+void diags_leave(Diags *d) { d->around.len--; }
 
 // Text beside the caret.
 void diag_here(Diag *g, const char *fmt, ...) {

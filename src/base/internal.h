@@ -40,6 +40,7 @@ struct Diags {
   int kept[3];
   VEC(Loc) whole; // blocks that no statement is inserted into
   bool remarks; // remarks are printed
+  VEC(DiagPlace) around; // diags_enter, outermost first
 };
 
 const char *severity_text(Severity s);

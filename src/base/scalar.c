@@ -299,6 +299,7 @@ static float math_single(MathFn f, float x, float y) {
   switch (f) {
   case FN_ABS: return fabsf(x);
   case FN_ROUND: return roundf(x);
+  case FN_RINT: return rintf(x);
   case FN_FLOOR: return floorf(x);
   case FN_CEIL: return ceilf(x);
   case FN_TRUNC: return truncf(x);
@@ -315,6 +316,7 @@ static float math_single(MathFn f, float x, float y) {
   case FN_SIGMOID: return 1.0f / (1.0f + expf(-x));
   case FN_ERF: return erff(x);
   case FN_POW: return powf(x, y);
+  case FN_FMA:
   case FN_COUNT: break;
   }
   return 0;
@@ -324,6 +326,7 @@ static double math_double(MathFn f, double x, double y) {
   switch (f) {
   case FN_ABS: return fabs(x);
   case FN_ROUND: return round(x);
+  case FN_RINT: return rint(x);
   case FN_FLOOR: return floor(x);
   case FN_CEIL: return ceil(x);
   case FN_TRUNC: return trunc(x);
@@ -340,9 +343,18 @@ static double math_double(MathFn f, double x, double y) {
   case FN_SIGMOID: return 1.0 / (1.0 + exp(-x));
   case FN_ERF: return erf(x);
   case FN_POW: return pow(x, y);
+  case FN_FMA:
   case FN_COUNT: break;
   }
   return 0;
+}
+
+Scalar scalar_call(MathFn f, DType t, const Scalar *args) {
+  if (f == FN_FMA) {
+    if (t == DT_F64) return (Scalar){.f = fma(args[0].f, args[1].f, args[2].f)};
+    return float_result(t, fmaf((float)args[0].f, (float)args[1].f, (float)args[2].f), 0);
+  }
+  return scalar_math(f, t, args[0], math_arity(f) > 1 ? args[1] : args[0]);
 }
 
 // The meaning of a function on arguments of type t; on integers there is only abs, which wraps.

@@ -128,6 +128,22 @@ static bool number_fits(const Driver *d, const OptionSpec *s, int64_t n) {
   return true;
 }
 
+// -D NAME=NUMBER, -K NAME=INTEGER.
+static bool add_definition(Driver *d, const OptionSpec *s, const NamePair *pair, const char *value, void *field) {
+  TeDefine def = {.name = pair->name};
+  bool floats = strcmp(s->name, "-D") == 0;
+  if (!parse_int64(pair->text, &def.value)) {
+    char *end;
+    def.is_float = true;
+    def.number = strtod(pair->text, &end);
+    bool number = *pair->text && !*end && strspn(pair->text, "+-.0123456789eE") == strlen(pair->text);
+    if (!floats || !number)
+      return usage_error(d, "`%s` takes NAME=%s, not `%s`", s->name, floats ? "NUMBER" : "INTEGER", value), false;
+  }
+  VEC_PUSH(d->cx.arena, *(__typeof__(d->opt.defines) *)field, def);
+  return true;
+}
+
 // Stores one option. Several definitions of a name: the last counts.
 static bool option_set(Driver *d, const OptionSpec *s, const char *value) {
   char *field = (char *)&d->opt + s->offset;
@@ -149,10 +165,8 @@ static bool option_set(Driver *d, const OptionSpec *s, const char *value) {
     if (*(int *)field >= 0) return true;
     return usage_error(d, "`%s` takes one of %s, not `%s`", s->name, s->argument, value), false;
   case DEFINE:
-    if (!cut_pair(d, value, &pair) || !parse_int64(pair.text, &number))
-      return usage_error(d, "`%s` takes NAME=INTEGER, not `%s`", s->name, value), false;
-    VEC_PUSH(a, *(__typeof__(d->opt.defines) *)(void *)field, ((TeDefine){pair.name, number}));
-    return true;
+    if (!cut_pair(d, value, &pair)) pair = (NamePair){"", ""};
+    return add_definition(d, s, &pair, value, field);
   case LIST: VEC_PUSH(a, *(__typeof__(d->opt.include_dirs) *)(void *)field, value); return true;
   case PAIR:
     if (!cut_pair(d, value, &pair))

@@ -78,7 +78,7 @@ static bool make_arrays(Run *r) {
   for (int i = 0; i < k->ntensors; i++) {
     const TeTensor *t = k->tensors[i];
     Array *a = &r->arrays[i];
-    if (t->role == TE_COMPUTE) continue;
+    if (t->role == TE_COMPUTE || t->role == TE_CONSTANT) continue;
     if (!array_alloc(&d->cx, a, t)) return false;
     const char *what = input_text(&d->opt, t->name);
     if (t->role != TE_INPUT) continue;
@@ -263,6 +263,7 @@ static bool check_outputs(Run *r) {
   void **data = NEW_ARRAY(cx->arena, void *, k->ntensors);
   for (int i = 0; i < k->ntensors; i++) {
     bool is_input = k->tensors[i]->role == TE_INPUT;
+    if (k->tensors[i]->role == TE_CONSTANT) continue;
     if (!is_input && !array_alloc(cx, &r->wanted[i], k->tensors[i])) return false;
     data[i] = is_input ? r->arrays[i].data : r->wanted[i].data;
   }

@@ -32,6 +32,7 @@ static bool make_arrays(Verify *v) {
   for (int i = 0; i < k->ntensors; i++) {
     const TeTensor *t = k->tensors[i];
     Array *a = t->role == TE_INPUT ? &v->inputs[i] : &v->wanted[i];
+    if (t->role == TE_CONSTANT) continue;
     if (!array_alloc(cx, a, t)) return false;
     if (t->role == TE_OUTPUT && !array_alloc(cx, &v->got[i], t)) return false;
     data[i] = a->data;

@@ -27,9 +27,12 @@ Lower *lower_new(Ctx *cx, const Schedule *s) {
 void place_stage(Lower *l, Stage *s, const Expr **min, const int64_t *extent, BufferRole role) {
   Ctx *cx = l->cx;
   const TeTensor *t = s->tensor;
-  int64_t *shape = NEW_ARRAY(cx->arena, int64_t, t->naxes);
+  int64_t *shape = NEW_ARRAY(cx->arena, int64_t, t->naxes + 1);
+  shape[0] = 1; // of a scalar
   for (int i = 0; i < t->naxes; i++) shape[i] = extent ? extent[i] : t->axes[i]->extent;
-  Buffer *b = arena_copy(cx->arena, tir_buffer(cx, s->name, t->type, s->scope, role, t->naxes, shape, t->name_loc), sizeof(Buffer));
+  Buffer *b = arena_copy(cx->arena, tir_buffer(cx, s->name, t->type, s->scope, role, t->naxes ? t->naxes : 1, shape, t->name_loc), sizeof(Buffer));
+  b->scalar = t->naxes == 0;
+  b->data = t->data;
   b->stage = s->name;
   l->place[s->index] = (Place){b, min ? min : NEW_ARRAY(cx->arena, const Expr *, t->naxes)};
 }
@@ -391,6 +394,7 @@ Region *infer_regions(Lower *l, Instance *in, int i) {
   collect_inside(&f, in->stage, i);
   relax_reader(&f, in, i);
   need_of(&f, in, in->stage->body);
+  if (in->stage->where) need_of(&f, in, in->stage->where);
   for (size_t k = n; k-- > 0;) {
     Stage *s = l->schedule->stages.data[k];
     if (!f.is_inside[k] || !f.need[k]) continue;
@@ -398,7 +402,11 @@ Region *infer_regions(Lower *l, Instance *in, int i) {
     out[k].extent = NEW_ARRAY(cx->arena, int64_t, s->nroot);
     for (int a = 0; a < s->nroot; a++)
       interval_clip(l, &f.need[k][a], s->root[a]->extent, &out[k].min[a], &out[k].extent[a]);
-    if (k > 0) need_of(&f, relax_region(&f, s, &out[k]), s->body);
+    if (k > 0) {
+      const Instance *all = relax_region(&f, s, &out[k]);
+      need_of(&f, all, s->body);
+      if (s->where) need_of(&f, all, s->where);
+    }
   }
   while (l->ranges.len > mark) ranges_pop(&l->ranges);
   return out;

@@ -40,7 +40,8 @@ static const Expr *lower_access(Lower *l, const Instance *in, const TeExpr *e) {
   Ctx *cx = l->cx;
   const Stage *s = stage_of(l, e->tensor);
   const Place *p = &l->place[s->index];
-  const Expr **idx = NEW_ARRAY(cx->arena, const Expr *, e->nargs);
+  const Expr **idx = NEW_ARRAY(cx->arena, const Expr *, e->nargs + 1);
+  if (p->buffer->scalar) idx[0] = expr_index(cx, 0);
   for (int i = 0; i < e->nargs; i++) {
     const Expr *at = lower_expr(l, in, e->args[i]);
     idx[i] = expr_simplify(cx, &l->ranges, p->min[i] ? expr_binary(cx, OP_SUB, at, p->min[i]) : at);
@@ -59,7 +60,11 @@ static const Expr *lower_node(Lower *l, const Instance *in, const TeExpr *e) {
   case TE_BINARY: return expr_binary(cx, e->binop, lower_expr(l, in, e->a), lower_expr(l, in, e->b));
   case TE_CAST: return expr_cast(cx, e->type, lower_expr(l, in, e->a));
   case TE_SELECT: return expr_select(cx, lower_expr(l, in, e->a), lower_expr(l, in, e->b), lower_expr(l, in, e->c));
-  case TE_MATH: return expr_math(cx, e->fn, lower_expr(l, in, e->args[0]), e->nargs > 1 ? lower_expr(l, in, e->args[1]) : NULL);
+  case TE_MATH: {
+    const Expr *args[3] = {NULL};
+    for (int i = 0; i < e->nargs; i++) args[i] = lower_expr(l, in, e->args[i]);
+    return expr_call(cx, e->fn, args);
+  }
   }
   return NULL;
 }
@@ -72,20 +77,8 @@ static const Expr *lower_expr(Lower *l, const Instance *in, const TeExpr *e) {
 
 // The value that a reduction starts with.
 static const Expr *reduce_start(Ctx *cx, TeReduce r, DType t) {
-  bool f = dtype_is_float(t), sg = dtype_is_signed(t);
-  int bits = dtype_bits(t);
-  switch (r) {
-  case TE_PROD: return f ? expr_float(cx, t, 1) : expr_int(cx, t, 1);
-  case TE_MIN:
-    if (f) return expr_float(cx, t, __builtin_inf());
-    return expr_int(cx, t, t == DT_BOOL ? 1 : sg ? (int64_t)(UINT64_MAX >> (65 - bits)) : wrap_int(t, -1));
-  case TE_MAX:
-    if (f) return expr_float(cx, t, -__builtin_inf());
-    return expr_int(cx, t, sg ? -(int64_t)(UINT64_MAX >> (65 - bits)) - 1 : 0);
-  case TE_SUM:
-  case TE_NO_REDUCE: break;
-  }
-  return f ? expr_float(cx, t, 0) : expr_int(cx, t, 0);
+  Scalar v = te_reduce_identity(r, t);
+  return dtype_is_float(t) ? expr_float(cx, t, v.f) : expr_int(cx, t, v.i);
 }
 
 // What joins a value to those before it.
@@ -95,9 +88,16 @@ static BinOp reduce_op(TeReduce r) {
   case TE_MIN: return OP_MIN;
   case TE_MAX: return OP_MAX;
   case TE_SUM:
+  case TE_DOT:
   case TE_NO_REDUCE: break;
   }
   return OP_ADD;
+}
+
+// What a point of a reduction makes of what those before it gave. Of a dot, the point is a multiply-add to 0.
+static const Expr *reduced(Ctx *cx, TeReduce r, const Expr *sum, const Expr *point) {
+  if (r != TE_DOT) return expr_binary(cx, reduce_op(r), sum, point);
+  return expr_call(cx, FN_FMA, (const Expr *[]){point->args[0], point->args[1], sum});
 }
 
 // Sets the values of the root axes for the loops as they stand; a reduction's start has no reduction loops.
@@ -130,19 +130,24 @@ static const Stmt *lower_store(Lower *l, Instance *in, Mode mode) {
   const Stage *s = in->stage;
   const Buffer *b = l->place[s->index].buffer;
   set_root_values(l, in, mode);
-  const Expr **idx = NEW_ARRAY(cx->arena, const Expr *, s->nroot);
+  const Expr **idx = NEW_ARRAY(cx->arena, const Expr *, s->nroot + 1);
+  if (b->scalar) idx[0] = expr_index(cx, 0);
   for (int i = 0; i < s->nroot; i++) idx[i] = expr_simplify(cx, &l->ranges, axis_value(l, in, s->root[i]));
   const Expr *value;
   if (mode == INIT) {
     value = reduce_start(cx, s->reduce, s->tensor->type);
   } else {
     value = expr_simplify(cx, &l->ranges, lower_expr(l, in, s->body));
-    if (s->reduce != TE_NO_REDUCE) value = expr_binary(cx, reduce_op(s->reduce), expr_load(cx, b, idx), value);
+    if (s->reduce != TE_NO_REDUCE) value = reduced(cx, s->reduce, expr_load(cx, b, idx), value);
   }
   value = expr_at(cx, value, s->body->loc);
   Loc why = loc_known(s->mark_loc) || s->scope == &scope_host ? s->mark_loc : s->scope_loc;
   const Stmt *st = stmt_placed(cx, stmt_store(cx, b, idx, value), s->body->loc, why);
   const Expr *guard = open_guard(l, in, mode);
+  if (s->where && mode == UPDATE) {
+    const Expr *where = expr_simplify(cx, &l->ranges, lower_expr(l, in, s->where));
+    guard = guard ? expr_binary(cx, OP_LAND, guard, where) : where;
+  }
   return guard ? stmt_if(cx, guard, st, NULL) : st;
 }
 
@@ -353,13 +358,22 @@ static const Stmt *lower_roots(Lower *l, size_t from) {
   return stmt_nop(l->cx);
 }
 
-static void add_params(Lower *l, Func *f, TeRole role, BufferRole as) {
+// Appends the buffers of the stages of a role, in the order in which the kernel declares them.
+static int add_params(Lower *l, const Buffer **params, TeRole role, BufferRole as) {
+  VEC(Stage *) found = {0};
   for (size_t i = 0; i < l->schedule->stages.len; i++) {
     Stage *s = l->schedule->stages.data[i];
-    if (s->tensor->role != role) continue;
-    place_stage(l, s, NULL, NULL, as);
-    f->params[f->nparams++] = l->place[s->index].buffer;
+    if (s->tensor->role != role || (role == TE_CONSTANT && !s->live)) continue;
+    size_t at = found.len;
+    VEC_PUSH(l->cx->arena, found, s);
+    for (; at > 0 && found.data[at - 1]->tensor->order > s->tensor->order; at--) found.data[at] = found.data[at - 1];
+    found.data[at] = s;
   }
+  for (size_t i = 0; i < found.len; i++) {
+    place_stage(l, found.data[i], NULL, NULL, as);
+    params[i] = l->place[found.data[i]->index].buffer;
+  }
+  return (int)found.len;
 }
 
 Func *pass_lower(PassCtx *pc, const Schedule *s) {
@@ -370,8 +384,10 @@ Func *pass_lower(PassCtx *pc, const Schedule *s) {
   f->loc = s->kernel->name_loc;
   f->target = s->target;
   f->params = NEW_ARRAY(cx->arena, const Buffer *, s->stages.len);
-  add_params(l, f, TE_INPUT, BUF_INPUT);
-  add_params(l, f, TE_OUTPUT, BUF_OUTPUT);
+  f->consts = NEW_ARRAY(cx->arena, const Buffer *, s->stages.len);
+  f->nparams = add_params(l, f->params, TE_INPUT, BUF_INPUT);
+  f->nparams += add_params(l, f->params + f->nparams, TE_OUTPUT, BUF_OUTPUT);
+  f->nconsts = add_params(l, f->consts, TE_CONSTANT, BUF_CONST);
   f->body = lower_roots(l, 0);
   warn_of_scalar_loops(cx, f);
   return f;

@@ -81,7 +81,7 @@ Axis *call_axis(Call *c, int position, Stage *of) {
     c->failed = true;
   } else if (!found) {
     Diag *g = diag_report(cx->diags, E_AXIS, a->loc, "`%s` has no axis `%s`%s", of->name, a->value->name,
-                          of->tensor->role == TE_INPUT ? ": it is an input" : " at this point");
+                          of->tensor->role == TE_INPUT ? ": it is an input" : of->tensor->role == TE_CONSTANT ? ": it is a constant" : " at this point");
     explain_axis(g, cx, of, a->value->name);
     Nearest near = {.wanted = a->value->name};
     for (size_t i = 0; i < of->leaf.len; i++) nearest_try(&near, of->leaf.data[i]->name);

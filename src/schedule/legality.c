@@ -252,6 +252,7 @@ static void connect(Applier *ap) {
   for (size_t i = 0; i < s->stages.len; i++) {
     Reads r = {ap->cx, s, s->stages.data[i]};
     if (r.reader->body && r.reader->attach != ATTACH_INLINE) add_reads(&r, r.reader->body);
+    if (r.reader->where && r.reader->attach != ATTACH_INLINE) add_reads(&r, r.reader->where);
   }
   for (size_t i = s->stages.len; i-- > 0;) {
     Stage *st = s->stages.data[i];

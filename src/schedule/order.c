@@ -201,6 +201,7 @@ static const char *reduce_text(TeReduce r) {
   case TE_PROD: return "product";
   case TE_MIN: return "minimum";
   case TE_MAX: return "maximum";
+  case TE_DOT: return "dot product";
   }
   return "reduction";
 }

@@ -278,8 +278,9 @@ static void apply_bind(Call *c) {
 // ---- where a stage is computed -------------------------------------------------------------------------------------
 
 static bool is_computed(Call *c) {
-  if (c->stage->tensor->role != TE_INPUT) return true;
-  call_fail(c, E_ARGUMENT, c->stmt->loc, "`%s` is an input: `%s` needs a computed stage", c->stage->name,
+  TeRole role = c->stage->tensor->role;
+  if (role != TE_INPUT && role != TE_CONSTANT) return true;
+  call_fail(c, E_ARGUMENT, c->stmt->loc, "`%s` is %s: `%s` needs a computed stage", c->stage->name, role == TE_INPUT ? "an input" : "a constant",
             c->stmt->method.name);
   return false;
 }
@@ -332,9 +333,9 @@ static void apply_set_scope(Call *c) {
   const Scope *s = call_scope(c, 0);
   if (c->failed) return;
   if (c->stage->tensor->role != TE_COMPUTE) {
-    bool in = c->stage->tensor->role == TE_INPUT;
-    Diag *g = diag_report(c->ap->cx->diags, E_SCOPE, c->stmt->loc, "`%s` is an %s: it stays in host memory",
-                          c->stage->name, in ? "input" : "output");
+    bool in = c->stage->tensor->role != TE_OUTPUT;
+    const char *what = c->stage->tensor->role == TE_INPUT ? "an input" : in ? "a constant" : "an output";
+    Diag *g = diag_report(c->ap->cx->diags, E_SCOPE, c->stmt->loc, "`%s` is %s: it stays in host memory", c->stage->name, what);
     Name name = c->stage->name;
     Arena *m = c->ap->cx->arena;
     const char *buf = source_fresh_name(m, c->stmt->loc.src, arena_printf(m, "%s_buf", name));

@@ -46,6 +46,7 @@ struct Stage {
   const TeTensor *tensor;
   const TeExpr *body; // NULL for inputs
   TeReduce reduce;
+  const TeExpr *where; // of the reduction: NULL: all points
   int index; // in Schedule.stages: an order of evaluation
   VEC(Axis *) axes;  // all of them, in order of creation
   VEC(Axis *) leaf;  // the loops, outermost first

@@ -22,6 +22,7 @@ Stage *stage_new(Ctx *cx, const TeTensor *t) {
   s->tensor = t;
   s->body = t->body;
   s->reduce = t->reduce;
+  s->where = t->where;
   s->scope = &scope_host;
   s->nroot = t->naxes;
   s->root = NEW_ARRAY(cx->arena, Axis *, t->naxes);

@@ -765,7 +765,7 @@ static void walk(Bounds *b, const TeExpr *e) {
 // The values of a stage, for the indices that later stages make of them. What a reduction adds up is not followed.
 static void note_values(Bounds *b, TeTensor *t) {
   bool combines = t->reduce != TE_NO_REDUCE && t->reduce != TE_MIN && t->reduce != TE_MAX;
-  if (!dtype_is_int(t->type) || t->body->type != t->type || combines) return;
+  if (!dtype_is_int(t->type) || t->body->type != t->type || combines || t->where) return; // of no points: the identity
   b->atoms.len = 0;
   Range r = range_of(b, t->body), all = type_range(t->type);
   if (is_empty(r) || r.lo < INT64_MIN || r.hi > INT64_MAX || (r.lo <= all.lo && r.hi >= all.hi)) return;
@@ -776,6 +776,11 @@ static void note_values(Bounds *b, TeTensor *t) {
 
 void check_bounds(Checker *ck, TeTensor *stage) {
   Bounds b = {.ck = ck, .stage = stage, .work = 1 << 23};
-  walk(&b, stage->body);
+  if (stage->where) {
+    walk(&b, stage->where);
+    walk_under(&b, stage->where, true, stage->body);
+  } else {
+    walk(&b, stage->body);
+  }
   note_values(&b, stage);
 }

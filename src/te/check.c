@@ -6,53 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-// ---- names to small integers -----------------------------------------------------------------------------------
-
-typedef struct NameSlot {
-  Name name;
-  int value;
-} NameSlot;
-
-struct NameTable {
-  Arena *arena;
-  NameSlot *slots; // open addressing; a power of two
-  size_t cap, len;
-};
-
-NameTable *name_table_new(Arena *a) {
-  NameTable *t = NEW(a, NameTable);
-  t->arena = a;
-  t->cap = 16;
-  t->slots = NEW_ARRAY(a, NameSlot, t->cap);
-  return t;
-}
-
-static size_t name_slot(const NameTable *t, Name name) {
-  size_t h = 1469598103934665603u;
-  for (const char *c = name; *c; c++) h = (h ^ (unsigned char)*c) * 1099511628211u;
-  size_t i = h & (t->cap - 1);
-  while (t->slots[i].name && t->slots[i].name != name) i = (i + 1) & (t->cap - 1);
-  return i;
-}
-
-int name_table_find(const NameTable *t, Name name) {
-  size_t i = name_slot(t, name);
-  return t->slots[i].name ? t->slots[i].value : -1;
-}
-
-void name_table_put(NameTable *t, Name name, int value) {
-  if (t->len * 2 >= t->cap) {
-    NameTable old = *t;
-    t->cap *= 2;
-    t->slots = NEW_ARRAY(t->arena, NameSlot, t->cap);
-    for (size_t i = 0; i < old.cap; i++)
-      if (old.slots[i].name) t->slots[name_slot(t, old.slots[i].name)] = old.slots[i];
-  }
-  size_t i = name_slot(t, name);
-  if (!t->slots[i].name) t->len++;
-  t->slots[i] = (NameSlot){name, value};
-}
-
 // ---- files -----------------------------------------------------------------------------------------------------
 
 typedef struct OpenFile OpenFile;
@@ -63,7 +16,7 @@ struct OpenFile {
 
 typedef struct Loader {
   Checker *ck;
-  NameTable *done; // canonical paths of the files loaded so far
+  NameTable *done; // canonical paths of the files loaded so far: to Checker.files
 } Loader;
 
 static const char *canonical(Ctx *cx, const char *path) {
@@ -88,9 +41,9 @@ static const Source *find_import(Checker *ck, const char *from, const char *path
   return src;
 }
 
-static void load_file(Loader *l, const Source *src, const OpenFile *by, int depth);
+static AstFile *load_file(Loader *l, const Source *src, const OpenFile *by, int depth);
 
-static void load_import(Loader *l, const AstItem *item, const OpenFile *self, int depth) {
+static void load_import(Loader *l, AstItem *item, const OpenFile *self, int depth) {
   Checker *ck = l->ck;
   const char *error = NULL;
   if (!*item->name || strcmp(item->name, "-") == 0) {
@@ -115,26 +68,35 @@ static void load_import(Loader *l, const AstItem *item, const OpenFile *self, in
     diag_help(g, "move what both files need into a third");
     return;
   }
-  if (name_table_find(l->done, name_of(ck->cx->names, real)) >= 0) return;
+  int loaded = name_table_find(l->done, name_of(ck->cx->names, real));
+  if (loaded >= 0) {
+    item->import = ck->files.data[loaded];
+    return;
+  }
   if (depth >= TE_MAX_IMPORT_DEPTH) {
     Diag *g = diag_report(ck->cx->diags, E_TOO_DEEP, item->loc, "imports are nested more than %d deep", TE_MAX_IMPORT_DEPTH);
     diag_help(g, "import the innermost ones in the first file: what is imported once is known everywhere");
     return;
   }
-  load_file(l, src, self, depth + 1);
+  item->import = load_file(l, src, self, depth + 1);
 }
 
 // Parses a file; files that it imports come before it in ck->files.
-static void load_file(Loader *l, const Source *src, const OpenFile *by, int depth) {
+static AstFile *load_file(Loader *l, const Source *src, const OpenFile *by, int depth) {
   Checker *ck = l->ck;
   OpenFile self = {canonical(ck->cx, src->path), by};
-  name_table_put(l->done, name_of(ck->cx->names, self.real), 1);
   AstFile *file = NEW(ck->cx->arena, AstFile);
   te_parse_file(ck->cx, src, file);
   ck->broken |= file->broken;
-  for (size_t i = 0; i < file->items.len; i++)
-    if (file->items.data[i].kind == ITEM_IMPORT) load_import(l, &file->items.data[i], &self, depth);
+  for (size_t i = 0; i < file->items.len; i++) {
+    AstItem *item = &file->items.data[i];
+    if (item->kind != ITEM_IMPORT) continue;
+    load_import(l, item, &self, depth);
+    if (item->import && !item->as) VEC_PUSH(ck->cx->arena, file->imports, item->import);
+  }
+  name_table_put(l->done, name_of(ck->cx->names, self.real), (int)ck->files.len);
   VEC_PUSH(ck->cx->arena, ck->files, file);
+  return file;
 }
 
 // ---- the target ------------------------------------------------------------------------------------------------
@@ -161,95 +123,6 @@ static void choose_target(Checker *ck, const AstItem *item) {
   ck->target = found;
 }
 
-// ---- params and consts -----------------------------------------------------------------------------------------
-
-static ConstFound find_const(void *self, Name name, Loc at, int64_t *value);
-
-// Evaluates a param or const, and those that it needs, once.
-static ConstFound eval_slot(Checker *ck, ConstSlot *slot, Loc at, int64_t *value) {
-  Diags *d = ck->cx->diags;
-  if (slot->state == SLOT_BUSY) {
-    Diag *g = diag_report(d, E_CYCLE, slot->item->name_loc, "`%s` is defined by way of itself", slot->name);
-    if (loc_known(at)) diag_also(g, at, "which needs `%s` again", slot->name);
-    diag_help(g, "give one of them a value that does without the others");
-    return CONST_POISON;
-  }
-  if (slot->state == SLOT_NEW) {
-    slot->state = SLOT_BUSY;
-    if (++ck->const_depth > 500) {
-      Diag *g = diag_report(d, E_TOO_DEEP, slot->item->name_loc, "the constants that `%s` needs are nested too deeply",
-                            slot->name);
-      diag_help(g, "write out the value of one that stands in between");
-      slot->state = SLOT_POISON;
-    } else {
-      bool ok = diags_errors(d) < TE_MAX_ERRORS && const_eval(&ck->scope, slot->item->value, &slot->value);
-      slot->state = ok ? SLOT_DONE : SLOT_POISON;
-    }
-    ck->const_depth--;
-  }
-  *value = slot->value;
-  return slot->state == SLOT_DONE ? CONST_FOUND : CONST_POISON;
-}
-
-static ConstFound find_const(void *self, Name name, Loc at, int64_t *value) {
-  Checker *ck = self;
-  int i = name_table_find(ck->const_index, name);
-  return i < 0 ? CONST_MISSING : eval_slot(ck, &ck->consts.data[i], at, value);
-}
-
-static void const_candidates(void *self, Nearest *n) {
-  const Checker *ck = self;
-  for (size_t i = 0; i < ck->consts.len; i++) nearest_try(n, ck->consts.data[i].name);
-}
-
-static void report_duplicate(Checker *ck, Name name, Loc at, Loc first, const char *what) {
-  Diag *g = diag_report(ck->cx->diags, E_DUPLICATE_NAME, at, "%s `%s` is declared twice", what, name);
-  diag_also(g, first, "it is first declared here");
-  diag_help(g, "give one of them another name");
-}
-
-static void declare_const(Checker *ck, const AstItem *item) {
-  int old = name_table_find(ck->const_index, item->name);
-  if (old >= 0) {
-    report_duplicate(ck, item->name, item->name_loc, ck->consts.data[old].item->name_loc, "the constant");
-    return;
-  }
-  name_table_put(ck->const_index, item->name, (int)ck->consts.len);
-  ConstSlot slot = {.name = item->name, .item = item};
-  VEC_PUSH(ck->cx->arena, ck->consts, slot);
-}
-
-// Applies -D NAME=value to the params.
-static void apply_defines(Checker *ck) {
-  for (int i = 0; i < ck->opt->ndefines; i++) {
-    const TeDefine *def = &ck->opt->defines[i];
-    int at = name_table_find(ck->const_index, name_of(ck->cx->names, def->name));
-    ConstSlot *slot = at < 0 ? NULL : &ck->consts.data[at];
-    if (slot && slot->item->kind == ITEM_PARAM) {
-      slot->value = def->value;
-      slot->state = SLOT_DONE;
-      continue;
-    }
-    if (!slot && ck->broken) continue;
-    Diag *g = diag_report(ck->cx->diags, E_PARAM, slot ? slot->item->loc : (Loc){0}, "-D %s=%lld names no param",
-                          def->name, (long long)def->value);
-    if (slot) {
-      diag_note(g, "`%s` is a const; -D sets params", def->name);
-      diag_help(g, "write `param %s = ...;`", def->name);
-      continue;
-    }
-    Nearest n = {.wanted = def->name};
-    Text all = {.arena = ck->cx->arena};
-    for (size_t k = 0; k < ck->consts.len; k++) {
-      if (ck->consts.data[k].item->kind != ITEM_PARAM) continue;
-      nearest_try(&n, ck->consts.data[k].name);
-      text_add(&all, "%s%s", all.len ? ", " : "", ck->consts.data[k].name);
-    }
-    diag_note(g, all.len ? "the params are %s" : "the file has no params", all.len ? all.data : "");
-    if (n.best) diag_help(g, "did you mean `-D %s=%lld`?", n.best, (long long)def->value);
-  }
-}
-
 // ---- kernels and schedules -------------------------------------------------------------------------------------
 
 typedef struct ModuleParts {
@@ -258,7 +131,7 @@ typedef struct ModuleParts {
   VEC(const AstItem *) kernel_items; // also those with errors
 } ModuleParts;
 
-static void add_kernel(Checker *ck, ModuleParts *m, NameTable *names, const AstItem *item) {
+static void add_kernel(Checker *ck, ModuleParts *m, NameTable *names, const AstFile *file, const AstItem *item) {
   int old = name_table_find(names, item->name);
   if (old >= 0) {
     report_duplicate(ck, item->name, item->name_loc, m->kernel_items.data[old]->name_loc, "the kernel");
@@ -266,7 +139,7 @@ static void add_kernel(Checker *ck, ModuleParts *m, NameTable *names, const AstI
   }
   name_table_put(names, item->name, (int)m->kernel_items.len);
   VEC_PUSH(ck->cx->arena, m->kernel_items, item);
-  const TeKernel *k = check_kernel(ck, item);
+  const TeKernel *k = check_kernel(ck, file, item);
   if (k) VEC_PUSH(ck->cx->arena, m->kernels, k);
 }
 
@@ -290,14 +163,13 @@ static void add_schedule(Checker *ck, ModuleParts *m, const NameTable *kernels, 
   VEC_PUSH(ck->cx->arena, m->schedules, s);
 }
 
-// Calls f on every item of one of two kinds, in file order.
-static void each_item(Checker *ck, AstItemKind one, AstItemKind other,
-                      void (*f)(Checker *ck, const AstItem *item)) {
+// Calls f on every item of a kind, in file order.
+static void each_item(Checker *ck, AstItemKind kind, void (*f)(Checker *ck, const AstItem *item)) {
   for (size_t i = 0; i < ck->files.len; i++) {
     const AstFile *file = ck->files.data[i];
     for (size_t k = 0; k < file->items.len; k++) {
       const AstItem *item = &file->items.data[k];
-      if (item->kind == one || item->kind == other) f(ck, item);
+      if (item->kind == kind) f(ck, item);
     }
   }
 }
@@ -309,45 +181,53 @@ static void check_items(Checker *ck, ModuleParts *m) {
       const AstFile *file = ck->files.data[i];
       for (size_t k = 0; k < file->items.len; k++) {
         const AstItem *item = &file->items.data[k];
-        if (pass == 0 && item->kind == ITEM_KERNEL) add_kernel(ck, m, kernels, item);
+        if (pass == 0 && item->kind == ITEM_KERNEL) add_kernel(ck, m, kernels, file, item);
         if (pass == 1 && item->kind == ITEM_SCHEDULE) add_schedule(ck, m, kernels, item);
       }
     }
   }
 }
 
+// The constants that the first file sees, for schedules: those of an import with `as` under their dotted names.
+static void list_consts(Checker *ck, TeModule *m) {
+  VEC(TeConst) all = {0};
+  for (size_t i = 0; i < ck->consts.len; i++) {
+    ConstSlot *slot = &ck->consts.data[i];
+    global_value(ck, &(Global){.slot = (int)i}, (Loc){0}, &slot->value);
+  }
+  for (size_t i = 0; i < ck->main->names.len; i++) {
+    Name name = ck->main->names.data[i];
+    const Global *g = file_find(ck, ck->main, name, true);
+    const ConstSlot *slot = g->slot < 0 ? NULL : &ck->consts.data[g->slot];
+    if (slot) VEC_PUSH(ck->cx->arena, all, ((TeConst){name, slot->value, slot->item->loc}));
+    for (size_t k = 0; g->import && k < g->import->names.len; k++) {
+      Name dotted = name_of(ck->cx->names, arena_printf(ck->cx->arena, "%s.%s", name, g->import->names.data[k]));
+      const Global *of = file_find(ck, ck->main, dotted, true);
+      slot = of->slot < 0 ? NULL : &ck->consts.data[of->slot];
+      if (slot) VEC_PUSH(ck->cx->arena, all, ((TeConst){dotted, slot->value, slot->item->loc}));
+    }
+  }
+  m->consts = all.data;
+  m->nconsts = (int)all.len;
+}
+
 const TeModule *te_load(Ctx *cx, const Source *src, const TeOptions *opt) {
   static const TeOptions none = {0};
   int errors = diags_errors(cx->diags);
-  Checker ck = {.cx = cx, .opt = opt ? opt : &none, .const_index = name_table_new(cx->arena)};
+  Checker ck = {.cx = cx, .opt = opt ? opt : &none};
   Loader loader = {&ck, name_table_new(cx->arena)};
-  load_file(&loader, src, NULL, 0);
-  each_item(&ck, ITEM_TARGET, ITEM_TARGET, choose_target);
-  each_item(&ck, ITEM_PARAM, ITEM_CONST, declare_const);
-  ck.scope = (ConstScope){.cx = cx,
-                          .target = ck.target,
-                          .self = &ck,
-                          .find = find_const,
-                          .candidates = const_candidates,
-                          .quiet_unknown = ck.broken,
-                          .overflow = E_LITERAL,
-                          .hint_target = ck.opt->ntargets ? ck.opt->targets[0].name : NULL};
+  ck.main = load_file(&loader, src, NULL, 0);
+  each_item(&ck, ITEM_TARGET, choose_target);
+  declare_globals(&ck);
   apply_defines(&ck);
   TeModule *m = NEW(cx->arena, TeModule);
-  TeConst *consts = NEW_ARRAY(cx->arena, TeConst, ck.consts.len);
-  for (size_t i = 0; i < ck.consts.len; i++) {
-    ConstSlot *slot = &ck.consts.data[i];
-    eval_slot(&ck, slot, (Loc){0}, &slot->value);
-    consts[i] = (TeConst){slot->name, slot->value, slot->item->loc};
-  }
+  list_consts(&ck, m);
   ModuleParts parts = {0};
   check_items(&ck, &parts);
   if (diags_errors(cx->diags) > errors) return NULL;
   m->src = src;
   m->target = ck.target ? ck.target->name : NULL;
   m->target_loc = ck.target_loc;
-  m->nconsts = (int)ck.consts.len;
-  m->consts = consts;
   m->nkernels = (int)parts.kernels.len;
   m->kernels = parts.kernels.data;
   m->nschedules = (int)parts.schedules.len;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Constant expressions: 64-bit integers, no value beyond them, no division by zero.
+// Constant expressions: 64-bit integers, no value beyond them, no division by zero; float64; lists.
 #include "te/internal.h"
 
 #include <math.h>
@@ -13,10 +13,10 @@ void help_call(Ctx *cx, Diag *g, const char *name, int nargs) {
 }
 
 // The target's constant of a dotted name.
-static bool target_const(const TeTarget *t, Name name, int64_t *value) {
+static bool target_const(const TeTarget *t, Name name, TeValue *value) {
   for (int i = 0; t && i < t->nconsts; i++) {
     if (strcmp(t->consts[i].name, name) != 0) continue;
-    *value = t->consts[i].value;
+    *value = value_int(t->consts[i].value);
     return true;
   }
   return false;
@@ -49,8 +49,9 @@ static Diag *not_const(ConstScope *s, const AstExpr *e, const char *why) {
 static bool is_float(ConstScope *s, const AstExpr *e, double number) {
   Diag *g = not_const(s, e, "it is a floating-point number");
   double low = floor(number);
-  if (fabs(number) >= 1e15) return false;
-  if (low == number) diag_fix(g, e->loc, arena_printf(s->cx->arena, "%.0f", number), "write it as an integer");
+  if (!(fabs(number) < 1e15)) return false;
+  if (e->kind != AST_FLOAT) diag_help(g, "write `int64(%s)` for the integer part", te_snippet(s->cx, e->loc));
+  else if (low == number) diag_fix(g, e->loc, arena_printf(s->cx->arena, "%.0f", number), "write it as an integer");
   else diag_help(g, "write an integer: `%.0f` or `%.0f`", low, low + 1);
   return false;
 }
@@ -68,27 +69,45 @@ static bool overflow(ConstScope *s, const AstExpr *e) {
   return false;
 }
 
-static bool eval_name(ConstScope *s, const AstExpr *e, int64_t *value) {
+static bool eval_name(ConstScope *s, const AstExpr *e, TeValue *value) {
   ConstFound found = s->find ? s->find(s->self, e->name, e->loc, value) : CONST_MISSING;
   if (found == CONST_FOUND) return true;
   if (found == CONST_POISON) return false;
+  if (found == CONST_VARIES) return not_const(s, e, "it is not known when the kernel is compiled"), false;
   if (target_const(s->target, e->name, value)) return true;
+  if (strcmp(e->name, "inf") == 0) return *value = value_float(INFINITY), true;
+  if (strcmp(e->name, "nan") == 0) return *value = value_float(NAN), true;
   report_unknown_name(s, e->name, e->loc, "constant");
   return false;
 }
 
-static bool eval_unary(ConstScope *s, const AstExpr *e, int64_t *value) {
-  if (e->unop == UN_NEG && e->a->kind == AST_OTHER && ast_detail(e->a)->kind == AD_BIG &&
-      ast_detail(e->a)->big == (uint64_t)INT64_MAX + 1) {
-    *value = INT64_MIN;
+// A number as a float64.
+static double number_of(TeValue v) { return v.kind == VALUE_FLOAT ? v.f : (double)v.i; }
+static bool is_true(TeValue v) { return v.kind == VALUE_FLOAT ? v.f != 0 : v.i != 0; }
+
+// A number: not a list.
+static bool eval_number(ConstScope *s, const AstExpr *e, TeValue *value) {
+  if (!const_value(s, e, value)) return false;
+  return value->kind == VALUE_LIST ? (not_const(s, e, "it is a list"), false) : true;
+}
+
+static bool eval_unary(ConstScope *s, const AstExpr *e, TeValue *value) {
+  if (e->unop == UN_NEG && e->a->kind == AST_BIG && (uint64_t)e->a->value == (uint64_t)INT64_MAX + 1) {
+    *value = value_int(INT64_MIN);
     return true;
   }
-  int64_t a;
-  if (!const_eval(s, e->a, &a)) return false;
+  TeValue a;
+  if (!eval_number(s, e->a, &a)) return false;
   switch (e->unop) {
-  case UN_NEG: return __builtin_sub_overflow(0, a, value) ? overflow(s, e) : true;
-  case UN_NOT: *value = !a; return true;
-  case UN_BITNOT: *value = ~a; return true;
+  case UN_NEG:
+    if (a.kind == VALUE_FLOAT) return *value = value_float(-a.f), true;
+    *value = value_int(0);
+    return __builtin_sub_overflow(0, a.i, &value->i) ? overflow(s, e) : true;
+  case UN_NOT: *value = value_int(!is_true(a)); return true;
+  case UN_BITNOT:
+    if (a.kind == VALUE_FLOAT) return not_const(s, e, "a floating-point number has no bits to turn over"), false;
+    *value = value_int(~a.i);
+    return true;
   case UN_COUNT: break;
   }
   return false;
@@ -100,12 +119,7 @@ static bool shift_left(int64_t a, int64_t b, int64_t *out) {
   return (*out >> (b & 63)) == a;
 }
 
-static bool eval_binary(ConstScope *s, const AstExpr *e, int64_t *value) {
-  int64_t a, b;
-  if (!const_eval(s, e->a, &a)) return false;
-  if (e->binop == OP_LAND && !a) return *value = 0, true;
-  if (e->binop == OP_LOR && a) return *value = 1, true;
-  if (!const_eval(s, e->b, &b)) return false;
+static bool binary_of_ints(ConstScope *s, const AstExpr *e, int64_t a, int64_t b, int64_t *value) {
   switch (e->binop) {
   case OP_ADD: return __builtin_add_overflow(a, b, value) ? overflow(s, e) : true;
   case OP_SUB: return __builtin_sub_overflow(a, b, value) ? overflow(s, e) : true;
@@ -136,62 +150,146 @@ static bool eval_binary(ConstScope *s, const AstExpr *e, int64_t *value) {
   return false;
 }
 
-// min, max, clamp and abs of constants.
-static bool eval_call(ConstScope *s, const AstExpr *e, int64_t *value) {
-  const AstDetail *d = ast_detail(e);
-  bool least = strcmp(d->name, "min") == 0, most = strcmp(d->name, "max") == 0;
-  int64_t v[3];
-  int wanted = least || most ? 2 : strcmp(d->name, "clamp") == 0 ? 3 : strcmp(d->name, "abs") == 0 ? 1 : 0;
-  if (wanted == 0) return not_const(s, e, "of the functions, only min, max, clamp and abs are constant"), false;
-  if (wanted != d->nargs) {
-    Diag *g = diag_report(s->cx->diags, E_TYPE, e->loc, "`%s` takes %d argument%s, not %d", d->name, wanted,
-                          wanted > 1 ? "s" : "", d->nargs);
-    help_call(s->cx, g, d->name, wanted);
-    return false;
+static bool eval_binary(ConstScope *s, const AstExpr *e, TeValue *value) {
+  TeValue a, b;
+  if (!eval_number(s, e->a, &a)) return false;
+  if (e->binop == OP_LAND && !is_true(a)) return *value = value_int(0), true;
+  if (e->binop == OP_LOR && is_true(a)) return *value = value_int(1), true;
+  if (!eval_number(s, e->b, &b)) return false;
+  if (e->binop == OP_LAND || e->binop == OP_LOR) return *value = value_int(is_true(b)), true;
+  if (a.kind == VALUE_INT && b.kind == VALUE_INT) {
+    *value = value_int(0);
+    return binary_of_ints(s, e, a.i, b.i, &value->i);
   }
-  for (int i = 0; i < wanted; i++)
-    if (!const_eval(s, d->args[i], &v[i])) return false;
-  if (wanted == 1) {
-    if (v[0] == INT64_MIN) return overflow(s, e);
-    *value = v[0] < 0 ? -v[0] : v[0];
-  } else if (wanted == 2) {
-    *value = (v[0] < v[1]) == least ? v[0] : v[1];
-  } else {
-    *value = v[0] < v[1] ? v[1] : v[0];
-    if (*value > v[2]) *value = v[2];
-  }
+  BinOp op = e->binop;
+  if (op == OP_MOD || op == OP_SHL || op == OP_SHR || op == OP_AND || op == OP_OR || op == OP_XOR)
+    return not_const(s, e, arena_printf(s->cx->arena, "`%s` is for integers", binop_text(op))), false;
+  Scalar v = scalar_binary(op, DT_F64, (Scalar){.f = number_of(a)}, (Scalar){.f = number_of(b)});
+  *value = binop_is_bool(op) ? value_int(v.i) : value_float(v.f);
   return true;
 }
 
-static bool eval_other(ConstScope *s, const AstExpr *e, int64_t *value) {
-  const AstDetail *d = ast_detail(e);
-  switch (d->kind) {
-  case AD_FLOAT: return is_float(s, e, d->number);
-  case AD_BIG: return overflow(s, e);
-  case AD_BOOL: *value = (int64_t)d->big; return true;
-  case AD_CALL: return eval_call(s, e, value);
-  case AD_INDEX: return not_const(s, e, "elements of tensors are not known when the kernel is compiled"), false;
-  case AD_REDUCE: return not_const(s, e, "reductions are not known when the kernel is compiled"), false;
-  case AD_BAD: return false;
+// min(a, b) and max(a, b) of numbers of any kind.
+static TeValue least_or_most(TeValue a, TeValue b, bool least) {
+  bool floats = a.kind == VALUE_FLOAT || b.kind == VALUE_FLOAT;
+  if (!floats) return value_int((b.i < a.i) == least && b.i != a.i ? b.i : a.i);
+  double x = number_of(a), y = number_of(b);
+  return value_float((least ? y < x : y > x) ? y : x);
+}
+
+// Of one number: abs, a cast, or a function of floats.
+static bool call_of_one(ConstScope *s, const AstExpr *e, TeValue v, TeValue *value) {
+  DType to;
+  MathFn fn;
+  if (dtype_of_name(e->name, &to)) {
+    Scalar x = v.kind == VALUE_FLOAT ? scalar_cast(to, DT_F64, (Scalar){.f = v.f}) : scalar_cast(to, DT_I64, (Scalar){.i = v.i});
+    *value = dtype_is_float(to) ? value_float(x.f) : value_int(x.i);
+    return true;
+  }
+  if (!math_of_name(e->name, &fn)) return false;
+  if (fn == FN_ABS && v.kind == VALUE_INT) {
+    if (v.i == INT64_MIN) return overflow(s, e);
+    *value = value_int(v.i < 0 ? -v.i : v.i);
+    return true;
+  }
+  *value = value_float(scalar_math(fn, DT_F64, (Scalar){.f = number_of(v)}, (Scalar){0}).f);
+  return true;
+}
+
+int const_arity(const char *name) {
+  DType to;
+  MathFn fn;
+  if (strcmp(name, "min") == 0 || strcmp(name, "max") == 0) return 2;
+  if (strcmp(name, "clamp") == 0) return 3;
+  if (dtype_of_name(name, &to) && to != DT_BOOL) return 1;
+  return math_of_name(name, &fn) ? math_arity(fn) : 0;
+}
+
+static bool eval_call(ConstScope *s, const AstExpr *e, TeValue *value) {
+  TeValue v[3];
+  int wanted = const_arity(e->name);
+  if (wanted == 0)
+    return not_const(s, e, "of the functions, only those of numbers, min, max, clamp and casts are constant"), false;
+  if (wanted != e->nitems) {
+    Diag *g = diag_report(s->cx->diags, E_TYPE, e->loc, "`%s` takes %d argument%s, not %d", e->name, wanted,
+                          wanted > 1 ? "s" : "", e->nitems);
+    help_call(s->cx, g, e->name, wanted);
+    return false;
+  }
+  for (int i = 0; i < wanted; i++)
+    if (!eval_number(s, e->items[i], &v[i])) return false;
+  if (wanted == 1) return call_of_one(s, e, v[0], value);
+  if (wanted == 3) {
+    *value = least_or_most(least_or_most(v[0], v[1], false), v[2], true);
+    return true;
+  }
+  MathFn fn;
+  if (math_of_name(e->name, &fn))
+    *value = value_float(scalar_math(fn, DT_F64, (Scalar){.f = number_of(v[0])}, (Scalar){.f = number_of(v[1])}).f);
+  else *value = least_or_most(v[0], v[1], strcmp(e->name, "min") == 0);
+  return true;
+}
+
+static bool eval_list(ConstScope *s, const AstExpr *e, TeValue *value) {
+  TeValue *items = NEW_ARRAY(s->cx->arena, TeValue, e->nitems + 1);
+  for (int i = 0; i < e->nitems; i++)
+    if (!const_value(s, e->items[i], &items[i])) return false;
+  *value = (TeValue){.kind = VALUE_LIST, .nitems = e->nitems, .items = items};
+  return true;
+}
+
+// list[i]
+static bool eval_index(ConstScope *s, const AstExpr *e, TeValue *value) {
+  TeValue list;
+  int64_t i;
+  ConstFound found = e->name && s->find ? s->find(s->self, e->name, e->name_loc, &list) : CONST_VARIES;
+  if (found == CONST_POISON) return false;
+  if (found == CONST_MISSING) return report_unknown_name(s, e->name, e->name_loc, "constant"), false;
+  if (found == CONST_VARIES) return not_const(s, e, "elements of tensors are not known when the kernel is compiled"), false;
+  if (list.kind != VALUE_LIST || e->nitems != 1) return not_const(s, e, "only a list is indexed, by one number"), false;
+  if (!const_eval(s, e->items[0], &i)) return false;
+  if (i < 0 || i >= list.nitems) {
+    Diag *g = diag_report(s->cx->diags, E_BOUNDS, e->items[0]->loc, "index %lld of `%s`, which has %d elements", (long long)i,
+                          e->name, list.nitems);
+    diag_help(g, "the elements count from 0 to %d", list.nitems - 1);
+    return false;
+  }
+  *value = list.items[i];
+  return true;
+}
+
+bool const_value(ConstScope *s, const AstExpr *e, TeValue *value) {
+  switch (e->kind) {
+  case AST_INT:
+  case AST_BOOL: *value = value_int(e->value); return true;
+  case AST_FLOAT: *value = value_float(e->number); return true;
+  case AST_BIG: return overflow(s, e);
+  case AST_NAME: return eval_name(s, e, value);
+  case AST_UNARY: return eval_unary(s, e, value);
+  case AST_BINARY: return eval_binary(s, e, value);
+  case AST_SELECT: {
+    TeValue c;
+    return eval_number(s, e->a, &c) && const_value(s, is_true(c) ? e->b : e->c, value);
+  }
+  case AST_LIST: return eval_list(s, e, value);
+  case AST_CALL: return eval_call(s, e, value);
+  case AST_INDEX: return eval_index(s, e, value);
+  case AST_STRING: return not_const(s, e, "it is a text"), false;
+  case AST_REDUCE: return not_const(s, e, "reductions are not known when the kernel is compiled"), false;
+  case AST_REST: return not_const(s, e, "`..` stands among indices"), false;
+  case AST_BAD: return false;
   }
   return false;
 }
 
 bool const_eval(ConstScope *s, const AstExpr *e, int64_t *value) {
-  switch (e->kind) {
-  case AST_INT: *value = e->value; return true;
-  case AST_NAME: return eval_name(s, e, value);
-  case AST_UNARY: return eval_unary(s, e, value);
-  case AST_BINARY: return eval_binary(s, e, value);
-  case AST_SELECT: {
-    int64_t c;
-    return const_eval(s, e->a, &c) && const_eval(s, c ? e->b : e->c, value);
-  }
-  case AST_LIST: return not_const(s, e, "it is a list"), false;
-  case AST_STRING: return not_const(s, e, "it is a text"), false;
-  case AST_OTHER: return eval_other(s, e, value);
-  }
-  return false;
+  TeValue v;
+  if (e->kind == AST_LIST) return not_const(s, e, "it is a list"), false;
+  if (!const_value(s, e, &v)) return false;
+  if (v.kind == VALUE_FLOAT) return is_float(s, e, v.f);
+  if (v.kind == VALUE_LIST) return not_const(s, e, "it is a list"), false;
+  *value = v.i;
+  return true;
 }
 
 // ---- the door for other rooms ----------------------------------------------------------------------------------
@@ -202,10 +300,11 @@ typedef struct ModuleLookup {
   void *self;
 } ModuleLookup;
 
-static ConstFound module_find(void *self, Name name, Loc at, int64_t *value) {
+static ConstFound module_find(void *self, Name name, Loc at, TeValue *value) {
   (void)at;
   const ModuleLookup *l = self;
-  if (l->more && l->more(l->self, name, value)) return CONST_FOUND;
+  *value = value_int(0);
+  if (l->more && l->more(l->self, name, &value->i)) return CONST_FOUND;
   for (int i = 0; l->m && i < l->m->nconsts; i++) {
     if (l->m->consts[i].name != name) continue;
     *value = l->m->consts[i].value;

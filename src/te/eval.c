@@ -69,6 +69,7 @@ typedef struct Eval {
 } Eval;
 
 static Arena *arena(Eval *v) { return v->cx->arena; }
+static void *array_of(const Eval *v, const TeTensor *t) { return t->data ? (void *)t->data : v->arrays->data[t->index]; }
 static Scalar *reg(Eval *v, int r) { return *v->regs.data[r]; }
 
 // ---- compiling -------------------------------------------------------------------------------------------------
@@ -247,13 +248,16 @@ static int compile_binary(Eval *v, const TeExpr *e, int mask) {
 static int compile_math(Eval *v, const TeExpr *e, int mask) {
   int a = compile(v, e->args[0], mask);
   int b = e->nargs > 1 ? compile(v, e->args[1], mask) : a;
+  int c = e->nargs > 2 ? compile(v, e->args[2], mask) : NO_REG;
   drop(v, a);
   if (b != a) drop(v, b);
+  drop(v, c);
   int d = new_reg(v, true);
   Op *op = emit(v, OPK_MATH, e->type, d);
   op->fn = e->fn;
   op->a = a;
   op->b = b;
+  op->c = c;
   return d;
 }
 
@@ -328,7 +332,7 @@ static void run_gather(Eval *v, const Op *op) {
     }
     if (!used) at[l] = 0;
   }
-  lanes_load(t->type, reg(v, op->d), v->arrays->data[t->index], at, 0, n);
+  lanes_load(t->type, reg(v, op->d), array_of(v, t), at, 0, n);
 }
 
 static void run_mask(Eval *v, const Op *op) {
@@ -363,11 +367,14 @@ static void run_ops(Eval *v) {
     switch (op->kind) {
     case OPK_BINARY: lanes_binary(op->binop, op->type, reg(v, op->d), reg(v, op->a), reg(v, op->b), n); break;
     case OPK_UNARY: lanes_unary(op->unop, op->type, reg(v, op->d), reg(v, op->a), n); break;
-    case OPK_MATH: lanes_math(op->fn, op->type, reg(v, op->d), reg(v, op->a), reg(v, op->b), n); break;
+    case OPK_MATH:
+      if (op->fn == FN_FMA) lanes_fma(op->type, reg(v, op->d), reg(v, op->a), reg(v, op->b), reg(v, op->c), n);
+      else lanes_math(op->fn, op->type, reg(v, op->d), reg(v, op->a), reg(v, op->b), n);
+      break;
     case OPK_CAST: lanes_cast(op->type, op->from, reg(v, op->d), reg(v, op->a), n); break;
     case OPK_SELECT: run_select(v, op); break;
     case OPK_LOAD:
-      lanes_load(op->type, reg(v, op->d), v->arrays->data[op->load->tensor->index], op->load->off, op->load->step,
+      lanes_load(op->type, reg(v, op->d), array_of(v, op->load->tensor), op->load->off, op->load->step,
                  n);
       break;
     case OPK_GATHER:
@@ -406,25 +413,13 @@ static void enter_block(Eval *v, int64_t first) {
   }
 }
 
-// What an empty reduction gives.
-static Scalar reduce_start(TeReduce r, DType t) {
-  if (dtype_is_float(t)) {
-    double f = r == TE_PROD ? 1 : r == TE_MIN ? INFINITY : r == TE_MAX ? -INFINITY : 0;
-    return (Scalar){.f = f};
-  }
-  int bits = dtype_bits(t);
-  bool sign = dtype_is_signed(t);
-  if (r == TE_MIN) return (Scalar){.i = sign ? INT64_MAX >> (64 - bits) : (int64_t)(UINT64_MAX >> (64 - bits))};
-  if (r == TE_MAX) return (Scalar){.i = sign ? INT64_MIN >> (64 - bits) : 0};
-  return (Scalar){.i = r == TE_PROD};
-}
-
 static BinOp reduce_op(TeReduce r) {
   switch (r) {
   case TE_SUM: return OP_ADD;
   case TE_PROD: return OP_MUL;
   case TE_MIN: return OP_MIN;
   case TE_MAX: return OP_MAX;
+  case TE_DOT:
   case TE_NO_REDUCE: break;
   }
   return OP_ADD;
@@ -443,16 +438,35 @@ static void enter_point(Eval *v, const int64_t *point) {
       lanes_fill(reg(v, v->axis_reg[t->naxes + i]), (Scalar){.i = point[i]}, v->lanes);
 }
 
+// What the code of a stage leaves where.
+typedef struct Code {
+  int body, where;     // registers; where NO_REG: all points count
+  int x, y;            // of TE_DOT: the factors
+} Code;
+
+// Takes the current point into the lanes of acc in which it counts.
+static void take_point(Eval *v, const Code *c, Scalar *acc) {
+  const TeTensor *t = v->stage;
+  Reg next;
+  Scalar *to = c->where == NO_REG ? acc : next;
+  if (t->reduce == TE_DOT) lanes_fma(t->type, to, reg(v, c->x), reg(v, c->y), acc, v->lanes);
+  else lanes_binary(reduce_op(t->reduce), t->type, to, acc, reg(v, c->body), v->lanes);
+  if (to == acc) return;
+  const Scalar *counts = reg(v, c->where);
+  for (int l = 0; l < v->lanes; l++)
+    if (counts[l].i) acc[l] = next[l];
+}
+
 // Reduces the block over all points, first axis slowest.
-static void run_reduction(Eval *v, int body, Scalar *acc) {
+static void run_reduction(Eval *v, const Code *c, Scalar *acc) {
   const TeTensor *t = v->stage;
   int64_t point[TE_MAX_AXES] = {0};
-  lanes_fill(acc, reduce_start(t->reduce, t->type), v->lanes);
+  lanes_fill(acc, te_reduce_identity(t->reduce, t->type), v->lanes);
   for (;;) {
     enter_point(v, point);
     run_ops(v);
     if (v->failed) return;
-    lanes_binary(reduce_op(t->reduce), t->type, acc, acc, reg(v, body), v->lanes);
+    take_point(v, c, acc);
     int i = t->nraxes - 1;
     while (i >= 0 && ++point[i] == t->raxes[i]->extent) point[i--] = 0;
     if (i < 0) return;
@@ -470,9 +484,30 @@ static void begin_stage(Eval *v, const TeTensor *t) {
   for (int i = 0; i < 2 * TE_MAX_AXES; i++) v->axis_reg[i] = NO_REG;
 }
 
+static Code compile_stage(Eval *v, const TeTensor *t) {
+  Code c = {NO_REG, NO_REG, NO_REG, NO_REG};
+  size_t start = 0;
+  int mask = NO_REG;
+  if (t->where) {
+    c.where = compile(v, t->where, NO_REG);
+    mask = new_reg(v, true);
+    start = v->ops.len;
+    emit(v, OPK_MASK, DT_BOOL, mask)->a = c.where;
+    emit(v, OPK_SKIP, DT_BOOL, NO_REG)->mask = mask;
+  }
+  if (t->reduce == TE_DOT) {
+    c.x = compile(v, t->body->args[0], mask);
+    c.y = compile(v, t->body->args[1], mask);
+  } else {
+    c.body = compile(v, t->body, mask);
+  }
+  if (t->where) v->ops.data[start + 1].target = (int)v->ops.len;
+  return c;
+}
+
 static void eval_stage(Eval *v, const TeTensor *t) {
   begin_stage(v, t);
-  int body = compile(v, t->body, NO_REG);
+  Code code = compile_stage(v, t);
   Reg acc;
   int64_t total = te_tensor_elems(t);
   for (size_t i = 0; i < v->consts.len; i++)
@@ -481,11 +516,11 @@ static void eval_stage(Eval *v, const TeTensor *t) {
     v->lanes = total - first < BLOCK ? (int)(total - first) : BLOCK;
     enter_block(v, first);
     if (t->reduce != TE_NO_REDUCE) {
-      run_reduction(v, body, acc);
-      lanes_store(t->type, v->arrays->data[t->index], first, acc, v->lanes);
+      run_reduction(v, &code, acc);
+      lanes_store(t->type, array_of(v, t), first, acc, v->lanes);
     } else {
       run_ops(v);
-      lanes_store(t->type, v->arrays->data[t->index], first, reg(v, body), v->lanes);
+      lanes_store(t->type, array_of(v, t), first, reg(v, code.body), v->lanes);
     }
   }
 }

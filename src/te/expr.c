@@ -23,12 +23,6 @@ static Ctx *ctx(StageCx *sx) { return sx->ck->cx; }
 static Arena *arena(StageCx *sx) { return sx->ck->cx->arena; }
 static const char *text_of(StageCx *sx, Loc loc) { return te_snippet(ctx(sx), loc); }
 
-const TeTensor *stage_tensor(const StageCx *sx, Name name, bool *poisoned) {
-  int i = name_table_find(sx->tensors, name);
-  if (i == -2) *poisoned = true;
-  return i >= 0 ? sx->kernel->tensors[i] : NULL;
-}
-
 // ---- literals settle into types --------------------------------------------------------------------------------
 
 // Whether an integer fits a type.
@@ -87,9 +81,9 @@ static const TeExpr *settle(StageCx *sx, const TeExpr *e, DType t) {
     y = settle(sx, e->c, t);
     return x && y ? te_select(a, e->a, x, y, e->loc) : NULL;
   case TE_MATH: {
-    const TeExpr *args[2] = {settle(sx, e->args[0], t), NULL};
-    if (!args[0]) return NULL;
-    if (e->nargs > 1 && !(args[1] = settle(sx, e->args[1], t))) return NULL;
+    const TeExpr *args[3] = {NULL};
+    for (int i = 0; i < e->nargs; i++)
+      if (!(args[i] = settle(sx, e->args[i], t))) return NULL;
     return te_math(a, e->fn, args, e->loc);
   }
   case TE_AXIS:
@@ -143,12 +137,13 @@ static bool lit_const(Typed x) { return x.lit != TYPED && x.e->kind == TE_CONST;
 
 // ---- names -----------------------------------------------------------------------------------------------------
 
-static const TeAxis *find_axis(const StageCx *sx, Name name) {
-  const TeTensor *t = sx->stage;
-  for (int i = 0; i < t->nraxes; i++)
-    if (t->raxes[i]->name == name) return t->raxes[i];
-  for (int i = 0; i < t->naxes; i++)
-    if (t->axes[i]->name == name) return t->axes[i];
+const TeAxis *find_axis(const StageCx *sx, Name name) {
+  for (const Reducing *r = sx->raxes; r; r = r->outer)
+    for (int i = 0; i < r->n; i++)
+      if (r->axes[i]->name == name) return r->axes[i];
+  const TensorRef *like = &sx->like;
+  for (int i = 0; like->t && i < like->t->naxes; i++)
+    if ((like->axes ? like->axes[i] : like->t->axes[i]->name) == name) return sx->stage->axes[i];
   return NULL;
 }
 
@@ -161,27 +156,37 @@ static Typed unknown_name(StageCx *sx, Name name, Loc loc, const char *what) {
     diag_help(g, "a stage reads the tensors declared before it; a sum over many elements is a reduction, `sum[k: 8](...)`");
     return POISON;
   }
-  for (int i = 0; i < sx->item->ndecls; i++) {
-    const AstDecl *decl = &sx->item->decls[i];
+  for (int i = 0; i < sx->scope->item->ndecls; i++) {
+    const AstDecl *decl = &sx->scope->item->decls[i];
     if (decl->name != name) continue;
     Diag *g = diag_report(d, E_UNKNOWN_NAME, loc, "`%s` is used before it is declared", name);
     diag_also(g, decl->name_loc, "declared here");
     diag_help(g, "a stage reads the tensors declared before it: move the declaration up");
     return POISON;
   }
-  if (sx->item->broken || sx->ck->broken) return POISON;
+  if (sx->scope->item->broken || sx->ck->broken) return POISON;
   if (strchr(name, '.')) {
-    report_unknown_name(&sx->ck->scope, name, loc, "constant");
+    ConstScope consts = scope_consts(sx->scope);
+    report_unknown_name(&consts, name, loc, "constant");
     return POISON;
   }
   Diag *g = diag_report(d, E_UNKNOWN_NAME, loc, "unknown %s `%s`", what, name);
   Nearest n = {.wanted = name};
-  const TeTensor *t = sx->stage;
   bool tensor_only = strcmp(what, "tensor") == 0;
-  for (int i = 0; !tensor_only && i < t->naxes; i++) nearest_try(&n, t->axes[i]->name);
-  for (int i = 0; !tensor_only && i < t->nraxes; i++) nearest_try(&n, t->raxes[i]->name);
-  for (int i = 0; i < sx->kernel->ntensors; i++) nearest_try(&n, sx->kernel->tensors[i]->name);
-  for (size_t i = 0; !tensor_only && i < sx->ck->consts.len; i++) nearest_try(&n, sx->ck->consts.data[i].name);
+  for (int i = 0; !tensor_only && sx->like.t && i < sx->like.t->naxes; i++)
+    nearest_try(&n, sx->like.axes ? sx->like.axes[i] : sx->like.t->axes[i]->name);
+  for (const Reducing *r = sx->raxes; r && !tensor_only; r = r->outer)
+    for (int i = 0; i < r->n; i++) nearest_try(&n, r->axes[i]->name);
+  for (int i = 0; i < sx->scope->item->ndecls; i++) {
+    const AstDecl *decl = &sx->scope->item->decls[i];
+    const Binding *b = scope_own(sx->scope, decl->name);
+    if (b && b->kind == BIND_TENSOR) nearest_try(&n, decl->name);
+  }
+  for (int i = 0; sx->scope->item->def && i < sx->scope->item->def->nparams; i++) nearest_try(&n, sx->scope->item->def->params[i].name);
+  if (!tensor_only) {
+    ConstScope consts = scope_consts(sx->scope);
+    consts.candidates(consts.self, &n);
+  }
   if (n.best) diag_guess(g, loc, n.best, "a similar name exists");
   else diag_help(g, "a name is a tensor declared before it, an axis of its own stage, a `param` or a `const`");
   return POISON;
@@ -196,8 +201,9 @@ static const char *axis_list(StageCx *sx, const TeTensor *t) {
 
 // A tensor without indices.
 static Typed whole_tensor(StageCx *sx, const TeTensor *t, Loc loc) {
-  if (sx->shorthand) {
-    const TeExpr **idx = NEW_ARRAY(arena(sx), const TeExpr *, t->naxes);
+  bool fits = sx->shorthand && sx->stage->naxes == t->naxes;
+  if (fits || t->naxes == 0) {
+    const TeExpr **idx = NEW_ARRAY(arena(sx), const TeExpr *, t->naxes + 1);
     for (int i = 0; i < t->naxes; i++) idx[i] = te_axis(arena(sx), sx->stage->axes[i], loc);
     return typed(te_access(arena(sx), t, idx, loc));
   }
@@ -208,24 +214,34 @@ static Typed whole_tensor(StageCx *sx, const TeTensor *t, Loc loc) {
   return POISON;
 }
 
+static Typed lit_value(StageCx *sx, TeValue v, Loc loc) {
+  if (v.kind == VALUE_INT) return lit_int(sx, v.i, loc);
+  if (v.kind == VALUE_FLOAT) return lit_float(sx, v.f, loc);
+  diag_help(diag_report(ctx(sx)->diags, E_TYPE, loc, "a list is not a value of an expression"),
+            "index it: `%s[0]`", text_of(sx, loc));
+  return POISON;
+}
+
+void check_arg(StageCx *sx, Arg *arg) {
+  Typed x = infer(sx, arg->e);
+  arg->typed = x.e;
+  arg->lit = x.lit;
+}
+
 static Typed infer_name(StageCx *sx, const AstExpr *e) {
-  bool poisoned = false;
-  const TeTensor *t = stage_tensor(sx, e->name, &poisoned);
   const TeAxis *axis = find_axis(sx, e->name);
-  if (t && (sx->shorthand || !axis)) return whole_tensor(sx, t, e->loc);
-  if (axis) return typed(te_axis(arena(sx), axis, e->loc));
-  if (poisoned) return POISON;
-  int64_t value;
-  switch (sx->ck->scope.find(sx->ck, e->name, e->loc, &value)) {
-  case CONST_FOUND: return lit_int(sx, value, e->loc);
-  case CONST_POISON: return POISON;
-  case CONST_MISSING: break;
+  if (axis && (sx->inside || !sx->shorthand)) return typed(te_axis(arena(sx), axis, e->loc));
+  Binding b = scope_find(sx->scope, e->name, e->loc);
+  if (axis && b.kind != BIND_TENSOR) return typed(te_axis(arena(sx), axis, e->loc));
+  switch (b.kind) {
+  case BIND_TENSOR: return whole_tensor(sx, b.ref.t, e->loc);
+  case BIND_VALUE: return lit_value(sx, b.value, e->loc);
+  case BIND_ARG: return (Typed){b.arg->typed, (Lit)b.arg->lit};
+  case BIND_POISON: return POISON;
+  case BIND_NONE:
+  case BIND_TYPE:
+  case BIND_LATER: break;
   }
-  const TeTarget *target = sx->ck->target;
-  for (int i = 0; target && i < target->nconsts; i++)
-    if (strcmp(target->consts[i].name, e->name) == 0) return lit_int(sx, target->consts[i].value, e->loc);
-  if (strcmp(e->name, "inf") == 0) return lit_float(sx, INFINITY, e->loc);
-  if (strcmp(e->name, "nan") == 0) return lit_float(sx, NAN, e->loc);
   return unknown_name(sx, e->name, e->loc, "name");
 }
 
@@ -374,16 +390,24 @@ static Typed binary(StageCx *sx, Loc loc, BinOp op, const char *what, Typed x, T
   return out;
 }
 
+// An expression that is evaluated only where c is true, or false.
+static Typed infer_under(StageCx *sx, Typed c, bool holds, const AstExpr *e) {
+  Guard g = {c.e, holds, sx->guards};
+  if (c.e && c.lit == TYPED && c.e->type == DT_BOOL) sx->guards = arena_copy(arena(sx), &g, sizeof g);
+  Typed x = infer(sx, e);
+  sx->guards = g.outer;
+  return x;
+}
+
 static Typed infer_binary(StageCx *sx, const AstExpr *e) {
   Typed x = infer(sx, e->a);
-  Typed y = infer(sx, e->b);
+  Typed y = is_logic(e->binop) ? infer_under(sx, x, e->binop == OP_LAND, e->b) : infer(sx, e->b);
   if (is_logic(e->binop)) return infer_logic(sx, e, x, y);
   return binary(sx, e->loc, e->binop, binop_text(e->binop), x, y);
 }
 
 static Typed infer_unary(StageCx *sx, const AstExpr *e) {
-  if (e->unop == UN_NEG && e->a->kind == AST_OTHER && ast_detail(e->a)->kind == AD_BIG &&
-      ast_detail(e->a)->big == (uint64_t)INT64_MAX + 1)
+  if (e->unop == UN_NEG && e->a->kind == AST_BIG && (uint64_t)e->a->value == (uint64_t)INT64_MAX + 1)
     return lit_int(sx, INT64_MIN, e->loc);
   Typed x = infer(sx, e->a);
   if (!x.e) return POISON;
@@ -401,8 +425,8 @@ static Typed infer_unary(StageCx *sx, const AstExpr *e) {
 
 static Typed infer_select(StageCx *sx, const AstExpr *e) {
   Typed c = infer(sx, e->a);
-  Typed x = infer(sx, e->b);
-  Typed y = infer(sx, e->c);
+  Typed x = infer_under(sx, c, true, e->b);
+  Typed y = infer_under(sx, c, false, e->c);
   if (c.e && (c.lit != TYPED || c.e->type != DT_BOOL)) {
     DType is = c.lit == TYPED ? c.e->type : default_type(c.e, c.lit);
     Diag *g = diag_report(ctx(sx)->diags, E_TYPE, e->a->loc, "the condition `%s` is %s, not bool",
@@ -418,17 +442,16 @@ static Typed infer_select(StageCx *sx, const AstExpr *e) {
 // ---- calls -----------------------------------------------------------------------------------------------------
 
 static bool count_args(StageCx *sx, const AstExpr *e, int wanted) {
-  const AstDetail *d = ast_detail(e);
-  if (d->nargs == wanted) return true;
-  Diag *g = diag_report(ctx(sx)->diags, E_TYPE, e->loc, "`%s` takes %d argument%s, not %d", d->name, wanted,
-                        wanted > 1 ? "s" : "", d->nargs);
-  help_call(ctx(sx), g, d->name, wanted);
+  if (e->nitems == wanted) return true;
+  Diag *g = diag_report(ctx(sx)->diags, E_TYPE, e->loc, "`%s` takes %d argument%s, not %d", e->name, wanted,
+                        wanted > 1 ? "s" : "", e->nitems);
+  help_call(ctx(sx), g, e->name, wanted);
   return false;
 }
 
 static Typed infer_cast(StageCx *sx, const AstExpr *e, DType to) {
   if (!count_args(sx, e, 1)) return POISON;
-  Typed x = infer(sx, ast_detail(e)->args[0]);
+  Typed x = infer(sx, e->items[0]);
   if (!x.e) return POISON;
   // A literal takes the type at once if it fits; else it is a value of its own type that the cast then converts.
   if (lit_const(x) && to != DT_BOOL) {
@@ -439,76 +462,92 @@ static Typed infer_cast(StageCx *sx, const AstExpr *e, DType to) {
   if (!v) return POISON;
   if (to == DT_BOOL && v->type != DT_BOOL) {
     Diag *g = diag_report(ctx(sx)->diags, E_TYPE, e->loc, "%s does not convert to bool", dtype_name(v->type));
-    diag_help(g, "write `%s != 0`", text_of(sx, ast_detail(e)->args[0]->loc));
+    diag_help(g, "write `%s != 0`", text_of(sx, e->items[0]->loc));
     return POISON;
   }
   return typed(te_cast(arena(sx), to, v, e->loc));
 }
 
 static Typed infer_math(StageCx *sx, const AstExpr *e, MathFn fn) {
-  const AstDetail *d = ast_detail(e);
   if (!count_args(sx, e, math_arity(fn))) return POISON;
-  Typed x = infer(sx, d->args[0]);
-  Typed y = d->nargs > 1 ? infer(sx, d->args[1]) : x;
-  if (!agree(sx, e->loc, d->name, &x, &y)) return POISON;
-  Lit lit = x.lit == TYPED ? TYPED : x.lit == LIT_FLOAT || y.lit == LIT_FLOAT ? LIT_FLOAT : LIT_INT;
+  Typed x[3] = {{0}};
+  for (int i = 0; i < e->nitems; i++) x[i] = infer(sx, e->items[i]);
+  bool floats = false;
+  for (int turn = 0; turn < 2; turn++) // the first may learn its type from the last, and the others from it
+    for (int i = 1; i < e->nitems; i++)
+      if (!agree(sx, e->loc, e->name, &x[0], &x[i])) return POISON;
+  for (int i = 0; i < e->nitems; i++) floats |= x[i].lit == LIT_FLOAT;
+  if (!x[0].e) return POISON;
+  Lit lit = x[0].lit == TYPED ? TYPED : floats ? LIT_FLOAT : LIT_INT;
   if (lit == LIT_INT && fn != FN_ABS) lit = LIT_FLOAT;
   if (lit == TYPED) {
-    DType t = x.e->type;
-    if (fn == FN_ABS && t == DT_BOOL) return unfit(sx, e->loc, d->name, "a number", t);
-    if (fn != FN_ABS && !dtype_is_float(t)) return unfit(sx, e->loc, d->name, "floating-point arguments", t);
+    DType t = x[0].e->type;
+    if (fn == FN_ABS && t == DT_BOOL) return unfit(sx, e->loc, e->name, "a number", t);
+    if (fn != FN_ABS && !dtype_is_float(t)) return unfit(sx, e->loc, e->name, "floating-point arguments", t);
   }
-  const TeExpr *args[2] = {x.e, y.e};
-  TeExpr *out = (TeExpr *)te_math(arena(sx), fn, args, e->loc);
-  return (Typed){out, lit};
+  const TeExpr *args[3] = {x[0].e, x[1].e, x[2].e};
+  return (Typed){te_math(arena(sx), fn, args, e->loc), lit};
 }
 
 // min(x, y), max(x, y) and clamp(x, lo, hi), which is min(max(x, lo), hi).
 static Typed infer_minmax(StageCx *sx, const AstExpr *e) {
-  const AstDetail *d = ast_detail(e);
-  bool clamp = strcmp(d->name, "clamp") == 0;
+  bool clamp = strcmp(e->name, "clamp") == 0;
   if (!count_args(sx, e, clamp ? 3 : 2)) return POISON;
   Typed v[3] = {{0}};
-  for (int i = 0; i < d->nargs; i++) v[i] = infer(sx, d->args[i]);
-  if (!clamp) return binary(sx, e->loc, strcmp(d->name, "min") == 0 ? OP_MIN : OP_MAX, d->name, v[0], v[1]);
+  for (int i = 0; i < e->nitems; i++) v[i] = infer(sx, e->items[i]);
+  if (!clamp) return binary(sx, e->loc, strcmp(e->name, "min") == 0 ? OP_MIN : OP_MAX, e->name, v[0], v[1]);
   Typed low = binary(sx, e->loc, OP_MAX, "clamp", v[0], v[1]);
   return binary(sx, e->loc, OP_MIN, "clamp", low, v[2]);
 }
 
+// A call of a def: an expression in its own names, or the stage that it gives.
+static Typed infer_def(StageCx *sx, const AstExpr *e) {
+  StageCx inner;
+  const AstExpr *result;
+  if (!def_is_pure(find_def(sx->scope, e->name)->item)) {
+    TeTensor *t = def_stage(sx, e);
+    return t ? whole_tensor(sx, t, e->loc) : POISON;
+  }
+  if (!def_enter(sx, e, &inner, &result)) return POISON;
+  diags_enter(ctx(sx)->diags, e->loc, arena_printf(arena(sx), "in this call of `%s`", e->name));
+  Typed x = infer(&inner, result);
+  diags_leave(ctx(sx)->diags);
+  return x;
+}
+
 static Typed infer_call(StageCx *sx, const AstExpr *e) {
-  const AstDetail *d = ast_detail(e);
   DType to;
   MathFn fn;
-  if (dtype_of_name(d->name, &to)) return infer_cast(sx, e, to);
-  if (strcmp(d->name, "min") == 0 || strcmp(d->name, "max") == 0 || strcmp(d->name, "clamp") == 0)
+  if (dtype_of_name(e->name, &to)) return infer_cast(sx, e, to);
+  if (strcmp(e->name, "min") == 0 || strcmp(e->name, "max") == 0 || strcmp(e->name, "clamp") == 0)
     return infer_minmax(sx, e);
-  if (math_of_name(d->name, &fn)) return infer_math(sx, e, fn);
-  for (int i = 0; i < d->nargs; i++) infer(sx, d->args[i]);
-  bool poisoned = false;
-  if (stage_tensor(sx, d->name, &poisoned)) {
-    Diag *g = diag_report(ctx(sx)->diags, E_TYPE, d->name_loc, "`%s` is a tensor, not a function", d->name);
-    diag_help(g, "indices stand in brackets: `%s[...]`", d->name);
+  if (math_of_name(e->name, &fn)) return infer_math(sx, e, fn);
+  if (find_def(sx->scope, e->name)) return infer_def(sx, e);
+  for (int i = 0; i < e->nitems; i++) infer(sx, e->items[i]);
+  if (scope_find(sx->scope, e->name, e->name_loc).kind == BIND_TENSOR) {
+    Diag *g = diag_report(ctx(sx)->diags, E_TYPE, e->name_loc, "`%s` is a tensor, not a function", e->name);
+    diag_help(g, "indices stand in brackets: `%s[...]`", e->name);
     return POISON;
   }
-  Diag *g = diag_report(ctx(sx)->diags, E_UNKNOWN_NAME, d->name_loc, "unknown function `%s`", d->name);
-  if (strcmp(d->name, "sum") == 0 || strcmp(d->name, "prod") == 0) {
-    diag_help(g, "the reduction is written `%s[axis: extent](...)`", d->name);
+  Diag *g = diag_report(ctx(sx)->diags, E_UNKNOWN_NAME, e->name_loc, "unknown function `%s`", e->name);
+  if (strcmp(e->name, "sum") == 0 || strcmp(e->name, "prod") == 0) {
+    diag_help(g, "the reduction is written `%s[axis: extent](...)`", e->name);
     return POISON;
   }
   static const char *const elsewhere[][2] = {
       {"relu", "max(x, 0)"}, {"select", "c ? a : b"}, {"where", "c ? a : b"}, {"if", "c ? a : b"},
       {"cast", "int32(x)"},  {"mod", "x % y"},        {"sqr", "x * x"}};
   for (size_t i = 0; i < sizeof elsewhere / sizeof *elsewhere; i++) {
-    if (strcmp(d->name, elsewhere[i][0])) continue;
+    if (strcmp(e->name, elsewhere[i][0])) continue;
     diag_help(g, "write `%s`", elsewhere[i][1]);
     return POISON;
   }
-  Nearest n = {.wanted = d->name};
+  Nearest n = {.wanted = e->name};
   for (int i = 0; i < FN_COUNT; i++) nearest_try(&n, math_name((MathFn)i));
   for (int i = 0; i < DT_COUNT; i++) nearest_try(&n, dtype_name((DType)i));
   static const char *const others[] = {"min", "max", "clamp"};
   for (int i = 0; i < 3; i++) nearest_try(&n, others[i]);
-  if (n.best) diag_nearest(g, d->name_loc, &n, "a similar name exists");
+  if (n.best) diag_nearest(g, e->name_loc, &n, "a similar name exists");
   else diag_help(g, "docs/language.md lists the functions");
   return POISON;
 }
@@ -530,23 +569,77 @@ static const TeExpr *infer_index(StageCx *sx, const AstExpr *e) {
   return NULL;
 }
 
-static Typed infer_access(StageCx *sx, const AstExpr *e) {
-  const AstDetail *d = ast_detail(e);
-  const TeExpr **idx = NEW_ARRAY(arena(sx), const TeExpr *, d->nargs);
-  bool ok = true;
-  for (int i = 0; i < d->nargs; i++) ok &= (idx[i] = infer_index(sx, d->args[i])) != NULL;
-  bool poisoned = false;
-  const TeTensor *t = stage_tensor(sx, d->name, &poisoned);
-  if (poisoned) return POISON;
-  if (!t && find_axis(sx, d->name)) {
-    Diag *g = diag_report(ctx(sx)->diags, E_TYPE, d->name_loc, "`%s` is an axis, and has no elements", d->name);
-    diag_help(g, "the value of the axis is `%s`; indices follow the name of a tensor", d->name);
-    return POISON;
+// The indices that `..` stands for: the axes that are left, of the reduction around or of the stage.
+static int rest_axes(const StageCx *sx, const TeAxis *const **axes) {
+  for (const Reducing *r = sx->raxes; r; r = r->outer)
+    if (r->nrest) return *axes = r->axes + r->rest, r->nrest;
+  if (sx->like.nrest) *axes = (const TeAxis *const *)sx->stage->axes + sx->like.rest;
+  return sx->like.nrest;
+}
+
+typedef VEC(const TeExpr *) TeExprs;
+
+// The indices in brackets, `..` written out; false after an error.
+static bool infer_indices(StageCx *sx, const AstExpr *e, TeExprs *out) {
+  bool ok = true, was = sx->inside;
+  sx->inside = true;
+  for (int i = 0; i < e->nitems; i++) {
+    if (e->items[i]->kind != AST_REST) {
+      const TeExpr *x = infer_index(sx, e->items[i]);
+      ok &= x != NULL;
+      VEC_PUSH(arena(sx), *out, x);
+      continue;
+    }
+    const TeAxis *const *rest;
+    int n = rest_axes(sx, &rest);
+    if (!n && !sx->scope->has_rest) {
+      Diag *g = diag_report(ctx(sx)->diags, E_CALL, e->items[i]->loc, "`..` stands for no axes here");
+      diag_help(g, "it stands for those that a parameter of the def leaves to it: `def f(x[.., c: C] : T)`");
+      ok = false;
+    }
+    for (int k = 0; k < n; k++) VEC_PUSH(arena(sx), *out, te_axis(arena(sx), rest[k], e->items[i]->loc));
   }
-  if (!t) return unknown_name(sx, d->name, d->name_loc, "tensor");
-  if (t->naxes == d->nargs) return ok ? typed(te_access(arena(sx), t, idx, e->loc)) : POISON;
+  sx->inside = was;
+  return ok;
+}
+
+// The tensor that is indexed; NULL after a report.
+static const TeTensor *indexed_tensor(StageCx *sx, const AstExpr *e) {
+  if (!e->name) return def_stage(sx, e->a);
+  Binding b = scope_find(sx->scope, e->name, e->name_loc);
+  if (b.kind == BIND_TENSOR) return b.ref.t;
+  if (b.kind == BIND_POISON) return NULL;
+  if (b.kind == BIND_ARG) {
+    TensorRef ref = {0};
+    Name full = fresh_name(sx->kx, sx->scope->prefix, e->name);
+    if (!stage_of_expr(b.arg->sx->scope, b.arg->e, full, NULL, &ref)) return NULL;
+    scope_bind(sx->scope, e->name, (Binding){.kind = BIND_TENSOR, .loc = b.loc, .ref = {.t = ref.t}});
+    return ref.t;
+  }
+  if (b.kind == BIND_NONE && find_axis(sx, e->name)) {
+    Diag *g = diag_report(ctx(sx)->diags, E_TYPE, e->name_loc, "`%s` is an axis, and has no elements", e->name);
+    diag_help(g, "the value of the axis is `%s`; indices follow the name of a tensor", e->name);
+    return NULL;
+  }
+  unknown_name(sx, e->name, e->name_loc, "tensor");
+  return NULL;
+}
+
+static Typed infer_access(StageCx *sx, const AstExpr *e) {
+  if (e->name && scope_find(sx->scope, e->name, e->name_loc).kind == BIND_VALUE) {
+    ConstScope consts = scope_consts(sx->scope);
+    TeValue v;
+    return const_value(&consts, e, &v) ? lit_value(sx, v, e->loc) : POISON;
+  }
+  TeExprs idx = {0};
+  bool ok = infer_indices(sx, e, &idx);
+  const TeTensor *t = indexed_tensor(sx, e);
+  if (!t) return POISON;
+  int given = (int)idx.len;
+  if (!ok) return POISON;
+  if (t->naxes == given) return typed(te_access(arena(sx), t, idx.data, e->loc));
   Diag *g = diag_report(ctx(sx)->diags, E_RANK, e->loc, "`%s` has %d %s, but %d %s given", t->name, t->naxes,
-                        t->naxes == 1 ? "axis" : "axes", d->nargs, d->nargs == 1 ? "index is" : "indices are");
+                        t->naxes == 1 ? "axis" : "axes", given, given == 1 ? "index is" : "indices are");
   Text names = {.arena = arena(sx)};
   for (int i = 0; i < t->naxes; i++)
     text_add(&names, "%s%s: %lld", i ? ", " : "", t->axes[i]->name, (long long)t->axes[i]->extent);
@@ -555,44 +648,30 @@ static Typed infer_access(StageCx *sx, const AstExpr *e) {
   return POISON;
 }
 
-static Typed infer_other(StageCx *sx, const AstExpr *e) {
-  const AstDetail *d = ast_detail(e);
-  switch (d->kind) {
-  case AD_FLOAT: return lit_float(sx, d->number, e->loc);
-  case AD_BIG: return typed(te_const(arena(sx), DT_U64, (Scalar){.i = (int64_t)d->big}, e->loc));
-  case AD_BOOL: return typed(te_const(arena(sx), DT_BOOL, (Scalar){.i = (int64_t)d->big}, e->loc));
-  case AD_CALL: return infer_call(sx, e);
-  case AD_INDEX: return infer_access(sx, e);
-  case AD_REDUCE: {
-    Diag *g = diag_report(ctx(sx)->diags, E_REDUCE, e->loc, "the reduction `%s[...]` stands inside an expression",
-                          d->name);
-    diag_note(g, "a reduction is the whole expression of its stage");
-    diag_help(g, "give it a stage of its own, and read that: `compute %s[...] : int32 = %s[...](...);`",
-              source_fresh_name(arena(sx), e->loc.src, "total"),
-              d->name);
-    return POISON;
-  }
-  case AD_BAD: return POISON;
-  }
+static Typed no_value(StageCx *sx, const AstExpr *e, const char *what, const char *help) {
+  diag_help(diag_report(ctx(sx)->diags, E_TYPE, e->loc, "%s is not a value of an expression", what), "%s", help);
   return POISON;
 }
 
 static Typed infer(StageCx *sx, const AstExpr *e) {
   switch (e->kind) {
   case AST_INT: return lit_int(sx, e->value, e->loc);
+  case AST_BIG: return typed(te_const(arena(sx), DT_U64, (Scalar){.i = e->value}, e->loc));
+  case AST_FLOAT: return lit_float(sx, e->number, e->loc);
+  case AST_BOOL: return typed(te_const(arena(sx), DT_BOOL, (Scalar){.i = e->value}, e->loc));
   case AST_NAME: return infer_name(sx, e);
   case AST_UNARY: return infer_unary(sx, e);
   case AST_BINARY: return infer_binary(sx, e);
   case AST_SELECT: return infer_select(sx, e);
+  case AST_CALL: return infer_call(sx, e);
+  case AST_INDEX: return infer_access(sx, e);
+  case AST_REDUCE: return typed(reduce_inside(sx, e, DT_COUNT));
   case AST_LIST:
-    diag_help(diag_report(ctx(sx)->diags, E_TYPE, e->loc, "a list in brackets is not a value of an expression"),
-              "indices follow the name of their tensor, `t[x, y]`, and axes that of a reduction, `sum[k: 8](...)`");
-    return POISON;
-  case AST_STRING:
-    diag_help(diag_report(ctx(sx)->diags, E_TYPE, e->loc, "a text in quotes is not a value of an expression"),
-              "write a name without quotes, or a number");
-    return POISON;
-  case AST_OTHER: return infer_other(sx, e);
+    return no_value(sx, e, "a list in brackets",
+                    "indices follow the name of their tensor, `t[x, y]`, and axes that of a reduction, `sum[k: 8](...)`");
+  case AST_STRING: return no_value(sx, e, "a text in quotes", "write a name without quotes, or a number");
+  case AST_REST: return no_value(sx, e, "`..`", "it stands among the indices of a tensor");
+  case AST_BAD: break;
   }
   return POISON;
 }

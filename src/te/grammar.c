@@ -19,9 +19,9 @@ void parser_too_deep(TeParser *p, Loc loc, const char *what) {
 // What te_print may write for a name or literal, `t[x]` or `int32(-3)`, counts as one level too: so what was read
 // can be printed and read again.
 static bool is_leaf(const AstExpr *e) {
-  bool literal = e->kind == AST_OTHER && (ast_detail(e)->kind == AD_FLOAT || ast_detail(e)->kind == AD_BIG);
+  bool literal = e->kind == AST_INT || e->kind == AST_FLOAT || e->kind == AST_BIG;
   bool negative = e->kind == AST_UNARY && e->unop == UN_NEG && e->depth == 1;
-  return e->kind == AST_NAME || e->kind == AST_INT || literal || negative;
+  return e->kind == AST_NAME || literal || negative;
 }
 
 static int depth_of(const AstExpr *e) { return e ? e->depth : 0; }
@@ -42,38 +42,34 @@ static AstExpr *node(TeParser *p, AstKind kind, Loc loc, const AstExpr *a, const
   return e;
 }
 
-// A node that only te understands.
-static AstExpr *detail_node(TeParser *p, Loc loc, AstDetail detail) {
-  AstExpr *e = node(p, AST_OTHER, loc, NULL, NULL, NULL);
-  e->detail = arena_copy(p->cx->arena, &detail, sizeof detail);
-  return e;
-}
+static AstExpr *leaf(TeParser *p, AstKind kind, Loc loc) { return node(p, kind, loc, NULL, NULL, NULL); }
 
 const AstExpr *ast_int(TeParser *p, Loc loc, uint64_t value) {
-  if (value > INT64_MAX) return detail_node(p, loc, (AstDetail){.kind = AD_BIG, .big = value});
-  AstExpr *e = node(p, AST_INT, loc, NULL, NULL, NULL);
+  AstExpr *e = leaf(p, value > INT64_MAX ? AST_BIG : AST_INT, loc);
   e->value = (int64_t)value;
   return e;
 }
 
 const AstExpr *ast_float(TeParser *p, Loc loc, double number) {
-  return detail_node(p, loc, (AstDetail){.kind = AD_FLOAT, .number = number});
+  AstExpr *e = leaf(p, AST_FLOAT, loc);
+  e->number = number;
+  return e;
 }
 
 const AstExpr *ast_bool(TeParser *p, Loc loc, bool value) {
-  return detail_node(p, loc, (AstDetail){.kind = AD_BOOL, .big = value});
+  AstExpr *e = leaf(p, AST_BOOL, loc);
+  e->value = value;
+  return e;
 }
 
-const AstExpr *ast_bad(TeParser *p, Loc loc) { return detail_node(p, loc, (AstDetail){.kind = AD_BAD}); }
+const AstExpr *ast_rest(TeParser *p, Loc loc) { return leaf(p, AST_REST, loc); }
+
+const AstExpr *ast_bad(TeParser *p, Loc loc) { return leaf(p, AST_BAD, loc); }
 
 const AstExpr *ast_name(TeParser *p, Loc loc, Name name) {
   AstExpr *e = node(p, AST_NAME, loc, NULL, NULL, NULL);
   e->name = name;
   return e;
-}
-
-const AstExpr *ast_dotted(TeParser *p, Loc loc, Name first, Name second) {
-  return ast_name(p, loc, name_of(p->cx->names, arena_printf(p->cx->arena, "%s.%s", first, second)));
 }
 
 const AstExpr *ast_string(TeParser *p, Loc loc, Name text) {
@@ -114,17 +110,46 @@ const AstExpr *ast_list(TeParser *p, Loc loc, const AstExprs *items) {
   return e;
 }
 
-const AstExpr *ast_named(TeParser *p, Loc loc, AstDetailKind kind, SchedName name, const AstExprs *args,
-                         const AstAxes *axes) {
-  AstDetail detail = {
-      .kind = kind, .name = name.name, .name_loc = name.loc, .nargs = (int)args->len, .args = args->data};
-  if (axes) {
-    detail.naxes = (int)axes->len;
-    detail.axes = axes->data;
+// A node over its arguments.
+static AstExpr *named(TeParser *p, AstKind kind, Loc loc, SchedName name, const AstExprs *args) {
+  AstExpr *e = leaf(p, kind, loc);
+  e->name = name.name;
+  e->name_loc = name.loc;
+  e->nitems = (int)args->len;
+  e->items = args->data;
+  deepen(p, e, e->nitems, e->items);
+  return e;
+}
+
+const AstExpr *ast_call(TeParser *p, Loc loc, SchedName name, const SchedArgs *args) {
+  AstExprs values = {0};
+  Name *keys = NULL;
+  for (size_t i = 0; i < args->len; i++) {
+    VEC_PUSH(p->cx->arena, values, args->data[i].value);
+    if (!args->data[i].key) continue;
+    if (!keys) keys = NEW_ARRAY(p->cx->arena, Name, args->len);
+    keys[i] = args->data[i].key;
   }
-  AstExpr *e = detail_node(p, loc, detail);
-  deepen(p, e, detail.nargs, detail.args);
+  AstExpr *e = named(p, AST_CALL, loc, name, &values);
+  e->keys = keys;
   if (strcmp(name.name, "clamp") == 0) e->depth++; // a max in a min
+  return e;
+}
+
+const AstExpr *ast_index(TeParser *p, Loc loc, SchedName name, const AstExpr *call, const AstExprs *args) {
+  AstExpr *e = named(p, AST_INDEX, loc, name, args);
+  e->a = call;
+  if (call) deepen(p, e, 1, &call);
+  return e;
+}
+
+const AstExpr *ast_reduce(TeParser *p, Loc loc, SchedName name, const AstReduction *r, const AstExprs *args) {
+  AstExpr *e = named(p, AST_REDUCE, loc, name, args);
+  e->naxes = (int)r->axes->len;
+  e->axes = r->axes->data;
+  e->by = r->by;
+  e->c = r->where;
+  if (r->where) deepen(p, e, 1, &e->c);
   return e;
 }
 
@@ -132,6 +157,18 @@ const AstExpr *ast_paren(TeParser *p, Loc loc, const AstExpr *e) {
   AstExpr *copy = arena_copy(p->cx->arena, e, sizeof *e);
   copy->loc = loc;
   return copy;
+}
+
+AstDecl parser_decl(TeRole role, SchedName name, Loc loc, const AxesAt *axes, SchedName dtype, const AstExpr *body) {
+  AstDecl d = {.role = role, .name = name.name, .loc = loc, .name_loc = name.loc, .nnames = 1, .dtype = dtype.name,
+               .dtype_loc = dtype.loc, .body = body};
+  if (axes) {
+    d.has_axes = true;
+    d.axes_loc = axes->loc;
+    d.naxes = axes->axes ? (int)axes->axes->len : 0;
+    d.axes = axes->axes ? axes->axes->data : NULL;
+  }
+  return d;
 }
 
 void parser_kernel(TeParser *p, Loc loc, SchedName name, const AstDecls *decls) {
@@ -142,6 +179,20 @@ void parser_kernel(TeParser *p, Loc loc, SchedName name, const AstDecls *decls) 
                   .ndecls = (int)decls->len,
                   .decls = decls->data,
                   .broken = p->kernel_broken};
+  VEC_PUSH(p->cx->arena, p->file->items, item);
+}
+
+void parser_def(TeParser *p, Loc loc, SchedName name, const AstParams *params, const AstDecls *decls,
+                const AstReturn *result) {
+  AstDef def = {.nparams = (int)params->len, .params = params->data, .result = result};
+  AstItem item = {.kind = ITEM_DEF,
+                  .name = name.name,
+                  .loc = loc,
+                  .name_loc = name.loc,
+                  .ndecls = (int)decls->len,
+                  .decls = decls->data,
+                  .broken = p->kernel_broken || !result,
+                  .def = arena_copy(p->cx->arena, &def, sizeof def)};
   VEC_PUSH(p->cx->arena, p->file->items, item);
 }
 
@@ -160,15 +211,26 @@ void parser_schedule(TeParser *p, Loc loc, SchedName kernel, SchedName name, con
   VEC_PUSH(p->cx->arena, p->file->items, item);
 }
 
-const SchedStmt *parser_call(TeParser *p, Loc loc, const SchedNames *results, SchedName receiver, SchedName method,
-                             const SchedArgs *args) {
+AstPath path_of(Name name, Loc loc) { return (AstPath){.whole = {name, loc}, .last = {name, loc}}; }
+
+AstPath path_add(TeParser *p, AstPath path, Name name, Loc at) {
+  Name whole = name_of(p->cx->names, arena_printf(p->cx->arena, "%s.%s", path.whole.name, name));
+  return (AstPath){.whole = {whole, loc_join(path.whole.loc, at)}, .head = path.whole, .last = {name, at}};
+}
+
+const SchedStmt *parser_call(TeParser *p, Loc loc, const SchedNames *results, AstPath path, const SchedArgs *args) {
+  if (!path.head.name) {
+    Diag *g = diag_report(p->cx->diags, E_SYNTAX, path.last.loc, "`%s` is called on nothing", path.last.name);
+    diag_help(g, "a primitive is called on a stage: `stage.%s(...)`", path.last.name);
+    return NULL;
+  }
   SchedStmt *s = NEW(p->cx->arena, SchedStmt);
   s->kind = SCHED_CALL;
   s->loc = loc;
   s->nresults = results ? (int)results->len : 0;
   s->results = results ? results->data : NULL;
-  s->receiver = receiver;
-  s->method = method;
+  s->receiver = path.head;
+  s->method = path.last;
   s->nargs = (int)args->len;
   s->args = args->data;
   return s;
@@ -373,7 +435,7 @@ static const char *slip_help(TeParser *p, Loc loc, const char *got, int n, const
     return "the type follows the axes after a `:`";
   if (n == 1 && has(n, expected, "`:`") && (strcmp(got, "`]`") == 0 || strcmp(got, "`,`") == 0))
     return "an axis is declared with its extent: `x: 8`";
-  if (n == 1 && has(n, expected, "name") && strcmp(got, "integer") == 0)
+  if ((n == 1 || has(n, expected, "`]`")) && has(n, expected, "name") && !has(n, expected, "number") && strcmp(got, "integer") == 0)
     return "an axis is declared with its name: `x: 8`";
   if (last == '+' && strcmp(got, "`+`") == 0) return "there is no `++`";
   if (last == '*' && strcmp(got, "`*`") == 0) return "powers are written `pow(x, y)`";
@@ -401,8 +463,23 @@ static void expected_help(TeParser *p, Diag *g, Loc loc, const char *got, int n,
   if (n == 1 && has(n, expected, "name")) diag_help(g, "a name is letters, digits and `_`, and starts with no digit");
 }
 
-void parser_syntax(TeParser *p, Loc loc, const char *got, int nexpected, const char *const *expected) {
+// What is expected without the words that are names there, and what is rare.
+static int without_words(int n, const char *const *expected, const char **out) {
+  static const char *const words[] = {"`def`", "`return`", "`if`", "`where`", "`as`", "`by`"};
+  bool name = has(n, expected, "name"), expr = has(n, expected, "number") && has(n, expected, "`(`");
+  int kept = 0;
+  for (int i = 0; i < n; i++) {
+    if (name && has((int)(sizeof words / sizeof *words), words, expected[i])) continue;
+    if (expr && strcmp(expected[i], "`..`") == 0) continue;
+    out[kept++] = expected[i];
+  }
+  return kept;
+}
+
+void parser_syntax(TeParser *p, Loc loc, const char *got, int nall, const char *const *all) {
   if (p->stop) return;
+  const char *expected[80];
+  int nexpected = without_words(nall, all, expected);
   if (diags_errors(p->cx->diags) >= TE_MAX_ERRORS) {
     p->stop = true;
     return;

@@ -16,74 +16,115 @@
 
 // ---- syntax ----------------------------------------------------------------------------------------------------
 
-typedef struct AstAxis {
-  Name name;
-  const AstExpr *extent;
+// A declaration in a kernel or def: a tensor, the results of a call, or a constant.
+typedef struct AstDecl {
+  TeRole role;   // TE_CONSTANT: `const`
+  Name name;     // the first of the names
   Loc loc, name_loc;
-} AstAxis;
-
-typedef enum AstDetailKind {
-  AD_FLOAT,  // number
-  AD_BIG,    // big: an integer literal from 2^63 to 2^64 - 1
-  AD_BOOL,   // big is 0 or 1
-  AD_CALL,   // name(args): a cast, min, max, clamp or a math function
-  AD_INDEX,  // name[args]
-  AD_REDUCE, // name[axes](args[0])
-  AD_BAD     // a syntax error stood here, and has been reported
-} AstDetailKind;
-
-// What hangs on an AST_OTHER's `detail`.
-typedef struct AstDetail {
-  AstDetailKind kind;
-  double number;
-  uint64_t big;
-  Name name;
-  Loc name_loc;
-  int nargs;
-  const AstExpr **args;
+  int nnames;    // more than one: results of a call, in `names`
+  const SchedName *names;
+  bool has_axes; // written, though there may be none; else the pointwise shorthand, or a constant that is no tensor
   int naxes;
   const AstAxis *axes;
-} AstDetail;
-
-static inline const AstDetail *ast_detail(const AstExpr *e) { return e->detail; }
-
-typedef struct AstDecl {
-  TeRole role;
-  Name name;
-  Loc loc, name_loc;
-  int naxes; // 0: the pointwise shorthand
-  const AstAxis *axes;
-  Loc axes_loc; // with the brackets
-  Name dtype;   // NULL: not written
+  Loc axes_loc;  // with the brackets
+  Name dtype;    // NULL: not written
   Loc dtype_loc;
-  const AstExpr *body; // NULL for an input
+  const AstExpr *body; // NULL for an input; AST_LIST for values in braces
 } AstDecl;
 
-typedef enum AstItemKind { ITEM_TARGET, ITEM_PARAM, ITEM_CONST, ITEM_IMPORT, ITEM_KERNEL, ITEM_SCHEDULE } AstItemKind;
+// A parameter of a def: with brackets, a stage; without, a value.
+typedef struct AstParam {
+  Name name;
+  Loc loc, name_loc;
+  bool has_axes;
+  int naxes;
+  const AstAxis *axes; // an extent that is a bare name binds it
+  Name dtype;
+  Loc dtype_loc;
+  const AstExpr *value; // the default; NULL: none
+} AstParam;
+
+// `return a, b;` or `return [axes] : dtype = expression;`
+typedef struct AstReturn {
+  Loc loc;
+  int nitems;
+  const AstExpr **items;
+  bool has_axes;
+  int naxes;
+  const AstAxis *axes;
+  Loc axes_loc;
+  Name dtype;
+  Loc dtype_loc;
+} AstReturn;
+
+typedef struct AstDef {
+  int nparams;
+  const AstParam *params;
+  const AstReturn *result;
+} AstDef;
+
+typedef struct Arrays Arrays; // of an .npz or .npy file
+
+typedef enum AstItemKind {
+  ITEM_TARGET, ITEM_PARAM, ITEM_CONST, ITEM_IMPORT, ITEM_KERNEL, ITEM_SCHEDULE, ITEM_DEF
+} AstItemKind;
 
 typedef struct AstItem {
   AstItemKind kind;
   Name name; // ITEM_IMPORT: the path as written
   Loc loc, name_loc;
   const AstExpr *value; // ITEM_PARAM ITEM_CONST
-  int ndecls;           // ITEM_KERNEL
+  Name as;              // ITEM_IMPORT: what qualifies its names; NULL: nothing does
+  struct AstFile *import; // ITEM_IMPORT, once loaded
+  const Arrays *arrays;   // the same, of a file of arrays
+  int ndecls;           // ITEM_KERNEL ITEM_DEF; ITEM_CONST that is a tensor: 1
   const AstDecl *decls;
-  bool broken;          // ITEM_KERNEL: a declaration was lost to a syntax error
+  bool broken;          // ITEM_KERNEL ITEM_DEF: a declaration was lost to a syntax error
   const TeSchedule *schedule;
+  const AstDef *def;
 } AstItem;
 
 typedef VEC(const AstExpr *) AstExprs;
 typedef VEC(AstAxis) AstAxes;
 typedef VEC(AstDecl) AstDecls;
+typedef VEC(AstParam) AstParams;
 typedef VEC(AstItem) AstItems;
 typedef VEC(SchedArg) SchedArgs;
 typedef VEC(SchedName) SchedNames;
 typedef VEC(const SchedStmt *) SchedStmts;
 
+// A name with dots: all of it, what stands before the last dot (NULL: there is none), and what stands behind.
+typedef struct AstPath {
+  SchedName whole, head, last;
+} AstPath;
+AstPath path_of(Name name, Loc loc);
+
+// Axes in brackets: perhaps none (NULL).
+typedef struct AxesAt {
+  const AstAxes *axes;
+  Loc loc;
+} AxesAt;
+
+// What follows the name of a reduction.
+typedef struct AstReduction {
+  const AstAxes *axes;
+  const AstExpr *by, *where; // or NULL
+} AstReduction;
+
+// Name to int.
+typedef struct NameTable {
+  Arena *arena;
+  PtrMap map;
+} NameTable;
+
+
 typedef struct AstFile {
   const Source *src;
   AstItems items;
   bool broken; // an item was lost to a syntax error
+  NameTable *visible; // names to Checker.globals: its own, and those of its imports
+  VEC(Name) names;               // those of `visible`
+  VEC(struct AstFile *) imports; // without `as`
 } AstFile;
 
 // What the lexer and the grammar's actions carry.
@@ -96,6 +137,7 @@ typedef struct TeParser {
   bool stop;          // a limit was passed; parsing ends without more messages
   Loc bad;            // the last character that is none, so that the parser need not complain again
   bool kernel_broken; // a declaration of the current kernel was lost
+  bool after_dot;     // the last token was a `.`: the next one is a name, whatever word it is
 } TeParser;
 
 // grammar.c: what the grammar's actions call.
@@ -103,21 +145,27 @@ const AstExpr *ast_int(TeParser *p, Loc loc, uint64_t value);
 const AstExpr *ast_float(TeParser *p, Loc loc, double number);
 const AstExpr *ast_bool(TeParser *p, Loc loc, bool value);
 const AstExpr *ast_name(TeParser *p, Loc loc, Name name);
-const AstExpr *ast_dotted(TeParser *p, Loc loc, Name first, Name second);
+AstPath path_add(TeParser *p, AstPath path, Name name, Loc at);
+const AstExpr *ast_rest(TeParser *p, Loc loc);
 const AstExpr *ast_string(TeParser *p, Loc loc, Name text);
 const AstExpr *ast_unary(TeParser *p, Loc loc, UnOp op, const AstExpr *a);
 const AstExpr *ast_binary(TeParser *p, Loc loc, BinOp op, const AstExpr *a, const AstExpr *b);
 const AstExpr *ast_select(TeParser *p, Loc loc, const AstExpr *a, const AstExpr *b, const AstExpr *c);
 const AstExpr *ast_list(TeParser *p, Loc loc, const AstExprs *items);
-const AstExpr *ast_named(TeParser *p, Loc loc, AstDetailKind kind, SchedName name, const AstExprs *args,
-                         const AstAxes *axes);
+const AstExpr *ast_call(TeParser *p, Loc loc, SchedName name, const SchedArgs *args);
+// Of a tensor, or (name empty) of a call's result.
+const AstExpr *ast_index(TeParser *p, Loc loc, SchedName name, const AstExpr *call, const AstExprs *args);
+const AstExpr *ast_reduce(TeParser *p, Loc loc, SchedName name, const AstReduction *r, const AstExprs *args);
 const AstExpr *ast_bad(TeParser *p, Loc loc);
 const AstExpr *ast_paren(TeParser *p, Loc loc, const AstExpr *e); // the same tree, placed with its parentheses
+AstDecl parser_decl(TeRole role, SchedName name, Loc loc, const AxesAt *axes, SchedName dtype, const AstExpr *body);
 void parser_too_deep(TeParser *p, Loc loc, const char *what);
 void parser_kernel(TeParser *p, Loc loc, SchedName name, const AstDecls *decls);
+void parser_def(TeParser *p, Loc loc, SchedName name, const AstParams *params, const AstDecls *decls,
+                const AstReturn *result);
 void parser_schedule(TeParser *p, Loc loc, SchedName kernel, SchedName name, const SchedStmts *stmts);
-const SchedStmt *parser_call(TeParser *p, Loc loc, const SchedNames *results, SchedName receiver, SchedName method,
-                             const SchedArgs *args);
+// NULL after a report: the path names no primitive of a stage.
+const SchedStmt *parser_call(TeParser *p, Loc loc, const SchedNames *results, AstPath path, const SchedArgs *args);
 const SchedStmt *parser_knob(TeParser *p, Loc loc, SchedName name, const AstExpr *value, const AstExpr *set);
 const SchedStmt *parser_for(TeParser *p, Loc loc, SchedName var, const SchedNames *names, const SchedStmts *body);
 // lexer's number and string tokens; text need not end with NUL.
@@ -142,7 +190,11 @@ void te_offer_cast(Ctx *cx, Diag *g, const TeExpr *e, DType to);
 
 // ---- constants: consts.c ---------------------------------------------------------------------------------------
 
-typedef enum ConstFound { CONST_MISSING, CONST_FOUND, CONST_POISON } ConstFound;
+// CONST_VARIES: the name stands for something that is known only when the kernel runs.
+typedef enum ConstFound { CONST_MISSING, CONST_FOUND, CONST_POISON, CONST_VARIES } ConstFound;
+
+static inline TeValue value_int(int64_t v) { return (TeValue){.kind = VALUE_INT, .i = v}; }
+static inline TeValue value_float(double v) { return (TeValue){.kind = VALUE_FLOAT, .f = v}; }
 
 // Where constant expressions find their names. `candidates` feeds the suggestion for an unknown name.
 typedef struct ConstScope {
@@ -150,13 +202,15 @@ typedef struct ConstScope {
   const TeTarget *target; // NULL: none chosen
   const char *hint_target; // a known target's name to propose when none is chosen; may be NULL
   void *self;
-  ConstFound (*find)(void *self, Name name, Loc at, int64_t *value);
+  ConstFound (*find)(void *self, Name name, Loc at, TeValue *value);
   void (*candidates)(void *self, Nearest *n);
   bool quiet_unknown; // a syntax error may have swallowed the declaration
   DiagCode overflow;
 } ConstScope;
 
-bool const_eval(ConstScope *s, const AstExpr *e, int64_t *value);
+bool const_value(ConstScope *s, const AstExpr *e, TeValue *value);
+bool const_eval(ConstScope *s, const AstExpr *e, int64_t *value); // reports what is no integer
+int const_arity(const char *name); // of a function that constants may be made with; 0: it is none of these
 // Reports an unknown name, dotted or not, with the nearest one.
 void report_unknown_name(ConstScope *s, Name name, Loc at, const char *what);
 // Says how a function of so many arguments (1 to 3) is called.
@@ -167,18 +221,35 @@ void help_call(Ctx *cx, Diag *g, const char *name, int nargs);
 typedef struct ConstSlot {
   Name name;
   const AstItem *item;
-  int64_t value;
+  const AstFile *file;
+  TeValue value;
   enum { SLOT_NEW, SLOT_BUSY, SLOT_DONE, SLOT_POISON } state;
 } ConstSlot;
 
-typedef struct NameTable NameTable; // Name -> int
-NameTable *name_table_new(Arena *a);
-int name_table_find(const NameTable *t, Name name); // -1: absent
-void name_table_put(NameTable *t, Name name, int value);
+static inline NameTable *name_table_new(Arena *a) {
+  NameTable *t = NEW(a, NameTable);
+  t->arena = a;
+  return t;
+}
+static inline int name_table_find(const NameTable *t, Name name) { // -1: absent
+  int64_t v;
+  return ptrmap_get(&t->map, name, &v) ? (int)v : -1;
+}
+static inline void name_table_put(NameTable *t, Name name, int value) { ptrmap_put(t->arena, &t->map, name, value); }
+
+// What a file declares, or imports under a name.
+typedef struct Global {
+  const AstItem *item;    // ITEM_PARAM ITEM_CONST ITEM_DEF ITEM_IMPORT
+  const AstFile *file;    // that declares it
+  int slot;               // of a constant that is no tensor
+  const AstFile *import;  // ITEM_IMPORT of a .te file
+  const Arrays *arrays;   // ITEM_IMPORT of arrays
+  const AstItem *other;   // a second import declares the name too: using it is an error
+} Global;
 
 typedef VEC(ConstSlot) ConstSlots;
 typedef VEC(const TeKernel *) KernelVec;
-typedef VEC(const AstFile *) AstFileVec;
+typedef VEC(AstFile *) AstFileVec;
 
 typedef struct Checker {
   Ctx *cx;
@@ -186,31 +257,190 @@ typedef struct Checker {
   const TeTarget *target; // chosen by `target NAME;`
   Loc target_loc;
   AstFileVec files; // imported ones before those that import them
+  const AstFile *main;
   ConstSlots consts;
-  NameTable *const_index;
+  VEC(Global) globals;
   int const_depth;
   bool broken; // some file lost an item to a syntax error
-  ConstScope scope;
 } Checker;
 
-// kernel.c
-const TeKernel *check_kernel(Checker *ck, const AstItem *item);
-
-// What a stage's expression may name.
-typedef struct StageCx {
+// scope.c
+// The constants that a file's own texts see; `in` a def, none of other files that do not belong to it.
+typedef struct FileView {
   Checker *ck;
-  const TeKernel *kernel; // so far; ntensors grows
-  NameTable *tensors;     // name -> index in kernel->tensors, or -2 - i for a poisoned one
+  const AstFile *file;
+  bool own_only;
+} FileView;
+ConstScope file_consts(FileView *v);
+// A name of the file, dotted or not, or of the program's first file; NULL: it has none.
+const Global *file_find(Checker *ck, const AstFile *f, Name name, bool own_only);
+void declare_globals(Checker *ck);
+ConstFound global_value(Checker *ck, const Global *g, Loc at, TeValue *value);
+void apply_defines(Checker *ck);
+void report_duplicate(Checker *ck, Name name, Loc at, Loc first, const char *what);
+
+// ---- kernels -----------------------------------------------------------------------------------------------------
+
+typedef struct Scope Scope;
+typedef struct StageCx StageCx;
+
+// What the caller gave for a parameter without brackets that is neither a constant nor a tensor: an expression of the
+// caller's stage. It is typed once, where the call stands.
+typedef struct Arg {
+  const AstExpr *e;
+  const StageCx *sx; // where it stands
+  const TeExpr *typed;
+  int lit;
+  bool done;
+} Arg;
+
+// A tensor, and what its axes are called where it is named.
+typedef struct TensorRef {
+  const TeTensor *t;
+  const Name *axes; // NULL: as the tensor calls them
+  int rest, nrest;  // which of them `..` stands for; nrest 0: none
+} TensorRef;
+
+typedef enum BindKind { BIND_NONE, BIND_POISON, BIND_TENSOR, BIND_VALUE, BIND_ARG, BIND_TYPE, BIND_LATER } BindKind;
+typedef struct Binding {
+  BindKind kind;
+  Loc loc;               // of what declares it, or of the argument
+  TensorRef ref;         // BIND_TENSOR
+  TeValue value;         // BIND_VALUE
+  Arg *arg;              // BIND_ARG
+  DType type;            // BIND_TYPE
+  const AstDecl *decl;   // BIND_LATER: declared further down
+} Binding;
+
+// The kernel under construction.
+typedef struct KernelCx {
+  Checker *ck;
   const AstItem *item;
-  const TeTensor *stage;  // axes filled in, body not yet
-  const TeTensor *like;   // shorthand: the first operand, else NULL
-  bool shorthand;
-} StageCx;
+  TeKernel *k;
+  VEC(const TeTensor *) tensors;
+  NameTable *taken;   // full names; the number of the next one made of it
+  NameTable *globals; // constant tensors of files that are in use: to tensors
+  int ninstances, order;
+  bool ok;
+} KernelCx;
+
+typedef struct Instance Instance;
+
+// Names: of a kernel, or of one call of a def.
+struct Scope {
+  KernelCx *kx;
+  FileView view;
+  Name prefix;         // of what is made here: "a.conv2d"; NULL in a kernel
+  const AstItem *item; // the kernel or def
+  const Scope *caller; // NULL: a kernel
+  NameTable *names;
+  VEC(Binding) bindings;
+  PtrMap calls; // expressions to instances
+  int nrest;           // `..`: the axes that are left, once bound
+  const TeAxis **rest;
+  bool has_rest;
+  Loc rest_loc;
+};
+
+// What a call became.
+struct Instance {
+  const AstExpr *call;
+  const AstItem *def;
+  Scope *scope;
+  bool pure;   // it only returns an expression, which stands in the caller's stage
+  bool failed;
+  int nresults;
+  TeTensor **results;
+  bool looked; // pure: for its first operand
+  bool scalar; // pure: it has one without axes
+  TensorRef first;
+  Loc first_loc;
+};
+
+typedef struct Guard Guard;
+struct Guard { // a condition under which an expression stands
+  const TeExpr *cond;
+  bool holds;
+  const Guard *outer;
+};
+
+typedef struct Reducing Reducing;
+struct Reducing { // a reduction around an expression
+  int n;
+  const TeAxis **axes;
+  int rest, nrest;
+  const Reducing *outer;
+};
+
+// A stage whose expression is being typed.
+struct StageCx {
+  Checker *ck;
+  KernelCx *kx;
+  Scope *scope;
+  TeTensor *stage;        // axes filled in, body not yet
+  Name prefix;            // of what is made on the way: its name, or that of the pure call the expression is in
+  TensorRef like;         // what its axes are called here: t NULL: by no names
+  bool shorthand;         // whole tensors are read at the stage's point
+  bool inside;            // brackets of an index or reduction: an axis hides a tensor of its name
+  const Reducing *raxes;  // of this scope
+  const Guard *guards;
+};
+
+// kernel.c
+const TeKernel *check_kernel(Checker *ck, const AstFile *file, const AstItem *item);
+// Evaluates a list of axes (`..` those that are left); names must differ among themselves and from `others`. NULL after a report.
+const TeAxis **check_axes(Scope *s, int *n, const AstAxis *ast, bool reduce, int nothers, const TeAxis **others, int *rest);
+// A tensor under its full name, and what its axes are called where it stands. NULL after a report.
+TeTensor *check_stage(Scope *s, const AstDecl *decl, Name full, TeRole role, TensorRef *ref);
+// Declares what a declaration does, under full names of as many as it has.
+void check_decl(Scope *s, const AstDecl *decl, const Name *full, TeRole role);
+bool make_tensors(Scope *s, const AstDecl *decl, const Name *full, TeRole role, TensorRef *refs); // without binding names
+bool fits_axes(Ctx *cx, const TeTensor *is, const TeTensor *asked, const AstDecl *decl); // reports what does not
+void push_tensor(KernelCx *kx, TeTensor *t);
+Name fresh_name(KernelCx *kx, Name prefix, const char *base);
+const char *shape_text(Ctx *cx, const TeTensor *t);
+
+// names.c: what names mean in kernels and defs
+Scope *scope_new(KernelCx *kx, const AstFile *file, const AstItem *item, const Scope *caller, Name prefix);
+void scope_bind(Scope *s, Name name, Binding b);
+Binding *scope_own(const Scope *s, Name name); // what the scope itself binds; NULL: nothing
+Binding scope_find(Scope *s, Name name, Loc at);
+ConstScope scope_consts(Scope *s);
+
+// operands.c: which axes a pointwise expression has
+typedef struct Operands {
+  TensorRef first; // t NULL: none has axes
+  Loc loc;
+  bool scalar;     // there is an operand without axes
+  const AstExpr *unknown; // the first name that means nothing
+  bool failed;
+} Operands;
+Operands find_operands(const StageCx *sx, const AstExpr *e);
+
+// expand.c: calls of defs
+const Global *find_def(Scope *s, Name name); // NULL: no def
+// The call of a def, expanded once; `full` is the name of its result, or NULL.
+Instance *def_instance(const StageCx *sx, const AstExpr *e, int nnames, const Name *full, TeRole role);
+bool def_is_pure(const AstItem *def); // it only returns an expression
+TeTensor *def_stage(const StageCx *sx, const AstExpr *e); // its result as a stage; NULL after a report
+// An expression of the scope as a stage of its own.
+TeTensor *stage_of_expr(Scope *s, const AstExpr *e, Name full, Name dtype, TensorRef *ref);
+// What a pure call stands for, in the caller's stage.
+bool def_enter(StageCx *sx, const AstExpr *e, StageCx *inner, const AstExpr **result);
+
+// constant.c: a constant tensor, with its values; NULL after a report
+TeTensor *check_constant(Scope *s, const AstDecl *decl, Name full);
+
+// reduce.c: reductions inside expressions
+bool reduction_is_composed(const AstExpr *e); // it takes more than one stage
+// Makes a stage reduce: its reduction axes, body and condition. False after a report.
+bool reduce_here(StageCx *sx, TeTensor *t, const AstExpr *e, DType want);
+const TeExpr *reduce_inside(StageCx *sx, const AstExpr *e, DType want);
 
 // expr.c: types an expression. NULL after an error (reported). `want` is DT_COUNT when nothing is declared.
 const TeExpr *check_expr(StageCx *sx, const AstExpr *e, DType want);
-// The tensor named, or NULL; *poisoned tells that it was declared with an error.
-const TeTensor *stage_tensor(const StageCx *sx, Name name, bool *poisoned);
+void check_arg(StageCx *sx, Arg *arg); // types it
+const TeAxis *find_axis(const StageCx *sx, Name name);
 
 // bounds.c: reports every access of the stage's body that may leave its tensor.
 // Also notes in the stage between which bounds its values are, if that can be told.

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// One kernel: its declarations in order, each made a TeTensor.
+// Kernels, and the declarations in them and in defs, in order: each is made a TeTensor, or what a call makes of it.
 #include "te/internal.h"
 
 #include <string.h>
@@ -17,9 +17,11 @@ static void bad_extent(Checker *ck, const AstAxis *ast, int64_t extent) {
 }
 
 // Evaluates one `axis: extent`; NULL after an error.
-static const TeAxis *check_axis(Checker *ck, const AstAxis *ast, int index, bool reduce) {
+static const TeAxis *check_axis(Scope *s, const AstAxis *ast, int index, bool reduce) {
+  Checker *ck = s->kx->ck;
   int64_t extent;
-  if (!const_eval(&ck->scope, ast->extent, &extent)) return NULL;
+  ConstScope consts = scope_consts(s);
+  if (!const_eval(&consts, ast->extent, &extent)) return NULL;
   if (extent <= 0) {
     bad_extent(ck, ast, extent);
     return NULL;
@@ -29,149 +31,153 @@ static const TeAxis *check_axis(Checker *ck, const AstAxis *ast, int index, bool
   return axis;
 }
 
-// Evaluates a list of axes; names must differ among themselves and from `others`.
-static const TeAxis **check_axes(Checker *ck, int n, const AstAxis *ast, bool reduce, int nothers,
-                                 const TeAxis **others) {
-  if (n > TE_MAX_AXES) {
-    diag_report(ck->cx->diags, E_RANK, loc_join(ast[0].loc, ast[n - 1].loc),
-                "%d axes are too many: there may be %d", n, TE_MAX_AXES);
-    return NULL;
+// A list of axes on its way.
+typedef struct AxisList {
+  Scope *s;
+  VEC(const TeAxis *) axes;
+  int nothers;
+  const TeAxis **others;
+  bool reduce, failed;
+} AxisList;
+
+// The axis of this name in the list, or among the others.
+static const TeAxis *axis_named(const AxisList *l, Name name) {
+  for (size_t i = 0; i < l->axes.len; i++)
+    if (l->axes.data[i] && l->axes.data[i]->name == name) return l->axes.data[i];
+  for (int i = 0; i < l->nothers; i++)
+    if (l->others[i]->name == name) return l->others[i];
+  return NULL;
+}
+
+static void add_axis(AxisList *l, const AstAxis *ast) {
+  Ctx *cx = l->s->kx->ck->cx;
+  const TeAxis *first = axis_named(l, ast->name);
+  if (first) {
+    Diag *g = diag_report(cx->diags, E_DUPLICATE_NAME, ast->loc, "the axis `%s` is declared twice", ast->name);
+    diag_also(g, first->loc, "it is first declared here");
+    diag_help(g, "give one of them another name");
+    l->failed = true;
   }
-  const TeAxis **axes = NEW_ARRAY(ck->cx->arena, const TeAxis *, n);
-  bool ok = true;
-  int64_t points = 1;
-  for (int i = 0; i < n; i++) {
-    Loc first = {0};
-    for (int k = 0; k < i; k++)
-      if (ast[k].name == ast[i].name) first = ast[k].loc;
-    for (int k = 0; k < nothers; k++)
-      if (others[k]->name == ast[i].name) first = others[k]->loc;
-    if (loc_known(first)) {
-      Diag *g =
-          diag_report(ck->cx->diags, E_DUPLICATE_NAME, ast[i].loc, "the axis `%s` is declared twice", ast[i].name);
-      diag_also(g, first, "it is first declared here");
-      diag_help(g, "give one of them another name");
-      ok = false;
+  const TeAxis *axis = check_axis(l->s, ast, (int)l->axes.len, l->reduce);
+  if (axis) VEC_PUSH(cx->arena, l->axes, axis);
+  else l->failed = true;
+}
+
+// Adds the axes that are left; what they are called matters to schedules only, so a name that is taken is changed.
+static void add_rest(AxisList *l, const AstAxis *ast, int nwritten, const AstAxis *written) {
+  Ctx *cx = l->s->kx->ck->cx;
+  if (!l->s->has_rest) {
+    Diag *g = diag_report(cx->diags, E_CALL, ast->loc, "`..` stands for no axes here");
+    diag_help(g, "it stands for those that a parameter of the def leaves to it: `def f(x[.., c: C] : T)`");
+    l->failed = true;
+  }
+  for (int i = 0; i < l->s->nrest; i++) {
+    TeAxis *axis = arena_copy(cx->arena, l->s->rest[i], sizeof *axis);
+    *axis = (TeAxis){.name = axis->name, .extent = axis->extent, .loc = axis->loc, .index = (int)l->axes.len, .reduce = l->reduce};
+    for (int n = 2;; n++) {
+      bool taken = axis_named(l, axis->name) != NULL;
+      for (int k = 0; k < nwritten; k++) taken |= written[k].name == axis->name;
+      if (!taken) break;
+      axis->name = name_of(cx->names, arena_printf(cx->arena, "%s_%d", l->s->rest[i]->name, n));
     }
-    axes[i] = check_axis(ck, &ast[i], i, reduce);
-    if (!axes[i]) {
-      ok = false;
+    VEC_PUSH(cx->arena, l->axes, axis);
+  }
+}
+
+const TeAxis **check_axes(Scope *s, int *n, const AstAxis *ast, bool reduce, int nothers, const TeAxis **others, int *rest) {
+  Ctx *cx = s->kx->ck->cx;
+  AxisList l = {.s = s, .nothers = nothers, .others = others, .reduce = reduce};
+  Loc all = *n ? loc_join(ast[0].loc, ast[*n - 1].loc) : (Loc){0};
+  *rest = -1;
+  for (int i = 0; i < *n && i <= TE_MAX_AXES; i++) {
+    if (ast[i].name) {
+      add_axis(&l, &ast[i]);
       continue;
     }
-    if (points <= 0 || !mul_ok(points, axes[i]->extent, &points) || points >= (int64_t)1 << 40) points = -1;
+    *rest = (int)l.axes.len;
+    add_rest(&l, &ast[i], *n, ast);
   }
-  if (!ok) return NULL;
-  if (points > 0) return axes;
-  Diag *g = diag_report(ck->cx->diags, E_EXTENT, loc_join(ast[0].loc, ast[n - 1].loc),
-                        "%s has 2^40 elements or more", reduce ? "the reduction" : "the tensor");
-  Text t = {.arena = ck->cx->arena};
-  for (int i = 0; i < n; i++) text_add(&t, "%s%lld", i ? " x " : "", (long long)axes[i]->extent);
+  int count = *n > (int)l.axes.len ? *n : (int)l.axes.len;
+  if (count > TE_MAX_AXES) {
+    Diag *g = diag_report(cx->diags, E_RANK, all, "%d axes are too many: there may be %d", count, TE_MAX_AXES);
+    diag_help(g, "fuse some of them into one");
+    return NULL;
+  }
+  if (l.failed) return NULL;
+  *n = (int)l.axes.len;
+  int64_t points = 1;
+  for (int i = 0; i < *n; i++)
+    if (points <= 0 || !mul_ok(points, l.axes.data[i]->extent, &points) || points >= (int64_t)1 << 40) points = -1;
+  if (points > 0) return *n ? l.axes.data : NEW_ARRAY(cx->arena, const TeAxis *, 1);
+  Diag *g = diag_report(cx->diags, E_EXTENT, all, "%s has 2^40 elements or more", reduce ? "the reduction" : "the tensor");
+  Text t = {.arena = cx->arena};
+  for (int i = 0; i < *n; i++) text_add(&t, "%s%lld", i ? " x " : "", (long long)l.axes.data[i]->extent);
   diag_note(g, "its extents are %s", t.data);
   return NULL;
 }
 
-static const char *shape_text(Ctx *cx, const TeTensor *t) {
+const char *shape_text(Ctx *cx, const TeTensor *t) {
   Text out = {.arena = cx->arena};
+  text_add(&out, "[");
   for (int i = 0; i < t->naxes; i++)
-    text_add(&out, "%s%s: %lld", i ? ", " : "[", t->axes[i]->name, (long long)t->axes[i]->extent);
+    text_add(&out, "%s%s: %lld", i ? ", " : "", t->axes[i]->name, (long long)t->axes[i]->extent);
   text_add(&out, "]");
   return out.data;
 }
 
+Name fresh_name(KernelCx *kx, Name prefix, const char *base) {
+  Ctx *cx = kx->ck->cx;
+  Name name = name_of(cx->names, prefix ? arena_printf(cx->arena, "%s.%s", prefix, base) : base), first = name;
+  for (int n = name_table_find(kx->taken, first); n >= 0 && name_table_find(kx->taken, name) >= 0; n++) {
+    name = name_of(cx->names, arena_printf(cx->arena, "%s_%d", first, n));
+    name_table_put(kx->taken, first, n + 1);
+  }
+  name_table_put(kx->taken, name, 2);
+  return name;
+}
+
 // ---- the pointwise shorthand -----------------------------------------------------------------------------------
 
-typedef struct Operands {
-  StageCx *sx;
-  const TeTensor *first;
-  Loc first_loc;
-  const AstExpr *unknown; // the first name that is neither a tensor nor a constant
-  bool failed;
-} Operands;
-
-static bool same_shape(const TeTensor *a, const TeTensor *b) {
-  if (a->naxes != b->naxes) return false;
-  for (int i = 0; i < a->naxes; i++)
-    if (a->axes[i]->extent != b->axes[i]->extent) return false;
-  return true;
-}
-
-static void meet_operand(Operands *o, const AstExpr *e) {
-  bool poisoned = false;
-  const TeTensor *t = stage_tensor(o->sx, e->name, &poisoned);
-  if (poisoned) o->failed = true;
-  if (!t) {
-    int64_t ignored;
-    ConstScope *consts = &o->sx->ck->scope;
-    if (!poisoned && !o->unknown && consts->find(consts->self, e->name, e->loc, &ignored) == CONST_MISSING)
-      o->unknown = e;
-    return;
-  }
-  if (!o->first) {
-    o->first = t;
-    o->first_loc = e->loc;
-    return;
-  }
-  if (same_shape(o->first, t)) return;
-  Ctx *cx = o->sx->ck->cx;
-  Diag *g =
-      diag_report(cx->diags, E_SHAPE, e->loc, "`%s` and `%s` have different shapes", o->first->name, t->name);
-  diag_also(g, o->first_loc, "`%s` is %s", o->first->name, shape_text(cx, o->first));
-  diag_here(g, "`%s` is %s", t->name, shape_text(cx, t));
-  diag_help(g, "give the stage an axis list, and index its operands");
-  o->failed = true;
-}
-
-// Walks the operands that stand without indices, in source order.
-static void find_operands(Operands *o, const AstExpr *e) {
-  if (!e) return;
-  switch (e->kind) {
-  case AST_INT:
-  case AST_STRING: return;
-  case AST_NAME: meet_operand(o, e); return;
-  case AST_UNARY:
-  case AST_BINARY:
-  case AST_SELECT:
-    find_operands(o, e->a);
-    find_operands(o, e->b);
-    find_operands(o, e->c);
-    return;
-  case AST_LIST:
-    for (int i = 0; i < e->nitems; i++) find_operands(o, e->items[i]);
-    return;
-  case AST_OTHER:
-    if (ast_detail(e)->kind == AD_BAD) o->failed = true;
-    for (int i = 0; i < ast_detail(e)->nargs; i++) find_operands(o, ast_detail(e)->args[i]);
-    return;
-  }
-}
-
-// Gives a shorthand stage its axes: those of its first operand, as its own.
+// Gives a shorthand stage its axes: those of its first operand, as its own; none, if only scalars are read or a type
+// says so.
 static bool shorthand_axes(StageCx *sx, TeTensor *t, const AstDecl *decl) {
-  Operands o = {.sx = sx};
   Ctx *cx = sx->ck->cx;
-  if (decl->body->kind == AST_OTHER && ast_detail(decl->body)->kind == AD_REDUCE) {
+  bool reduces = decl->body->kind == AST_REDUCE;
+  Operands o = find_operands(sx, decl->body);
+  if (o.failed) return false;
+  if (reduces && o.first.t) {
     Diag *g = diag_report(cx->diags, E_SHAPE, decl->name_loc,
                           "`%s` reduces, so its axes cannot be told from its operands", decl->name);
     diag_help(g, "write them: `%s[i: N, ...] : int32 = ...`", decl->name);
     return false;
   }
-  find_operands(&o, decl->body);
-  if (o.failed) return false;
-  if (!o.first && o.unknown && !check_expr(sx, o.unknown, DT_COUNT)) return false;
-  if (!o.first) {
+  if (!o.first.t && o.unknown && !check_expr(sx, o.unknown, DT_COUNT)) return false;
+  if (!o.first.t && !o.scalar && !decl->dtype) {
     Diag *g = diag_report(cx->diags, E_SHAPE, decl->name_loc,
                           "`%s` has no axes: no operand stands without indices", decl->name);
     diag_help(g, "write them: `%s[i: N, ...] : int32 = ...`", decl->name);
     return false;
   }
   sx->like = o.first;
-  t->naxes = o.first->naxes;
-  t->axes = NEW_ARRAY(cx->arena, const TeAxis *, t->naxes);
+  t->naxes = o.first.t ? o.first.t->naxes : 0;
+  t->axes = NEW_ARRAY(cx->arena, const TeAxis *, t->naxes + 1);
   for (int i = 0; i < t->naxes; i++) {
-    TeAxis *axis = arena_copy(cx->arena, o.first->axes[i], sizeof *axis);
+    TeAxis *axis = arena_copy(cx->arena, o.first.t->axes[i], sizeof *axis);
+    if (o.first.axes) axis->name = o.first.axes[i];
     t->axes[i] = axis;
   }
   return true;
+}
+
+// A stage with axes whose whole expression is a call of a def reads whole tensors, if the call does: their shape is the
+// stage's.
+static bool whole_call(StageCx *sx, TeTensor *t, const AstDecl *decl) {
+  if (decl->body->kind != AST_CALL || !find_def(sx->scope, decl->body->name)) return true;
+  Operands o = find_operands(sx, decl->body);
+  if (o.failed) return false;
+  if (!o.first.t) return true;
+  sx->shorthand = true;
+  return fits_axes(sx->ck->cx, o.first.t, t, decl);
 }
 
 // ---- one declaration -------------------------------------------------------------------------------------------
@@ -193,34 +199,6 @@ static bool check_dtype(Checker *ck, const AstDecl *decl, DType *out) {
   return false;
 }
 
-static TeReduce reduce_of_name(const char *name) {
-  if (strcmp(name, "sum") == 0) return TE_SUM;
-  if (strcmp(name, "prod") == 0) return TE_PROD;
-  if (strcmp(name, "min") == 0) return TE_MIN;
-  if (strcmp(name, "max") == 0) return TE_MAX;
-  return TE_NO_REDUCE;
-}
-
-// Takes the reduction off the top of a stage's expression; false after an error.
-static bool take_reduction(StageCx *sx, TeTensor *t, const AstExpr **body) {
-  const AstExpr *e = *body;
-  if (e->kind != AST_OTHER || ast_detail(e)->kind != AD_REDUCE) return true;
-  const AstDetail *d = ast_detail(e);
-  Ctx *cx = sx->ck->cx;
-  t->reduce = reduce_of_name(d->name);
-  t->reduce_loc = e->loc;
-  if (t->reduce == TE_NO_REDUCE) {
-    Diag *g = diag_report(cx->diags, E_UNKNOWN_NAME, d->name_loc, "unknown reduction `%s`", d->name);
-    diag_help(g, "reductions are sum, prod, min and max");
-    return false;
-  }
-  t->raxes = check_axes(sx->ck, d->naxes, d->axes, true, t->naxes, t->axes);
-  if (!t->raxes) return false;
-  t->nraxes = d->naxes;
-  *body = d->args[0];
-  return true;
-}
-
 static void report_stage_type(StageCx *sx, const TeTensor *t, const AstDecl *decl, const TeExpr *body) {
   Ctx *cx = sx->ck->cx;
   Diag *g = diag_report(cx->diags, E_TYPE, body->loc, "`%s` is %s, but its expression is %s", t->name,
@@ -232,99 +210,201 @@ static void report_stage_type(StageCx *sx, const TeTensor *t, const AstDecl *dec
   else te_offer_cast(cx, g, body, t->type);
 }
 
-// Checks the expression of a stage whose axes are known.
+// Checks the expression of a stage whose axes are known. What takes more than one stage to reduce stands inside it.
 static bool check_body(StageCx *sx, TeTensor *t, const AstDecl *decl) {
   const AstExpr *ast = decl->body;
-  if (!take_reduction(sx, t, &ast)) return false;
-  const TeExpr *body = check_expr(sx, ast, decl->dtype ? t->type : DT_COUNT);
-  if (!body) return false;
-  if (decl->dtype && body->type != t->type) {
-    report_stage_type(sx, t, decl, body);
+  DType want = decl->dtype ? t->type : DT_COUNT;
+  if (ast->kind == AST_REDUCE && !reduction_is_composed(ast)) {
+    if (!reduce_here(sx, t, ast, want)) return false;
+  } else {
+    t->body = check_expr(sx, ast, want);
+  }
+  if (!t->body) return false;
+  if (decl->dtype && t->body->type != t->type) {
+    report_stage_type(sx, t, decl, t->body);
+    t->body = NULL;
     return false;
   }
-  t->type = body->type;
-  t->body = body;
-  if (t->reduce != TE_NO_REDUCE && t->type == DT_BOOL) {
-    Diag *g = diag_report(sx->ck->cx->diags, E_TYPE, t->reduce_loc, "a reduction of bool has no meaning");
-    diag_help(g, "reduce int32(...) instead, and compare the result");
-    return false;
-  }
+  t->type = t->body->type;
   return true;
 }
 
-// The kernel under construction.
-typedef struct KernelCx {
-  Checker *ck;
-  const AstItem *item;
-  VEC(const TeTensor *) tensors;
-  VEC(Loc) places;    // of every declared name, poisoned ones included
-  NameTable *names;   // to places
-  NameTable *visible; // to tensors; -2 for a poisoned one
-  bool ok;
-} KernelCx;
-
-static bool declare_name(KernelCx *kx, const AstDecl *decl) {
-  int old = name_table_find(kx->names, decl->name);
-  if (old < 0) {
-    name_table_put(kx->names, decl->name, (int)kx->places.len);
-    VEC_PUSH(kx->ck->cx->arena, kx->places, decl->name_loc);
-    return true;
-  }
-  Diag *g = diag_report(kx->ck->cx->diags, E_DUPLICATE_NAME, decl->name_loc, "the tensor `%s` is declared twice",
-                        decl->name);
-  diag_also(g, kx->places.data[old], "it is first declared here");
-  diag_help(g, "give one of them another name");
-  return false;
+void push_tensor(KernelCx *kx, TeTensor *t) {
+  t->index = (int)kx->tensors.len;
+  if (t->role == TE_INPUT || t->role == TE_OUTPUT) t->order = kx->order++;
+  VEC_PUSH(kx->ck->cx->arena, kx->tensors, t);
+  kx->k->tensors = kx->tensors.data;
+  kx->k->ntensors = (int)kx->tensors.len;
 }
 
-static void check_decl(KernelCx *kx, TeKernel *k, const AstDecl *decl) {
-  Checker *ck = kx->ck;
+// The type that a name stands for: one of the language's, or what a parameter bound.
+static bool find_dtype(Scope *s, const AstDecl *decl, DType *out) {
+  const Binding *b = scope_own(s, decl->dtype);
+  if (b && b->kind == BIND_TYPE) return *out = b->type, true;
+  return check_dtype(s->kx->ck, decl, out);
+}
+
+// The axes of a declaration, written or found in its expression.
+static bool decl_axes(StageCx *sx, TeTensor *t, const AstDecl *decl) {
+  if (!decl->has_axes) return shorthand_axes(sx, t, decl);
+  int rest;
+  t->naxes = decl->naxes;
+  t->axes = check_axes(sx->scope, &t->naxes, decl->axes, false, 0, NULL, &rest);
+  if (!t->axes) return false;
+  sx->like = (TensorRef){.t = t, .rest = rest, .nrest = rest < 0 ? 0 : sx->scope->nrest};
+  return !decl->body || whole_call(sx, t, decl);
+}
+
+TeTensor *check_stage(Scope *s, const AstDecl *decl, Name full, TeRole role, TensorRef *ref) {
+  Checker *ck = s->kx->ck;
   TeTensor *t = NEW(ck->cx->arena, TeTensor);
-  *t = (TeTensor){.name = decl->name, .role = decl->role, .loc = decl->loc, .name_loc = decl->name_loc};
-  StageCx sx = {
-      .ck = ck, .kernel = k, .tensors = kx->visible, .item = kx->item, .stage = t, .shorthand = decl->naxes == 0};
-  bool ok = declare_name(kx, decl);
-  if (decl->dtype && !check_dtype(ck, decl, &t->type)) ok = false;
-  bool axes_ok = true;
-  if (decl->naxes > 0) {
-    t->axes = check_axes(ck, decl->naxes, decl->axes, false, 0, NULL);
-    t->naxes = decl->naxes;
-    axes_ok = t->axes != NULL;
-  } else {
-    axes_ok = shorthand_axes(&sx, t, decl);
-  }
+  *t = (TeTensor){.name = full, .role = role, .loc = decl->loc, .name_loc = decl->name_loc, .type = DT_I32};
+  StageCx sx = {.ck = ck, .kx = s->kx, .scope = s, .stage = t, .prefix = full, .shorthand = !decl->has_axes};
+  bool ok = !decl->dtype || find_dtype(s, decl, &t->type);
   // A stage with a wrong expression is still declared with its axes and type, if these are known, so that its
   // readers are checked too.
-  bool typed = ok && axes_ok;
+  bool typed = decl_axes(&sx, t, decl) && ok;
   if (typed && decl->body && !check_body(&sx, t, decl)) {
     ok = false;
     typed = decl->dtype != NULL;
   }
   if (typed && t->body) check_bounds(ck, t);
-  if (!ok || !typed) kx->ok = false;
-  if (typed) {
-    t->index = (int)kx->tensors.len;
-    VEC_PUSH(ck->cx->arena, kx->tensors, t);
-    k->tensors = kx->tensors.data;
-    k->ntensors = (int)kx->tensors.len;
-    name_table_put(kx->visible, t->name, t->index);
-  } else if (name_table_find(kx->visible, decl->name) == -1) {
-    name_table_put(kx->visible, decl->name, -2);
-  }
+  if (!ok || !typed) s->kx->ok = false;
+  if (!typed) return NULL;
+  Name *names = NEW_ARRAY(ck->cx->arena, Name, t->naxes + 1);
+  for (int i = 0; i < t->naxes; i++) names[i] = t->axes[i]->name;
+  *ref = (TensorRef){.t = t, .axes = names, .rest = sx.like.rest, .nrest = sx.like.t ? sx.like.nrest : 0};
+  push_tensor(s->kx, t);
+  return t;
 }
 
-const TeKernel *check_kernel(Checker *ck, const AstItem *item) {
+bool fits_axes(Ctx *cx, const TeTensor *is, const TeTensor *asked, const AstDecl *decl) {
+  bool same = is->naxes == asked->naxes;
+  for (int i = 0; same && i < is->naxes; i++) same = is->axes[i]->extent == asked->axes[i]->extent;
+  if (same) return true;
+  Diag *g = diag_report(cx->diags, E_SHAPE, decl->axes_loc, "`%s` is declared %s, and its expression is %s", decl->name,
+                        shape_text(cx, asked), shape_text(cx, is));
+  diag_help(g, "let the extents agree, or leave the axes out");
+  return false;
+}
+
+// Gives what a call made the axes and the type that its declaration writes: they agree, and the names are the
+// declaration's.
+static bool adopt(Scope *s, const AstDecl *decl, TeTensor *t) {
+  Ctx *cx = s->kx->ck->cx;
+  DType type;
+  if (decl->dtype && !find_dtype(s, decl, &type)) return false;
+  if (decl->dtype && type != t->type) {
+    Diag *g = diag_report(cx->diags, E_TYPE, decl->body->loc, "`%s` is %s, but its expression is %s", decl->name,
+                          dtype_name(type), dtype_name(t->type));
+    diag_also(g, decl->dtype_loc, "declared %s here", dtype_name(type));
+    diag_help(g, "declare it %s, or cast what is called: `%s(%s)`", dtype_name(t->type), dtype_name(type), te_snippet(cx, decl->body->loc));
+    return false;
+  }
+  if (!decl->has_axes) return true;
+  TeTensor asked = {.naxes = decl->naxes};
+  int rest;
+  asked.axes = check_axes(s, &asked.naxes, decl->axes, false, 0, NULL, &rest);
+  if (!asked.axes || !fits_axes(cx, t, &asked, decl)) return false;
+  for (int i = 0; i < t->naxes; i++) ((TeAxis *)t->axes[i])->name = asked.axes[i]->name;
+  for (int i = 0; i < t->nraxes; i++) { // schedules tell loops by their names
+    TeAxis *r = (TeAxis *)t->raxes[i];
+    Name base = r->name;
+    for (int n = 2, k = 0; k < t->naxes; k++)
+      if (t->axes[k]->name == r->name) r->name = name_of(cx->names, arena_printf(cx->arena, "%s_%d", base, n++)), k = -1;
+  }
+  return true;
+}
+
+// The tensors that a declaration's call of a def makes; false after an error.
+static bool declare_call(Scope *s, const AstDecl *decl, const Name *full, TeRole role, TensorRef *refs) {
+  Checker *ck = s->kx->ck;
+  TeTensor *here = NEW(ck->cx->arena, TeTensor);
+  *here = (TeTensor){.name = full[0], .role = role, .loc = decl->loc, .name_loc = decl->name_loc};
+  StageCx sx = {.ck = ck, .kx = s->kx, .scope = s, .stage = here, .prefix = full[0], .shorthand = true};
+  Instance *in = def_instance(&sx, decl->body, decl->nnames, full, role);
+  if (!in || in->failed) return false;
+  bool ok = true;
+  for (int i = 0; i < decl->nnames; i++) {
+    TeTensor *t = in->results[i];
+    if (decl->nnames == 1) ok = adopt(s, decl, t) && ok;
+    t->loc = decl->loc;
+    t->name_loc = decl->names ? decl->names[i].loc : decl->name_loc;
+    Name *names = NEW_ARRAY(ck->cx->arena, Name, t->naxes + 1);
+    for (int k = 0; k < t->naxes; k++) names[k] = t->axes[k]->name;
+    refs[i] = (TensorRef){.t = t, .axes = names};
+  }
+  return ok;
+}
+
+static bool is_free(Scope *s, SchedName name, const char *what) {
+  const Binding *old = scope_own(s, name.name);
+  if (!old || old->kind == BIND_LATER) return true;
+  Diag *g = diag_report(s->kx->ck->cx->diags, E_DUPLICATE_NAME, name.loc, "%s `%s` is declared twice", what, name.name);
+  diag_also(g, old->loc, "it is first declared here");
+  diag_help(g, "give one of them another name");
+  s->kx->ok = false;
+  return false;
+}
+
+static void declare_constant(Scope *s, const AstDecl *decl, Name full) {
+  Binding b = {.kind = BIND_POISON, .loc = decl->name_loc};
+  if (decl->has_axes) {
+    TeTensor *t = check_constant(s, decl, full);
+    if (t) b = (Binding){.kind = BIND_TENSOR, .loc = decl->name_loc, .ref = {.t = t}};
+  } else {
+    ConstScope consts = scope_consts(s);
+    if (const_value(&consts, decl->body, &b.value)) b.kind = BIND_VALUE;
+  }
+  if (b.kind == BIND_POISON) s->kx->ok = false;
+  scope_bind(s, decl->name, b);
+}
+
+// Whether a declaration is made of the stages of a call.
+static bool is_stages_of_call(Scope *s, const AstDecl *decl) {
+  if (!decl->body || decl->body->kind != AST_CALL) return decl->nnames > 1;
+  const Global *g = find_def(s, decl->body->name);
+  return decl->nnames > 1 || (g && !def_is_pure(g->item));
+}
+
+bool make_tensors(Scope *s, const AstDecl *decl, const Name *full, TeRole role, TensorRef *refs) {
+  if (is_stages_of_call(s, decl)) return declare_call(s, decl, full, role, refs);
+  return check_stage(s, decl, full[0], role, refs) != NULL;
+}
+
+void check_decl(Scope *s, const AstDecl *decl, const Name *full, TeRole role) {
+  SchedName one = {decl->name, decl->name_loc};
+  const SchedName *names = decl->names ? decl->names : &one;
+  bool constant = decl->role == TE_CONSTANT, free = true;
+  for (int i = 0; i < decl->nnames; i++) free = is_free(s, names[i], constant ? "the constant" : "the tensor") && free;
+  if (!free) return;
+  if (constant) {
+    declare_constant(s, decl, full[0]);
+    return;
+  }
+  TensorRef *refs = NEW_ARRAY(s->kx->ck->cx->arena, TensorRef, decl->nnames);
+  bool made = make_tensors(s, decl, full, role, refs);
+  if (!made) s->kx->ok = false;
+  for (int i = 0; i < decl->nnames; i++)
+    scope_bind(s, names[i].name, (Binding){.kind = made ? BIND_TENSOR : BIND_POISON, .loc = names[i].loc, .ref = refs[i]});
+}
+
+const TeKernel *check_kernel(Checker *ck, const AstFile *file, const AstItem *item) {
   TeKernel *k = NEW(ck->cx->arena, TeKernel);
   *k = (TeKernel){.name = item->name, .loc = item->loc, .name_loc = item->name_loc};
-  KernelCx kx = {.ck = ck,
-                 .item = item,
-                 .names = name_table_new(ck->cx->arena),
-                 .visible = name_table_new(ck->cx->arena),
-                 .ok = true};
+  KernelCx kx = {.ck = ck, .item = item, .k = k, .taken = name_table_new(ck->cx->arena),
+                 .globals = name_table_new(ck->cx->arena), .ok = true};
+  Scope *s = scope_new(&kx, file, item, NULL, NULL);
   bool output = false;
+  for (int i = 0; i < item->ndecls; i++)
+    for (int n = 0; n < item->decls[i].nnames; n++)
+      fresh_name(&kx, NULL, item->decls[i].names ? item->decls[i].names[n].name : item->decls[i].name);
   for (int i = 0; i < item->ndecls && diags_errors(ck->cx->diags) < TE_MAX_ERRORS; i++) {
-    check_decl(&kx, k, &item->decls[i]);
-    output |= item->decls[i].role == TE_OUTPUT;
+    const AstDecl *decl = &item->decls[i];
+    Name *full = NEW_ARRAY(ck->cx->arena, Name, decl->nnames);
+    for (int n = 0; n < decl->nnames; n++) full[n] = decl->names ? decl->names[n].name : decl->name;
+    check_decl(s, decl, full, decl->role);
+    output |= decl->role == TE_OUTPUT;
   }
   if (!output && diags_errors(ck->cx->diags) < TE_MAX_ERRORS && !item->broken && !ck->broken) {
     Diag *g = diag_report(ck->cx->diags, E_NO_KERNEL, item->name_loc, "the kernel `%s` has no output", item->name);

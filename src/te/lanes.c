@@ -105,6 +105,10 @@ void lanes_math(MathFn f, DType t, Scalar *d, const Scalar *a, const Scalar *b, 
   EACH d[l] = scalar_math(f, t, a[l], b[l]);
 }
 
+void lanes_fma(DType t, Scalar *d, const Scalar *a, const Scalar *b, const Scalar *c, int n) {
+  EACH d[l] = scalar_call(FN_FMA, t, (Scalar[]){a[l], b[l], c[l]});
+}
+
 bool lanes_cast_is_free(DType to, DType from) {
   if (to == from) return true;
   if (dtype_is_float(from)) return dtype_is_float(to) && dtype_bits(to) >= dtype_bits(from);

@@ -9,6 +9,7 @@
 void lanes_binary(BinOp op, DType t, Scalar *d, const Scalar *a, const Scalar *b, int n);
 void lanes_unary(UnOp op, DType t, Scalar *d, const Scalar *a, int n);
 void lanes_math(MathFn f, DType t, Scalar *d, const Scalar *a, const Scalar *b, int n);
+void lanes_fma(DType t, Scalar *d, const Scalar *a, const Scalar *b, const Scalar *c, int n);
 void lanes_cast(DType to, DType from, Scalar *d, const Scalar *a, int n);
 bool lanes_cast_is_free(DType to, DType from); // the cast leaves every Scalar as it is
 // d[l] = element off[l] + at of the array.

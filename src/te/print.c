@@ -48,6 +48,23 @@ static void bare_const(Text *out, const TeExpr *e, int prec) {
   close_if(out, negative && prec > PREC_UNARY);
 }
 
+static void ast_string_text(Text *out, const char *s);
+
+// A name, dotted perhaps; between dots, what is no name of the language stands in quotes.
+static void print_name(Text *out, const char *name) {
+  for (const char *p = name;; p++) {
+    size_t n = strcspn(p, ".");
+    bool plain = n > 0 && !(*p >= '0' && *p <= '9');
+    for (size_t i = 0; i < n; i++) plain &= p[i] == '_' || (p[i] >= '0' && p[i] <= '9') || ((p[i] | 32) >= 'a' && (p[i] | 32) <= 'z');
+    const char *part = arena_printf(out->arena, "%.*s", (int)n, p);
+    if (plain || p == name) text_add(out, "%s", part);
+    else ast_string_text(out, part);
+    p += n;
+    if (!*p) return;
+    text_add(out, ".");
+  }
+}
+
 // Whether the text of e alone tells its type.
 static bool has_own_type(const TeExpr *e) {
   switch (e->kind) {
@@ -109,7 +126,8 @@ static void expr(Text *out, const TeExpr *e, int prec) {
     return;
   case TE_AXIS: text_add(out, "%s", e->axis->name); return;
   case TE_ACCESS:
-    text_add(out, "%s[", e->tensor->name);
+    print_name(out, e->tensor->name);
+    text_add(out, "[");
     print_args(out, e->nargs, e->args, true);
     text_add(out, "]");
     return;
@@ -146,10 +164,29 @@ void te_print_expr(const TeExpr *e, Text *out) { expr(out, e, PREC_SELECT); }
 
 // ---- kernels ---------------------------------------------------------------------------------------------------
 
+static void print_bare(Text *out, const TeExpr *e) {
+  if (is_int_const(e)) bare_const(out, e, PREC_SELECT);
+  else expr(out, e, PREC_SELECT);
+}
+
 static void print_axes(Text *out, int n, const TeAxis **axes) {
-  for (int i = 0; i < n; i++)
-    text_add(out, "%s%s: %lld", i ? ", " : "[", axes[i]->name, (long long)axes[i]->extent);
-  text_add(out, "]");
+  for (int i = 0; i < n; i++) text_add(out, "%s%s: %lld", i ? ", " : "", axes[i]->name, (long long)axes[i]->extent);
+}
+
+// The values of a constant from element `at` on, in braces, an axis a level.
+static int64_t print_values(Text *out, const TeTensor *t, int axis, int64_t at) {
+  if (axis == t->naxes) {
+    Scalar v = scalar_load(t->type, (const char *)t->data + at * dtype_bytes(t->type));
+    bare_const(out, &(TeExpr){.kind = TE_CONST, .type = t->type, .value = v}, PREC_SELECT);
+    return at + 1;
+  }
+  text_add(out, "{");
+  for (int64_t i = 0; i < t->axes[axis]->extent; i++) {
+    text_add(out, i ? ", " : "");
+    at = print_values(out, t, axis + 1, at);
+  }
+  text_add(out, "}");
+  return at;
 }
 
 static const char *reduce_name(TeReduce r) {
@@ -158,27 +195,37 @@ static const char *reduce_name(TeReduce r) {
   case TE_PROD: return "prod";
   case TE_MIN: return "min";
   case TE_MAX: return "max";
+  case TE_DOT: return "dot";
   case TE_NO_REDUCE: break;
   }
   return "";
 }
 
-static void print_tensor(Text *out, const TeTensor *t) {
-  static const char *const roles[] = {[TE_INPUT] = "input", [TE_COMPUTE] = "compute", [TE_OUTPUT] = "output"};
-  text_add(out, "  %s %s", roles[t->role], t->name);
-  print_axes(out, t->naxes, t->axes);
-  text_add(out, " : %s", dtype_name(t->type));
-  if (t->body) {
-    text_add(out, " =\n      ");
-    if (t->reduce != TE_NO_REDUCE) {
-      text_add(out, "%s", reduce_name(t->reduce));
-      print_axes(out, t->nraxes, t->raxes);
-      text_add(out, "(");
-    }
-    if (is_int_const(t->body)) bare_const(out, t->body, PREC_SELECT);
-    else expr(out, t->body, PREC_SELECT);
-    if (t->reduce != TE_NO_REDUCE) text_add(out, ")");
+static void print_reduction(Text *out, const TeTensor *t) {
+  text_add(out, "%s[", reduce_name(t->reduce));
+  print_axes(out, t->nraxes, t->raxes);
+  if (t->where) {
+    text_add(out, " where ");
+    expr(out, t->where, PREC_SELECT);
   }
+  text_add(out, "](");
+  if (t->reduce == TE_DOT) print_args(out, 2, t->body->args, false);
+  else print_bare(out, t->body);
+  text_add(out, ")");
+}
+
+static void print_tensor(Text *out, const TeTensor *t) {
+  static const char *const roles[] = {
+      [TE_INPUT] = "input", [TE_COMPUTE] = "compute", [TE_OUTPUT] = "output", [TE_CONSTANT] = "const"};
+  text_add(out, "  %s ", roles[t->role]);
+  print_name(out, t->name);
+  text_add(out, "[");
+  print_axes(out, t->naxes, t->axes);
+  text_add(out, "] : %s", dtype_name(t->type));
+  if (t->body || t->data) text_add(out, " =\n      ");
+  if (t->data) print_values(out, t, 0, 0);
+  else if (t->reduce != TE_NO_REDUCE) print_reduction(out, t);
+  else if (t->body) print_bare(out, t->body);
   text_add(out, ";\n");
 }
 
@@ -204,30 +251,43 @@ static void ast_string_text(Text *out, const char *s) {
   text_add(out, "\"");
 }
 
-static void ast_other(Text *out, const AstExpr *e) {
-  const AstDetail *d = ast_detail(e);
-  switch (d->kind) {
-  case AD_FLOAT: print_float(out, DT_F64, d->number); return;
-  case AD_BIG: text_add(out, "%llu", (unsigned long long)d->big); return;
-  case AD_BOOL: text_add(out, d->big ? "true" : "false"); return;
-  case AD_CALL:
-  case AD_INDEX:
-    text_add(out, "%s%s", d->name, d->kind == AD_CALL ? "(" : "[");
-    ast_items(out, d->nargs, d->args);
-    text_add(out, d->kind == AD_CALL ? ")" : "]");
-    return;
-  case AD_REDUCE:
-    text_add(out, "%s[", d->name);
-    for (int i = 0; i < d->naxes; i++) {
-      text_add(out, "%s%s: ", i ? ", " : "", d->axes[i].name);
-      ast(out, d->axes[i].extent, PREC_SELECT);
-    }
-    text_add(out, "](");
-    ast_items(out, d->nargs, d->args);
-    text_add(out, ")");
-    return;
-  case AD_BAD: return;
+static void print_ast_call(Text *out, const AstExpr *e) {
+  text_add(out, "%s(", e->name);
+  for (int i = 0; i < e->nitems; i++) {
+    text_add(out, "%s", i ? ", " : "");
+    if (e->keys && e->keys[i]) text_add(out, "%s = ", e->keys[i]);
+    ast(out, e->items[i], PREC_SELECT);
   }
+  text_add(out, ")");
+}
+
+static void print_ast_reduce(Text *out, const AstExpr *e) {
+  text_add(out, "%s[", e->name);
+  for (int i = 0; i < e->naxes; i++) {
+    text_add(out, "%s%s", i ? ", " : "", e->axes[i].name ? e->axes[i].name : "..");
+    if (!e->axes[i].name) continue;
+    text_add(out, ": ");
+    ast(out, e->axes[i].extent, PREC_SELECT);
+  }
+  if (e->by) {
+    text_add(out, " by ");
+    ast(out, e->by, PREC_SELECT);
+  }
+  if (e->c) {
+    text_add(out, " where ");
+    ast(out, e->c, PREC_SELECT);
+  }
+  text_add(out, "](");
+  ast_items(out, e->nitems, e->items);
+  text_add(out, ")");
+}
+
+static void print_ast_index(Text *out, const AstExpr *e) {
+  if (e->name) text_add(out, "%s", e->name);
+  else ast(out, e->a, PREC_PRIMARY);
+  text_add(out, "[");
+  ast_items(out, e->nitems, e->items);
+  text_add(out, "]");
 }
 
 static void ast(Text *out, const AstExpr *e, int prec) {
@@ -264,7 +324,14 @@ static void ast(Text *out, const AstExpr *e, int prec) {
     text_add(out, "]");
     return;
   case AST_STRING: ast_string_text(out, e->name); return;
-  case AST_OTHER: ast_other(out, e); return;
+  case AST_BIG: text_add(out, "%llu", (unsigned long long)e->value); return;
+  case AST_FLOAT: print_float(out, DT_F64, e->number); return;
+  case AST_BOOL: text_add(out, e->value ? "true" : "false"); return;
+  case AST_CALL: print_ast_call(out, e); return;
+  case AST_INDEX: print_ast_index(out, e); return;
+  case AST_REDUCE: print_ast_reduce(out, e); return;
+  case AST_REST: text_add(out, ".."); return;
+  case AST_BAD: return;
   }
 }
 
@@ -304,10 +371,28 @@ static void print_stmt(Text *out, const SchedStmt *s, int indent) {
   }
 }
 
+static void print_value(Text *out, const TeValue *v) {
+  switch (v->kind) {
+  case VALUE_INT: text_add(out, "%lld", (long long)v->i); return;
+  case VALUE_FLOAT: print_float(out, DT_F64, v->f); return;
+  case VALUE_LIST:
+    text_add(out, "[");
+    for (int i = 0; i < v->nitems; i++) {
+      text_add(out, i ? ", " : "");
+      print_value(out, &v->items[i]);
+    }
+    text_add(out, "]");
+    return;
+  }
+}
+
 void te_print(const TeModule *m, Text *out) {
   if (m->target) text_add(out, "target %s;\n\n", m->target);
-  for (int i = 0; i < m->nconsts; i++)
-    text_add(out, "const %s = %lld;\n", m->consts[i].name, (long long)m->consts[i].value);
+  for (int i = 0; i < m->nconsts; i++) {
+    text_add(out, "const %s = ", m->consts[i].name);
+    print_value(out, &m->consts[i].value);
+    text_add(out, ";\n");
+  }
   for (int i = 0; i < m->nkernels; i++) {
     const TeKernel *k = m->kernels[i];
     text_add(out, "%skernel %s {\n", out->len ? "\n" : "", k->name);

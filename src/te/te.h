@@ -20,31 +20,49 @@ typedef struct TeTarget {
 
 // ---- syntax kept for the schedule room --------------------------------------------------------------------------
 
-// A constant expression as written: in extents, and in the arguments of schedule statements.
+// An expression as written. Rooms above read AST_NAME, AST_LIST and AST_STRING, and leave the rest to te_const_eval.
 typedef enum AstKind {
   AST_INT,    // value
-  AST_NAME,   // name; dotted names ("vta.inp") are one name
+  AST_BIG,    // value holds the bits of an integer from 2^63 to 2^64 - 1
+  AST_FLOAT,  // number
+  AST_BOOL,   // value is 0 or 1
+  AST_NAME,   // name; dotted names ("vta.inp", "conv.padded") are one name
   AST_UNARY,  // unop, a
   AST_BINARY, // binop, a, b
   AST_SELECT, // a ? b : c
   AST_LIST,   // [items] -- knob sets and list arguments
   AST_STRING, // name holds the text -- pragma arguments
-  AST_OTHER   // anything else an expression can be (calls, casts, accesses): never constant
+  AST_CALL,   // name(items), keys: a cast, a function of the table, a def
+  AST_INDEX,  // name[items]; name NULL: of the call a
+  AST_REDUCE, // name[axes by `by` where `c`](items)
+  AST_REST,   // `..` among indices: the axes that are left
+  AST_BAD     // a syntax error stood here, and has been reported
 } AstKind;
 
 typedef struct AstExpr AstExpr;
+
+typedef struct AstAxis {
+  Name name; // NULL: `..`
+  const AstExpr *extent;
+  Loc loc, name_loc;
+} AstAxis;
+
 struct AstExpr {
   AstKind kind;
-  Loc loc;
+  Loc loc, name_loc;
   int depth; // of the tree, leaves being 1; bounded by the parser
   int64_t value;
+  double number;
   Name name;
   UnOp unop;
   BinOp binop;
   const AstExpr *a, *b, *c;
   int nitems;
   const AstExpr **items;
-  const void *detail; // AST_OTHER: private to te
+  const Name *keys; // AST_CALL: of the arguments that have one; NULL: none has
+  int naxes;
+  const AstAxis *axes;
+  const AstExpr *by;
 };
 
 typedef struct SchedArg {
@@ -132,23 +150,27 @@ struct TeExpr {
   };
 };
 
-typedef enum TeRole { TE_INPUT, TE_COMPUTE, TE_OUTPUT } TeRole;
-typedef enum TeReduce { TE_NO_REDUCE, TE_SUM, TE_PROD, TE_MIN, TE_MAX } TeReduce;
+typedef enum TeRole { TE_INPUT, TE_COMPUTE, TE_OUTPUT, TE_CONSTANT } TeRole;
+typedef enum TeReduce { TE_NO_REDUCE, TE_SUM, TE_PROD, TE_MIN, TE_MAX, TE_DOT } TeReduce;
 
-// One tensor: an input, or a stage with a body `reduce[raxes](body)`, or `body` without a reduction.
+// One tensor: an input, a constant, or a stage with a body `reduce[raxes](body)`, or `body` without a reduction.
 struct TeTensor {
-  Name name;
+  Name name; // dotted for what a call made: "a.conv2d.padded"
   TeRole role;
   DType type;
   Loc loc, name_loc; // the declaration; its name
   int index;         // its place in TeKernel.tensors
-  int naxes;         // 1 or more
+  int order;         // among inputs and outputs: as the text declares them
+  int naxes;         // 0: a scalar
   const TeAxis **axes;
   TeReduce reduce;
   int nraxes;
   const TeAxis **raxes;
-  const TeExpr *body; // NULL for an input; its type is `type`
+  const TeExpr *body; // NULL for an input or constant; its type is `type`
+  const void *data;   // TE_CONSTANT: the values, dense
   Loc reduce_loc;
+  const TeExpr *where; // of a reduction: its points are those where this holds; NULL: all
+  bool lanes;         // its last axis holds partial results, side by side
   bool bounded;       // an integer stage whose values the checker found to be in lo..hi
   int64_t lo, hi;
 };
@@ -161,9 +183,20 @@ typedef struct TeKernel {
   const TeTensor **tensors;
 } TeKernel;
 
+// What a constant is: floats are computed in float64.
+typedef enum TeValueKind { VALUE_INT, VALUE_FLOAT, VALUE_LIST } TeValueKind;
+typedef struct TeValue TeValue;
+struct TeValue {
+  TeValueKind kind;
+  int64_t i; // VALUE_INT, bools among them
+  double f;  // VALUE_FLOAT
+  int nitems;
+  const TeValue *items;
+};
+
 typedef struct TeConst { // param and const
   Name name;
-  int64_t value;
+  TeValue value;
   Loc loc;
 } TeConst;
 
@@ -179,10 +212,12 @@ typedef struct TeModule {
   const TeSchedule **schedules;
 } TeModule;
 
-// -D NAME=int
+// -D NAME=number
 typedef struct TeDefine {
   const char *name;
   int64_t value;
+  bool is_float; // the number is `number`
+  double number;
 } TeDefine;
 
 typedef struct TeOptions {
@@ -222,8 +257,9 @@ void te_print_expr(const TeExpr *e, Text *out);
 typedef struct TeArrays {
   void **data;
 } TeArrays;
+Scalar te_reduce_identity(TeReduce r, DType t); // what a reduction starts with, and what one of no points gives
 int64_t te_tensor_elems(const TeTensor *t); // product of the extents (checked when loaded: below 2^40)
-// Evaluates the unscheduled kernel: inputs are given, all other tensors are computed into the given arrays. Reports
+// Evaluates the unscheduled kernel: inputs are given (constants have their values), all other tensors are computed into the given arrays. Reports
 // an error (an access out of bounds where the checker could not tell) and returns false.
 bool te_eval(Ctx *cx, const TeKernel *k, const TeArrays *arrays);
 

@@ -207,6 +207,12 @@ const Expr *expr_ref(Ctx *cx, const Buffer *b, const Expr *tile) {
   return expr_raw_args(cx, EXPR_REF, b->type, b, 0, 1, &tile, (Loc){0});
 }
 
+const Expr *expr_call(Ctx *cx, MathFn f, const Expr *const *args) {
+  if (math_arity(f) < 3) return expr_math(cx, f, args[0], math_arity(f) > 1 ? args[1] : NULL);
+  const Expr *copy[3] = {args[0], args[1], args[2]};
+  return expr_raw_args(cx, EXPR_MATH, args[0]->type, NULL, f, 3, copy, args[0]->loc);
+}
+
 const Expr *expr_math(Ctx *cx, MathFn f, const Expr *a, const Expr *b) {
   if (is_const(a) && !b && math_is_exact(f)) {
     Scalar s = scalar_math(f, a->type, a->value, a->value);

@@ -344,7 +344,7 @@ static int compile_unary(Interp *in, const Expr *e, int want) {
 
 // Code for e; returns the register that holds it: `want` unless that is ANY.
 static int compile_expr(Interp *in, const Expr *e, int want) {
-  int a, b, dst, mark = in->top;
+  int a, b, c, dst, mark = in->top;
   int64_t reg;
   Ins *i;
   switch (e->kind) {
@@ -373,9 +373,11 @@ static int compile_expr(Interp *in, const Expr *e, int want) {
   case EXPR_MATH:
     a = compile_expr(in, e->args[0], ANY);
     b = e->nargs > 1 ? compile_expr(in, e->args[1], ANY) : a;
+    c = e->nargs > 2 ? compile_expr(in, e->args[2], ANY) : a;
     in->top = mark;
     dst = target_reg(in, want);
     i = emit(in, MATH_ANY, dst, a, b);
+    i->x = c;
     i->type = (uint8_t)e->type;
     i->op = (uint8_t)e->fn;
     return dst;
@@ -730,7 +732,7 @@ static bool run(Interp *in, Scalar *r, TirFault *fault) {
     case UNARY_ANY: r[i->dst] = scalar_unary(i->op, i->type, r[i->a]); NEXT
     case CAST_ANY: r[i->dst] = scalar_cast(i->type, i->op, r[i->a]); NEXT
     case CAST_INT: r[i->dst].i = narrow(i->type, r[i->a].i); NEXT
-    case MATH_ANY: r[i->dst] = scalar_math(i->op, i->type, r[i->a], r[i->b]); NEXT
+    case MATH_ANY: r[i->dst] = scalar_call(i->op, i->type, (Scalar[]){r[i->a], r[i->b], r[i->x]}); NEXT
     case MOVE: r[i->dst] = r[i->a]; NEXT
     case ADDRESS_FIRST: r[i->dst].i = (int64_t)((uint64_t)i->x + (uint64_t)i->y * (uint64_t)r[i->b].i); NEXT
     case ADDRESS_NEXT: r[i->dst].i = (int64_t)((uint64_t)r[i->a].i + (uint64_t)i->y * (uint64_t)r[i->b].i); NEXT
@@ -800,6 +802,10 @@ bool tir_interpret(Ctx *cx, const Func *f, void **params, const TirMachine *mach
   for (int i = 0; i < f->nparams; i++) {
     ptrmap_put(cx->arena, &in.buffers, f->params[i], (int64_t)in.data.len);
     VEC_PUSH(cx->arena, in.data, params[i]);
+  }
+  for (int i = 0; i < f->nconsts; i++) {
+    ptrmap_put(cx->arena, &in.buffers, f->consts[i], (int64_t)in.data.len);
+    VEC_PUSH(cx->arena, in.data, (void *)f->consts[i]->data);
   }
   compile_stmt(&in, f->body);
   emit(&in, HALT, 0, 0, 0);

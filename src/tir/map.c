@@ -48,7 +48,7 @@ const Expr *expr_rebuild(Ctx *cx, const Expr *e, ExprFn *child, void *self) {
     break;
   case EXPR_MATH:
     args = rebuild_args(cx, e->nargs, e->args, child, self);
-    if (args != e->args) out = expr_math(cx, e->fn, args[0], e->nargs > 1 ? args[1] : NULL);
+    if (args != e->args) out = expr_call(cx, e->fn, args);
     break;
   }
   return out == e ? e : expr_at(cx, out, e->loc);

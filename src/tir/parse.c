@@ -24,7 +24,7 @@ static void add_words(TirParser *p) {
     int token, value;
   } fixed[] = {
     {"func", TOK_FUNC, 0}, {"target", TOK_TARGET, 0}, {"for", TOK_FOR, 0}, {"in", TOK_IN, 0}, {"if", TOK_IF, 0},
-    {"else", TOK_ELSE, 0}, {"alloc", TOK_ALLOC, 0}, {"input", TOK_INPUT, 0}, {"output", TOK_OUTPUT, 0},
+    {"else", TOK_ELSE, 0}, {"alloc", TOK_ALLOC, 0}, {"input", TOK_INPUT, 0}, {"output", TOK_OUTPUT, 0}, {"const", TOK_CONST, 0},
     {"of", TOK_OF, 0}, {"by", TOK_BY, 0}, {"base", TOK_BASE, 0}, {"true", TOK_BOOL, 1}, {"false", TOK_BOOL, 0},
     {"min", TOK_MINMAX, OP_MIN}, {"max", TOK_MINMAX, OP_MAX}, {"parallel", TOK_FORKIND, FOR_PARALLEL},
     {"vthread", TOK_FORKIND, FOR_VTHREAD}, {"vectorized", TOK_FORKIND, FOR_VECTORIZED},
@@ -312,7 +312,7 @@ ParsedExpr parse_call(TirParser *p, MathFn f, ParsedArgs *args, Loc loc) {
   if ((int)args->list.len != math_arity(f)) {
     Diag *g = diag_report(p->cx->diags, E_ARGUMENT, loc, "`%s` takes %d argument%s, not %zu", math_name(f), math_arity(f),
                           math_arity(f) == 1 ? "" : "s", args->list.len);
-    diag_help(g, "it is written `%s(%s)`", math_name(f), math_arity(f) == 1 ? "x" : "x, y");
+    diag_help(g, "it is written `%s(%s)`", math_name(f), math_arity(f) == 1 ? "x" : math_arity(f) == 2 ? "x, y" : "x, y, z");
     return bad_expr(p);
   }
   DType t = args->list.data[0]->type;
@@ -796,8 +796,10 @@ Buffer *parse_buffer(TirParser *p, Name name, DType t, Name scope_name, int64_t 
                         p->func && p->func->target ? "docs/tir.md lists the memories of the target; without `@` it is the host's"
                                                    : "give the function the target that has it: `) target vta {`");
   const int64_t one[1] = {1};
-  Buffer *b = (Buffer *)tir_buffer(p->cx, name, t, scope ? scope : &scope_host, BUF_LOCAL, good ? (int)p->dims.len : 1,
-                                   good ? p->dims.data : one, loc);
+  bool scalar = !p->dims.len;
+  Buffer *b = (Buffer *)tir_buffer(p->cx, name, t, scope ? scope : &scope_host, BUF_LOCAL, good && !scalar ? (int)p->dims.len : 1,
+                                   good && !scalar ? p->dims.data : one, loc);
+  b->scalar = scalar;
   b->base = base;
   b->stage = stage ? stage : name; // what is printed without `of` is of the stage of that name
   parse_bind(p, name, NULL, b);
@@ -816,12 +818,38 @@ void parse_param(TirParser *p, Buffer *b, BufferRole role, ParsedPlace at, Loc l
   VEC_PUSH(p->cx->arena, p->params, b);
 }
 
+// The value of a hexadecimal digit; -1: it is none.
+static int digit_of(char c) {
+  return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+void parse_const(TirParser *p, Buffer *b, Name text, ParsedPlace at, Loc loc) {
+  size_t n = (size_t)buffer_elems(b) * (size_t)dtype_bytes(b->type), len = strlen(text);
+  unsigned char *data = len == 2 * n ? arena_alloc(p->cx->arena, n) : NULL;
+  bool good = data != NULL;
+  for (size_t i = 0; good && i < n; i++) {
+    int high = digit_of(text[2 * i]), low = digit_of(text[2 * i + 1]);
+    good = high >= 0 && low >= 0;
+    data[i] = (unsigned char)(high * 16 + low);
+  }
+  if (!good) diag_report(p->cx->diags, E_LITERAL, loc, "the values of `%s` are %zu bytes, two hexadecimal digits each", b->name, n);
+  if (b->scope != &scope_host)
+    diag_help(diag_report(p->cx->diags, E_SCOPE, loc, "constant `%s` is not in the host's memory", b->name),
+              "leave out its `@`, and copy it to a buffer of that memory");
+  b->role = BUF_CONST;
+  b->data = data;
+  b->loc = place_or(at, loc);
+  VEC_PUSH(p->cx->arena, p->consts, b);
+}
+
 void parse_header(TirParser *p, Name name, Name target, ParsedPlace at, Loc loc, Loc target_loc) {
   Func *f = NEW(p->cx->arena, Func);
   f->name = name;
   f->loc = place_or(at, loc);
   f->nparams = (int)p->params.len;
   f->params = p->params.data;
+  f->nconsts = (int)p->consts.len;
+  f->consts = p->consts.data;
   p->func = f;
   if (!target) return;
   if (p->target && !strcmp(p->target->name, target)) {

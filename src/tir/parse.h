@@ -74,7 +74,7 @@ typedef struct TirParser {
   PtrMap paths; // Name of a path to its Source
   VEC(Symbol) symbols;
   VEC(BlockItem) items;
-  VEC(const Buffer *) params;
+  VEC(const Buffer *) params, consts;
   VEC(int64_t) dims;
   int block_depth;
   bool in_operands;      // of an intrinsic
@@ -141,6 +141,7 @@ Buffer *parse_buffer(TirParser *p, Name name, DType t, Name scope, int64_t base,
 void parse_dim(TirParser *p, ParsedExpr e, Loc loc);
 int64_t parse_number(TirParser *p, ParsedExpr e, Loc loc); // of `base=`
 void parse_param(TirParser *p, Buffer *b, BufferRole role, ParsedPlace at, Loc loc);
+void parse_const(TirParser *p, Buffer *b, Name text, ParsedPlace at, Loc loc); // text: its bytes in hexadecimal digits
 void parse_header(TirParser *p, Name name, Name target, ParsedPlace at, Loc loc, Loc target_loc);
 void parse_func(TirParser *p, ParsedStmt body);
 void parse_recover(TirParser *p); // after a syntax error

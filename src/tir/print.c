@@ -29,7 +29,7 @@ static const char *const words[] = {
 #define MATH(id, name, arity) name,
 #include "base/ops.def"
     "min",        "max",      "true",    "false",   "func",    "target",  "for",     "in",       "if",
-    "else",       "alloc",    "input",   "output",  "of",      "by",      "base",    "parallel", "vthread",
+    "else",       "alloc",    "input",   "output",  "const", "of",      "by",      "base",    "parallel", "vthread",
     "vectorized", "unrolled",
 };
 
@@ -309,7 +309,7 @@ static void put_buffer(Printer *p, const Buffer *b) {
   put(p, ": ");
   put(p, dtype_name(b->type));
   put(p, "[");
-  for (int i = 0; i < b->ndim; i++) {
+  for (int i = 0; i < b->ndim && !b->scalar; i++) {
     if (i) put(p, ", ");
     put_int(p, b->shape[i], false);
   }
@@ -481,6 +481,18 @@ static Printer printer_new(Text *out) {
   return p;
 }
 
+// The bytes of a constant, in quotes.
+static void put_bytes(Printer *p, const unsigned char *data, size_t n) {
+  static const char digits[] = "0123456789abcdef";
+  char *text = arena_alloc(p->out->arena, 2 * n + 3);
+  text[0] = text[2 * n + 1] = '"';
+  for (size_t i = 0; i < n; i++) {
+    text[2 * i + 1] = digits[data[i] >> 4];
+    text[2 * i + 2] = digits[data[i] & 15];
+  }
+  put(p, text);
+}
+
 void tir_print(const Func *f, const TirPrintOptions *opt, Text *out) {
   Printer p = printer_new(out);
   if (opt) p.opt = *opt;
@@ -493,7 +505,14 @@ void tir_print(const Func *f, const TirPrintOptions *opt, Text *out) {
     put(&p, f->params[i]->role == BUF_OUTPUT ? " output" : " input");
     put_place(&p, NULL, f->params[i]->loc, (Loc){0});
   }
-  put(&p, f->nparams ? "\n)" : ")");
+  for (int i = 0; i < f->nconsts; i++) {
+    put(&p, i || f->nparams ? ",\n  " : "\n  ");
+    put_buffer(&p, f->consts[i]);
+    put(&p, " const ");
+    put_bytes(&p, f->consts[i]->data, (size_t)buffer_elems(f->consts[i]) * (size_t)dtype_bytes(f->consts[i]->type));
+    put_place(&p, NULL, f->consts[i]->loc, (Loc){0});
+  }
+  put(&p, f->nparams || f->nconsts ? "\n)" : ")");
   if (f->target) {
     put(&p, " target ");
     put(&p, f->target->name);

@@ -70,7 +70,7 @@ typedef struct Var {
   Loc loc;
 } Var; // always int64
 
-typedef enum BufferRole { BUF_INPUT, BUF_OUTPUT, BUF_LOCAL } BufferRole;
+typedef enum BufferRole { BUF_INPUT, BUF_OUTPUT, BUF_LOCAL, BUF_CONST } BufferRole;
 
 // A dense row-major array. On-chip buffers occupy whole tiles: their element count is a multiple of scope->tile.
 typedef struct Buffer {
@@ -78,6 +78,8 @@ typedef struct Buffer {
   DType type;
   const Scope *scope;
   BufferRole role; // INPUT and OUTPUT are parameters of the function, in scope_host
+  bool scalar;     // of a tensor without axes: one element; C passes an input by value
+  const void *data; // CONST: its values, which nothing writes
   int ndim;        // 1 or more
   int64_t *shape;  // each > 0; the product fits int64
   int64_t base;    // on-chip: first tile, set by pass `storage`; -1 before
@@ -166,6 +168,8 @@ typedef struct Func {
   Name name;
   int nparams;
   const Buffer **params;
+  int nconsts;           // arrays whose values are known
+  const Buffer **consts;
   const Stmt *body;
   const TirTarget *target; // NULL: host only
   Loc loc;
@@ -190,6 +194,7 @@ const Expr *expr_select(Ctx *cx, const Expr *c, const Expr *a, const Expr *b);
 const Expr *expr_load(Ctx *cx, const Buffer *b, const Expr **idx); // copies the array (ndim indices)
 const Expr *expr_ref(Ctx *cx, const Buffer *b, const Expr *tile);
 const Expr *expr_math(Ctx *cx, MathFn f, const Expr *a, const Expr *b); // b NULL for one argument
+const Expr *expr_call(Ctx *cx, MathFn f, const Expr *const *args); // as many as f takes
 const Expr *expr_at(Ctx *cx, const Expr *e, Loc loc); // the same with another place
 bool expr_is_int(const Expr *e, int64_t *v);          // an EXPR_INT; its value
 bool expr_equal(const Expr *a, const Expr *b);        // the same tree

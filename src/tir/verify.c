@@ -412,6 +412,13 @@ static bool check_params(Verifier *v) {
     if (!check_buffer(v, b)) return false;
     ptrmap_put(v->cx->arena, &v->bound, b, 1);
   }
+  for (int i = 0; i < v->f->nconsts; i++) {
+    const Buffer *b = v->f->consts[i];
+    if (b->role != BUF_CONST || !b->data) return wrong(v, "constant `%s` has no values", hint(b->name));
+    if (b->scope != &scope_host || in_scope(v, b)) return wrong(v, "constant `%s` stands twice, or not in the host's memory", hint(b->name));
+    if (!check_buffer(v, b)) return false;
+    ptrmap_put(v->cx->arena, &v->bound, b, 1);
+  }
   return true;
 }
 

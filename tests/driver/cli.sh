@@ -65,9 +65,9 @@ expect "two outputs to one file" 2 err "is the file of two outputs"
 run "$tetc" compile k.te --remarks=yes
 expect "value of a flag" 2 err "takes no value"
 run "$tetc" compile k.te -D M
-expect "-D without value" 2 err "NAME=INTEGER"
+expect "-D without value" 2 err "NAME=NUMBER"
 run "$tetc" compile k.te -D M=x
-expect "-D with a bad value" 2 err "NAME=INTEGER"
+expect "-D with a bad value" 2 err "NAME=NUMBER"
 run "$tetc" compile k.te -K M=99999999999999999999
 expect "-K with a large value" 2 err "NAME=INTEGER"
 run "$tetc" compile k.te -O7

@@ -103,12 +103,12 @@ static void params_are_overridden_by_definitions(void **state) {
   (void)state;
   const char *text = "param N = 4; const M = N * 2; kernel k { output o[x: M] : int32 = 1; }";
   TeOptions opt = default_options();
-  TeDefine def = {"N", 8};
+  TeDefine def = {.name = "N", .value = 8};
   opt.defines = &def;
   opt.ndefines = 1;
   Loaded l = load_with("test.te", text, &opt);
   assert_int_equal(l.m->kernels[0]->tensors[0]->axes[0]->extent, 16);
-  assert_int_equal(l.m->consts[1].value, 16);
+  assert_int_equal(l.m->consts[1].value.i, 16);
   unload(&l);
   def.name = "NN";
   l = load_with("test.te", text, &opt);

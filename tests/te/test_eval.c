@@ -164,8 +164,10 @@ static void picked_kernels_agree(void **state) {
 static void samples_agree(void **state) {
   (void)state;
   char path[4096];
-  TeDefine small[] = {{"M", 3}, {"N", 2}, {"K", 2}};
-  TeDefine tiny[] = {{"H", 6}, {"W", 5}, {"CI", 32}, {"CO", 16}, {"STRIDE", 2}};
+#define D(n, v) {.name = n, .value = v}
+  TeDefine small[] = {D("M", 3), D("N", 2), D("K", 2)};
+  TeDefine tiny[] = {D("H", 6), D("W", 5), D("CI", 32), D("CO", 16), D("STRIDE", 2)};
+#undef D
   TeOptions opt = default_options();
   snprintf(path, sizeof path, "%s/gemm.te", getenv("TETC_SAMPLES_DIR"));
   opt.defines = small;

@@ -24,7 +24,11 @@ static Scalar value(Walk *w, const TeExpr *e) {
   }
   case TE_CAST: return scalar_cast(e->type, e->a->type, value(w, e->a));
   case TE_SELECT: return value(w, e->a).i ? value(w, e->b) : value(w, e->c);
-  case TE_MATH: return scalar_math(e->fn, e->type, value(w, e->args[0]), e->nargs > 1 ? value(w, e->args[1]) : (Scalar){0});
+  case TE_MATH: {
+    Scalar args[3] = {{0}};
+    for (int i = 0; i < e->nargs; i++) args[i] = value(w, e->args[i]);
+    return scalar_call(e->fn, e->type, args);
+  }
   case TE_ACCESS: {
     const TeTensor *t = e->tensor;
     int64_t at = 0;
@@ -36,7 +40,7 @@ static Scalar value(Walk *w, const TeExpr *e) {
       }
       at = at * t->axes[i]->extent + index;
     }
-    return scalar_load(t->type, (const char *)w->arrays->data[t->index] + at * dtype_bytes(t->type));
+    return scalar_load(t->type, (const char *)(t->data ? t->data : w->arrays->data[t->index]) + at * dtype_bytes(t->type));
   }
   }
   return (Scalar){0};
@@ -66,8 +70,11 @@ static Scalar element(Walk *w, const TeTensor *t) {
   static const BinOp ops[] = {[TE_SUM] = OP_ADD, [TE_PROD] = OP_MUL, [TE_MIN] = OP_MIN, [TE_MAX] = OP_MAX};
   Scalar acc = start(t->reduce, t->type);
   for (int i = 0; i < t->nraxes; i++) w->raxis[i] = 0;
-  do acc = scalar_binary(ops[t->reduce], t->type, acc, value(w, t->body));
-  while (step(t->nraxes, t->raxes, w->raxis));
+  do {
+    if (t->where && !value(w, t->where).i) continue;
+    if (t->reduce == TE_DOT) acc = scalar_call(FN_FMA, t->type, (Scalar[]){value(w, t->body->args[0]), value(w, t->body->args[1]), acc});
+    else acc = scalar_binary(ops[t->reduce], t->type, acc, value(w, t->body));
+  } while (step(t->nraxes, t->raxes, w->raxis));
   return acc;
 }
 

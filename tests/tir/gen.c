@@ -231,7 +231,7 @@ Scalar gen_eval(const Gen *g, const Expr *e) {
   case EXPR_LOAD: return eval_load(g, e);
   case EXPR_REF: break;
   case EXPR_MATH:
-    return scalar_math(e->fn, e->type, gen_eval(g, e->args[0]), gen_eval(g, e->args[e->nargs - 1]));
+    return scalar_call(e->fn, e->type, (Scalar[]){gen_eval(g, e->args[0]), gen_eval(g, e->args[e->nargs > 1]), gen_eval(g, e->args[e->nargs - 1])});
   }
   bug("an expression that the generator does not make");
 }

@@ -439,7 +439,7 @@ static void mark_atoms(const Draft *d, const Affine *a, bool *stuck) {
 
 static bool reads_memory(void *self, const Expr *e) {
   bool *written = self;
-  if (e->kind == EXPR_LOAD && e->buffer->role != BUF_INPUT) *written = true;
+  if (e->kind == EXPR_LOAD && e->buffer->role != BUF_INPUT && e->buffer->role != BUF_CONST) *written = true;
   return !*written;
 }
 

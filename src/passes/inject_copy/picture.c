@@ -162,7 +162,8 @@ static Scalar point_value(Easel *u, const Expr *e) {
   case EXPR_SELECT: return point_value(u, point_value(u, e->a).i ? e->b : e->c);
   case EXPR_MATH: {
     Scalar a = point_value(u, e->args[0]);
-    return scalar_math(e->fn, e->type, a, e->nargs > 1 ? point_value(u, e->args[1]) : a);
+    return scalar_call(e->fn, e->type, (Scalar[]){a, e->nargs > 1 ? point_value(u, e->args[1]) : a,
+                                                  e->nargs > 2 ? point_value(u, e->args[2]) : a});
   }
   case EXPR_LOAD:
   case EXPR_REF: break;

@@ -222,15 +222,47 @@ static const Stmt *lower_body(Lower *l, Instance *in, int i, Mode mode) {
   return lower_attached(l, in, i, mode, regions, 0);
 }
 
-enum { UNROLL_LIMIT = 4096 }; // copies of a loop's body: more of them make code that nobody can compile or cache
+// How much unrolled loops may make of their bodies: more is code that nobody can compile or cache.
+enum { UNROLL_COPIES = 4096, UNROLL_NODES = 1 << 16 };
+
+// The nodes of a statement when its unrolled loops are; stops counting soon after `most`.
+typedef struct CodeSize {
+  int64_t nodes, most;
+} CodeSize;
+
+static bool count_expr(void *self, const Expr *e) {
+  CodeSize *c = self;
+  (void)e;
+  return ++c->nodes <= c->most;
+}
+
+static bool count_stmt(void *self, const Stmt *s) {
+  CodeSize *c = self;
+  int64_t n;
+  if (++c->nodes > c->most) return false;
+  if (s->kind != STMT_FOR || s->for_kind != FOR_UNROLLED || !expr_is_int(s->extent, &n)) return true;
+  CodeSize body = {.most = (c->most - c->nodes) / n};
+  stmt_visit(s->body, count_stmt, count_expr, &body);
+  c->nodes += body.nodes * n;
+  return false;
+}
+
+static bool fits_unrolled(const Stmt *body, int64_t n) {
+  CodeSize size = {.most = UNROLL_NODES / n};
+  stmt_visit(body, count_stmt, count_expr, &size);
+  return size.nodes <= size.most;
+}
+
+static ForKind not_unrolled(Lower *l, const Axis *a, const char *why) {
+  Diag *g = diag_report(l->cx->diags, W_NO_EFFECT, a->kind_loc, "`%s` is not unrolled: %s", a->name, why);
+  diag_help(g, "split the axis and unroll the inner loop");
+  return FOR_SERIAL;
+}
 
 // How a loop over n iterations runs: as asked for, but for unrolling without bound.
 static ForKind loop_kind(Lower *l, const Axis *a, int64_t n) {
-  if (a->kind != FOR_UNROLLED || n <= UNROLL_LIMIT / l->unrolled) return a->kind;
-  Diag *g = diag_report(l->cx->diags, W_NO_EFFECT, a->kind_loc, "`%s` is not unrolled: its body would be copied more than %d times",
-                        a->name, UNROLL_LIMIT);
-  diag_help(g, "split the axis and unroll the inner loop");
-  return FOR_SERIAL;
+  if (a->kind != FOR_UNROLLED || n <= UNROLL_COPIES / l->unrolled) return a->kind;
+  return not_unrolled(l, a, arena_printf(l->cx->arena, "its body would be copied more than %d times", UNROLL_COPIES));
 }
 
 // One loop over lo..hi, or its body alone if there is a single iteration.
@@ -255,6 +287,7 @@ static const Stmt *lower_part(Lower *l, Instance *in, int i, Mode mode, int64_t 
     s = lower_body(l, in, i, mode);
     ranges_pop(&l->ranges);
     l->unrolled = copies;
+    if (kind == FOR_UNROLLED && !fits_unrolled(s, hi - lo)) kind = not_unrolled(l, a, "too much code would come of it");
     s = stmt_for(cx, v, expr_index(cx, lo), expr_index(cx, hi - lo), kind, s);
     s = stmt_placed(cx, s, a->loc, a->kind_loc);
   }

@@ -164,6 +164,8 @@ void diag_nearest(Diag *g, Loc at, const Nearest *n, const char *text);
 // The same for a statement that is missing: `insert` goes behind the statement at `after`, or behind the block around it
 // (diags_keep_whole); without a known place it is a plain help.
 void diag_fix_after(Diag *g, Loc after, const char *insert, const char *fmt, ...) PRINTF_LIKE(4, 5);
+// The edit that it makes: what replaces the empty span that *after becomes.
+const char *diags_insertion(const Diags *d, Loc *after, const char *insert);
 // The same for a line that is missing at the head of a source, behind its leading comments.
 void diag_fix_head(Diag *g, const Source *src, const char *line, const char *fmt, ...) PRINTF_LIKE(4, 5);
 // The same for a statement that is in the way: it goes, with its `;`. A warning only says so where the statement stands

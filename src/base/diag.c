@@ -228,6 +228,18 @@ static const Loc *block_around(const Diags *d, Loc at) {
   return NULL;
 }
 
+const char *diags_insertion(const Diags *d, Loc *after, const char *insert) {
+  const Loc *block = block_around(d, *after);
+  const char *replacement = arena_printf(d->arena, "; %s", insert);
+  if (block) {
+    *after = *block;
+    replacement = arena_printf(d->arena, "\n%*s%s;", (int)(block->col ? block->col - 1 : 0), "", insert);
+  }
+  after->line = after->end_line;
+  after->col = after->end_col;
+  return replacement;
+}
+
 void diag_fix_after(Diag *g, Loc after, const char *insert, const char *fmt, ...) {
   va_list ap;
   va_start(ap, fmt);
@@ -237,14 +249,7 @@ void diag_fix_after(Diag *g, Loc after, const char *insert, const char *fmt, ...
     diag_help(g, "%s", text);
     return;
   }
-  const Loc *block = block_around(g->owner, after);
-  const char *replacement = arena_printf(g->arena, "; %s", insert);
-  if (block) {
-    after = *block;
-    replacement = arena_printf(g->arena, "\n%*s%s;", (int)(block->col ? block->col - 1 : 0), "", insert);
-  }
-  after.line = after.end_line;
-  after.col = after.end_col;
+  const char *replacement = diags_insertion(g->owner, &after, insert);
   add_fix(g, after, replacement, text);
 }
 

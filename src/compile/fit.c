@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // What fits on chip, found out by trials: for each memory that overflows, and each number in the schedule by which an axis
 // is cut, the nearest other one with which that memory does not overflow. Memory needed grows with the tiles, so a number
-// is searched for by halves; of a knob's set, one after the other.
+// is searched for by halves; of a knob's set, one after the other. Where a stage is computed whole, at root, the loop to
+// compute it at instead: the outermost of its readers' with which it fits.
 #include "compile/compile.h"
 
 #include <string.h>
@@ -32,11 +33,16 @@ static void see(void *self, const Diags *told) {
             count_overflows(told, f->memory) < f->overflows;
 }
 
-// Whether that memory holds it all with v in place of the cut's number.
-static bool fits(Fit *f, int64_t v) {
+// Whether that memory holds it all with an edit of the text.
+static bool edit_fits(Fit *f, Loc at, const char *replacement) {
   f->fits = false;
-  if (f->tries-- > 0) trial_look(f->c, f->cut->at, arena_printf(f->c->cx->arena, "%lld", (long long)v), see, f);
+  if (f->tries-- > 0) trial_look(f->c, at, replacement, see, f);
   return f->fits;
+}
+
+// The same with v in place of the cut's number.
+static bool fits(Fit *f, int64_t v) {
+  return edit_fits(f, f->cut->at, arena_printf(f->c->cx->arena, "%lld", (long long)v));
 }
 
 // The nearest value of the knob's set that makes smaller tiles and fits; 0 if there is none.
@@ -89,6 +95,63 @@ static void try_cuts(Fit *f, const Schedule *s, Diag *g) {
   }
 }
 
+// ---- stages that are computed whole --------------------------------------------------------------------------------------
+
+// A stage on the accelerator that nothing said where to compute.
+static bool is_whole(const Stage *s) {
+  return s->live && s->body && s->attach == ATTACH_ROOT && !loc_known(s->attach_loc) && s->scope != &scope_host;
+}
+
+static bool reads(const Stage *s, const Stage *of) { // itself, or what it reads
+  if (s == of) return true;
+  for (size_t i = 0; i < of->producers.len; i++)
+    if (reads(s, of->producers.data[i])) return true;
+  return false;
+}
+
+// `a.compute_at(at, axis)` for `one`, or for all such stages that `at` needs (NULL).
+static const char *placements(Fit *f, const Schedule *s, const Stage *one, const Stage *at, const Axis *axis) {
+  Text t = {.arena = f->c->cx->arena};
+  for (size_t i = 0; i < s->stages.len; i++) {
+    const Stage *p = s->stages.data[i];
+    if (p == at || !is_whole(p) || (one ? p != one : !reads(p, at))) continue;
+    text_add(&t, "%s%s.compute_at(%s, %s)", t.len ? "; " : "", p->name, at->name, axis->name);
+  }
+  return t.len ? t.data : NULL;
+}
+
+// Offers the outermost loop of `at` at which the memory holds `one`, or all that `at` needs. False: there is none.
+static bool offer_loop(Fit *f, const Schedule *s, const Stage *one, const Stage *at, size_t first, Diag *g) {
+  Loc end = s->source->stmts[s->source->nstmts - 1]->loc;
+  for (size_t i = first; i < at->leaf.len && f->tries > 0; i++) {
+    const Axis *a = at->leaf.data[i];
+    if (a == at->mark_axis && at->mark != MARK_NONE && at->mark != MARK_COPY) break; // inside, nothing is computed
+    const char *text = a->extent > 1 ? placements(f, s, one, at, a) : NULL;
+    Loc where = end;
+    const char *edit = text ? diags_insertion(f->c->cx->diags, &where, text) : NULL;
+    if (!edit || !edit_fits(f, where, edit)) continue;
+    if (one) diag_fix_after(g, end, text, "compute `%s` where it is needed, a part at a time: `%s;`", one->name, text);
+    else diag_fix_after(g, end, text, "compute what `%s` needs a part at a time: `%s;`", at->name, text);
+    return true;
+  }
+  return false;
+}
+
+// Moves one stage of the memory to its reader, or to where that is computed; else all of them to a stage that stays.
+static void try_places(Fit *f, const Schedule *s, Diag *g) {
+  if (!s->source || !s->source->nstmts || s->source->loc.src != f->c->source) return;
+  for (size_t i = 0; i < s->stages.len; i++) {
+    const Stage *p = s->stages.data[i];
+    if (!is_whole(p) || strcmp(f->memory, p->scope->name) != 0 || !p->consumers.len) continue;
+    const Stage *reader = p->consumers.data[0];
+    bool at = reader->attach == ATTACH_AT;
+    if (at && offer_loop(f, s, p, reader->at_stage, (size_t)stage_leaf_index(reader->at_stage, reader->at_axis), g)) return;
+    if (offer_loop(f, s, p, reader, 0, g)) return;
+  }
+  for (size_t i = s->stages.len; i-- > 0;)
+    if (s->stages.data[i]->live && s->stages.data[i]->attach == ATTACH_ROOT && offer_loop(f, s, NULL, s->stages.data[i], 0, g)) return;
+}
+
 void trial_cuts(const Compilation *c) {
   size_t used = arena_used(c->cx->arena) >> 10, afford = ((size_t)TRIALS_MIB << 10) / (used + 1);
   Fit f = {.c = c, .errors = diags_errors(c->cx->diags), .tries = afford < TRIALS_MOST ? (int)afford : TRIALS_MOST};
@@ -97,6 +160,6 @@ void trial_cuts(const Compilation *c) {
     f.memory = diag_subject(g);
     f.overflows = count_overflows(c->cx->diags, f.memory);
     for (size_t k = 0; k < c->units.len; k++)
-      if (c->units.data[k]->schedule) try_cuts(&f, c->units.data[k]->schedule, g);
+      if (c->units.data[k]->schedule) try_places(&f, c->units.data[k]->schedule, g), try_cuts(&f, c->units.data[k]->schedule, g);
   }
 }

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // Bounds inference: the region of each tensor that must be there when a loop's body starts. Regions are boxes with a
 // symbolic origin (affine in the loops entered) and a constant size: index expressions are split into a part that is
-// fixed by then and a part over the loops still to come, whose interval gives the size. What is not affine falls back
-// to numeric bounds, at worst the whole axis: larger, never wrong.
+// fixed by then and a part over the loops still to come, whose interval gives the size. Where a function does not spread
+// its argument (min and max with a constant, abs), its interval starts somewhere symbolic and is no longer than the
+// argument's; / % >> & by constants and ?: have intervals too. What is none of these falls back to numeric bounds, at
+// worst the whole axis: larger, never wrong.
 #include "passes/lower.h"
 
 #include <string.h>
@@ -170,14 +172,14 @@ static int64_t known_remainder(const Affine *min, int64_t d) {
 }
 
 // a / d and a % d for constant d > 0. A dividend that may wrap is not the sum that its affine form looks like.
-static Interval interval_divmod(Lower *l, const Relaxed *r, const Expr *e, int64_t d) {
+static Interval interval_divmod(Lower *l, const Relaxed *r, const Expr *e, BinOp op, int64_t d) {
   Ctx *cx = l->cx;
   int64_t lo, hi;
   if (d > FAR || !expr_bounds(&l->ranges, e->a, &lo, &hi)) return interval_numeric(l, e);
   Interval a = interval_of(l, r, e->a);
   int64_t rest = known_remainder(&a.min, d);
   const Expr *min = affine_expr(cx, &a.min), *by = expr_index(cx, d);
-  if (e->binop == OP_DIV) {
+  if (op == OP_DIV) {
     int64_t last = (rest < 0 ? d - 1 : rest) + a.extent - 1;
     return (Interval){affine_of(cx, expr_simplify(cx, &l->ranges, expr_binary(cx, OP_DIV, min, by)), NULL), last / d + 1};
   }
@@ -185,12 +187,81 @@ static Interval interval_divmod(Lower *l, const Relaxed *r, const Expr *e, int64
   return interval_const(0, d - 1);
 }
 
-static Interval interval_atom(Lower *l, const Relaxed *r, const Expr *e) {
+static Interval interval_union(Lower *l, const Interval *a, const Interval *b);
+
+// Whether e is an integer of ordinary size, so that sums of a few such do not wrap.
+static bool is_tame(Lower *l, const Expr *e) {
+  int64_t lo, hi;
+  return expr_bounds(&l->ranges, e, &lo, &hi) && lo >= -FAR && hi <= FAR;
+}
+
+static Affine affine_simple(Lower *l, const Expr *e) { return affine_of(l->cx, expr_simplify(l->cx, &l->ranges, e), NULL); }
+
+// min(x, c) or max(x, c): x's neighbours have neighbours as values, in the same order. So it starts at min(start of x, c),
+// and is no longer than x.
+static Interval interval_bounded(Lower *l, const Relaxed *r, const Expr *e, const Expr *x, const Expr *c) {
+  if (!is_tame(l, x) || !is_tame(l, c)) return interval_numeric(l, e);
+  Interval v = interval_of(l, r, x);
+  return (Interval){affine_simple(l, expr_binary(l->cx, e->binop, affine_expr(l->cx, &v.min), c)), v.extent};
+}
+
+// |x| for x in m .. m + n: no less than m, than -(m + n - 1), and than 0; and its values are neighbours, too.
+static Interval interval_abs(Lower *l, const Relaxed *r, const Expr *e) {
+  Ctx *cx = l->cx;
+  if (!is_tame(l, e->args[0])) return interval_numeric(l, e);
+  Interval v = interval_of(l, r, e->args[0]);
+  const Expr *m = affine_expr(cx, &v.min), *least = expr_binary(cx, OP_SUB, expr_index(cx, 1 - v.extent), m);
+  least = expr_binary(cx, OP_MAX, expr_binary(cx, OP_MAX, m, least), expr_index(cx, 0));
+  return (Interval){affine_simple(l, least), v.extent};
+}
+
+// One of two values.
+static Interval interval_either(Lower *l, const Relaxed *r, const Expr *a, const Expr *b) {
+  Interval x = interval_of(l, r, a), y = interval_of(l, r, b);
+  return interval_union(l, &x, &y);
+}
+
+static Interval interval_of_binary(Lower *l, const Relaxed *r, const Expr *e) {
   int64_t d;
-  if (e->kind == EXPR_VAR) return interval_numeric(l, e);
-  if (e->kind == EXPR_BINARY && (e->binop == OP_DIV || e->binop == OP_MOD) && expr_is_int(e->b, &d) && d > 0)
-    return interval_divmod(l, r, e, d);
+  bool known = expr_is_int(e->b, &d);
+  switch (e->binop) {
+  case OP_DIV:
+  case OP_MOD: return known && d > 0 ? interval_divmod(l, r, e, e->binop, d) : interval_numeric(l, e);
+  case OP_SHR: return known && (d & 63) < 40 ? interval_divmod(l, r, e, OP_DIV, (int64_t)1 << (d & 63)) : interval_numeric(l, e);
+  case OP_AND:
+    return known && d > 0 && d < FAR && !(d & (d + 1)) ? interval_divmod(l, r, e, OP_MOD, d + 1) : interval_numeric(l, e);
+  case OP_MIN:
+  case OP_MAX:
+    if (!mentions_relaxed(r, e->b)) return interval_bounded(l, r, e, e->a, e->b);
+    if (!mentions_relaxed(r, e->a)) return interval_bounded(l, r, e, e->b, e->a);
+    return interval_either(l, r, e->a, e->b);
+  case OP_ADD:
+  case OP_SUB:
+  case OP_MUL:
+  case OP_SHL:
+  case OP_XOR:
+  case OP_OR:
+  case OP_LT:
+  case OP_LE:
+  case OP_GT:
+  case OP_GE:
+  case OP_EQ:
+  case OP_NE:
+  case OP_LAND:
+  case OP_LOR:
+  case OP_COUNT: return interval_numeric(l, e);
+  }
   return interval_numeric(l, e);
+}
+
+// Of an int64 expression that is no sum: by its form or by numbers, whichever is shorter.
+static Interval interval_atom(Lower *l, const Relaxed *r, const Expr *e) {
+  Interval n = interval_numeric(l, e), v = n;
+  if (e->type != DT_I64) return n;
+  if (e->kind == EXPR_BINARY) v = interval_of_binary(l, r, e);
+  else if (e->kind == EXPR_SELECT) v = interval_either(l, r, e->b, e->c);
+  else if (e->kind == EXPR_MATH && e->fn == FN_ABS) v = interval_abs(l, r, e);
+  return v.extent < n.extent ? v : n;
 }
 
 static Interval interval_of(Lower *l, const Relaxed *r, const Expr *e) {
@@ -226,7 +297,42 @@ static Interval interval_union(Lower *l, const Interval *a, const Interval *b) {
   Interval x = interval_numeric(l, affine_expr(cx, &a->min)), y = interval_numeric(l, affine_expr(cx, &b->min));
   x.extent += a->extent - 1;
   y.extent += b->extent - 1;
-  return interval_union(l, &x, &y);
+  Interval by_numbers = interval_union(l, &x, &y);
+  int64_t lo, hi;
+  if (!is_tame(l, affine_expr(cx, &a->min)) || !is_tame(l, affine_expr(cx, &b->min)) ||
+      !expr_bounds(&l->ranges, affine_expr(cx, &d), &lo, &hi))
+    return by_numbers;
+  // b starts lo .. hi behind a
+  Interval out = *a;
+  if (hi + b->extent > out.extent) out.extent = hi + b->extent;
+  if (lo < 0) out.extent -= lo;
+  if (lo < 0 && !add_ok(out.min.constant, lo, &out.min.constant)) return by_numbers;
+  return out.extent < by_numbers.extent ? out : by_numbers;
+}
+
+// An index of an axis of extent n without the bounds 0 and n - 1: its region is shifted inside the axis anyway, and then
+// has whatever the bounds give. So clamp(y - 1, 0, n - 1) and y + 1 have starts that differ by a constant.
+static const Expr *without_clamps(Lower *l, const Expr *e, int64_t n) {
+  Ctx *cx = l->cx;
+  for (;;) {
+    bool ok = true;
+    Affine a = affine_of(cx, e, &ok);
+    if (!ok || a.nterms != 1 || a.terms[0].coef != 1 || a.constant < -FAR || a.constant > FAR) return e;
+    const Expr *atom = a.terms[0].atom;
+    int64_t c;
+    if (atom->kind != EXPR_BINARY || (atom->binop != OP_MIN && atom->binop != OP_MAX)) return e;
+    const Expr *x = atom->b->kind == EXPR_INT ? atom->a : atom->b;
+    if (!expr_is_int(x == atom->a ? atom->b : atom->a, &c) || c < -FAR || c > FAR || !is_tame(l, x)) return e;
+    if (atom->binop == OP_MAX ? c + a.constant > 0 : c + a.constant < n - 1) return e;
+    e = expr_simplify(cx, &l->ranges, expr_binary(cx, OP_ADD, x, expr_index(cx, a.constant)));
+  }
+}
+
+// What an index of an axis of extent n needs of it.
+static Interval interval_of_index(Lower *l, const Relaxed *r, const Expr *e, int64_t n) {
+  const Expr *plain = without_clamps(l, e, n);
+  Interval v = interval_of(l, r, plain), w = plain == e ? v : interval_of(l, r, e);
+  return w.extent < v.extent ? w : v;
 }
 
 // An interval as the part of an axis of extent n that it covers: shifted inside if it may stick out.
@@ -263,7 +369,17 @@ typedef struct Infer {
   Relaxed relaxed;
   Interval **need;   // by Stage.index: an interval an axis; NULL: nobody reads it yet
   bool *is_inside;   // by Stage.index
+  const TeExpr **moving; // by Stage.index: an index of it that loops which are fixed take part in; NULL: none
 } Infer;
+
+// Whether e depends on a loop that is fixed.
+static bool mentions_fixed(const Infer *f, const Expr *e) {
+  for (size_t i = 0; i < f->l->ranges.len; i++) {
+    const VarRange *v = &f->l->ranges.data[i];
+    if (v->lo < v->hi && !is_relaxed(&f->relaxed, v->var) && expr_uses_var(e, v->var)) return true;
+  }
+  return false;
+}
 
 static const Expr *relax(Infer *f, Name name, int64_t lo, int64_t hi) {
   const Var *v = tir_var(f->l->cx, name, (Loc){0});
@@ -288,8 +404,10 @@ static const Expr *index_expr(Infer *f, const Instance *in, const TeExpr *e) {
     if (dtype_is_float(e->a->type)) break;
     return expr_cast(cx, e->type, index_expr(f, in, e->a));
   case TE_SELECT: return expr_select(cx, index_expr(f, in, e->a), index_expr(f, in, e->b), index_expr(f, in, e->c));
-  case TE_ACCESS:
-  case TE_MATH: break;
+  case TE_MATH:
+    if (e->fn != FN_ABS || dtype_is_float(e->type)) break;
+    return expr_math(cx, e->fn, index_expr(f, in, e->args[0]), NULL);
+  case TE_ACCESS: break;
   }
   // A value that is known when the kernel runs: anything its type holds (of a uint64, which bits are what it looks like).
   int bits = dtype_is_float(e->type) ? 64 : dtype_bits(e->type);
@@ -317,7 +435,9 @@ static void need_of(Infer *f, const Instance *in, const TeExpr *e) {
       bool first = !*need;
       if (first) *need = NEW_ARRAY(l->cx->arena, Interval, e->nargs);
       for (int i = 0; i < e->nargs; i++) {
-        Interval v = interval_of(l, &f->relaxed, expr_simplify(l->cx, &l->ranges, index_expr(f, in, e->args[i])));
+        const Expr *at = expr_simplify(l->cx, &l->ranges, index_expr(f, in, e->args[i]));
+        if (mentions_fixed(f, at)) f->moving[p->index] = e->args[i];
+        Interval v = interval_of_index(l, &f->relaxed, at, e->tensor->axes[i]->extent);
         (*need)[i] = first ? v : interval_union(l, &(*need)[i], &v);
       }
     }
@@ -384,12 +504,23 @@ static void collect_inside(Infer *f, const Stage *s, int from) {
   }
 }
 
+// Says, as a remark, that a stage is computed whole in each iteration of the loop at which it is computed.
+static void tell_whole(const Infer *f, const Stage *s, const Axis *at, const Region *r) {
+  bool whole = true, one = true;
+  for (int a = 0; a < s->nroot; a++) whole = whole && r->extent[a] == s->root[a]->extent, one = one && r->extent[a] == 1;
+  if (s->at_axis != at || !f->moving[s->index] || !whole || one) return;
+  Diag *g = diag_report(f->l->cx->diags, R_REGION, s->attach_loc, "`%s` is computed whole in each iteration of `%s`", s->name, at->name);
+  diag_about(g, s->name);
+  diag_also(g, f->moving[s->index]->loc, "what this needs of it is all of it, or is not known to be less");
+}
+
 Region *infer_regions(Lower *l, Instance *in, int i) {
   Ctx *cx = l->cx;
   size_t n = l->schedule->stages.len, mark = l->ranges.len;
   Infer f = {.l = l};
   f.need = NEW_ARRAY(cx->arena, Interval *, n);
   f.is_inside = NEW_ARRAY(cx->arena, bool, n);
+  f.moving = NEW_ARRAY(cx->arena, const TeExpr *, n);
   Region *out = NEW_ARRAY(cx->arena, Region, n);
   collect_inside(&f, in->stage, i);
   relax_reader(&f, in, i);
@@ -402,6 +533,7 @@ Region *infer_regions(Lower *l, Instance *in, int i) {
     out[k].extent = NEW_ARRAY(cx->arena, int64_t, s->nroot);
     for (int a = 0; a < s->nroot; a++)
       interval_clip(l, &f.need[k][a], s->root[a]->extent, &out[k].min[a], &out[k].extent[a]);
+    tell_whole(&f, s, in->stage->leaf.data[i], &out[k]);
     if (k > 0) {
       const Instance *all = relax_region(&f, s, &out[k]);
       need_of(&f, all, s->body);

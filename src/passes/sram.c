@@ -3,6 +3,7 @@
 // and used at once, so reuse costs overlap between load, compute and store. Space is reused when it runs out:
 // first-fit in order of time, then by size (the better packing), whichever fits first.
 #include <stdlib.h>
+#include <string.h>
 
 #include "passes/sram.h"
 #include "tir/refuse.h"
@@ -160,5 +161,11 @@ void sram_report(PassCtx *pc, const Scope *scope, const Region *regions, int n) 
   diag_about(g, scope->name);
   diag_here(g, "`%s` takes the most of it", stage_of(top));
   note_live(pc, g, scope, live, nlive);
+  const Diag *whole;
+  for (int i = 0; (whole = diags_find(pc->cx->diags, R_REGION, i)); i++)
+    if (diag_subject(whole) && strcmp(diag_subject(whole), stage_of(top)) == 0) {
+      diag_note(g, "`%s` is computed whole in each iteration of the loop that it is computed at", stage_of(top));
+      break;
+    }
   help_fit(g, scope, top, threads, need);
 }

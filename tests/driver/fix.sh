@@ -142,6 +142,30 @@ guesses "operands that may have been meant to be widened" "may be meant"
 schedule_of 's.Unroll(k);' >capitals.te
 run "$tetc" fix capitals.te
 expect "capitals alone are no guess" 0 err "1 remedy applied, 0 errors left"
+# Stages that nothing said where to compute, too large as a whole: they go to a loop of their reader.
+cat >whole_loads.te <<'END'
+target vta; param C = 1024; const K = C / vta.block_in;
+kernel d {
+  input a[m: 196, k: K, b: vta.batch, r: vta.block_in] : int8;
+  input w[n: K, k: K, j: vta.block_out, r: vta.block_in] : int8;
+  compute acc[m: 196, n: K, b: vta.batch, j: vta.block_out] : int32 = sum[k: K, r: vta.block_in](int32(a[m, k, b, r]) * int32(w[n, k, j, r]));
+  compute q = clamp(acc >> 7, -128, 127);
+  output out = int8(q);
+}
+schedule d {
+  ab = a.cache_read(vta.inp); wb = w.cache_read(vta.wgt);
+  for s in (acc, q) { s.set_scope(vta.acc); s.compute_at(out, m); }
+  for s in (ab, wb, out) { s.dma_copy(); }
+  acc.reorder(m, n, k, b, j, r);
+  acc.tensorize(b, vta.gemm);
+  q.alu();
+}
+END
+run "$tetc" fix whole_loads.te
+expect "loads that do not fit" 0 err "2 remedies applied, 0 errors left"
+holds "are computed at a loop" grep -q 'wb.compute_at(acc, n)' whole_loads.te
+run "$tetc" run whole_loads.te --check
+expect "mended" 0 out "200704 elements agree"
 # Warnings have remedies, too: what has no effect goes, once no error is left.
 cat >idle.te <<'END'
 target vta;

@@ -124,6 +124,7 @@ int64_t gen_vta_zero_bytes(const Func *f) {
 typedef struct Signature {
   Gen *g;
   VEC(Place *) vars;
+  int64_t values; // of all of them together
   bool loads;
 } Signature;
 
@@ -166,11 +167,13 @@ static bool find_signature(Gen *g, const Stmt *s, Signature *sig) {
     g->failed = true;
     return false;
   }
+  sig->values = all;
   return true;
 }
 
-// The address of the signature's value here; NULL pointer when there is nothing in it.
-static LLVMValueRef encode_signature(Gen *g, const Signature *sig) {
+// The address of the signature's value here, and *value; NULL pointer when there is nothing in it.
+static LLVMValueRef encode_signature(Gen *g, const Signature *sig, LLVMValueRef *value) {
+  *value = gen_i64(g, 0);
   if (!sig->vars.len) return LLVMConstNull(g->ptr);
   LLVMValueRef v = gen_i64(g, 0), slot = gen_alloca(g, g->i32, 4, "signature");
   for (size_t i = 0; i < sig->vars.len; i++) {
@@ -179,6 +182,7 @@ static LLVMValueRef encode_signature(Gen *g, const Signature *sig) {
     v = LLVMBuildAdd(g->b, v, LLVMBuildSub(g->b, p->value, gen_i64(g, p->min), ""), "");
   }
   LLVMBuildStore(g->b, LLVMBuildTrunc(g->b, v, g->i32, ""), slot);
+  *value = v;
   return slot;
 }
 
@@ -242,6 +246,19 @@ static LLVMValueRef gen_uop_function(Gen *g, const Stmt *s, const Signature *sig
   return frame.fn;
 }
 
+// Handles, one for each value of the signature: upstream's cache takes kernels that capture nothing, or a value below 99.
+// Where there are more than MOST_HANDLES values there is one handle, and upstream's runtime refuses the kernel: no more than
+// that would fit its memory of micro-operations (W0002).
+static LLVMValueRef uop_handle(Gen *g, const Signature *sig, LLVMValueRef value, int number, bool *captures) {
+  enum { MOST_HANDLES = 1 << 16 };
+  *captures = sig->values > MOST_HANDLES;
+  LLVMTypeRef type = LLVMArrayType(g->ptr, *captures ? 1 : (unsigned)sig->values);
+  LLVMValueRef handles = LLVMAddGlobal(g->m, type, arena_printf(g->cx->arena, "%s.handle%d", g->name, number));
+  LLVMSetLinkage(handles, LLVMInternalLinkage);
+  LLVMSetInitializer(handles, LLVMConstNull(type));
+  return *captures ? handles : LLVMBuildInBoundsGEP2(g->b, g->ptr, handles, &value, 1, "");
+}
+
 static void gen_kernel_call(Gen *g, const Stmt *s) {
   Signature sig = {0};
   int number = g->serial++, op = vta_kernel_op(s);
@@ -251,10 +268,10 @@ static void gen_kernel_call(Gen *g, const Stmt *s) {
   }
   if (!find_signature(g, s, &sig)) return;
   LLVMValueRef fn = gen_uop_function(g, s, &sig, number);
-  LLVMValueRef handle = LLVMAddGlobal(g->m, g->ptr, arena_printf(g->cx->arena, "%s.handle%d", g->name, number));
-  LLVMSetLinkage(handle, LLVMInternalLinkage);
-  LLVMSetInitializer(handle, LLVMConstNull(g->ptr));
-  LLVMValueRef args[4] = {handle, fn, encode_signature(g, &sig), gen_i32(g, sig.vars.len ? 4 : 0)};
+  LLVMValueRef value, signature = encode_signature(g, &sig, &value);
+  bool captures;
+  LLVMValueRef handle = uop_handle(g, &sig, value, number, &captures);
+  LLVMValueRef args[4] = {handle, fn, signature, gen_i32(g, captures ? 4 : 0)};
   LLVMValueRef r = gen_call(g, vta_row((VtaOp)op)->alu != NO_ALU ? "VTAPushALUOp" : "VTAPushGEMMOp", "ipppi", args);
   gen_fail_if(g, LLVMBuildICmp(g->b, LLVMIntNE, r, gen_i32(g, 0), ""), 2);
 }

@@ -138,6 +138,10 @@ bool vta_find_fault(Ctx *cx, const Func *f, VtaStreamFault *fault);
 // listing.c: the stream as text. False when something was reported.
 bool vta_listing(Ctx *cx, const Func *f, Text *out);
 
+// launch.c: the most micro-operations that a launch of a FORM_CALLS function holds, where each kernel has its own for each
+// value of the loops that it depends on: a bound.
+int64_t vta_launch_uops(Ctx *cx, const Func *f);
+
 // machine.c: the ALU's arithmetic, on one lane; and whether (x op a) op b is (x op b) op a.
 int32_t vta_alu_value(VtaAluOp op, int32_t x, int32_t y);
 bool vta_alu_steps_commute(VtaAluOp op);

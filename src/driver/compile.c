@@ -136,6 +136,22 @@ static const char *output_path(Driver *d, Emit what) {
   return path_with_suffix(d->cx.arena, strcmp(in, "-") ? path_base(in) : "stdin", emit_suffix(what));
 }
 
+// Objects link with upstream's runtime, too, but a launch may be too much for its cache of micro-operations.
+static void warn_of_uops(Driver *d, const Product *p) {
+  for (int i = 0; i < p->nfuncs; i++) {
+    const Func *f = p->funcs[i];
+    if (!f->target) continue;
+    int64_t most = vta_launch_uops(&d->cx, f), depth = vta_depth(&vta_of(f->target)->config, MEM_UOP);
+    if (most <= depth) continue;
+    Diag *g = diag_report(d->cx.diags, W_UPSTREAM_UOPS, f->loc,
+                          "with upstream's runtime, `%s` may be wrong: a launch may have %s%lld micro-operations", f->name,
+                          most == INT32_MAX ? "more than " : "", (long long)most);
+    diag_note(g, "its memory holds %lld of them, and upstream's runtime is wrong about those that it evicts", (long long)depth);
+    diag_note(g, "tetc's own runtime reloads them");
+    diag_help(g, "link with tetc's runtime, or tile so that on-chip addresses repeat from tile to tile");
+  }
+}
+
 // Makes the product and its header, and writes them.
 static int write_product(Driver *d, Product *p) {
   Emit what = (Emit)d->opt.emit;
@@ -145,6 +161,7 @@ static int write_product(Driver *d, Product *p) {
   Text text = {.arena = d->cx.arena}, head = {.arena = d->cx.arena};
   if (with_header && !strcmp(header, path))
     return usage_error(d, "`-o %s` is the name of the header; the object needs another one", path);
+  if (binary || what == EMIT_ASM) warn_of_uops(d, p);
   if (!emit_text(d, p, what, path_base(path), &text) || (what == EMIT_SHARED && !link_shared(d, &text)))
     return driver_status(d);
   OutputFile files[2] = {

@@ -149,7 +149,7 @@ LLVMValueRef gen_call(Gen *g, const char *name, const char *types, LLVMValueRef 
   LLVMValueRef fn = LLVMGetNamedFunction(g->m, name);
   if (!fn) {
     fn = LLVMAddFunction(g->m, name, type);
-    bool runtime = !strncmp(name, "VTA", 3) || !strcmp(name, "GOMP_parallel"); // upstream's runtime is C++, and throws
+    bool runtime = !strncmp(name, "VTA", 3); // upstream's runtime is C++, and throws
     if (!runtime) gen_attribute(g, fn, (unsigned)LLVMAttributeFunctionIndex, "nounwind", 0);
   }
   return LLVMBuildCall2(g->b, type, fn, args, n, "");

@@ -64,7 +64,6 @@ typedef struct Gen {
   const char *cpu, *features; // of the target, for function attributes
   bool native_half;           // float16 conversions are instructions
   bool exact_vectors;         // vectors of floats compute what scalars do
-  bool parallel;              // an OpenMP runtime may be called
   bool apart;                 // each root nest is a function of its own
   bool hooks;                 // the runtime may have tetc_kernel_*
   LlvmMarks *marks;           // calls tell the runtime where they come from; NULL: they do not
@@ -184,6 +183,13 @@ int64_t frame_bytes(Gen *g, const Buffer *b); // reports what does not fit the h
 // vta_calls.c
 void gen_vta(Gen *g, const Stmt *s);
 int64_t gen_vta_zero_bytes(const Func *f); // size of the buffer of zeros that f needs; 0: none
+
+// threads.c: parallel loops are cut in parts, whose functions, ptr (ptr part), threads run
+LLVMTypeRef gen_part_type(Gen *g);
+LLVMValueRef gen_part_block(Gen *g, LLVMValueRef part); // what gen_call_parallel was given
+LLVMValueRef gen_part_index(Gen *g, LLVMValueRef part); // i64: of the parts 0 .. count - 1
+LLVMValueRef gen_part_count(Gen *g, LLVMValueRef part);
+void gen_call_parallel(Gen *g, LLVMValueRef fn, LLVMValueRef block, LLVMValueRef turns); // no more parts than turns; all have ended
 
 // barriers.c
 void gen_plan_barriers(Gen *g, const Stmt *body); // where they go; by_vta and by_cpu of all places are known

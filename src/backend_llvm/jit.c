@@ -2,7 +2,6 @@
 // A kernel compiled into this process: an object in memory, placed and linked by LLVM's LLJIT.
 #include "backend_llvm/internal.h"
 
-#include <dlfcn.h>
 #include <llvm-c/LLJIT.h>
 #include <string.h>
 
@@ -11,40 +10,6 @@ static bool jit_error(Ctx *cx, const Func *f, LLVMErrorRef err) {
   char *why = LLVMGetErrorMessage(err);
   diag_note(diag_report(cx->diags, E_BACKEND, f->loc, "`%s` cannot be compiled into this process", f->name), "%s", why);
   LLVMDisposeErrorMessage(why);
-  return false;
-}
-
-// ---- the OpenMP runtime: loaded when the first parallel loop comes -----------------------------------------------------
-
-static const char *const omp_names[] = {"GOMP_parallel", "omp_get_num_threads", "omp_get_thread_num"};
-enum { OMP_COUNT = 3 };
-
-static bool note_parallel(void *self, const Stmt *s) {
-  *(bool *)self |= s->kind == STMT_FOR && s->for_kind == FOR_PARALLEL;
-  return !*(bool *)self;
-}
-
-static bool no_expr(void *self, const Expr *e) {
-  (void)self, (void)e;
-  return false;
-}
-
-// False: the kernel has no parallel loop, or there is no OpenMP runtime; then such loops run on one thread.
-static bool find_openmp(const Func *f, LlvmSymbol out[OMP_COUNT]) {
-  static const char *const libraries[] = {"libgomp.so.1", "libomp.so.5", "libomp.so"};
-  bool wanted = false;
-  stmt_visit(f->body, note_parallel, no_expr, &wanted);
-  for (size_t l = 0; wanted && l < sizeof libraries / sizeof *libraries; l++) {
-    void *lib = dlopen(libraries[l], RTLD_NOW | RTLD_LOCAL); // never closed: its threads live on
-    int found = 0;
-    for (int i = 0; lib && i < OMP_COUNT; i++) {
-      void *at = dlsym(lib, omp_names[i]);
-      out[i].name = omp_names[i];
-      memcpy(&out[i].address, &at, sizeof at);
-      found += at != NULL;
-    }
-    if (found == OMP_COUNT) return true;
-  }
   return false;
 }
 
@@ -109,14 +74,12 @@ static bool has_symbol(const Symbols *s, const char *name) {
 }
 
 // NULL: reported.
-static LLVMMemoryBufferRef make_object(Ctx *cx, const Func *f, const LlvmOptions *opt, const Machine *mc, bool parallel,
-                                       bool hooks) {
+static LLVMMemoryBufferRef make_object(Ctx *cx, const Func *f, const LlvmOptions *opt, const Machine *mc, bool hooks) {
   Gen g;
   LLVMMemoryBufferRef object = NULL;
   char *why = NULL;
   gen_open(&g, cx, mc);
   LLVMContextSetDiscardValueNames(g.c, true);
-  g.parallel = parallel;
   g.hooks = hooks;
   g.marks = opt->marks;
   g.opt_level = opt->opt_level;
@@ -147,18 +110,17 @@ static bool compile_now(void *self) {
   const Compilation *c = self;
   Ctx *cx = c->cx;
   Machine mc;
-  LlvmSymbol omp[OMP_COUNT];
   LlvmOptions host = *c->opt;
   host.triple = NULL;
-  bool parallel = find_openmp(c->f, omp), ok = false;
-  Symbols sets[] = {{host_symbol_count, host_symbols}, c->caller, {OMP_COUNT, omp}};
+  bool ok = false;
+  Symbols sets[] = {{host_symbol_count, host_symbols}, c->caller};
   LLVMMemoryBufferRef object = NULL;
   LLVMOrcLLJITRef jit = NULL;
   if (machine_open(cx, &host, true, &mc))
-    object = make_object(cx, c->f, &host, &mc, parallel, has_symbol(&c->caller, "tetc_kernel_begin"));
+    object = make_object(cx, c->f, &host, &mc, has_symbol(&c->caller, "tetc_kernel_begin"));
   if (object) {
     if (jit_error(cx, c->f, LLVMOrcCreateLLJIT(&jit, NULL)))
-      ok = link_object(cx, c->f, jit, object, sets, parallel ? 3 : 2, c->entry);
+      ok = link_object(cx, c->f, jit, object, sets, 2, c->entry);
     else LLVMDisposeMemoryBuffer(object);
   }
   machine_close(&mc);

@@ -22,7 +22,7 @@ bool llvm_link_shared(Ctx *cx, const char *triple, const char *object_path, cons
   const char *cc = compiler_for(cx, triple);
   VEC(char *) argv = {0};
   const char *const first[] = {cc, "-shared", "-o", out_path, object_path};
-  const char *const last[] = {"-Wl,--as-needed", "-lgomp", "-lm", NULL};
+  const char *const last[] = {"-Wl,--as-needed", "-lpthread", "-lm", NULL};
   for (size_t i = 0; i < 5; i++) VEC_PUSH(cx->arena, argv, (char *)(uintptr_t)first[i]);
   for (int i = 0; i < nextra; i++) VEC_PUSH(cx->arena, argv, (char *)(uintptr_t)extra[i]);
   for (size_t i = 0; i < 4; i++) VEC_PUSH(cx->arena, argv, (char *)(uintptr_t)last[i]);

@@ -10,7 +10,7 @@
 // row-major and do not overlap; bool is one byte 0 or 1, float16 is its bits. Beside it stands
 // int NAME__packed(void **params).
 // An object refers to: VTA* (upstream's vta/runtime.h) when the kernel uses the accelerator, and then weakly to
-// tetc_kernel_* of our runtime; malloc-family and libm functions; GOMP_parallel and omp_get_* when a loop is parallel.
+// tetc_kernel_* of our runtime; malloc-family and libm functions; POSIX threads when a loop is parallel.
 #ifndef TETC_LLVM_H
 #define TETC_LLVM_H
 
@@ -31,7 +31,7 @@ typedef struct LlvmOptions {
 
 typedef enum LlvmKind { LLVM_OBJECT, LLVM_ASSEMBLY, LLVM_TEXT } LlvmKind;
 
-// A function that jitted code may call besides those of libc, libm and the OpenMP runtime of this process: the VTA runtime's.
+// A function that jitted code may call besides those of libc and libm: the VTA runtime's.
 typedef struct LlvmSymbol {
   const char *name;
   void (*address)(void);

@@ -120,7 +120,7 @@ static bool emit_now(void *self) {
   if (ok) {
     gen_open(&g, cx, &mc);
     if (e->kind != LLVM_TEXT) LLVMContextSetDiscardValueNames(g.c, true);
-    g.parallel = g.hooks = true;
+    g.hooks = true;
     g.opt_level = opt->opt_level;
     ok = module_build(&g, e->funcs, e->nfuncs, NULL) && machine_optimize(cx, &mc, g.m, opt->opt_level) &&
          write_module(&g, &mc, e->kind, e->out);

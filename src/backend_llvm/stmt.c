@@ -98,7 +98,7 @@ static bool note_intrin(void *self, const Stmt *s) {
 bool gen_is_outlined(Gen *g, const Stmt *s) {
   bool intrin = false;
   int64_t lo, hi;
-  if (s->kind != STMT_FOR || s->for_kind != FOR_PARALLEL || !g->parallel || g->frame->outlined) return false;
+  if (s->kind != STMT_FOR || s->for_kind != FOR_PARALLEL || g->frame->outlined) return false;
   if (!gen_loop_bounds(g, s, &lo, &hi)) return false;
   stmt_visit(s->body, note_intrin, NULL, &intrin);
   return !intrin;
@@ -129,10 +129,9 @@ static bool capture_expr(void *self, const Expr *e) {
   return true;
 }
 
-// This thread's part of from..to: chunks of equal size, the first `rest` of them one longer.
-static void thread_range(Gen *g, LLVMValueRef *from, LLVMValueRef *to) {
-  LLVMValueRef n = LLVMBuildSExt(g->b, gen_call(g, "omp_get_num_threads", "i", NULL), g->i64, "");
-  LLVMValueRef id = LLVMBuildSExt(g->b, gen_call(g, "omp_get_thread_num", "i", NULL), g->i64, "");
+// A part's share of from..to: chunks of equal size, the first `rest` of them one longer.
+static void part_range(Gen *g, LLVMValueRef part, LLVMValueRef *from, LLVMValueRef *to) {
+  LLVMValueRef n = gen_part_count(g, part), id = gen_part_index(g, part);
   LLVMValueRef all = LLVMBuildSub(g->b, *to, *from, "");
   LLVMValueRef chunk = LLVMBuildUDiv(g->b, all, n, ""), rest = LLVMBuildURem(g->b, all, n, "");
   LLVMValueRef longer = LLVMBuildICmp(g->b, LLVMIntULT, id, rest, "");
@@ -159,7 +158,7 @@ static void write_field(Gen *g, LLVMValueRef v, LLVMValueRef block, unsigned i) 
   LLVMSetAlignment(LLVMBuildStore(g->b, v, field(g, block, i)), 8);
 }
 
-// void NAME.parN(void *block): block holds from, to, status, then the captures.
+// void *NAME.parN(void *part): the part's block holds from, to, status, then the captures.
 static void gen_thread_function(Gen *g, const Stmt *s, LLVMValueRef fn, Captures *c) {
   Frame frame = {.fn = fn, .outlined = true}, *outer = g->frame;
   g->frame = &frame;
@@ -167,7 +166,7 @@ static void gen_thread_function(Gen *g, const Stmt *s, LLVMValueRef fn, Captures
   LLVMBasicBlockRef start = gen_block(g, "start");
   frame.cleanup = gen_block(g, "cleanup");
   gen_at(g, start);
-  LLVMValueRef block = LLVMGetParam(fn, 0);
+  LLVMValueRef part = LLVMGetParam(fn, 0), block = gen_part_block(g, part);
   LLVMValueRef from = read_field(g, g->i64, block, 0), to = read_field(g, g->i64, block, 1);
   frame.status = read_field(g, g->ptr, block, 2);
   LLVMValueRef *saved = NEW_ARRAY(g->cx->arena, LLVMValueRef, c->places.len + 1);
@@ -175,7 +174,7 @@ static void gen_thread_function(Gen *g, const Stmt *s, LLVMValueRef fn, Captures
     saved[i] = c->places.data[i]->value;
     c->places.data[i]->value = read_field(g, LLVMTypeOf(saved[i]), block, 3 + (unsigned)i);
   }
-  thread_range(g, &from, &to);
+  part_range(g, part, &from, &to);
   LLVMBasicBlockRef work = gen_block(g, "work");
   LLVMBuildCondBr(g->b, LLVMBuildICmp(g->b, LLVMIntSLT, from, to, ""), work, frame.cleanup);
   // Memory is taken after the test, but freed on every way out: frame_release looks at what was taken.
@@ -186,7 +185,7 @@ static void gen_thread_function(Gen *g, const Stmt *s, LLVMValueRef fn, Captures
   LLVMBuildBr(g->b, frame.cleanup);
   gen_at(g, frame.cleanup);
   frame_release(g, fm);
-  LLVMBuildRetVoid(g->b);
+  LLVMBuildRet(g->b, LLVMConstNull(g->ptr));
   gen_at(g, frame.allocas);
   LLVMBuildBr(g->b, start);
   for (size_t i = 0; i < c->places.len; i++) c->places.data[i]->value = saved[i];
@@ -203,12 +202,11 @@ static void gen_parallel_for(Gen *g, const Stmt *s) {
   write_field(g, g->frame->status, block, 2);
   for (size_t i = 0; i < c.places.len; i++) write_field(g, c.places.data[i]->value, block, 3 + (unsigned)i);
   const char *name = arena_printf(g->cx->arena, "%s.par%d", g->name, g->serial++);
-  LLVMValueRef fn = gen_function(g, name, LLVMFunctionType(g->none, &g->ptr, 1, false), false);
+  LLVMValueRef fn = gen_function(g, name, gen_part_type(g), false);
   LLVMBasicBlockRef here = LLVMGetInsertBlock(g->b);
   gen_thread_function(g, s, fn, &c);
   gen_at(g, here);
-  LLVMValueRef args[4] = {fn, block, gen_i32(g, 0), gen_i32(g, 0)};
-  gen_call(g, "GOMP_parallel", "vppii", args);
+  gen_call_parallel(g, fn, block, LLVMBuildSub(g->b, to, from, ""));
   LLVMValueRef status = LLVMBuildLoad2(g->b, g->i32, g->frame->status, "");
   LLVMValueRef memory = LLVMBuildICmp(g->b, LLVMIntEQ, status, gen_i32(g, 1), "");
   LLVMBasicBlockRef on = gen_block(g, "joined");

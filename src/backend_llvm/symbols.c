@@ -4,13 +4,17 @@
 #include "backend_llvm/internal.h"
 
 #include <math.h>
+#include <pthread.h>
+#include <sched.h>
 #include <stdlib.h>
+#include <unistd.h>
 #include <string.h>
 
 // A function's address, whatever its type.
 #define S(name) {#name, (void (*)(void))name}
 
 const LlvmSymbol host_symbols[] = {
+  S(pthread_create), S(pthread_join), S(getenv), S(atoi), S(sched_getaffinity), S(write), // threads.c
   S(aligned_alloc), S(free), S(memcpy), S(memmove), S(memset), S(memcmp), S(bzero),
   S(exp), S(expf), S(log), S(logf), S(log2), S(log2f), S(sqrt), S(sqrtf), S(sin), S(sinf), S(cos), S(cosf), S(tan),
   S(tanf), S(atan), S(atanf), S(tanh), S(tanhf), S(erf), S(erff), S(pow), S(powf), S(fmod), S(fmodf), S(round),

@@ -214,14 +214,14 @@ static void test_math(void **state) {
     for (int fn = 0; fn < FN_COUNT; fn++) {
       DType ty = types[t];
       if (!dtype_is_float(ty) && fn != FN_ABS) continue;
-      bool exact = fn == FN_ABS || fn == FN_ROUND || fn == FN_FLOOR || fn == FN_CEIL || fn == FN_TRUNC || fn == FN_SQRT;
+      bool exact = fn == FN_ABS || fn == FN_ROUND || fn == FN_FLOOR || fn == FN_CEIL || fn == FN_TRUNC || fn == FN_SQRT || fn == FN_FMA;
       Pairs p = pairs_of(ty, ty);
       const Var *i = var("i");
       const Buffer *a = buffer("a", ty, BUF_INPUT, N * N), *b = buffer("b", ty, BUF_INPUT, N * N);
-      const Expr *x = at1(a, expr_var(&cx, i)), *y = math_arity((MathFn)fn) == 2 ? at1(b, expr_var(&cx, i)) : NULL;
-      run_pairs(&p, a, b, i, expr_math(&cx, (MathFn)fn, x, y), 2, fn % 2 ? NULL : "x86-64");
+      const Expr *x = at1(a, expr_var(&cx, i)), *args[3] = {x, at1(b, expr_var(&cx, i)), x};
+      run_pairs(&p, a, b, i, expr_call(&cx, (MathFn)fn, args), 2, fn % 2 ? NULL : "x86-64");
       for (int k = 0; k < N * N; k++)
-        compare(&p, k, math_name((MathFn)fn), scalar_math((MathFn)fn, ty, left(&p, k), right(&p, k)), exact ? 0 : 1e-6);
+        compare(&p, k, math_name((MathFn)fn), scalar_call((MathFn)fn, ty, (Scalar[]){left(&p, k), right(&p, k), left(&p, k)}), exact ? 0 : 1e-6);
     }
 }
 

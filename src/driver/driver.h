@@ -244,8 +244,9 @@ void npy_format(const Array *a, Text *out); // version 1.0, C order
 bool array_fill(Ctx *cx, Array *a, const char *what);
 void array_random(Array *a, uint64_t seed);
 void array_summary(const Array *a, Text *out); // type, smallest, largest, a hash of the contents
-// Compares; appends one line that says how much agrees, and where the first difference is. True if all does.
-bool array_compare(const Array *got, const Array *want, Text *out);
+// Compares, floats bit by bit if `exact` (te_is_exact); appends one line that says how much agrees, and where the first
+// difference is. True if all does.
+bool array_compare(const Array *got, const Array *want, bool exact, Text *out);
 
 // run.c: compiles a kernel that is lowered to the end, and runs it on the device. One array a tensor of the kernel, data
 // NULL where it is no parameter. False after a report.

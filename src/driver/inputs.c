@@ -132,13 +132,14 @@ void array_summary(const Array *a, Text *out) {
            (unsigned long long)hash_bytes(0xcbf29ce484222325u, a->data, (size_t)a->elems * size));
 }
 
-// How far floats of a type may be apart, relative to 1 + the larger magnitude; 0: bit by bit.
+// How far floats of a type may be apart where functions are rounded each in its own way, relative to 1 + the larger magnitude.
 static double tolerance(DType t) { return t == DT_F64 ? 1e-12 : t == DT_F32 ? 1e-5 : t == DT_F16 ? 1e-2 : 0; }
 
-// Do two elements agree?
-static bool agree(DType t, Scalar got, Scalar want) {
+// Do two elements agree? Zeros have signs; a NaN is as good as another.
+static bool agree(DType t, Scalar got, Scalar want, bool exact) {
   if (!dtype_is_float(t)) return got.i == want.i;
   if (isnan(got.f) || isnan(want.f)) return isnan(got.f) && isnan(want.f);
+  if (exact) return got.f == want.f && !signbit(got.f) == !signbit(want.f);
   if (got.f == want.f) return true;
   if (isinf(got.f) || isinf(want.f)) return false;
   double larger = fmax(fabs(got.f), fabs(want.f));
@@ -157,18 +158,18 @@ static const char *index_text(Arena *arena, const Array *a, int64_t n) {
 }
 
 // Compares element by element, and says what came of it.
-bool array_compare(const Array *got, const Array *want, Text *out) {
+bool array_compare(const Array *got, const Array *want, bool exact, Text *out) {
   size_t size = (size_t)dtype_bytes(got->type);
   int64_t differ = 0, first = 0;
   Scalar g, w, first_got = {.i = 0}, first_want = {.i = 0};
   for (int64_t i = 0; i < got->elems; i++) {
     g = scalar_load(got->type, (char *)got->data + (size_t)i * size);
     w = scalar_load(got->type, (char *)want->data + (size_t)i * size);
-    if (agree(got->type, g, w)) continue;
+    if (agree(got->type, g, w, exact)) continue;
     if (!differ++) first = i, first_got = g, first_want = w;
   }
   const char *how = "";
-  if (dtype_is_float(got->type))
+  if (dtype_is_float(got->type) && !exact)
     how = arena_printf(out->arena, " (within %g * (1 + magnitude))", tolerance(got->type));
   if (!differ) text_add(out, "check: %s: %lld elements agree%s\n", got->name, (long long)got->elems, how);
   else

@@ -271,7 +271,7 @@ static bool check_outputs(Run *r) {
   if (!te_eval(cx, k, &arrays)) return false;
   Text t = {.arena = cx->arena};
   for (int i = 0; i < k->ntensors; i++)
-    if (k->tensors[i]->role == TE_OUTPUT) same &= array_compare(&r->arrays[i], &r->wanted[i], &t);
+    if (k->tensors[i]->role == TE_OUTPUT) same &= array_compare(&r->arrays[i], &r->wanted[i], te_is_exact(k), &t);
   fputs(t.len ? t.data : "", same ? stdout : stderr);
   return same;
 }

@@ -88,7 +88,7 @@ static bool compare(Verify *v, const char *phase, const char *how) {
   Text t = {.arena = v->d->cx.arena};
   bool same = true;
   for (int i = 0; i < v->kernel->ntensors; i++)
-    if (v->got[i].data) same &= array_compare(&v->got[i], &v->wanted[i], &t);
+    if (v->got[i].data) same &= array_compare(&v->got[i], &v->wanted[i], te_is_exact(v->kernel), &t);
   if (!same) blame(v, phase, arena_printf(v->d->cx.arena, "%s%s", t.data, how));
   return same;
 }

@@ -2,23 +2,17 @@
 // Tells of every stage where it runs and why: the answer to "why is my convolution on the CPU?".
 #include "schedule/schedule.h"
 
+static bool is_float_use(void *self, const TeExpr *e) {
+  if (!dtype_is_float(e->type) || e->kind == TE_CAST) return false;
+  *(const TeExpr **)self = e;
+  return true;
+}
+
 // The first floating-point tensor or value that e uses; NULL if none.
 static const TeExpr *float_use(const TeExpr *e) {
-  if (dtype_is_float(e->type) && e->kind != TE_CAST) return e;
-  const TeExpr *r = NULL;
-  switch (e->kind) {
-  case TE_CONST:
-  case TE_AXIS: return NULL;
-  case TE_UNARY:
-  case TE_CAST: return float_use(e->a);
-  case TE_BINARY: return (r = float_use(e->a)) ? r : float_use(e->b);
-  case TE_SELECT: return (r = float_use(e->a)) ? r : (r = float_use(e->b)) ? r : float_use(e->c);
-  case TE_ACCESS:
-  case TE_MATH:
-    for (int i = 0; i < e->nargs && !r; i++) r = float_use(e->args[i]);
-    return r;
-  }
-  return NULL;
+  const TeExpr *found = NULL;
+  te_any(e, is_float_use, &found);
+  return found;
 }
 
 // The tensor of a type that the accelerator does not have among those that s reads; NULL if none.

@@ -103,25 +103,9 @@ const TeExpr *expr_replace_tensor(Ctx *cx, const TeExpr *e, const TeTensor *from
   return te_map(cx->arena, e, replace_tensor, &m);
 }
 
-// Whether e has an access to t.
-bool expr_reads(const TeExpr *e, const TeTensor *t) {
-  switch (e->kind) {
-  case TE_CONST:
-  case TE_AXIS: return false;
-  case TE_UNARY:
-  case TE_CAST: return expr_reads(e->a, t);
-  case TE_BINARY: return expr_reads(e->a, t) || expr_reads(e->b, t);
-  case TE_SELECT: return expr_reads(e->a, t) || expr_reads(e->b, t) || expr_reads(e->c, t);
-  case TE_ACCESS:
-    if (e->tensor == t) return true;
-    // fall through
-  case TE_MATH:
-    for (int i = 0; i < e->nargs; i++)
-      if (expr_reads(e->args[i], t)) return true;
-    return false;
-  }
-  return false;
-}
+static bool is_access(void *self, const TeExpr *e) { return e->kind == TE_ACCESS && e->tensor == self; }
+
+bool expr_reads(const TeExpr *e, const TeTensor *t) { return te_any(e, is_access, (void *)(uintptr_t)t); }
 
 void schedule_index(Ctx *cx, Schedule *s) {
   s->by_tensor = NEW(cx->arena, PtrMap);

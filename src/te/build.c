@@ -119,6 +119,35 @@ const TeExpr *te_map(Arena *a, const TeExpr *e, TeMapFn *f, void *self) {
   return f(self, out);
 }
 
+bool te_any(const TeExpr *e, TeVisitFn *f, void *self) {
+  if (f(self, e)) return true;
+  switch (e->kind) {
+  case TE_CONST:
+  case TE_AXIS: return false;
+  case TE_UNARY:
+  case TE_CAST: return te_any(e->a, f, self);
+  case TE_BINARY: return te_any(e->a, f, self) || te_any(e->b, f, self);
+  case TE_SELECT: return te_any(e->a, f, self) || te_any(e->b, f, self) || te_any(e->c, f, self);
+  case TE_ACCESS:
+  case TE_MATH:
+    for (int i = 0; i < e->nargs; i++)
+      if (te_any(e->args[i], f, self)) return true;
+    return false;
+  }
+  return false;
+}
+
+static bool is_inexact(void *self, const TeExpr *e) {
+  (void)self;
+  return e->kind == TE_MATH && !math_is_exact(e->fn);
+}
+
+bool te_is_exact(const TeKernel *k) {
+  for (int i = 0; i < k->ntensors; i++)
+    if (k->tensors[i]->body && te_any(k->tensors[i]->body, is_inexact, NULL)) return false;
+  return true;
+}
+
 int64_t te_tensor_elems(const TeTensor *t) {
   int64_t n = 1;
   for (int i = 0; i < t->naxes; i++) n *= t->axes[i]->extent;

@@ -246,6 +246,13 @@ const TeExpr *te_access(Arena *a, const TeTensor *t, const TeExpr **idx, Loc loc
 // Rebuilds e bottom-up: `f` sees each rebuilt node and returns it or another. Unchanged trees keep their pointer.
 typedef const TeExpr *TeMapFn(void *self, const TeExpr *e);
 const TeExpr *te_map(Arena *a, const TeExpr *e, TeMapFn *f, void *self);
+// Asks f of e and all in it, operands after what they are of, until it says true: whether it does. An f that says false
+// visits all.
+typedef bool TeVisitFn(void *self, const TeExpr *e);
+bool te_any(const TeExpr *e, TeVisitFn *f, void *self);
+// Whether what the kernel computes is the same on every machine: it has no function like exp, which libraries round each
+// in their own way.
+bool te_is_exact(const TeKernel *k);
 
 // print.c: the module after checking, as text that te_load reads again (phase `te` of the dumps).
 void te_print(const TeModule *m, Text *out);

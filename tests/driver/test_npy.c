@@ -134,12 +134,20 @@ static void comparison_counts_and_locates(void **state) {
   for (int i = 0; i < 6; i++) x[i] = y[i] = (float)i;
   Text t = {.arena = cx.arena};
   x[2] = 2.00001f;
-  assert_true(array_compare(&a, &b, &t));
+  assert_true(array_compare(&a, &b, false, &t));
   assert_string_equal(t.data, "check: x: 6 elements agree (within 1e-05 * (1 + magnitude))\n");
+  t.len = 0;
+  assert_false(array_compare(&a, &b, true, &t));
+  assert_string_equal(t.data, "check: x: 1 of 6 elements differ; the first at x[0, 2]: got 2.00001001, expected 2\n");
+  x[2] = 2;
+  y[0] = -0.0f;
+  t.len = 0;
+  assert_false(array_compare(&a, &b, true, &t));
+  x[2] = 2.00001f;
   x[4] = 5;
   x[5] = 0;
   t.len = 0;
-  assert_false(array_compare(&a, &b, &t));
+  assert_false(array_compare(&a, &b, false, &t));
   assert_string_equal(t.data, "check: x: 2 of 6 elements differ (within 1e-05 * (1 + magnitude)); the first at "
                               "x[1, 1]: got 5, expected 4\n");
   array_free(&a);

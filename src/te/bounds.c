@@ -4,20 +4,13 @@
 // access become facts `form >= 0`, which narrow the atoms while that side of the condition is walked.
 #include "te/internal.h"
 
+#include "lin/lin.h"
+
 #include <math.h>
 #include <string.h>
 
-typedef __int128 Wide;
-
-// Intervals are exact: those of 64-bit types are not cut. Products are cut at HUGE_VALUE, far beyond every type,
-// so that sums of thousands of them still fit; what is cut never fits a type and is given up.
-#define HUGE_VALUE ((Wide)1 << 100)
 // Data of 64-bit types: an interval that reaches here says nothing to a reader.
 #define FAR ((Wide)1 << 62)
-
-typedef struct Range {
-  Wide lo, hi; // lo > hi: no value is possible
-} Range;
 
 typedef struct Term {
   int atom;
@@ -35,14 +28,14 @@ typedef struct Form {
 typedef struct Atom {
   const TeAxis *axis; // or
   const TeExpr *expr; // an opaque expression
-  Range cached;       // valid while the facts are those of `stamp`
+  Interval cached;       // valid while the facts are those of `stamp`
   int stamp;
   bool busy;          // its range is being looked for: a fact that needs it has to do without
 } Atom;
 
 typedef struct Fact { // form >= 0, or, for a single atom, lo <= atom <= hi
   int atom;           // -1: form
-  Range range;
+  Interval range;
   Form form;
 } Fact;
 
@@ -65,41 +58,14 @@ typedef struct Mark {
 } Mark;
 
 static Form form_of(Bounds *b, const TeExpr *e);
-static Range range_by_atoms(Bounds *b, Form f);
-static Range range_of_form(Bounds *b, Form f);
-static Range range_of(Bounds *b, const TeExpr *e);
+static Interval range_by_atoms(Bounds *b, Form f);
+static Interval range_of_form(Bounds *b, Form f);
+static Interval range_of(Bounds *b, const TeExpr *e);
 static void assume(Bounds *b, const TeExpr *cond, bool holds);
 
 static Arena *arena(Bounds *b) { return b->ck->cx->arena; }
 
-static Range range(Wide lo, Wide hi) { return (Range){lo, hi}; }
-static Range anything(void) { return (Range){-HUGE_VALUE, HUGE_VALUE}; }
-static bool is_far(Range r) { return r.lo <= -FAR || r.hi >= FAR; }
-static bool is_empty(Range r) { return r.lo > r.hi; }
-static Wide least(Wide a, Wide b) { return a < b ? a : b; }
-static Wide most(Wide a, Wide b) { return a > b ? a : b; }
-static bool is_within(Range a, Range b) { return a.lo >= b.lo && a.hi <= b.hi; }
-static Range meet(Range a, Range b) { return (Range){most(a.lo, b.lo), least(a.hi, b.hi)}; }
-static Range join(Range a, Range b) {
-  if (is_empty(a)) return b;
-  if (is_empty(b)) return a;
-  return (Range){least(a.lo, b.lo), most(a.hi, b.hi)};
-}
-static Wide product(Wide a, Wide b) {
-  Wide v;
-  if (__builtin_mul_overflow(a, b, &v)) return (a < 0) != (b < 0) ? -HUGE_VALUE : HUGE_VALUE;
-  return v > HUGE_VALUE ? HUGE_VALUE : v < -HUGE_VALUE ? -HUGE_VALUE : v;
-}
-static Wide wide_floor_div(Wide a, Wide b) { return a / b - (a % b != 0 && (a % b < 0) != (b < 0)); }
-
-// All values that an integer or bool type has.
-static Range type_range(DType t) {
-  if (t == DT_BOOL) return range(0, 1);
-  if (!dtype_is_int(t)) return anything();
-  int bits = dtype_bits(t);
-  return dtype_is_signed(t) ? range(-((Wide)1 << (bits - 1)), ((Wide)1 << (bits - 1)) - 1)
-                            : range(0, ((Wide)1 << bits) - 1);
-}
+static bool is_far(Interval r) { return r.lo <= -FAR || r.hi >= FAR; }
 
 static Mark mark(const Bounds *b) { return (Mark){b->facts.len, b->stamp, b->dead}; }
 static void back_to(Bounds *b, Mark m) {
@@ -183,9 +149,9 @@ static Form form_add(Bounds *b, Form x, Form y, int64_t k) {
 // A form only if the type's arithmetic cannot wrap; else the whole expression is an atom.
 static Form fitting(Bounds *b, Form f, const TeExpr *e) {
   if (f.ok) {
-    Range t = type_range(e->type), r = range_by_atoms(b, f);
-    if (!is_within(r, t)) r = range_of_form(b, f); // facts take time
-    if (!is_within(r, t)) f.ok = false;
+    Interval t = interval_of_type(e->type), r = range_by_atoms(b, f);
+    if (!interval_within(r, t)) r = range_of_form(b, f); // facts take time
+    if (!interval_within(r, t)) f.ok = false;
   }
   return f.ok ? f : form_opaque(b, e);
 }
@@ -235,79 +201,15 @@ static Form form_of(Bounds *b, const TeExpr *e) {
 
 // ---- intervals -------------------------------------------------------------------------------------------------
 
-static Range range_div(Range x, Range y) {
-  if (is_empty(x) || is_empty(y)) return x;
-  Wide divisors[4] = {y.lo, y.hi, y.lo <= 1 && y.hi >= 1 ? 1 : y.lo, y.lo <= -1 && y.hi >= -1 ? -1 : y.hi};
-  Range r = y.lo <= 0 && y.hi >= 0 ? range(0, 0) : (Range){1, 0}; // x / 0 is 0
-  for (int i = 0; i < 4; i++) {
-    if (divisors[i] == 0) continue;
-    Wide p = wide_floor_div(x.lo, divisors[i]), q = wide_floor_div(x.hi, divisors[i]);
-    r = join(r, range(least(p, q), most(p, q)));
-  }
-  return r;
-}
-
-static Range range_mod(Range x, Range y) {
-  if (is_empty(x) || is_empty(y)) return x;
-  if (y.lo == y.hi && y.lo > 0 && wide_floor_div(x.lo, y.lo) == wide_floor_div(x.hi, y.lo)) {
-    Wide base = wide_floor_div(x.lo, y.lo) * y.lo;
-    return range(x.lo - base, x.hi - base);
-  }
-  Wide hi = y.hi > 0 ? y.hi - 1 : 0, lo = y.lo < 0 ? y.lo + 1 : 0;
-  if (x.lo >= 0 && lo == 0) hi = least(hi, x.hi);
-  return range(lo, hi);
-}
-
-static Range range_mul(Range x, Range y) {
-  if (is_empty(x) || is_empty(y)) return x;
-  Wide p[4] = {product(x.lo, y.lo), product(x.lo, y.hi), product(x.hi, y.lo), product(x.hi, y.hi)};
-  return range(least(least(p[0], p[1]), least(p[2], p[3])), most(most(p[0], p[1]), most(p[2], p[3])));
-}
-
-static Range range_bits(const TeExpr *e, Range x, Range y) {
-  switch (e->binop) {
-  case OP_AND:
-    if (x.lo >= 0 && y.lo >= 0) return range(0, least(x.hi, y.hi));
-    if (y.lo >= 0) return range(0, y.hi);
-    if (x.lo >= 0) return range(0, x.hi);
-    return anything();
-  case OP_OR:
-  case OP_XOR: {
-    if (x.lo < 0 || y.lo < 0) return anything();
-    Wide top = 1;
-    while (top <= x.hi || top <= y.hi) top *= 2;
-    return range(0, top - 1);
-  }
-  case OP_SHR:
-    if (y.lo != y.hi || y.lo < 0 || y.lo >= dtype_bits(e->type)) return x.lo >= 0 ? range(0, x.hi) : anything();
-    return range(wide_floor_div(x.lo, (Wide)1 << (int)y.lo), wide_floor_div(x.hi, (Wide)1 << (int)y.lo));
-  default: return anything();
-  }
-}
-
-static Range range_of_binary(Bounds *b, const TeExpr *e) {
-  if (!dtype_is_int(e->type)) return type_range(e->type);
-  Range x = range_of(b, e->a), y = range_of(b, e->b);
-  if (is_empty(x) || is_empty(y)) return (Range){1, 0};
-  switch (e->binop) {
-  case OP_DIV: return range_div(x, y);
-  case OP_MOD: return range_mod(x, y);
-  case OP_MUL: return range_mul(x, y);
-  case OP_MIN: return (Range){least(x.lo, y.lo), least(x.hi, y.hi)};
-  case OP_MAX: return (Range){most(x.lo, y.lo), most(x.hi, y.hi)};
-  default: return range_bits(e, x, y);
-  }
-}
-
-static Range range_of_select(Bounds *b, const TeExpr *e) {
+static Interval range_of_select(Bounds *b, const TeExpr *e) {
   Mark m = mark(b);
   assume(b, e->a, true);
-  Range x = b->dead ? (Range){1, 0} : range_of(b, e->b);
+  Interval x = b->dead ? interval_none() : range_of(b, e->b);
   back_to(b, m);
   assume(b, e->a, false);
-  Range y = b->dead ? (Range){1, 0} : range_of(b, e->c);
+  Interval y = b->dead ? interval_none() : range_of(b, e->c);
   back_to(b, m);
-  return join(x, y);
+  return interval_join(x, y);
 }
 
 // ---- floats, as far as indices are made of them ----------------------------------------------------------------
@@ -339,8 +241,8 @@ static FloatRange float_range(Bounds *b, const TeExpr *e) {
   FloatRange all = {-INFINITY, INFINITY};
   if (--b->work < 0) return all;
   if (!dtype_is_float(e->type)) {
-    Range r = range_of(b, e);
-    if (is_empty(r)) return (FloatRange){INFINITY, -INFINITY};
+    Interval r = range_of(b, e);
+    if (interval_is_empty(r)) return (FloatRange){INFINITY, -INFINITY};
     return (FloatRange){(double)r.lo, (double)r.hi};
   }
   switch (e->kind) {
@@ -373,74 +275,64 @@ static FloatRange float_range(Bounds *b, const TeExpr *e) {
 }
 
 // Of a cast from float to an integer type: NaN gives 0, the ends of the type are never passed.
-static Range range_of_float_cast(Bounds *b, const TeExpr *e) {
+static Interval range_of_float_cast(Bounds *b, const TeExpr *e) {
   FloatRange f = float_range(b, e->a);
-  if (f.lo > f.hi) return range(0, 0);
+  if (f.lo > f.hi) return interval_point(0);
   Scalar lo = scalar_cast(e->type, e->a->type, (Scalar){.f = f.lo}),
          hi = scalar_cast(e->type, e->a->type, (Scalar){.f = f.hi});
-  if (e->type == DT_U64) return type_range(e->type);
-  return join(range(lo.i, hi.i), range(0, 0));
+  return interval_join(interval_join(interval_of_value(e->type, lo.i), interval_of_value(e->type, hi.i)), interval_point(0));
 }
 
 // ---- intervals of atoms and forms ------------------------------------------------------------------------------
 
 // The interval of an opaque expression, from its parts alone.
-static Range range_of_opaque(Bounds *b, const TeExpr *e) {
-  Range all = type_range(e->type), r = all;
+static Interval range_of_opaque(Bounds *b, const TeExpr *e) {
+  Interval all = interval_of_type(e->type);
   if (dtype_is_float(e->type) || --b->work < 0) return all;
   switch (e->kind) {
-  case TE_BINARY: r = range_of_binary(b, e); break;
-  case TE_SELECT: r = range_of_select(b, e); break;
+  case TE_UNARY: return interval_unary(e->unop, e->type, range_of(b, e->a));
+  case TE_BINARY: return interval_binary(e->binop, e->a->type, range_of(b, e->a), range_of(b, e->b));
+  case TE_SELECT: return range_of_select(b, e);
   case TE_CAST:
-    if (dtype_is_float(e->a->type)) r = range_of_float_cast(b, e);
-    break;
-  case TE_MATH: {
-    if (e->fn != FN_ABS) break;
-    Range x = range_of(b, e->args[0]);
-    r = x.lo >= 0 ? x : range(x.hi < 0 ? -x.hi : 0, most(-x.lo, x.hi));
-    break;
-  }
-  case TE_CONST: r = range((Wide)(uint64_t)e->value.i, (Wide)(uint64_t)e->value.i); break; // only a large uint64
+    if (dtype_is_float(e->a->type)) return range_of_float_cast(b, e);
+    return interval_cast(e->type, e->a->type, range_of(b, e->a));
+  case TE_MATH: return interval_math(e->fn, e->type, range_of(b, e->args[0]));
+  case TE_CONST: return interval_of_value(e->type, e->value.i); // only a large uint64
   case TE_ACCESS:
-    if (e->tensor->bounded) r = range(e->tensor->lo, e->tensor->hi);
-    break;
-  case TE_AXIS:
-  case TE_UNARY: break;
+    return e->tensor->bounded ? (Interval){e->tensor->lo, e->tensor->hi} : all;
+  case TE_AXIS: break;
   }
-  // Results beyond the type wrap: then anything of the type is possible.
-  if (is_empty(r)) return r;
-  return r.lo < all.lo || r.hi > all.hi ? all : r;
+  return all;
 }
 
-static Range range_of_atom(Bounds *b, int i) {
+static Interval range_of_atom(Bounds *b, int i) {
   if (b->atoms.data[i].stamp == b->stamp) return b->atoms.data[i].cached;
   const TeAxis *axis = b->atoms.data[i].axis;
   const TeExpr *expr = b->atoms.data[i].expr;
-  if (b->atoms.data[i].busy) return type_range(expr->type);
+  if (b->atoms.data[i].busy) return interval_of_type(expr->type);
   b->atoms.data[i].busy = true;
-  Range r = axis ? range(0, axis->extent - 1) : range_of_opaque(b, expr);
+  Interval r = axis ? (Interval){0, axis->extent - 1} : range_of_opaque(b, expr);
   b->atoms.data[i].busy = false;
   for (size_t k = 0; k < b->facts.len; k++)
-    if (b->facts.data[k].atom == i) r = meet(r, b->facts.data[k].range);
+    if (b->facts.data[k].atom == i) r = interval_meet(r, b->facts.data[k].range);
   b->atoms.data[i].cached = r; // the vector may have grown
   b->atoms.data[i].stamp = b->stamp;
   return r;
 }
 
 // Adds k * the range of an atom to *sum; false if that may be cut.
-static bool add_reach(Bounds *b, Range *sum, int atom, Wide k) {
-  Range r = range_of_atom(b, atom);
-  Range reach = range(product(k, k > 0 ? r.lo : r.hi), product(k, k > 0 ? r.hi : r.lo));
+static bool add_reach(Bounds *b, Interval *sum, int atom, Wide k) {
+  Interval reach = interval_scale(range_of_atom(b, atom), k);
   sum->lo += reach.lo;
   sum->hi += reach.hi;
-  return most(reach.lo, reach.hi) < HUGE_VALUE && least(reach.lo, reach.hi) > -HUGE_VALUE;
+  return reach.hi < WIDE_FAR && reach.lo > -WIDE_FAR;
 }
 
 enum { NARROWING_MAX = 4 }; // deeper than that only what needs no atom's range is made of facts
 
 // The range of q * f + p * g by the ranges of its atoms; without bounds if that is too large.
-static Range range_of_sum(Bounds *b, Form f, Wide q, Form g, Wide p) {
-  Range r = range(q * f.c + p * g.c, q * f.c + p * g.c);
+static Interval range_of_sum(Bounds *b, Form f, Wide q, Form g, Wide p) {
+  Interval r = interval_point(q * f.c + p * g.c);
   for (int i = 0, j = 0; i < f.n || j < g.n;) {
     bool first = j >= g.n || (i < f.n && f.terms[i].atom <= g.terms[j].atom);
     bool second = i >= f.n || (j < g.n && g.terms[j].atom <= f.terms[i].atom);
@@ -448,7 +340,7 @@ static Range range_of_sum(Bounds *b, Form f, Wide q, Form g, Wide p) {
     Wide k = (first ? q * f.terms[i].coef : 0) + (second ? p * g.terms[j].coef : 0);
     i += first;
     j += second;
-    if (k && (b->narrowing > NARROWING_MAX || !add_reach(b, &r, atom, k))) return anything();
+    if (k && (b->narrowing > NARROWING_MAX || !add_reach(b, &r, atom, k))) return interval_all();
   }
   return r;
 }
@@ -481,29 +373,29 @@ static int ratios(Form f, Form g, Ratio *out) {
 // What a fact g >= 0 says of f, an atom of theirs eliminated (a step of Fourier and Motzkin's): where f has it p times for
 // q times in g, q * f - p * g lacks it. If p > 0, f >= that / q because g >= 0; else f <= that / q. So
 // `m * 5 + n - 3 >= 0` says that `m * 80 + n * 16 + j - 48` is at least j.
-static Range narrowed_by(Bounds *b, Form f, Form g, Range r) {
+static Interval narrowed_by(Bounds *b, Form f, Form g, Interval r) {
   Ratio all[RATIOS_MAX];
   for (int i = 0, n = ratios(f, g, all); i < n && (b->work -= f.n + g.n) >= 0; i++) {
-    Range rest = range_of_sum(b, f, all[i].q, g, -(Wide)all[i].p);
-    if (all[i].p > 0) r.lo = most(r.lo, -wide_floor_div(-rest.lo, all[i].q));
-    else r.hi = least(r.hi, wide_floor_div(rest.hi, all[i].q));
+    Interval rest = range_of_sum(b, f, all[i].q, g, -(Wide)all[i].p);
+    if (all[i].p > 0) r.lo = wide_max(r.lo, -wide_floor_div(-rest.lo, all[i].q));
+    else r.hi = wide_min(r.hi, wide_floor_div(rest.hi, all[i].q));
   }
   return r;
 }
 
 // The range of a form by those of its atoms.
-static Range range_by_atoms(Bounds *b, Form f) {
-  if (!f.ok) return anything();
-  Range r = range(f.c, f.c);
+static Interval range_by_atoms(Bounds *b, Form f) {
+  if (!f.ok) return interval_all();
+  Interval r = interval_point(f.c);
   for (int i = 0; i < f.n; i++) {
-    if (is_empty(range_of_atom(b, f.terms[i].atom))) return (Range){1, 0};
+    if (interval_is_empty(range_of_atom(b, f.terms[i].atom))) return interval_none();
     add_reach(b, &r, f.terms[i].atom, f.terms[i].coef);
   }
   return r;
 }
 
-static Range range_of_form(Bounds *b, Form f) {
-  Range r = range_by_atoms(b, f);
+static Interval range_of_form(Bounds *b, Form f) {
+  Interval r = range_by_atoms(b, f);
   b->narrowing++;
   for (size_t i = 0; f.ok && i < b->facts.len && b->work > 0; i++)
     if (b->facts.data[i].atom < 0) r = narrowed_by(b, f, b->facts.data[i].form, r);
@@ -511,11 +403,11 @@ static Range range_of_form(Bounds *b, Form f) {
   return r;
 }
 
-static Range range_of(Bounds *b, const TeExpr *e) {
-  if (!dtype_is_int(e->type) && e->type != DT_BOOL) return anything();
-  if (e->type == DT_BOOL && e->kind != TE_CONST) return range(0, 1);
+static Interval range_of(Bounds *b, const TeExpr *e) {
+  if (!dtype_is_int(e->type) && e->type != DT_BOOL) return interval_all();
+  if (e->type == DT_BOOL && e->kind != TE_CONST) return interval_of_type(DT_BOOL);
   Form f = form_of(b, e);
-  return f.ok ? range_of_form(b, f) : type_range(e->type);
+  return f.ok ? range_of_form(b, f) : interval_of_type(e->type);
 }
 
 // ---- facts -----------------------------------------------------------------------------------------------------
@@ -529,23 +421,23 @@ static void add_limits(Bounds *b, Form f, Wide lo, Wide hi) {
 }
 
 // What the interval of a quotient, remainder, minimum or maximum says of its operands.
-static void deduce(Bounds *b, const TeExpr *e, Range r) {
+static void deduce(Bounds *b, const TeExpr *e, Interval r) {
   if (!e || e->kind != TE_BINARY || --b->work < 0) return;
   const TeExpr *c = e->b->kind == TE_CONST && e->b->value.i > 0 && e->b->value.i < INT32_MAX ? e->b : NULL;
   switch (e->binop) {
   case OP_MIN:
-    add_limits(b, form_of(b, e->a), r.lo, HUGE_VALUE);
-    add_limits(b, form_of(b, e->b), r.lo, HUGE_VALUE);
+    add_limits(b, form_of(b, e->a), r.lo, WIDE_FAR);
+    add_limits(b, form_of(b, e->b), r.lo, WIDE_FAR);
     return;
   case OP_MAX:
-    add_limits(b, form_of(b, e->a), -HUGE_VALUE, r.hi);
-    add_limits(b, form_of(b, e->b), -HUGE_VALUE, r.hi);
+    add_limits(b, form_of(b, e->a), -WIDE_FAR, r.hi);
+    add_limits(b, form_of(b, e->b), -WIDE_FAR, r.hi);
     return;
   case OP_DIV:
-    if (c) add_limits(b, form_of(b, e->a), product(r.lo, c->value.i), product(r.hi, c->value.i) + c->value.i - 1);
+    if (c) add_limits(b, form_of(b, e->a), wide_mul(r.lo, c->value.i), wide_mul(r.hi, c->value.i) + c->value.i - 1);
     return;
   case OP_MOD:
-    if (c && r.lo > 0 && range_of(b, e->a).lo >= 0) add_limits(b, form_of(b, e->a), r.lo, HUGE_VALUE);
+    if (c && r.lo > 0 && range_of(b, e->a).lo >= 0) add_limits(b, form_of(b, e->a), r.lo, WIDE_FAR);
     return;
   default: return;
   }
@@ -555,8 +447,8 @@ static void push_fact(Bounds *b, Fact fact) {
   VEC_PUSH(arena(b), b->facts, fact);
   b->stamp = ++b->stamps;
   if (fact.atom < 0) return;
-  Range r = range_of_atom(b, fact.atom);
-  if (is_empty(r)) b->dead = true;
+  Interval r = range_of_atom(b, fact.atom);
+  if (interval_is_empty(r)) b->dead = true;
   else deduce(b, b->atoms.data[fact.atom].expr, r);
 }
 
@@ -585,19 +477,19 @@ static void add_fact(Bounds *b, Form f) {
   Wide hi = f.c;
   bool cut = false;
   for (int i = 0; i < f.n; i++) {
-    Range r = range_of_atom(b, f.terms[i].atom);
-    Wide reach = product(f.terms[i].coef, f.terms[i].coef > 0 ? r.hi : r.lo);
-    if (is_empty(r) || reach >= HUGE_VALUE || reach <= -HUGE_VALUE) cut = true;
+    Interval r = range_of_atom(b, f.terms[i].atom);
+    Wide reach = wide_mul(f.terms[i].coef, f.terms[i].coef > 0 ? r.hi : r.lo);
+    if (interval_is_empty(r) || reach >= WIDE_FAR || reach <= -WIDE_FAR) cut = true;
     hi += reach;
   }
   if (cut) return;
   if (f.n > 1) push_fact(b, (Fact){.atom = -1, .form = f});
   for (int i = 0; i < f.n && !b->dead; i++) {
     Wide k = f.terms[i].coef;
-    Range r = range_of_atom(b, f.terms[i].atom);
+    Interval r = range_of_atom(b, f.terms[i].atom);
     // What the others reach at most; an atom narrowed meanwhile only makes it an overestimate.
     Wide rest = hi - k * (k > 0 ? r.hi : r.lo);
-    Fact fact = {.atom = f.terms[i].atom, .range = anything()};
+    Fact fact = {.atom = f.terms[i].atom, .range = interval_all()};
     if (k > 0) fact.range.lo = -wide_floor_div(rest, k); // k * atom >= -rest
     else fact.range.hi = wide_floor_div(rest, -k);
     if (fact.range.lo > r.lo || fact.range.hi < r.hi) push_fact(b, fact);
@@ -634,7 +526,7 @@ static void assume_compare(Bounds *b, BinOp op, const TeExpr *x, const TeExpr *y
     add_difference(b, g, f, 0);
     return;
   case OP_NE: {
-    Range r = range_of_form(b, form_add(b, f, g, -1));
+    Interval r = range_of_form(b, form_add(b, f, g, -1));
     if (r.lo == 0) add_difference(b, f, g, 1);
     if (r.hi == 0) add_difference(b, g, f, 1);
     return;
@@ -663,7 +555,7 @@ static void assume(Bounds *b, const TeExpr *cond, bool holds) {
 
 static const char *wide_text(Ctx *cx, Wide v) { return arena_printf(cx->arena, "%lld", (long long)v); }
 
-static void report_index(Bounds *b, const TeExpr *access, int i, Range r) {
+static void report_index(Bounds *b, const TeExpr *access, int i, Interval r) {
   Ctx *cx = b->ck->cx;
   const TeTensor *t = access->tensor;
   const TeExpr *index = access->args[i];
@@ -708,13 +600,13 @@ static Form without_remainder(Bounds *b, Form f) {
 }
 
 // The values an index takes, as closely as can be told.
-static Range range_of_index(Bounds *b, const TeExpr *e, int64_t extent) {
+static Interval range_of_index(Bounds *b, const TeExpr *e, int64_t extent) {
   Form f = form_of(b, e);
-  Range r = range_of_form(b, f);
+  Interval r = range_of_form(b, f);
   for (int tries = 0; tries < 4 && (r.lo < 0 || r.hi >= extent); tries++) {
     f = without_remainder(b, f);
     if (!f.ok) break;
-    r = meet(r, range_of_form(b, f));
+    r = interval_meet(r, range_of_form(b, f));
   }
   return r;
 }
@@ -726,8 +618,8 @@ static void walk_access(Bounds *b, const TeExpr *e) {
   if (b->dead) return;
   if (b->facts.len == 0) b->atoms.len = 0; // nothing is known of any of them
   for (int i = 0; i < e->nargs; i++) {
-    Range r = range_of_index(b, e->args[i], e->tensor->axes[i]->extent);
-    if (!is_empty(r) && (r.lo < 0 || r.hi >= e->tensor->axes[i]->extent)) report_index(b, e, i, r);
+    Interval r = range_of_index(b, e->args[i], e->tensor->axes[i]->extent);
+    if (!interval_is_empty(r) && (r.lo < 0 || r.hi >= e->tensor->axes[i]->extent)) report_index(b, e, i, r);
   }
 }
 
@@ -767,8 +659,8 @@ static void note_values(Bounds *b, TeTensor *t) {
   bool combines = t->reduce != TE_NO_REDUCE && t->reduce != TE_MIN && t->reduce != TE_MAX;
   if (!dtype_is_int(t->type) || t->body->type != t->type || combines || t->where) return; // of no points: the identity
   b->atoms.len = 0;
-  Range r = range_of(b, t->body), all = type_range(t->type);
-  if (is_empty(r) || r.lo < INT64_MIN || r.hi > INT64_MAX || (r.lo <= all.lo && r.hi >= all.hi)) return;
+  Interval r = range_of(b, t->body), all = interval_of_type(t->type);
+  if (interval_is_empty(r) || r.lo < INT64_MIN || r.hi > INT64_MAX || (r.lo <= all.lo && r.hi >= all.hi)) return;
   t->bounded = true;
   t->lo = (int64_t)r.lo;
   t->hi = (int64_t)r.hi;

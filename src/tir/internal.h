@@ -3,6 +3,7 @@
 #ifndef TETC_TIR_INTERNAL_H
 #define TETC_TIR_INTERNAL_H
 
+#include "lin/lin.h"
 #include "tir/tir.h"
 
 // How deeply expressions and statements may nest; the parser and the verifier hold the line, so that everything else
@@ -21,14 +22,6 @@ const Expr *expr_raw_select(Ctx *cx, const Expr *c, const Expr *a, const Expr *b
 const Expr *expr_raw_args(Ctx *cx, ExprKind kind, DType t, const Buffer *b, MathFn f, int n, const Expr **args, Loc loc);
 
 /* bounds.c */
-typedef struct Interval {
-  int64_t lo, hi;
-} Interval;
-Interval interval_of_type(DType t);
-Interval interval_binary(BinOp op, DType t, Interval a, Interval b); // t: the operands' type
-Interval interval_unary(UnOp op, DType t, Interval a);
-Interval interval_cast(DType to, DType from, Interval a);
-Interval interval_math(MathFn f, DType t, Interval a);
 Interval interval_of(const Ranges *r, const Expr *e);
 
 /* simplify.c, and simplify_stmt.c on top of it */

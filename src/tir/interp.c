@@ -397,9 +397,8 @@ static void take_turns(Interp *in) {
 // The values that a loop's variable can have.
 static Interval loop_range(const Interp *in, const Stmt *s) {
   Interval min = interval_of(&in->ranges, s->min), n = interval_of(&in->ranges, s->extent);
-  Interval all = interval_of_type(DT_I64), r = {.lo = min.lo};
-  if (n.hi <= 0 || __builtin_add_overflow(min.hi, n.hi - 1, &r.hi)) return all;
-  return r;
+  Interval r = {min.lo, min.hi + n.hi - 1};
+  return n.hi > 0 && interval_is_int64(r) ? r : interval_of_type(DT_I64);
 }
 
 // The body of a loop for one value of its variable, which is in a register.
@@ -408,7 +407,7 @@ static void compile_iteration(Interp *in, const Stmt *s, int var, Interval r) {
   Frame frame = {.var = s->var, .reg = var};
   ptrmap_put(in->cx->arena, &in->vars, s->var, var);
   VEC_PUSH(in->cx->arena, in->frames, frame);
-  ranges_push(in->cx, &in->ranges, s->var, r.lo, r.hi);
+  ranges_push(in->cx, &in->ranges, s->var, (int64_t)r.lo, (int64_t)r.hi);
   in->block = &body;
   compile_stmt(in, s->body);
   in->block = outside;

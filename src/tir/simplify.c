@@ -5,8 +5,6 @@
 // ordinary integers first make sure (terms_interval) that the sum cannot leave int64.
 #include "tir/internal.h"
 
-typedef __int128 Wide;
-
 typedef struct Term {
   const Expr *atom;
   int64_t coef;
@@ -29,10 +27,9 @@ static const Binding *find_binding(const Sim *s, const Var *v) {
 
 static Interval var_range(const Sim *s, const Var *v) {
   const Binding *b = find_binding(s, v);
-  Interval r = interval_of_type(DT_I64);
+  int64_t lo, hi;
   if (b) return b->range;
-  ranges_find(s->outer, v, &r.lo, &r.hi);
-  return r;
+  return ranges_find(s->outer, v, &lo, &hi) ? (Interval){lo, hi} : interval_of_type(DT_I64);
 }
 
 static void push_range(Sim *s, const Var *v, Interval range) {
@@ -47,7 +44,8 @@ static Interval range_again(Sim *s, const Expr *e) {
   for (size_t i = 0; s->outer && i < s->outer->len; i++)
     ranges_push(s->cx, &r, s->outer->data[i].var, s->outer->data[i].lo, s->outer->data[i].hi);
   for (size_t i = 0; i < s->env.len; i++)
-    ranges_push(s->cx, &r, s->env.data[i].var, s->env.data[i].range.lo, s->env.data[i].range.hi);
+    ranges_push(s->cx, &r, s->env.data[i].var, (int64_t)s->env.data[i].range.lo,
+                (int64_t)s->env.data[i].range.hi);
   return interval_of(&r, e);
 }
 
@@ -191,16 +189,14 @@ static void terms_recombine(Sim *s, Terms *t) {
 // The interval of the sum as ordinary integers. False: it may leave int64 (and then wraps). Where it does not, it is the
 // value, even if coefficients wrapped while they were added up: both are the same modulo 2^64.
 static bool terms_interval(const Terms *t, Interval *out) {
-  Wide lo = t->constant, hi = t->constant, most = (Wide)1 << 100;
+  Interval r = interval_point(t->constant), all = interval_all();
   for (size_t i = 0; i < t->list.len; i++) {
-    const Term *x = &t->list.data[i];
-    Wide p = (Wide)x->range.lo * x->coef, q = (Wide)x->range.hi * x->coef;
-    lo += p < q ? p : q;
-    hi += p < q ? q : p;
-    if (lo < -most || hi > most) return false;
+    Interval part = interval_scale(t->list.data[i].range, t->list.data[i].coef);
+    r = (Interval){r.lo + part.lo, r.hi + part.hi};
+    if (!interval_within(r, all)) return *out = all, false;
   }
-  *out = (Interval){(int64_t)lo, (int64_t)hi};
-  return lo >= INT64_MIN && hi <= INT64_MAX;
+  *out = r;
+  return interval_is_int64(r);
 }
 
 static const Expr *terms_expr(Sim *s, const Terms *t) {
@@ -220,9 +216,8 @@ static Terms terms_copy(Sim *s, const Terms *t) {
 
 // r in the place of e: e itself if they are the same, a constant if its interval is a point.
 static const Expr *settle(Sim *s, const Expr *e, const Expr *r, Interval *range) {
-  if (!dtype_is_float(e->type) && range->lo == range->hi && r->kind != EXPR_INT)
-    r = expr_int(s->cx, e->type, range->lo);
-  if (r->kind == EXPR_INT) *range = (Interval){r->value.i, r->value.i};
+  if (interval_is_point(*range) && r->kind != EXPR_INT) r = expr_int(s->cx, e->type, (int64_t)range->lo);
+  if (r->kind == EXPR_INT) *range = interval_of_value(r->type, r->value.i);
   if (expr_equal(r, e)) return e;
   return expr_at(s->cx, r, e->loc);
 }
@@ -255,7 +250,9 @@ static int64_t terms_gcd(const Terms *t, int64_t d) {
   return d;
 }
 
-static Interval divide_range(Interval a, int64_t d) { return (Interval){floor_div(a.lo, d), floor_div(a.hi, d)}; }
+static Interval divide_range(Interval a, int64_t d) {
+  return (Interval){wide_floor_div(a.lo, d), wide_floor_div(a.hi, d)};
+}
 
 // t / d as terms, for a t that stays in int64. Multiples of d come out: (d * q + r) / d = q + r / d; common factors
 // cancel: (g * u + c) / (g * d) = (u + c / g) / d; (x / c) / d = x / (c * d).
@@ -363,8 +360,7 @@ static const Expr *simp_divmod(Sim *s, const Expr *e, Interval *range) {
     terms_recombine(s, &r);
     const Expr *out = settle_terms(s, e, &r, range);
     Interval whole = interval_binary(e->binop, DT_I64, ra, rb);
-    if (whole.lo > range->lo) range->lo = whole.lo; // both hold
-    if (whole.hi < range->hi) range->hi = whole.hi;
+    *range = interval_meet(*range, whole); // both hold
     return settle(s, e, out, range);
   }
   if (!exact) ra = interval_of_type(DT_I64);
@@ -462,32 +458,20 @@ static bool terms_difference(Sim *s, const Expr *a, const Expr *b, Terms *ta, Te
   return terms_interval(ta, &ra) && terms_interval(tb, &rb) && d->ok;
 }
 
-static int64_t clip(Wide v) { return v < INT64_MIN ? INT64_MIN : v > INT64_MAX ? INT64_MAX : (int64_t)v; }
-
-// The interval of a difference that may be wider than int64, clipped to it: good enough to compare with 0.
-static Interval clipped_interval(const Terms *t) {
-  Wide lo = t->constant, hi = t->constant;
-  for (size_t i = 0; i < t->list.len; i++) {
-    const Term *x = &t->list.data[i];
-    Wide p = (Wide)x->range.lo * x->coef, q = (Wide)x->range.hi * x->coef;
-    lo += p < q ? p : q;
-    hi += p < q ? q : p;
-  }
-  return (Interval){clip(lo), clip(hi)};
-}
-
 static const Expr *simp_compare(Sim *s, const Expr *e, Interval *range) {
   Terms a = {.ok = true}, b = {.ok = true}, d;
   bool exact = terms_difference(s, e->a, e->b, &a, &b, &d);
   const Interval zero = {0, 0};
-  Interval ra, rb;
+  Interval ra, rb, rd;
   *range = (Interval){0, 1};
   if (terms_interval(&a, &ra) && terms_interval(&b, &rb)) *range = interval_binary(e->binop, DT_I64, ra, rb);
-  if (exact && range->lo != range->hi) *range = interval_binary(e->binop, DT_I64, clipped_interval(&d), zero);
+  if (exact && range->lo != range->hi) {
+    terms_interval(&d, &rd); // may be wider than int64
+    *range = interval_binary(e->binop, DT_I64, rd, zero);
+  }
   bool same_terms = d.list.len == 0; // modulo 2^64 the difference is the constant
   if (same_terms && (d.constant == 0 || e->binop == OP_EQ || e->binop == OP_NE)) {
-    Interval k = {d.constant, d.constant};
-    *range = interval_binary(e->binop, DT_I64, k, zero);
+    *range = interval_binary(e->binop, DT_I64, interval_point(d.constant), zero);
   }
   if (range->lo == range->hi) return bool_at(s, e, range->lo, range);
   const Expr *r = exact ? compare_terms(s, e->binop, &d) : NULL;
@@ -499,8 +483,8 @@ static const Expr *simp_compare(Sim *s, const Expr *e, Interval *range) {
 // int64 min and max: the winner, if their difference tells.
 static const Expr *simp_minmax(Sim *s, const Expr *e, Interval *range) {
   Terms a = {.ok = true}, b = {.ok = true}, d;
-  Interval ra, rb, rd = interval_of_type(DT_I64);
-  if (terms_difference(s, e->a, e->b, &a, &b, &d)) rd = clipped_interval(&d);
+  Interval ra, rb, rd = interval_all();
+  if (terms_difference(s, e->a, e->b, &a, &b, &d)) terms_interval(&d, &rd);
   if (!terms_interval(&a, &ra)) ra = interval_of_type(DT_I64);
   if (!terms_interval(&b, &rb)) rb = interval_of_type(DT_I64);
   bool max = e->binop == OP_MAX, less = rd.hi <= 0 || ra.hi <= rb.lo, more = rd.lo >= 0 || ra.lo >= rb.hi;
@@ -534,9 +518,7 @@ static void learn_terms(Sim *s, const Terms *t) {
     if (x->atom->kind != EXPR_VAR) continue;
     for (size_t j = 0; j < t->list.len; j++) {
       if (j == i) continue;
-      Wide p = (Wide)t->list.data[j].range.lo * t->list.data[j].coef,
-           q = (Wide)t->list.data[j].range.hi * t->list.data[j].coef;
-      rest += p < q ? p : q;
+      rest += interval_scale(t->list.data[j].range, t->list.data[j].coef).lo;
     }
     Interval r = var_range(s, x->atom->var);
     if (x->coef > 0) { // coef * x <= -rest
@@ -664,8 +646,7 @@ static const Expr *identities(Sim *s, BinOp op, const Expr *a, const Expr *b) {
 }
 
 // min, max whose sides' intervals do not overlap, x / d and x % d with 0 <= x < d; NULL if none.
-static const Expr *decided(BinOp op, DType t, const Expr *a, const Expr *b, Interval ra, Interval rb) {
-  if (t == DT_U64 && (ra.lo < 0 || rb.lo < 0)) return NULL;
+static const Expr *decided(BinOp op, const Expr *a, const Expr *b, Interval ra, Interval rb) {
   if (op == OP_MIN && (ra.hi <= rb.lo || rb.hi <= ra.lo)) return ra.hi <= rb.lo ? a : b;
   if (op == OP_MAX && (ra.hi <= rb.lo || rb.hi <= ra.lo)) return ra.hi <= rb.lo ? b : a;
   if (op == OP_MOD && rb.lo == rb.hi && ra.lo >= 0 && ra.hi < rb.lo) return a;
@@ -685,10 +666,10 @@ static const Expr *simp_integer(Sim *s, const Expr *e, Interval *range) {
   }
   *range = interval_binary(e->binop, t, ra, rb);
   r = identities(s, e->binop, a, b);
-  if (!r) r = decided(e->binop, t, a, b, ra, rb);
+  if (!r) r = decided(e->binop, a, b, ra, rb);
   if (!r && (r = merge_constants(s, e->binop, a, b)) && r->kind == EXPR_BINARY) {
     const Expr *more = identities(s, r->binop, r->a, r->b); // x & 12 & 3 is x & 0
-    if (!more) more = decided(r->binop, t, r->a, r->b, range_again(s, r->a), range_again(s, r->b));
+    if (!more) more = decided(r->binop, r->a, r->b, range_again(s, r->a), range_again(s, r->b));
     r = more ? more : r;
     *range = range_again(s, r); // what is known of (x | 12) | 3 may be less than of x | 15
   }
@@ -724,7 +705,6 @@ static const Expr *simp_binary(Sim *s, const Expr *e, Interval *range) {
     const Expr *a = sim_expr(s, e->a, &unused), *b = sim_expr(s, e->b, &unused);
     *range = interval_of_type(e->type);
     const Expr *r = expr_binary(s->cx, e->binop, a, b);
-    if (r->kind == EXPR_INT) *range = (Interval){r->value.i, r->value.i};
     return settle(s, e, r, range);
   }
   if (t != DT_I64) return simp_integer(s, e, range);
@@ -779,11 +759,7 @@ static const Expr *simp_cast(Sim *s, const Expr *e, Interval *range) {
     // ra is the interval after the inner cast. If the source's own type fits the inner type, or its value does, the
     // inner cast changed nothing.
     Interval inner = interval_of_type(a->type), source = interval_of_type(a->a->type);
-    if (a->a->type == DT_U64 || a->type == DT_U64 || a->type == DT_BOOL) break;
-    if (source.lo < inner.lo || source.hi > inner.hi) {
-      source = range_again(s, a->a);
-      if (source.lo < inner.lo || source.hi > inner.hi) break;
-    }
+    if (!interval_within(source, inner) && !interval_within(range_again(s, a->a), inner)) break;
     a = a->a;
   }
   if (a->type == e->type) return settle(s, e, a, range);
@@ -797,7 +773,7 @@ static const Expr *simp_select(Sim *s, const Expr *e, Interval *range) {
   const Expr *c = sim_expr(s, e->a, &rc);
   if (rc.lo == rc.hi) return sim_expr(s, rc.lo ? e->b : e->c, range);
   const Expr *a = simp_given(s, c, true, e->b, &ra), *b = simp_given(s, c, false, e->c, &rb);
-  *range = (Interval){ra.lo < rb.lo ? ra.lo : rb.lo, ra.hi > rb.hi ? ra.hi : rb.hi};
+  *range = interval_join(ra, rb);
   if (expr_equal(a, b)) return settle(s, e, a, range);
   if (e->type == DT_BOOL && expr_is_int(a, &x) && expr_is_int(b, &y)) {
     if (x) return settle(s, e, c, range);
@@ -829,7 +805,7 @@ const Expr *sim_expr(Sim *s, const Expr *e, Interval *range) {
   const Binding *b;
   *range = interval_of_type(e->type);
   switch (e->kind) {
-  case EXPR_INT: *range = (Interval){e->value.i, e->value.i}; return e;
+  case EXPR_INT: *range = interval_of_value(e->type, e->value.i); return e;
   case EXPR_FLOAT: return e;
   case EXPR_VAR:
     *range = var_range(s, e->var);

@@ -30,7 +30,8 @@ static const Stmt *simp_for(Sim *s, const Stmt *st) {
   if (extent.hi <= 0) return stmt_nop(s->cx);
   Binding b = {.var = st->var, .range = at};
   if (extent.lo == 1 && extent.hi == 1 && is_stable(min)) b.value = min;
-  if (__builtin_add_overflow(at.hi, extent.hi - 1, &b.range.hi)) b.range = interval_of_type(DT_I64);
+  b.range.hi += extent.hi - 1;
+  if (!interval_is_int64(b.range)) b.range = interval_of_type(DT_I64);
   VEC_PUSH(s->cx->arena, s->env, b);
   const Stmt *body = simp_stmt(s, st->body);
   s->env.len--;

@@ -179,7 +179,8 @@ static bool follows(Verifier *v, const Expr *e, int64_t sign, int64_t more) {
 
 // Whether e, of a buffer, is always in 0..n-1; if not, *r is what is known of it.
 static bool is_proved(Verifier *v, const Expr *e, int64_t n, Interval *r) {
-  if (expr_bounds(&v->ranges, e, &r->lo, &r->hi) && r->lo >= 0 && r->hi < n) return true;
+  *r = interval_of(&v->ranges, e);
+  if (r->lo >= 0 && r->hi < n) return true;
   sim_expr(&v->sim, e, r);
   if (r->lo >= 0 && r->hi < n) return true;
   return v->facts.len && n < INT64_MAX / 8 && is_small(v, e) && (r->lo >= 0 || follows(v, e, -1, 0)) &&
@@ -210,7 +211,7 @@ static bool check_access(Verifier *v, const Buffer *b, int n, const Expr **args)
       return wrong(v, "index %d of `%s` is %s, not int64", i, b->name, dtype_name(args[i]->type));
     if (count_index(v, b, args[i], b->shape[i], &r)) continue;
     return wrong(v, "index %d of `%s` is in %" PRId64 "..%" PRId64 ", but the dimension has %" PRId64 " elements", i,
-                 b->name, r.lo, r.hi, b->shape[i]);
+                 b->name, (int64_t)r.lo, (int64_t)r.hi, b->shape[i]);
   }
   return true;
 }
@@ -226,7 +227,8 @@ static bool check_ref(Verifier *v, const Expr *e) {
   if (e->type != b->type) return wrong(v, "a reference to `%s` has type %s", b->name, dtype_name(e->type));
   // The tiles of a host buffer are those of the memory at the other end, which only the target knows.
   if (b->scope == &scope_host || count_index(v, b, e->args[0], buffer_tiles(b), &r)) return true;
-  return wrong(v, "tile %" PRId64 "..%" PRId64 " of `%s`, which has %" PRId64, r.lo, r.hi, b->name, buffer_tiles(b));
+  return wrong(v, "tile %" PRId64 "..%" PRId64 " of `%s`, which has %" PRId64, (int64_t)r.lo, (int64_t)r.hi, b->name,
+               buffer_tiles(b));
 }
 
 static bool check_binary(Verifier *v, const Expr *e) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Arithmetic about integers: intervals. What they are taken for (safety, regions, simpler expressions) is their
-// users' part.
+// Arithmetic about integers: intervals, linear forms, what follows from conditions. What it is taken for (safety,
+// regions, simpler expressions) is its users' part.
 #ifndef TETC_LIN_LIN_H
 #define TETC_LIN_LIN_H
 
@@ -48,5 +48,107 @@ Interval interval_binary(BinOp op, DType t, Interval a, Interval b);
 Interval interval_unary(UnOp op, DType t, Interval a);
 Interval interval_cast(DType to, DType from, Interval a);
 Interval interval_math(MathFn f, DType t, Interval a);
+
+// ---- linear forms ----------------------------------------------------------------------------------------------
+
+typedef struct LinTerm {
+  int atom; // a number that Facts gave out
+  int64_t coef;
+} LinTerm;
+
+// c + sum(coef * atom); terms sorted by atom. A form that is not `ok` overflowed.
+typedef struct LinForm {
+  int64_t c;
+  int n;
+  LinTerm *terms;
+  bool ok;
+} LinForm;
+
+/* form.c */
+LinForm form_const(int64_t c);
+LinForm form_add(Arena *arena, LinForm x, LinForm y, int64_t k); // x + k * y
+LinForm form_scale(Arena *arena, LinForm x, int64_t k);
+// For form >= 0: divided by what its coefficients have in common. The rest is whole, so the constant is rounded down.
+LinForm form_tightened(Arena *arena, LinForm f);
+
+typedef struct Ratio {
+  int64_t p, q; // in lowest terms, q > 0
+} Ratio;
+enum { RATIOS_MAX = 8 }; // of two forms, that are tried
+// How many times f and g have the atoms that both have, each ratio once.
+int form_ratios(LinForm f, LinForm g, Ratio *out);
+
+// ---- expressions, and what conditions say of them ------------------------------------------------------------------
+
+// A node of an expression, of TeExpr or Expr, as far as arithmetic goes.
+typedef enum LinKind { LIN_CONST, LIN_UNARY, LIN_BINARY, LIN_CAST, LIN_SELECT, LIN_ABS, LIN_LEAF } LinKind;
+typedef struct LinNode {
+  LinKind kind;
+  DType type;
+  UnOp unop;
+  BinOp binop;
+  int64_t value;          // LIN_CONST, of an integer or bool type
+  const void *a, *b, *c;  // operands
+} LinNode;
+
+typedef struct Facts Facts;
+typedef struct LinReader {
+  LinNode (*node)(const void *e);
+  bool (*same)(Facts *f, const void *x, const void *y); // takes from f->work
+  Interval (*leaf)(Facts *f, const void *e);            // the values of a LIN_LEAF, within its type
+  // x / c for x % c, as an expression.
+  const void *(*quotient)(Facts *f, const void *remainder);
+} LinReader;
+
+typedef struct LinAtom {
+  const void *what; // an expression that no form says more of
+  Interval cached;  // valid while the facts are those of `stamp`
+  int stamp;
+  bool busy;        // its range is being looked for: a fact that needs it has to do without
+} LinAtom;
+
+typedef struct Fact { // form >= 0, or, for a single atom, lo <= atom <= hi
+  int atom;           // -1: form
+  Interval range;
+  LinForm form;
+} Fact;
+
+// What holds where an expression is looked at. Starts as {.arena, .read, .self, .work}, the rest 0.
+struct Facts {
+  Arena *arena;
+  const LinReader *read;
+  void *self; // the reader's
+  int work;   // steps left; when spent, nothing more is known, so that time stays bounded
+  VEC(LinAtom) atoms;
+  VEC(Fact) list;
+  int stamp, stamps; // names the current set of facts; how many names are used
+  bool dead;         // the facts contradict each other: nothing gets here
+  int narrowing;     // forms that are being narrowed by facts, one for the sake of the other
+};
+
+// What to go back to when a condition's facts end.
+typedef struct FactsMark {
+  size_t len;
+  int stamp;
+  bool dead;
+} FactsMark;
+
+/* facts.c */
+FactsMark facts_mark(const Facts *f);
+void facts_back(Facts *f, FactsMark m);
+void facts_forget_atoms(Facts *f); // where there are no facts: what was found out of atoms takes memory and time
+Interval facts_range_by_atoms(Facts *f, LinForm x); // the range of a form by those of its atoms
+Interval facts_range_of_form(Facts *f, LinForm x);  // and by what the facts say of it
+void facts_add(Facts *f, LinForm x);                // takes x >= 0 for true
+void facts_compare(Facts *f, BinOp op, LinForm x, LinForm y);
+
+/* read.c */
+LinForm facts_form(Facts *f, const void *e);
+Interval facts_range(Facts *f, const void *e); // of an integer or bool expression
+// The same as closely as can be told: looks further while the range is not within `want`.
+Interval facts_range_within(Facts *f, const void *e, Interval want);
+// Takes a condition for true, or for false, until the caller goes back.
+void facts_assume(Facts *f, const void *cond, bool holds);
+BinOp comparison_negated(BinOp op); // !(a op b) is a comparison_negated(op) b, for integers
 
 #endif

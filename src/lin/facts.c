@@ -11,6 +11,8 @@ void facts_back(Facts *f, FactsMark m) {
   f->dead = m.dead;
 }
 
+void facts_renew(Facts *f) { f->stamp = ++f->stamps; }
+
 void facts_forget_atoms(Facts *f) { f->atoms.len = 0; }
 
 // ---- ranges ----------------------------------------------------------------------------------------------------
@@ -54,8 +56,8 @@ static Interval range_of_sum(Facts *f, LinForm x, Wide q, LinForm y, Wide p) {
   return r;
 }
 
-// What a fact g >= 0 says of x, an atom of theirs eliminated: where x has it p times for q times in g, q * x - p * g lacks
-// it. If p > 0, x >= that / q because g >= 0; else x <= that / q. So `m * 5 + n - 3 >= 0` says that
+// What a fact g >= 0 says of x, an atom of theirs eliminated: where x has it p times for q times in g, q * x - p * g
+// lacks it. If p > 0, x >= that / q because g >= 0; else x <= that / q. So `m * 5 + n - 3 >= 0` says that
 // `m * 80 + n * 16 + j - 48` is at least j.
 static Interval narrowed_by(Facts *f, LinForm x, LinForm g, Interval r) {
   Ratio all[RATIOS_MAX];
@@ -90,7 +92,7 @@ Interval facts_range_of_form(Facts *f, LinForm x) {
 
 static void push_fact(Facts *f, Fact fact) {
   VEC_PUSH(f->arena, f->list, fact);
-  f->stamp = ++f->stamps;
+  facts_renew(f);
   if (fact.atom < 0) return;
   Interval r = range_of_atom(f, fact.atom);
   if (interval_is_empty(r)) f->dead = true;

@@ -136,6 +136,7 @@ typedef struct FactsMark {
 /* facts.c */
 FactsMark facts_mark(const Facts *f);
 void facts_back(Facts *f, FactsMark m);
+void facts_renew(Facts *f); // leaves may have other ranges than they had, until facts_back
 void facts_forget_atoms(Facts *f); // where there are no facts: what was found out of atoms takes memory and time
 Interval facts_range_by_atoms(Facts *f, LinForm x); // the range of a form by those of its atoms
 Interval facts_range_of_form(Facts *f, LinForm x);  // and by what the facts say of it

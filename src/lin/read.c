@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Expressions as linear forms, and conditions as facts. Sums and multiples that cannot wrap are forms; other expressions
-// are atoms, whose ranges come of their operands'.
+// Expressions as linear forms, and conditions as facts. Sums and multiples that cannot wrap are forms; other
+// expressions are atoms, whose ranges come of their operands'.
 #include "lin/internal.h"
 
 // Data of 64-bit types: limits beyond say nothing.

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Intervals of integer expressions, from the ranges of variables.
+// Intervals of integer expressions, from the ranges of variables, and facts about them (src/lin).
 #include "tir/internal.h"
 
 void ranges_push(Ctx *cx, Ranges *r, const Var *v, int64_t lo, int64_t hi) {
@@ -51,4 +51,48 @@ bool expr_bounds(const Ranges *r, const Expr *e, int64_t *lo, int64_t *hi) {
   *lo = (int64_t)v.lo;
   *hi = (int64_t)v.hi;
   return v.lo > all.lo || v.hi < all.hi;
+}
+
+// ---- expressions, as facts are about them --------------------------------------------------------------------------
+
+static LinNode node_of(const void *expr) {
+  const Expr *e = expr;
+  const LinNode leaf = {.kind = LIN_LEAF, .type = e->type};
+  switch (e->kind) {
+  case EXPR_INT: return (LinNode){.kind = LIN_CONST, .type = e->type, .value = e->value.i};
+  case EXPR_UNARY: return (LinNode){.kind = LIN_UNARY, .type = e->type, .unop = e->unop, .a = e->a};
+  case EXPR_BINARY: return (LinNode){.kind = LIN_BINARY, .type = e->type, .binop = e->binop, .a = e->a, .b = e->b};
+  case EXPR_CAST:
+    return dtype_is_float(e->a->type) ? leaf : (LinNode){.kind = LIN_CAST, .type = e->type, .a = e->a};
+  case EXPR_SELECT: return (LinNode){.kind = LIN_SELECT, .type = e->type, .a = e->a, .b = e->b, .c = e->c};
+  case EXPR_MATH: return e->fn == FN_ABS ? (LinNode){.kind = LIN_ABS, .type = e->type, .a = e->args[0]} : leaf;
+  case EXPR_FLOAT:
+  case EXPR_VAR:
+  case EXPR_LOAD:
+  case EXPR_REF: return leaf;
+  }
+  return leaf;
+}
+
+static bool same_atoms(Facts *f, const void *x, const void *y) {
+  f->work--;
+  return expr_equal(x, y);
+}
+
+static Interval leaf_range(Facts *f, const void *leaf) {
+  const Expr *e = leaf;
+  const ExprFacts *of = f->self;
+  return e->kind == EXPR_VAR ? interval_of_var(of->ranges, e->var) : interval_of_type(e->type);
+}
+
+static const void *quotient_of(Facts *f, const void *remainder) {
+  const Expr *e = remainder;
+  ExprFacts *of = f->self;
+  return expr_raw_binary(of->cx, OP_DIV, e->a, e->b, e->loc);
+}
+
+static const LinReader reader = {.node = node_of, .same = same_atoms, .leaf = leaf_range, .quotient = quotient_of};
+
+void expr_facts_init(ExprFacts *f, Ctx *cx, const Ranges *ranges) {
+  *f = (ExprFacts){.facts = {.arena = cx->arena, .read = &reader, .self = f}, .cx = cx, .ranges = ranges};
 }

@@ -23,6 +23,14 @@ const Expr *expr_raw_args(Ctx *cx, ExprKind kind, DType t, const Buffer *b, Math
 
 /* bounds.c */
 Interval interval_of(const Ranges *r, const Expr *e);
+// Facts about expressions over variables with ranges. Their `work` is for the caller to give. When the range of a variable
+// changes, facts_renew; when a buffer is written, what was said of its elements no longer holds.
+typedef struct ExprFacts {
+  Facts facts;
+  Ctx *cx;
+  const Ranges *ranges;
+} ExprFacts;
+void expr_facts_init(ExprFacts *f, Ctx *cx, const Ranges *ranges); // *f stays where it is
 
 /* simplify.c, and simplify_stmt.c on top of it */
 // A variable in scope: its interval, or (loops of extent 1) the value that replaces it.

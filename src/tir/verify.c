@@ -56,8 +56,8 @@ typedef struct Verifier {
   bool regions;     // nests wait to be matched: their buffers may turn out not to be whole tiles, and be refused then
   int guards;       // conditions around: an index may be out of range there, because it is never computed
   const Stmt *stmt; // the statement being checked
-  Sim sim;          // what the conditions around tell of variables
-  VEC(Affine) facts; // sums that the conditions around make 0 or less
+  Sim sim;
+  ExprFacts known;  // what the conditions around say
   TirVerdict verdict;
 } Verifier;
 
@@ -104,87 +104,39 @@ static bool in_scope(const Verifier *v, const void *thing) {
 
 static bool check_expr(Verifier *v, const Expr *e);
 
-// What is known inside of a condition; to go back to.
-typedef struct Known {
-  size_t env, facts;
-} Known;
-static Known known(const Verifier *v) { return (Known){v->sim.env.len, v->facts.len}; }
-static void forget(Verifier *v, Known k) {
-  v->sim.env.len = k.env;
-  v->facts.len = k.facts;
-}
+enum { FACTS_WORK = 1 << 20 }; // steps that are taken for what stands in one condition
 
-// Whether e cannot wrap, nor a sum of few such.
-static bool is_small(Verifier *v, const Expr *e) {
-  Interval r;
-  sim_expr(&v->sim, e, &r);
-  return r.lo > INT64_MIN / 8 && r.hi < INT64_MAX / 8;
-}
-
-// Adds that a - b + more <= 0.
-static void add_fact(Verifier *v, const Expr *a, const Expr *b, int64_t more) {
-  Affine x = affine_of(v->cx, a, NULL), y = affine_of(v->cx, b, NULL), d = affine_add(v->cx, &x, -1, &y);
-  d.constant += more;
-  VEC_PUSH(v->cx->arena, v->facts, d);
-}
-
-// Adds what a simplified condition says by being `truth`.
-static void add_facts(Verifier *v, const Expr *c, bool truth) {
-  if (c->kind == EXPR_UNARY && c->unop == UN_NOT) add_facts(v, c->a, !truth);
-  if (c->kind != EXPR_BINARY) return;
-  if (c->binop == (truth ? OP_LAND : OP_LOR)) {
-    add_facts(v, c->a, truth);
-    add_facts(v, c->b, truth);
+// Takes a condition for `truth` until the caller goes back.
+static FactsMark learn(Verifier *v, const Expr *cond, bool truth) {
+  Facts *f = &v->known.facts;
+  FactsMark before = facts_mark(f);
+  if (!f->list.len) {
+    f->work = FACTS_WORK;
+    facts_forget_atoms(f);
   }
-  if (c->a->type != DT_I64 || !is_small(v, c->a) || !is_small(v, c->b)) return;
-  bool lt = c->binop == (truth ? OP_LT : OP_GE), le = c->binop == (truth ? OP_LE : OP_GT);
-  bool gt = c->binop == (truth ? OP_GT : OP_LE), ge = c->binop == (truth ? OP_GE : OP_LT);
-  bool eq = c->binop == (truth ? OP_EQ : OP_NE);
-  if (lt || le || eq) add_fact(v, c->a, c->b, lt);
-  if (gt || ge || eq) add_fact(v, c->b, c->a, gt);
-}
-
-// What follows from a condition holds until the caller forgets it.
-static void learn(Verifier *v, const Expr *cond, bool truth) {
-  Interval unused;
-  if (cond->type != DT_BOOL) return;
-  cond = sim_expr(&v->sim, cond, &unused);
-  add_facts(v, cond, truth);
-  sim_learn(&v->sim, cond, truth);
+  if (cond->type == DT_BOOL) facts_assume(f, cond, truth);
+  return before;
 }
 
 // e, which is only evaluated where cond is `truth`.
 static bool check_guarded(Verifier *v, const Expr *cond, bool truth, const Expr *e) {
-  Known before = known(v);
-  learn(v, cond, truth);
+  FactsMark before = learn(v, cond, truth);
   v->guards++;
   bool good = check_expr(v, e);
   v->guards--;
-  forget(v, before);
+  facts_back(&v->known.facts, before);
   return good;
-}
-
-// Whether sign * e + more <= 0 follows from a fact: what remains when the fact is taken away is not positive.
-static bool follows(Verifier *v, const Expr *e, int64_t sign, int64_t more) {
-  Affine x = affine_of(v->cx, e, NULL), want = affine_scale(v->cx, &x, sign);
-  want.constant += more;
-  for (size_t i = v->facts.len; i-- > 0;) {
-    Affine rest = affine_add(v->cx, &want, -1, &v->facts.data[i]);
-    Interval r;
-    sim_expr(&v->sim, affine_expr(v->cx, &rest), &r);
-    if (r.hi <= 0) return true;
-  }
-  return false;
 }
 
 // Whether e, of a buffer, is always in 0..n-1; if not, *r is what is known of it.
 static bool is_proved(Verifier *v, const Expr *e, int64_t n, Interval *r) {
+  const Interval inside = {0, n - 1};
   *r = interval_of(&v->ranges, e);
-  if (r->lo >= 0 && r->hi < n) return true;
-  sim_expr(&v->sim, e, r);
-  if (r->lo >= 0 && r->hi < n) return true;
-  return v->facts.len && n < INT64_MAX / 8 && is_small(v, e) && (r->lo >= 0 || follows(v, e, -1, 0)) &&
-         (r->hi < n || follows(v, e, 1, 1 - n));
+  if (interval_within(*r, inside)) return true;
+  e = sim_expr(&v->sim, e, r);
+  if (!interval_within(*r, inside) && v->known.facts.list.len)
+    *r = interval_meet(*r, facts_range_within(&v->known.facts, e, inside));
+  return interval_within(*r, inside) || interval_is_empty(*r) || v->known.facts.dead; // or nothing gets here
 }
 
 // Counts an index or a tile. False: it is always outside, and nothing guards it.
@@ -324,9 +276,12 @@ static bool check_for(Verifier *v, const Stmt *s) {
   bool known = add_ok(hi, n, &end) && end > lo;
   ranges_push(v->cx, &v->ranges, s->var, known ? lo : INT64_MIN, known ? end - 1 : INT64_MAX);
   ptrmap_put(v->cx->arena, &v->bound, s->var, 1);
+  FactsMark before = facts_mark(&v->known.facts);
+  facts_renew(&v->known.facts); // the variable may have had another range in another loop
   v->guards += !fixed; // may run no time at all
   bool good = check_stmt(v, s->body);
   v->guards -= !fixed;
+  facts_back(&v->known.facts, before);
   ptrmap_put(v->cx->arena, &v->bound, s->var, 0);
   ranges_pop(&v->ranges);
   return good;
@@ -368,17 +323,34 @@ static bool check_intrin(Verifier *v, const Stmt *s) {
   return check_words(v, s) && (!s->body || check_stmt(v, s->body));
 }
 
+static bool find_written(void *self, const Expr *e) {
+  if (e->kind == EXPR_LOAD && e->buffer->role != BUF_INPUT) *(bool *)self = true;
+  return true;
+}
+
+// The same for a statement's condition: only what no statement inside can change.
+static FactsMark learn_lasting(Verifier *v, const Expr *cond, bool truth) {
+  FactsMark before = facts_mark(&v->known.facts);
+  bool written = false;
+  expr_visit(cond, find_written, &written);
+  if (!written) return learn(v, cond, truth);
+  if (cond->kind == EXPR_BINARY && cond->binop == (truth ? OP_LAND : OP_LOR)) {
+    learn_lasting(v, cond->a, truth);
+    learn_lasting(v, cond->b, truth);
+  }
+  return before;
+}
+
 static bool check_if(Verifier *v, const Stmt *s) {
   if (!check_expr(v, s->cond)) return false;
   if (s->cond->type != DT_BOOL) return wrong(v, "the condition is %s", dtype_name(s->cond->type));
-  Known before = known(v);
+  FactsMark before = learn_lasting(v, s->cond, true);
   v->guards++;
-  learn(v, s->cond, true);
   bool good = check_stmt(v, s->body);
-  forget(v, before);
-  learn(v, s->cond, false);
+  facts_back(&v->known.facts, before);
+  learn_lasting(v, s->cond, false);
   good = good && (!s->else_body || check_stmt(v, s->else_body));
-  forget(v, before);
+  facts_back(&v->known.facts, before);
   v->guards--;
   return good;
 }
@@ -438,6 +410,7 @@ static bool no_expr(void *self, const Expr *e) {
 bool tir_judge(Ctx *cx, const Func *f, TirForm form, TirVerdict *out) {
   Verifier v = {.cx = cx, .f = f, .form = form, .sim = {.cx = cx}};
   v.sim.outer = &v.ranges;
+  expr_facts_init(&v.known, cx, &v.ranges);
   stmt_visit(f->body, note_region, no_expr, &v.regions);
   for (int i = 0; f->target && i < f->target->nintrins; i++)
     ptrmap_put(cx->arena, &v.intrins, f->target->intrins[i], i);

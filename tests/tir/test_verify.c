@@ -71,6 +71,14 @@ static const struct {
   {"for i in 0..4 { for j in 0..4 { if (i + j < 2) { a[0] = 0; } a[i + j - 2] = 0; } }", 1, 1, "`i + j - 2` of `a`"},
   {"for i in a[0]..+4 { if (i >= 0 && i < 8) { a[i] = 0; } }", 2, 0, NULL},
   {"for i in a[0]..+4 { if (i + 1 > 0 && i - 8 < 0) { a[i] = 0; } }", 1, 1, NULL}, // i + 1 may wrap
+  {"for i in 0..40 { if (i / 5 >= 2 && i / 5 < 4) { a[i - 10] = 0; a[i - 12] = 0; } }", 0, 2, "`i - 10` of `a`"},
+  {"for i in 0..40 { if (i / 4 == 2) { a[i - 8] = 0; } }", 1, 0, NULL},
+  {"for i in 0..40 { for j in 0..40 { if (min(i, j) >= 32) { a[i - 32] = 0; a[39 - j] = 0; } } }", 2, 0, NULL},
+  {"for i in 0..8 { for j in 0..8 { if (i - j >= 3) { a[i - j] = 0; a[i - j - 3] = 0; a[j + 3] = 0; a[j + 4] = 0; } } }", 3, 1, "`j + 4` of `a`"},
+  {"for i in 0..8 { a[i] = 0; } for i in 0..9 { if (i > 0) { a[i] = 0; } }", 1, 1, "`i` of `a`"},
+  // what elements are, as long as nothing is stored
+  {"a[0] = a[1] >= 0 && a[1] < 8 ? a[a[1]] : 0;", 5, 0, NULL},
+  {"for i in 0..9 { if (i < 8 && a[0] >= 0 && a[0] < 8) { a[0] = 100; a[a[0]] = 0; a[i] = 0; } }", 5, 1, "`a[0]` of `a`"},
   {"alloc b: int32[2, 16] @t.acc; for i in 0..2 { t.op(&b[i], &a[i + 100]); }", 1, 0, NULL}, // host tiles are the target's
   {"alloc b: int32[2, 16] @t.acc; for i in 1..4 { t.op(&b[i]); }", 0, 1, "`i` of `b`"},
 };

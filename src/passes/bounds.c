@@ -100,7 +100,7 @@ Instance *instance_new(Lower *l, Stage *s, const Expr **min, const int64_t *exte
   in->root_value = NEW_ARRAY(a, const Expr *, s->nroot);
   in->rroot_value = NEW_ARRAY(a, const Expr *, s->nrroot + 1);
   find_limits(l, in);
-  if (s->tensor->role != TE_OUTPUT) place_stage(l, s, min, extent, BUF_LOCAL);
+  if (s->tensor->role != TE_OUTPUT && !s->whole) place_stage(l, s, min, extent, BUF_LOCAL);
   return in;
 }
 

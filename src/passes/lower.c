@@ -132,7 +132,8 @@ static const Stmt *lower_store(Lower *l, Instance *in, Mode mode) {
   set_root_values(l, in, mode);
   const Expr **idx = NEW_ARRAY(cx->arena, const Expr *, s->nroot + 1);
   if (b->scalar) idx[0] = expr_index(cx, 0);
-  for (int i = 0; i < s->nroot; i++) idx[i] = expr_simplify(cx, &l->ranges, axis_value(l, in, s->root[i]));
+  for (int i = 0; i < s->nroot; i++)
+    idx[i] = expr_simplify(cx, &l->ranges, s->whole ? in->root_value[i] : axis_value(l, in, s->root[i]));
   const Expr *value;
   if (mode == INIT) {
     value = reduce_start(cx, s->reduce, s->tensor->type);
@@ -196,14 +197,31 @@ static const Stmt *mark_nests(Lower *l, const Stage *s, const Stmt *nest) {
 
 // ---- loops ---------------------------------------------------------------------------------------------------------------------
 
+// What a stage of a circle computes in one turn: all that stands at the values of the loops shared.
+static Region *region_of_turn(Lower *l, Instance *in, const Stage *p) {
+  Region *r = NEW(l->cx->arena, Region);
+  r->min = NEW_ARRAY(l->cx->arena, const Expr *, p->nroot);
+  r->extent = NEW_ARRAY(l->cx->arena, int64_t, p->nroot);
+  for (int a = 0; a < p->nroot; a++) {
+    bool shared = a < p->tensor->leading;
+    r->extent[a] = shared ? 1 : p->root[a]->extent;
+    if (shared) r->min[a] = axis_value(l, in, in->stage->root[a]);
+  }
+  return r;
+}
+
 // Stages computed at the start of loop i's body, then the rest of the nest inside the scope of their buffers.
 static const Stmt *lower_attached(Lower *l, Instance *in, int i, Mode mode, const Region *regions, int next) {
   const Stage *s = in->stage;
   for (; mode == UPDATE && next < (int)s->attached.len; next++) {
     Stage *p = s->attached.data[next];
     if (stage_leaf_index(s, p->at_axis) != i) continue;
-    const Region *r = &regions[p->index];
+    const Region *r = p->whole ? region_of_turn(l, in, p) : &regions[p->index];
     Instance *producer = instance_new(l, p, r->min, r->extent);
+    if (p->whole) { // its buffer is allocated around the loops
+      const Stmt *turn = lower_instance(l, producer);
+      return stmt_seq2(l->cx, turn, lower_attached(l, in, i, mode, regions, next + 1));
+    }
     const Buffer *b = l->place[p->index].buffer;
     const Stmt *nest = lower_instance(l, producer);
     const Stmt *rest = lower_attached(l, in, i, mode, regions, next + 1);
@@ -381,6 +399,10 @@ static const Stmt *lower_roots(Lower *l, size_t from) {
   const Schedule *sch = l->schedule;
   for (; from < sch->stages.len; from++) {
     Stage *s = sch->stages.data[from];
+    if (s->live && s->body && s->whole && s->tensor->role != TE_OUTPUT) {
+      place_stage(l, s, NULL, NULL, BUF_LOCAL);
+      return stmt_alloc(l->cx, l->place[s->index].buffer, lower_roots(l, from + 1));
+    }
     if (!s->live || !s->body || s->attach != ATTACH_ROOT) continue;
     Instance *in = instance_new(l, s, NULL, NULL);
     const Stmt *nest = lower_instance(l, in);

@@ -53,6 +53,8 @@ static bool inline_stages(Applier *ap) {
     const TeExpr *before = s->body;
     int nodes = INLINE_NODES;
     s->body = te_map(ap->cx->arena, before, inline_access, ap);
+    if (s->where) s->where = te_map(ap->cx->arena, s->where, inline_access, ap);
+    if (s->where && !expr_fits(s->where, INLINE_DEPTH, &nodes)) nodes = 0;
     if (s->body == before || expr_fits(s->body, INLINE_DEPTH, &nodes)) continue;
     Diag *g = diag_report(ap->cx->diags, E_INLINE, s->tensor->name_loc, "inlining makes `%s` too large", s->name);
     diag_note(g, "its expression would have more than %d nodes, or more than %d levels", INLINE_NODES, INLINE_DEPTH);
@@ -254,14 +256,38 @@ static void connect(Applier *ap) {
     if (r.reader->body && r.reader->attach != ATTACH_INLINE) add_reads(&r, r.reader->body);
     if (r.reader->where && r.reader->attach != ATTACH_INLINE) add_reads(&r, r.reader->where);
   }
-  for (size_t i = s->stages.len; i-- > 0;) {
-    Stage *st = s->stages.data[i];
-    if (st->tensor->role == TE_OUTPUT) st->live = true;
-    for (size_t j = 0; st->live && j < st->producers.len; j++) st->producers.data[j]->live = true;
+  bool again = true;
+  while (again) { // once, but for circles of recurrences
+    again = false;
+    for (size_t i = s->stages.len; i-- > 0;) {
+      Stage *st = s->stages.data[i];
+      if (st->tensor->role == TE_OUTPUT) st->live = true;
+      for (size_t j = 0; st->live && j < st->producers.len; j++) {
+        Stage *p = st->producers.data[j];
+        again |= !p->live && p->index > st->index;
+        p->live = true;
+      }
+    }
   }
   for (size_t i = 0; i < s->stages.len; i++) {
     Stage *st = s->stages.data[i];
     if (st->live && st->attach == ATTACH_AT) VEC_PUSH(ap->cx->arena, st->at_stage->attached, st);
+  }
+}
+
+// The stages of a circle of recurrences take turns in the loops of the last one that they share.
+static void place_circles(Schedule *s) {
+  for (size_t i = 0; i < s->stages.len; i++) {
+    Stage *st = s->stages.data[i];
+    if (!st->tensor->circle) continue;
+    Stage *last = st;
+    for (size_t k = i + 1; k < s->stages.len; k++)
+      if (s->stages.data[k]->tensor->circle == st->tensor->circle) last = s->stages.data[k];
+    if (last == st) continue;
+    st->whole = true;
+    st->attach = ATTACH_AT;
+    st->at_stage = last;
+    st->at_axis = last->root[st->tensor->leading - 1];
   }
 }
 
@@ -473,6 +499,7 @@ bool schedule_complete(Applier *ap) {
     if (st->epilogue_of && st->attach == ATTACH_ROOT && !loc_known(st->attach_loc)) place_epilogue(s, st);
   }
   if (!inline_stages(ap)) return false;
+  place_circles(s);
   connect(ap);
   if (!check_circles(ap)) return false;
   bool ok = true;
@@ -485,7 +512,7 @@ bool schedule_complete(Applier *ap) {
     check_scope(ap, st);
     check_sequence(ap->cx, st);
     check_annotations(ap, st);
-    if (st->attach == ATTACH_AT) ok = check_compute_at(ap, st) && ok;
+    if (st->attach == ATTACH_AT && !st->whole) ok = check_compute_at(ap, st) && ok;
   }
   for (size_t i = 0; ok && i < s->stages.len; i++) {
     Stage *st = s->stages.data[i];

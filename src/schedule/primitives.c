@@ -4,6 +4,8 @@
 
 #include <string.h>
 
+static bool is_recurrent(Call *c);
+
 // ---- loops ----------------------------------------------------------------------------------------------------------
 
 // Replaces the leaf at place `at` by `n` others.
@@ -54,6 +56,7 @@ static void split_axis(Call *c, Axis *a, int64_t factor, int64_t nparts, Name ou
 
 // An annotated axis has its loop kind fixed: it cannot be split or fused any more.
 static bool axis_is_free(Call *c, const Axis *a) {
+  if (a->carried) return is_recurrent(c), false;
   if (a->kind == FOR_SERIAL) return true;
   Diag *g = diag_report(c->ap->cx->diags, E_ANNOTATION, c->stmt->loc, "axis `%s` cannot be changed: it is annotated",
                         a->name);
@@ -200,6 +203,19 @@ static void apply_fuse(Call *c) {
   }
 }
 
+// Whether a new order of loops changes the order in which a recurrence steps.
+static bool moves_carried(Call *c, int n, Axis *const *order) {
+  int last = -1;
+  for (int i = 0; i < n; i++) {
+    if (!order[i]->carried) continue;
+    if (c->stage->tensor->leading) return is_recurrent(c);
+    int at = stage_leaf_index(c->stage, order[i]);
+    if (at < last) return is_recurrent(c);
+    last = at;
+  }
+  return false;
+}
+
 // The named loops take, in the order given, the places that they hold together.
 static void apply_reorder(Call *c) {
   Stage *s = c->stage;
@@ -214,7 +230,7 @@ static void apply_reorder(Call *c) {
       diag_help(call_fail(c, E_REORDER, c->stmt->args[i].loc, "axis `%s` is named twice", order[i]->name), "name each axis once");
     taken[at] = true;
   }
-  if (c->failed) return;
+  if (c->failed || moves_carried(c, n, order)) return;
   int next = 0;
   for (size_t i = 0; i < s->leaf.len; i++)
     if (taken[i]) s->leaf.data[i] = order[next++];
@@ -233,6 +249,7 @@ static bool refuse_reduction(Call *c, const Axis *a) {
 
 static void annotate(Call *c, Axis *a, ForKind kind) {
   if (c->failed || !a) return;
+  if (a->carried && kind != FOR_UNROLLED && is_recurrent(c)) return;
   Ctx *cx = c->ap->cx;
   if (a->kind != FOR_SERIAL && a->kind != kind) {
     Diag *g = diag_report(cx->diags, E_ANNOTATION, c->stmt->loc, "axis `%s` already has another annotation", a->name);
@@ -277,6 +294,15 @@ static void apply_bind(Call *c) {
 
 // ---- where a stage is computed -------------------------------------------------------------------------------------
 
+// A stage that reads itself, or others that read it, is made in its own order and place.
+static bool is_recurrent(Call *c) {
+  if (!c->stage->tensor->circle) return false;
+  Diag *g = call_fail(c, E_RECURRENT, c->stmt->loc, "`%s` cannot be asked of `%s`, which is computed from its earlier elements", c->stmt->method.name,
+                      c->stage->name);
+  diag_help(g, "leave it where and as it is; a stage that reads it may be scheduled");
+  return true;
+}
+
 static bool is_computed(Call *c) {
   TeRole role = c->stage->tensor->role;
   if (role != TE_INPUT && role != TE_CONSTANT) return true;
@@ -302,7 +328,7 @@ static void place(Call *c, Attach attach, Stage *at, Axis *axis) {
 static void apply_compute_at(Call *c) {
   Stage *at = call_stage(c, 0);
   Axis *a = call_axis(c, 1, at);
-  if (c->failed || !is_computed(c)) return;
+  if (c->failed || !is_computed(c) || is_recurrent(c)) return;
   if (at == c->stage) {
     diag_help(call_fail(c, E_COMPUTE_AT, c->stmt->loc, "`%s` cannot be computed at itself", at->name), "name the stage that reads it");
     return;
@@ -311,11 +337,11 @@ static void apply_compute_at(Call *c) {
 }
 
 static void apply_compute_root(Call *c) {
-  if (is_computed(c)) place(c, ATTACH_ROOT, NULL, NULL);
+  if (is_computed(c) && !is_recurrent(c)) place(c, ATTACH_ROOT, NULL, NULL);
 }
 
 static void apply_compute_inline(Call *c) {
-  if (!is_computed(c)) return;
+  if (!is_computed(c) || is_recurrent(c)) return;
   const char *why = NULL;
   if (c->stage->tensor->role == TE_OUTPUT) why = "it is an output";
   else if (c->stage->reduce != TE_NO_REDUCE) why = "it reduces";
@@ -331,7 +357,7 @@ static void apply_compute_inline(Call *c) {
 
 static void apply_set_scope(Call *c) {
   const Scope *s = call_scope(c, 0);
-  if (c->failed) return;
+  if (c->failed || is_recurrent(c)) return;
   if (c->stage->tensor->role != TE_COMPUTE) {
     bool in = c->stage->tensor->role != TE_OUTPUT;
     const char *what = c->stage->tensor->role == TE_INPUT ? "an input" : in ? "a constant" : "an output";
@@ -349,6 +375,10 @@ static void apply_set_scope(Call *c) {
   c->stage->scope_loc = c->stmt->loc;
 }
 
+static bool stage_reads(const Stage *s, const TeTensor *t) {
+  return (s->body && expr_reads(s->body, t)) || (s->where && expr_reads(s->where, t));
+}
+
 // A stage that copies this one (or this input) into a scope; its readers, all or those named, read the copy.
 static void apply_cache_read(Call *c) {
   Applier *ap = c->ap;
@@ -358,14 +388,15 @@ static void apply_cache_read(Call *c) {
   for (int i = 1; call_arg(c, i); i++) {
     Stage *r = call_stage(c, i);
     if (r) VEC_PUSH(cx->arena, readers, r);
-    if (r && (!r->body || !expr_reads(r->body, c->stage->tensor)))
+    if (r && !stage_reads(r, c->stage->tensor))
       call_fail(c, E_ARGUMENT, call_arg(c, i)->loc, "`%s` does not read `%s`", r->name, c->stage->name);
   }
+  if (!c->failed && is_recurrent(c)) return;
   if (c->failed) return;
   if (!call_arg(c, 1))
     for (size_t i = 0; i < ap->s->stages.len; i++) {
       Stage *r = ap->s->stages.data[i];
-      if (r->body && expr_reads(r->body, c->stage->tensor)) VEC_PUSH(cx->arena, readers, r);
+      if (stage_reads(r, c->stage->tensor)) VEC_PUSH(cx->arena, readers, r);
     }
   if (!readers.len) {
     Diag *g = diag_report(cx->diags, E_ARGUMENT, c->stmt->loc, "nothing reads `%s`", c->stage->name);
@@ -381,8 +412,11 @@ static void apply_cache_read(Call *c) {
   Stage *s = stage_new(cx, t);
   s->scope = scope;
   s->scope_loc = c->stmt->loc;
-  for (size_t i = 0; i < readers.len; i++)
-    readers.data[i]->body = expr_replace_tensor(cx, readers.data[i]->body, c->stage->tensor, t);
+  for (size_t i = 0; i < readers.len; i++) {
+    Stage *r = readers.data[i];
+    r->body = expr_replace_tensor(cx, r->body, c->stage->tensor, t);
+    if (r->where) r->where = expr_replace_tensor(cx, r->where, c->stage->tensor, t);
+  }
   stage_insert(cx, ap->s, s, c->stage->index + 1);
   applier_bind(ap, name, s);
 }
@@ -394,7 +428,7 @@ static void apply_cache_write(Call *c) {
   Ctx *cx = ap->cx;
   Stage *s = c->stage;
   const Scope *scope = call_scope(c, 0);
-  if (c->failed || !is_computed(c)) return;
+  if (c->failed || !is_computed(c) || is_recurrent(c)) return;
   for (int i = 0; i < s->nrroot; i++)
     if (s->rroot[i]->used_by || s->rroot[i]->kind != FOR_SERIAL) {
       call_fail(c, E_ARGUMENT, c->stmt->loc, "`cache_write` must come before the reduction axes of `%s` are scheduled", s->name);
@@ -410,12 +444,14 @@ static void apply_cache_write(Call *c) {
   const TeExpr *value = casts ? s->body->a : s->body;
   t->type = value->type;
   t->body = expr_replace_axes(cx, value, t->naxes, s->tensor->axes, axis_exprs(cx, t));
+  if (s->where) t->where = expr_replace_axes(cx, s->where, t->naxes, s->tensor->axes, axis_exprs(cx, t));
   Stage *n = stage_new(cx, t);
   n->scope = scope;
   n->scope_loc = c->stmt->loc;
   const TeExpr *copy = te_access(cx->arena, t, axis_exprs(cx, s->tensor), value->loc);
   s->body = casts ? te_cast(cx->arena, s->tensor->type, copy, s->body->loc) : copy;
   s->reduce = TE_NO_REDUCE;
+  s->where = NULL;
   s->nrroot = 0;
   size_t kept = 0;
   for (size_t i = 0; i < s->leaf.len; i++)
@@ -428,7 +464,7 @@ static void apply_cache_write(Call *c) {
 // ---- marks: what becomes accelerator instructions ------------------------------------------------------------------
 
 static void mark(Call *c, Mark m, const char *region, Axis *a, const char *needs) {
-  if (c->failed || !is_computed(c)) return;
+  if (c->failed || !is_computed(c) || is_recurrent(c)) return;
   const TirTarget *t = c->ap->opt->target;
   const Intrin *op = t ? tir_intrin(t, region) : NULL;
   if (!op) {

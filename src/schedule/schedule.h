@@ -26,6 +26,7 @@ struct Relation {
 struct Axis {
   Name name;
   bool reduce;
+  bool carried;         // a recurrence steps along it: its loop keeps its place and order
   int64_t extent;       // over the whole tensor; smaller where the stage is computed at another
   Loc loc;
   const TeAxis *root;   // NULL if made by a relation
@@ -46,6 +47,7 @@ struct Stage {
   const TeTensor *tensor;
   const TeExpr *body; // NULL for inputs
   TeReduce reduce;
+  bool whole;     // stored whole, though computed at another: what a circle of recurrences reads again later
   const TeExpr *where; // of the reduction: NULL: all points
   int index; // in Schedule.stages: an order of evaluation
   VEC(Axis *) axes;  // all of them, in order of creation

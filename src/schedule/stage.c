@@ -29,6 +29,7 @@ Stage *stage_new(Ctx *cx, const TeTensor *t) {
   for (int i = 0; i < t->naxes; i++) {
     s->root[i] = stage_add_axis(cx, s, t->axes[i]->name, false, t->axes[i]->extent, t->axes[i]->loc);
     s->root[i]->root = t->axes[i];
+    s->root[i]->carried = t->circle && t->axes[i]->carried;
   }
   s->nrroot = t->nraxes;
   s->rroot = NEW_ARRAY(cx->arena, Axis *, t->nraxes + 1);

@@ -14,6 +14,11 @@
 typedef struct Bounds {
   Checker *ck;
   Facts facts;
+  const TeTensor *stage;
+  const TeTensor *circle; // an access of it is compared with the stage's point; NULL: nothing is
+  int nleading;
+  Earlier earlier;        // what was found so far
+  Loc where;              // of the worst
 } Bounds;
 
 static bool is_far(Interval r) { return r.lo <= -FAR || r.hi >= FAR; }
@@ -186,9 +191,36 @@ static void report_index(Bounds *b, const TeExpr *access, int i, Interval r) {
 
 static void walk(Bounds *b, const TeExpr *e);
 
+// Compares the first n indices with the stage's axes, in the order of the axes: each only where those before are equal.
+static Earlier compare_point(Bounds *b, const TeExpr *e, int n) {
+  Facts *f = &b->facts;
+  FactsMark m = facts_mark(f);
+  Earlier found = EARLIER_OR_SAME;
+  for (int i = 0; i < n && found == EARLIER_OR_SAME; i++) {
+    LinForm own = facts_form(f, te_axis(f->arena, b->stage->axes[i], e->loc));
+    LinForm d = form_add(f->arena, facts_form(f, e->args[i]), own, -1);
+    Interval r = facts_range_of_form(f, d);
+    if (!d.ok) found = NOT_EARLIER;
+    else if (interval_is_empty(r) || f->dead || r.hi < 0) found = EARLIER;
+    else if (r.hi > 0) found = NOT_EARLIER;
+    if (found != EARLIER_OR_SAME) break;
+    facts_add(f, d); // from here on it is 0
+    if (f->dead) found = EARLIER;
+  }
+  facts_back(f, m);
+  return found;
+}
+
 static void walk_access(Bounds *b, const TeExpr *e) {
   for (int i = 0; i < e->nargs; i++) walk(b, e->args[i]);
   if (b->facts.dead) return;
+  if (b->circle) {
+    Earlier found = e->tensor == b->circle ? compare_point(b, e, b->nleading) : EARLIER;
+    if (found <= b->earlier) return;
+    b->earlier = found;
+    b->where = e->loc;
+    return;
+  }
   if (b->facts.list.len == 0) facts_forget_atoms(&b->facts);
   for (int i = 0; i < e->nargs; i++) {
     Interval inside = {0, e->tensor->axes[i]->extent - 1}, r = facts_range_within(&b->facts, e->args[i], inside);
@@ -237,6 +269,19 @@ static void note_values(Bounds *b, TeTensor *t) {
   t->bounded = true;
   t->lo = (int64_t)r.lo;
   t->hi = (int64_t)r.hi;
+}
+
+Earlier reads_earlier(Checker *ck, const TeTensor *stage, const TeTensor *t, int n, Loc *where) {
+  Bounds b = {.ck = ck, .facts = {.arena = ck->cx->arena, .read = &reader, .work = 1 << 23}, .stage = stage, .circle = t, .nleading = n};
+  b.facts.self = &b;
+  if (stage->where) {
+    walk(&b, stage->where);
+    walk_under(&b, stage->where, true, stage->body);
+  } else {
+    walk(&b, stage->body);
+  }
+  *where = b.where;
+  return b.earlier;
 }
 
 void check_bounds(Checker *ck, TeTensor *stage) {

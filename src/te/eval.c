@@ -505,29 +505,63 @@ static Code compile_stage(Eval *v, const TeTensor *t) {
   return c;
 }
 
-static void eval_stage(Eval *v, const TeTensor *t) {
+// A stage whose code is made.
+static void start_stage(Eval *v, const TeTensor *t, Code *code) {
   begin_stage(v, t);
-  Code code = compile_stage(v, t);
-  Reg acc;
-  int64_t total = te_tensor_elems(t);
+  *code = compile_stage(v, t);
   for (size_t i = 0; i < v->consts.len; i++)
     lanes_fill(reg(v, v->const_regs.data[i]), v->consts.data[i]->value, BLOCK);
-  for (int64_t first = 0; first < total && !v->failed; first += BLOCK) {
-    v->lanes = total - first < BLOCK ? (int)(total - first) : BLOCK;
+}
+
+// Computes the elements first .. first + total - 1, `step` at once.
+static void eval_range(Eval *v, const Code *code, int64_t first, int64_t total, int step) {
+  const TeTensor *t = v->stage;
+  Reg acc;
+  for (int64_t end = first + total; first < end && !v->failed; first += step) {
+    v->lanes = end - first < step ? (int)(end - first) : step;
     enter_block(v, first);
     if (t->reduce != TE_NO_REDUCE) {
-      run_reduction(v, &code, acc);
-      lanes_store(t->type, array_of(v, t), first, acc, v->lanes);
+      run_reduction(v, code, acc);
+      if (!v->failed) lanes_store(t->type, array_of(v, t), first, acc, v->lanes);
     } else {
       run_ops(v);
-      lanes_store(t->type, array_of(v, t), first, reg(v, code.body), v->lanes);
+      if (!v->failed) lanes_store(t->type, array_of(v, t), first, reg(v, code->body), v->lanes);
     }
   }
 }
 
+static void eval_stage(Eval *v, const TeTensor *t) {
+  Code code;
+  start_stage(v, t, &code);
+  eval_range(v, &code, 0, te_tensor_elems(t), t->circle ? 1 : BLOCK); // one that reads itself, point by point
+}
+
+// Stages that need each other take turns: at each point of the axes that they share, each computes what it has there.
+static bool eval_circle(Ctx *cx, const TeArrays *arrays, int n, const TeTensor *const *stages) {
+  Eval *v = NEW_ARRAY(cx->arena, Eval, n);
+  Code *codes = NEW_ARRAY(cx->arena, Code, n);
+  int64_t turns = 1;
+  for (int i = 0; i < stages[0]->leading; i++) turns *= stages[0]->axes[i]->extent;
+  for (int i = 0; i < n; i++) {
+    v[i] = (Eval){.cx = cx, .arrays = arrays};
+    start_stage(&v[i], stages[i], &codes[i]);
+  }
+  for (int64_t turn = 0; turn < turns; turn++)
+    for (int i = 0; i < n; i++) {
+      int64_t inner = te_tensor_elems(stages[i]) / turns;
+      eval_range(&v[i], &codes[i], turn * inner, inner, 1);
+      if (v[i].failed) return false;
+    }
+  return true;
+}
+
 bool te_eval(Ctx *cx, const TeKernel *k, const TeArrays *arrays) {
   Eval v = {.cx = cx, .arrays = arrays};
-  for (int i = 0; i < k->ntensors && !v.failed; i++)
-    if (k->tensors[i]->body) eval_stage(&v, k->tensors[i]);
+  for (int i = 0, n; i < k->ntensors && !v.failed; i += n) {
+    const TeTensor *t = k->tensors[i];
+    for (n = 1; t->circle && i + n < k->ntensors && k->tensors[i + n]->circle == t->circle;) n++;
+    if (n > 1 && !eval_circle(cx, arrays, n, &k->tensors[i])) return false;
+    if (n == 1 && t->body) eval_stage(&v, t);
+  }
   return !v.failed;
 }

@@ -341,6 +341,7 @@ static bool expand(Instance *in, int nnames, const Name *full, TeRole role) {
     return false;
   }
   int errors = diags_errors(cx->diags);
+  bind_later(in->scope);
   expand_decls(in, nnames, full, role);
   if (in->pure) return diags_errors(cx->diags) == errors;
   in->nresults = nnames > 1 ? nnames : 1;

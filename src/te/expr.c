@@ -609,6 +609,8 @@ static const TeTensor *indexed_tensor(StageCx *sx, const AstExpr *e) {
   Binding b = scope_find(sx->scope, e->name, e->name_loc);
   if (b.kind == BIND_TENSOR) return b.ref.t;
   if (b.kind == BIND_POISON) return NULL;
+  const TeTensor *later = find_later(sx->scope, e->name);
+  if (later) return later;
   if (b.kind == BIND_ARG) {
     TensorRef ref = {0};
     Name full = fresh_name(sx->kx, sx->scope->prefix, e->name);

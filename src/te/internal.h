@@ -321,6 +321,7 @@ typedef struct KernelCx {
   NameTable *taken;   // full names; the number of the next one made of it
   NameTable *globals; // constant tensors of files that are in use: to tensors
   int ninstances, order;
+  bool recurs; // some stage reads itself, or one that is declared below
   bool ok;
 } KernelCx;
 
@@ -397,6 +398,8 @@ void check_decl(Scope *s, const AstDecl *decl, const Name *full, TeRole role);
 bool make_tensors(Scope *s, const AstDecl *decl, const Name *full, TeRole role, TensorRef *refs); // without binding names
 bool fits_axes(Ctx *cx, const TeTensor *is, const TeTensor *asked, const AstDecl *decl); // reports what does not
 void push_tensor(KernelCx *kx, TeTensor *t);
+void bind_later(Scope *s);
+const TeTensor *find_later(Scope *s, Name name); // a stage that is read before it is declared; NULL: no such
 Name fresh_name(KernelCx *kx, Name prefix, const char *base);
 const char *shape_text(Ctx *cx, const TeTensor *t);
 
@@ -445,6 +448,13 @@ const TeAxis *find_axis(const StageCx *sx, Name name);
 // bounds.c: reports every access of the stage's body that may leave its tensor.
 // Also notes in the stage between which bounds its values are, if that can be told.
 void check_bounds(Checker *ck, TeTensor *stage);
+
+// What is known of the points at which a stage reads t, beside its own point: the first n axes, in their order.
+typedef enum Earlier { EARLIER, EARLIER_OR_SAME, NOT_EARLIER } Earlier;
+Earlier reads_earlier(Checker *ck, const TeTensor *stage, const TeTensor *t, int n, Loc *where);
+
+// circles.c: finds the stages that need each other, proves that they can be computed, and orders the kernel's tensors so.
+bool order_circles(KernelCx *kx);
 
 // build.c
 const TeExpr *te_unary(Arena *a, UnOp op, const TeExpr *x, Loc loc);

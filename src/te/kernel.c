@@ -244,21 +244,55 @@ static bool find_dtype(Scope *s, const AstDecl *decl, DType *out) {
   return check_dtype(s->kx->ck, decl, out);
 }
 
+// Stages whose axes and types are written may be read before they are declared: by themselves, and in circles.
+void bind_later(Scope *s) {
+  for (int i = 0; i < s->item->ndecls; i++) {
+    const AstDecl *d = &s->item->decls[i];
+    bool known = d->has_axes && d->dtype && d->body && d->nnames == 1 && d->role != TE_CONSTANT;
+    if (known && !scope_own(s, d->name)) scope_bind(s, d->name, (Binding){.kind = BIND_LATER, .loc = d->name_loc, .decl = d});
+  }
+}
+
+const TeTensor *find_later(Scope *s, Name name) {
+  Binding *b = scope_own(s, name);
+  if (!b || b->kind != BIND_LATER) return NULL;
+  s->kx->recurs = true;
+  if (b->ref.t) return b->ref.t;
+  TeTensor *t = NEW(s->kx->ck->cx->arena, TeTensor);
+  int rest;
+  *t = (TeTensor){.name = name, .role = b->decl->role, .loc = b->decl->loc, .name_loc = b->decl->name_loc, .naxes = b->decl->naxes, .index = -1};
+  if (!find_dtype(s, b->decl, &t->type)) return NULL;
+  t->axes = check_axes(s, &t->naxes, b->decl->axes, false, 0, NULL, &rest);
+  if (!t->axes) return NULL;
+  b->ref.t = t;
+  return t;
+}
+
 // The axes of a declaration, written or found in its expression.
 static bool decl_axes(StageCx *sx, TeTensor *t, const AstDecl *decl) {
   if (!decl->has_axes) return shorthand_axes(sx, t, decl);
-  int rest;
-  t->naxes = decl->naxes;
-  t->axes = check_axes(sx->scope, &t->naxes, decl->axes, false, 0, NULL, &rest);
+  int rest = -1;
+  if (!t->axes) {
+    t->naxes = decl->naxes;
+    t->axes = check_axes(sx->scope, &t->naxes, decl->axes, false, 0, NULL, &rest);
+  }
+  for (int i = 0; i < decl->naxes && rest < 0; i++)
+    if (!decl->axes[i].name) rest = i;
   if (!t->axes) return false;
+  Binding *later = scope_own(sx->scope, decl->name);
+  if (later && later->kind == BIND_LATER && later->decl == decl) later->ref.t = t; // it may read itself
   sx->like = (TensorRef){.t = t, .rest = rest, .nrest = rest < 0 ? 0 : sx->scope->nrest};
   return !decl->body || whole_call(sx, t, decl);
 }
 
 TeTensor *check_stage(Scope *s, const AstDecl *decl, Name full, TeRole role, TensorRef *ref) {
   Checker *ck = s->kx->ck;
-  TeTensor *t = NEW(ck->cx->arena, TeTensor);
-  *t = (TeTensor){.name = full, .role = role, .loc = decl->loc, .name_loc = decl->name_loc, .type = DT_I32};
+  Binding *later = scope_own(s, decl->name);
+  bool read = later && later->kind == BIND_LATER && later->decl == decl && later->ref.t; // by a stage before it
+  TeTensor *t = read ? (TeTensor *)later->ref.t : NEW(ck->cx->arena, TeTensor);
+  if (!read) *t = (TeTensor){.loc = decl->loc, .name_loc = decl->name_loc, .type = DT_I32};
+  t->name = full;
+  t->role = role;
   StageCx sx = {.ck = ck, .kx = s->kx, .scope = s, .stage = t, .prefix = full, .shorthand = !decl->has_axes};
   bool ok = !decl->dtype || find_dtype(s, decl, &t->type);
   // A stage with a wrong expression is still declared with its axes and type, if these are known, so that its
@@ -396,6 +430,7 @@ const TeKernel *check_kernel(Checker *ck, const AstFile *file, const AstItem *it
                  .globals = name_table_new(ck->cx->arena), .ok = true};
   Scope *s = scope_new(&kx, file, item, NULL, NULL);
   bool output = false;
+  bind_later(s);
   for (int i = 0; i < item->ndecls; i++)
     for (int n = 0; n < item->decls[i].nnames; n++)
       fresh_name(&kx, NULL, item->decls[i].names ? item->decls[i].names[n].name : item->decls[i].name);
@@ -411,5 +446,6 @@ const TeKernel *check_kernel(Checker *ck, const AstFile *file, const AstItem *it
     diag_help(g, "declare one: `output NAME[axis: extent, ...] : type = expression;`");
     return NULL;
   }
+  if (kx.ok && kx.recurs && !order_circles(&kx)) return NULL;
   return kx.ok ? k : NULL;
 }

@@ -113,6 +113,7 @@ typedef struct TeAxis {
   Loc loc;        // `y: H + 2`
   int index;      // its place among the axes, or among the reduction axes, of its tensor
   bool reduce;
+  bool carried; // of a recurrence: some element is read at another place along it
 } TeAxis;
 
 typedef struct TeTensor TeTensor;
@@ -170,6 +171,8 @@ struct TeTensor {
   const void *data;   // TE_CONSTANT: the values, dense
   Loc reduce_loc;
   const TeExpr *where; // of a reduction: its points are those where this holds; NULL: all
+  int circle;         // of stages that are computed from their own earlier elements; 0: none
+  int leading;        // how many of its axes those of a circle of several share
   bool lanes;         // its last axis holds partial results, side by side
   bool bounded;       // an integer stage whose values the checker found to be in lo..hi
   int64_t lo, hi;

@@ -99,6 +99,25 @@ static void indices_are_proved(void **state) {
   }
 }
 
+// A pass may use a variable in two loops, one after the other: what was known of it in the first is none of the second.
+static void variables_are_bound_again(void **state) {
+  (void)state;
+  Ctx cx = gen_ctx();
+  Func *f = read_text(&cx, "func f(a: int64[8] output) target t { for k in 0..2 { if (k > 0) { for i in 0..8 { a[i + k] = 0; } } } }");
+  TirVerdict v;
+  const Stmt *k = f->body, *first = k->body->body;
+  const Expr *none = expr_index(&cx, 0);
+  const Var *from = k->var;
+  TirSubst s = {.nvars = 1, .vars = &from, .values = &none};
+  const Stmt *body = stmt_subst(&cx, first->body, &s);
+  const Stmt *both[] = {first, stmt_for(&cx, first->var, none, expr_index(&cx, 9), FOR_SERIAL, body)};
+  const Stmt *guarded = stmt_if(&cx, k->body->cond, stmt_seq(&cx, 2, both), NULL);
+  f = func_with_body(&cx, f, stmt_for(&cx, k->var, none, expr_index(&cx, 2), FOR_SERIAL, guarded));
+  assert_true(tir_judge(&cx, f, FORM_LOOPS, &v));
+  assert_int_equal(v.unproved, 2);
+  arena_free(cx.arena);
+}
+
 // Moves one index of a function, somewhere.
 static const Expr *move_index(TirMap *m, const Expr *e) {
   Gen *g = m->self;
@@ -327,7 +346,7 @@ static void simplified_functions_are_good(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {cmocka_unit_test(texts_are_judged), cmocka_unit_test(broken_trees), cmocka_unit_test(broken_values),
                                      cmocka_unit_test(broken_statements), cmocka_unit_test(broken_parameters),
-                                     cmocka_unit_test(indices_are_proved), cmocka_unit_test(proofs_hold),
+                                     cmocka_unit_test(indices_are_proved), cmocka_unit_test(variables_are_bound_again), cmocka_unit_test(proofs_hold),
                                      cmocka_unit_test(simplified_functions_are_good)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -99,7 +99,7 @@ static void try_cuts(Fit *f, const Schedule *s, Diag *g) {
 
 // A stage on the accelerator that nothing said where to compute.
 static bool is_whole(const Stage *s) {
-  return s->live && s->body && s->attach == ATTACH_ROOT && !loc_known(s->attach_loc) && s->scope != &scope_host;
+  return s->live && s->body && s->attach == ATTACH_ROOT && !s->placed && s->scope != &scope_host;
 }
 
 static bool reads(const Stage *s, const Stage *of) { // itself, or what it reads

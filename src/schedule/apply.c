@@ -9,29 +9,13 @@
 Stage *applier_stage(Applier *ap, Name name) {
   for (size_t i = ap->loops.len; i-- > 0;)
     if (ap->loops.data[i].name == name) return ap->loops.data[i].stage;
-  return ptrmap_find(&ap->bound, name);
+  return schedule_stage_named(ap->s, name);
 }
-
-Axis *stage_axis(Stage *s, Name name) {
-  for (size_t i = 0; i < s->leaf.len; i++)
-    if (s->leaf.data[i]->name == name) return s->leaf.data[i];
-  return NULL;
-}
-
-void applier_bind(Applier *ap, Name name, Stage *st) { ptrmap_set(ap->cx->arena, &ap->bound, name, st); }
 
 bool applier_failed(const Applier *ap, Name name) {
   for (size_t i = 0; i < ap->failed.len; i++)
     if (ap->failed.data[i] == name) return true;
   return false;
-}
-
-// `base`, or `base_2` and so on if a stage has that name.
-Name fresh_stage_name(Applier *ap, const char *base) {
-  Name n = name_of(ap->cx->names, base);
-  for (int i = 2; applier_stage(ap, n); i++)
-    n = name_of(ap->cx->names, arena_printf(ap->cx->arena, "%s_%d", base, i));
-  return n;
 }
 
 static void apply_statements(Applier *ap, int n, const SchedStmt *const *stmts);
@@ -223,19 +207,10 @@ static void apply_statements(Applier *ap, int n, const SchedStmt *const *stmts) 
 Schedule *schedule_apply(Ctx *cx, const TeModule *m, const TeKernel *k, const TeSchedule *source,
                          const ScheduleOptions *opt) {
   int before = diags_errors(cx->diags);
-  Schedule *s = NEW(cx->arena, Schedule);
-  s->module = m;
-  s->kernel = k;
+  Schedule *s = schedule_new(cx, m, k, opt);
   s->source = source;
-  s->target = opt->target;
   Applier ap = {.cx = cx, .s = s, .opt = opt};
   ap.knob_used = NEW_ARRAY(cx->arena, bool, opt->nknobs + 1);
-  for (int i = 0; i < k->ntensors; i++) {
-    Stage *st = stage_new(cx, k->tensors[i]);
-    st->index = i;
-    VEC_PUSH(cx->arena, s->stages, st);
-    applier_bind(&ap, st->name, st);
-  }
   if (source) apply_statements(&ap, source->nstmts, source->stmts);
   for (int i = 0; i < opt->nknobs; i++)
     if (!ap.knob_used[i]) {
@@ -247,8 +222,7 @@ Schedule *schedule_apply(Ctx *cx, const TeModule *m, const TeKernel *k, const Te
     if (!s->knobs.data[i].used)
       diag_fix_drop(diag_report(cx->diags, W_NO_EFFECT, s->knobs.data[i].loc, "knob `%s` has no effect: nothing uses it",
                                 s->knobs.data[i].name), s->knobs.data[i].loc, "drop it");
-  if (diags_errors(cx->diags) > before || !schedule_complete(&ap)) return NULL;
-  return diags_errors(cx->diags) > before ? NULL : s;
+  return diags_errors(cx->diags) == before && schedule_complete(s) ? s : NULL;
 }
 
 const TeSchedule *schedule_find(Ctx *cx, const TeModule *m, const TeKernel *k, const char *name, bool *ok) {

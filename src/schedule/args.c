@@ -4,18 +4,21 @@
 
 #include <string.h>
 
+Diag *report_argument(Ctx *cx, const char *primitive, DiagCode code, Loc at, const char *text) {
+  Diag *g = diag_report(cx->diags, code, at, "%s", text);
+  if (code == E_DUPLICATE_NAME) diag_help(g, "choose another name");
+  for (int i = 0; i < primitive_count && code == E_ARGUMENT; i++)
+    if (strcmp(primitive, primitive_table[i].name) == 0) diag_help(g, "it is written `%s`", primitive_table[i].usage);
+  return g;
+}
+
 Diag *call_fail(Call *c, DiagCode code, Loc at, const char *fmt, ...) {
   va_list ap;
   va_start(ap, fmt);
   char *text = arena_vprintf(c->ap->cx->arena, fmt, ap);
   va_end(ap);
-  Diag *g = diag_report(c->ap->cx->diags, code, at, "%s", text);
   c->failed = true;
-  if (code == E_DUPLICATE_NAME) diag_help(g, "choose another name");
-  if (code != E_ARGUMENT) return g;
-  for (int i = 0; i < primitive_count; i++)
-    if (strcmp(c->stmt->method.name, primitive_table[i].name) == 0) diag_help(g, "it is written `%s`", primitive_table[i].usage);
-  return g;
+  return report_argument(c->ap->cx, c->stmt->method.name, code, at, text);
 }
 
 // The argument at a position, not counting keyword arguments; NULL if there is none.
@@ -64,6 +67,18 @@ static const Axis *axis_now(const Stage *s, Name name) {
   return a;
 }
 
+void report_no_axis(Ctx *cx, Loc at, const Stage *of, Name name) {
+  Diag *g = diag_report(cx->diags, E_AXIS, at, "`%s` has no axis `%s`%s", of->name, name,
+                        of->tensor->role == TE_INPUT ? ": it is an input" : of->tensor->role == TE_CONSTANT ? ": it is a constant" : " at this point");
+  explain_axis(g, cx, of, name);
+  Nearest near = {.wanted = name};
+  for (size_t i = 0; i < of->leaf.len; i++) nearest_try(&near, of->leaf.data[i]->name);
+  const Axis *now = axis_now(of, name);
+  if (now) diag_guess(g, at, now->name, "the outer loop of it");
+  else if (near.best) diag_guess(g, at, near.best, "a similar name exists");
+  else diag_help(g, "name one of its loops");
+}
+
 // A leaf axis of `of`, named by the argument at a position.
 Axis *call_axis(Call *c, int position, Stage *of) {
   const SchedArg *a = call_arg(c, position);
@@ -71,7 +86,6 @@ Axis *call_axis(Call *c, int position, Stage *of) {
     c->failed = true;
     return NULL;
   }
-  Ctx *cx = c->ap->cx;
   if (a->value->kind != AST_NAME) {
     call_fail(c, E_ARGUMENT, a->loc, "`%s` takes an axis here", c->stmt->method.name);
     return NULL;
@@ -80,15 +94,7 @@ Axis *call_axis(Call *c, int position, Stage *of) {
   if (!found && applier_failed(c->ap, a->value->name)) {
     c->failed = true;
   } else if (!found) {
-    Diag *g = diag_report(cx->diags, E_AXIS, a->loc, "`%s` has no axis `%s`%s", of->name, a->value->name,
-                          of->tensor->role == TE_INPUT ? ": it is an input" : of->tensor->role == TE_CONSTANT ? ": it is a constant" : " at this point");
-    explain_axis(g, cx, of, a->value->name);
-    Nearest near = {.wanted = a->value->name};
-    for (size_t i = 0; i < of->leaf.len; i++) nearest_try(&near, of->leaf.data[i]->name);
-    const Axis *now = axis_now(of, a->value->name);
-    if (now) diag_guess(g, a->loc, now->name, "the outer loop of it");
-    else if (near.best) diag_guess(g, a->loc, near.best, "a similar name exists");
-    else diag_help(g, "name one of its loops");
+    report_no_axis(c->ap->cx, a->loc, of, a->value->name);
     c->failed = true;
   }
   return found;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Inside the schedule room: the statement interpreter's state, and what primitives share.
+// Inside the schedule room: what operations share, and the state of the interpreter of statements.
 #ifndef TETC_SCHEDULE_INTERNAL_H
 #define TETC_SCHEDULE_INTERNAL_H
 
@@ -10,12 +10,20 @@ typedef struct Binding { // a name that stands for a stage
   Stage *stage;
 } Binding;
 
+// An operation on its way.
+typedef struct Op {
+  Schedule *s;
+  Stage *stage;
+  const char *name;     // of the primitive
+  const SchedStmt *why; // or NULL
+  bool failed;
+} Op;
+
 typedef struct Applier {
   Ctx *cx;
   Schedule *s;
   const ScheduleOptions *opt;
   VEC(Binding) loops; // `for` variables, innermost last; they hide stages
-  PtrMap bound;       // other names, to Stages
   bool *knob_used; // one an entry of opt->knobs
   VEC(Name) failed; // results of statements that were refused: what uses them is not told again
 } Applier;
@@ -34,7 +42,7 @@ typedef struct Primitive {
   const char *keys;       // space-separated keyword names it takes
   int max_results;        // how many results it gives
   const char *usage;      // for messages: `split(axis, factor = n)`
-  void (*apply)(Call *c);
+  void (*apply)(Call *c); // reads the arguments, calls the operation
 } Primitive;
 
 extern const Primitive primitive_table[];
@@ -43,7 +51,8 @@ extern const int primitive_count;
 // stage.c
 Stage *stage_new(Ctx *cx, const TeTensor *t);
 Axis *stage_add_axis(Ctx *cx, Stage *s, Name name, bool reduce, int64_t extent, Loc loc);
-void stage_insert(Ctx *cx, Schedule *s, Stage *st, int at); // and renumbers
+void stage_insert(Schedule *s, Stage *st, int at); // and renumbers
+Name schedule_fresh_name(const Schedule *s, const char *base); // `base`, or `base_2` and so on if a stage has that name
 TeTensor *tensor_like(Ctx *cx, const TeTensor *t, Name name, Loc loc); // own copies of its spatial axes; no body
 const TeExpr *expr_replace_axes(Ctx *cx, const TeExpr *e, int n, const TeAxis *const *from, const TeExpr *const *to);
 const TeExpr *expr_replace_tensor(Ctx *cx, const TeExpr *e, const TeTensor *from, const TeTensor *to);
@@ -60,7 +69,7 @@ bool stage_keeps_order_of_floats(const Stage *s); // it reduces floats
 SequenceKept stage_sequence(Ctx *cx, const Stage *s, int64_t *p, int64_t *q);
 // Whether reduction loop b may come directly after a: no other stands between them in the kernel's order.
 bool stage_order_allows(Ctx *cx, const Stage *s, const Axis *a, const Axis *b);
-void stage_note_order(Call *c); // after a statement that moved loops
+void stage_note_order(const Op *o, const ScheduleStep *step); // after a step that moved loops
 void check_sequence(Ctx *cx, const Stage *s); // of the complete schedule; reports
 
 // foreign.c: says what a primitive of other compilers means, and what to write instead; false: it is none
@@ -68,12 +77,25 @@ bool foreign_primitive(Diag *g, Name primitive);
 
 // apply.c
 Stage *applier_stage(Applier *ap, Name name);
-Axis *stage_axis(Stage *s, Name name); // a leaf by name; NULL
-void applier_bind(Applier *ap, Name name, Stage *st);
 bool applier_failed(const Applier *ap, Name name); // a refused statement would have made it
 TeLookup knob_lookup;                              // self: the Schedule; notes that the knob is used
 void report_no_stage(Applier *ap, Loc at, Name name);
-Name fresh_stage_name(Applier *ap, const char *base);
+
+// steps.c
+Loc op_at(const Op *o);            // the statement's place, or unknown
+Loc op_arg_at(const Op *o, int i); // of the i-th argument by position
+Name op_receiver(const Op *o);     // what the statement calls the stage
+Diag *op_fail(Op *o, DiagCode code, Loc at, const char *fmt, ...) PRINTF_LIKE(4, 5);
+bool op_is_loop(Op *o, const Stage *of, const Axis *a); // reports if it is none now
+bool op_is_computed(Op *o);                             // reports inputs and constants
+bool op_is_recurrent(Op *o); // reports stages that read themselves, or others that read them: they keep their order and place
+ScheduleStep *op_done(const Op *o);                             // notes the operation; what follows adds to it
+void step_axis(const Schedule *s, ScheduleStep *step, const Axis *a);
+void step_stage(const Schedule *s, ScheduleStep *step, const Stage *st);
+void step_scope(const Schedule *s, ScheduleStep *step, const Scope *scope);
+void step_number(const Schedule *s, ScheduleStep *step, const char *key, int64_t n);
+void step_word(const Schedule *s, ScheduleStep *step, const char *word);
+void step_result(const Schedule *s, ScheduleStep *step, Name name);
 
 // args.c: arguments by position (keyword arguments do not count) or key; each reports and sets c->failed
 const SchedArg *call_arg(const Call *c, int position);
@@ -83,9 +105,19 @@ Stage *call_stage(Call *c, int position);
 const Scope *call_scope(Call *c, int position);
 int64_t call_int(Call *c, const SchedArg *a); // > 0
 Diag *call_fail(Call *c, DiagCode code, Loc at, const char *fmt, ...) PRINTF_LIKE(4, 5);
+Diag *report_argument(Ctx *cx, const char *primitive, DiagCode code, Loc at, const char *text); // and how it is written
+void report_no_axis(Ctx *cx, Loc at, const Stage *of, Name name);
 
-// legality.c: completes (consumers, default marks, inlining) and checks a schedule
-bool schedule_complete(Applier *ap);
-void stage_legalize_epilogue(Applier *ap, Stage *st, Loc why, bool asked);
+// loops.c
+void call_annotate(Call *c, Axis *a, ForKind kind);
+// epilogue.c: asked: says why, if there is nothing to do
+void epilogue_apart(Schedule *s, Stage *st, Loc why, bool asked);
+void place_epilogue(Schedule *s, Stage *act);
+// inline.c: substitutes inlined stages into their readers; false after a report
+bool inline_stages(Schedule *s);
+
+#define PRIMITIVE(name, least, most, keys, results, usage, apply) void apply(Call *c);
+#include "schedule/primitives.def"
+#undef PRIMITIVE
 
 #endif

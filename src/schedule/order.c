@@ -177,14 +177,14 @@ static const char *reorder_text(Ctx *cx, const Stage *s, Name receiver) {
   return t.data;
 }
 
-void stage_note_order(Call *c) {
-  Stage *s = c->stage;
-  Ctx *cx = c->ap->cx;
+void stage_note_order(const Op *o, const ScheduleStep *step) {
+  Stage *s = o->stage;
+  Ctx *cx = o->s->cx;
   int64_t *p = NEW_ARRAY(cx->arena, int64_t, s->axes.len), *q = NEW_ARRAY(cx->arena, int64_t, s->axes.len);
   if (!stage_keeps_order_of_floats(s)) return;
   bool kept = stage_sequence(cx, s, p, q) == SEQUENCE_KEPT;
   if (kept) s->disorder = NULL;
-  else if (!s->disorder) s->disorder = c->stmt, s->order_text = reorder_text(cx, s, c->stmt->receiver.name);
+  else if (!s->disorder) s->disorder = step, s->order_text = reorder_text(cx, s, op_receiver(o));
 }
 
 static const char *point_text(Ctx *cx, const Stage *s, const int64_t *v) {
@@ -220,7 +220,7 @@ void check_sequence(Ctx *cx, const Stage *s) {
   diag_rule(g, s->reduce == TE_SUM || s->reduce == TE_PROD
                    ? "float arithmetic rounds after each step, so that the order of the points is part of the result"
                    : "0.0 and -0.0 are equal, and the first is kept: the order of the points is part of the result");
-  if (s->order_text && strcmp(s->disorder->method.name, "reorder") == 0)
+  if (s->order_text && strcmp(s->disorder->name, "reorder") == 0)
     diag_fix(g, s->disorder->loc, s->order_text, "keep the reduction loops in their order: `%s;`", s->order_text);
   else if (s->order_text)
     diag_fix_after(g, s->disorder->loc, s->order_text, "put the reduction loops back in their order: `%s;`", s->order_text);

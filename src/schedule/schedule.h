@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// schedule: stages, axes and their relations, primitives, legality. A Schedule says how a kernel is to be computed;
+// schedule: stages, axes and their relations, operations, legality. A Schedule says how a kernel is to be computed;
 // pass `lower` turns it into TIR, inferring bounds on the way.
+//
+//   schedule_new -> operations (stage_split ...) -> schedule_complete -> pass_lower;  schedule_text at any time
+//   schedule_apply does that for a text: its primitives call the same operations
 #ifndef TETC_SCHEDULE_H
 #define TETC_SCHEDULE_H
 
@@ -10,6 +13,7 @@
 typedef struct Stage Stage;
 typedef struct Axis Axis;
 typedef struct Relation Relation;
+typedef struct ScheduleStep ScheduleStep;
 
 typedef enum RelationKind { REL_SPLIT, REL_FUSE } RelationKind;
 
@@ -57,14 +61,15 @@ struct Stage {
   Attach attach;
   Stage *at_stage; // ATTACH_AT
   Axis *at_axis;
+  bool placed;     // an operation said where
   Loc attach_loc;
   const Scope *scope;
   Loc scope_loc;
   Mark mark;
-  Axis *mark_axis; // where the marked nest starts; NULL until schedule_apply chose one
+  Axis *mark_axis; // where the marked nest starts; NULL until schedule_complete chose one
   Loc mark_loc;
   const Intrin *intrin; // of the mark
-  const SchedStmt *disorder; // since when the points of a float reduction come in another order; NULL: they do not
+  const ScheduleStep *disorder; // since when the points of a float reduction come in another order; NULL: they do not
   const char *order_text;    // a statement that would put that right, or NULL
   Stage *epilogue_of;   // the copy that this stage was made for by legalize_epilogue; NULL for others
   // Set when the schedule is complete; in stage order:
@@ -94,12 +99,38 @@ typedef struct AxisCut {
   int64_t *set;
 } AxisCut;
 
+// An operation that was done, as a statement of a text: `results = stage.name(args);`.
+typedef enum ScheduleStepArgKind { STEP_AXIS, STEP_STAGE, STEP_SCOPE, STEP_NUMBER, STEP_WORD } ScheduleStepArgKind;
+
+typedef struct ScheduleStepArg {
+  ScheduleStepArgKind kind;
+  const char *key; // STEP_NUMBER: `factor`, or NULL: by position
+  union {
+    Name name; // STEP_AXIS, STEP_STAGE: these names never change
+    const Scope *scope;
+    int64_t number;
+    const char *word;
+  };
+} ScheduleStepArg;
+
+struct ScheduleStep {
+  const char *name; // of the primitive
+  const Stage *stage;
+  VEC(ScheduleStepArg) args;
+  VEC(Name) results;
+  Loc loc; // of the statement that asked for it; unknown: none did
+};
+
 typedef struct Schedule {
+  Ctx *cx; // its memory, and where refusals are told
   const TeModule *module;
   const TeKernel *kernel;
   const TeSchedule *source; // NULL: the default order
   const TirTarget *target;  // NULL: no accelerator
+  bool legalize;            // ScheduleOptions.legalize
   VEC(Stage *) stages;      // producers before consumers
+  PtrMap by_name;           // names to Stages
+  VEC(ScheduleStep *) steps;        // what was done, in that order
   VEC(Knob) knobs;
   VEC(AxisCut) cuts; // in order of the text, each place once
   PtrMap *by_tensor;        // once it is complete: to Stages
@@ -119,8 +150,47 @@ Schedule *schedule_apply(Ctx *cx, const TeModule *m, const TeKernel *k, const Te
 // The schedule of a kernel: by name, or the first one for it, NULL if there is none. Reports an unknown name.
 const TeSchedule *schedule_find(Ctx *cx, const TeModule *m, const TeKernel *k, const char *name, bool *ok);
 
+Schedule *schedule_new(Ctx *cx, const TeModule *m, const TeKernel *k, const ScheduleOptions *opt); // in the default order
+// legality.c: makes a schedule, to which nothing is done any more, ready for pass_lower (consumers, inlining, where marks start)
+// and refuses what would change the result. False after reported errors.
+bool schedule_complete(Schedule *s);
+
 Stage *schedule_stage_of(const Schedule *s, const TeTensor *t); // NULL: not in this schedule
+Stage *schedule_stage_named(const Schedule *s, Name name);      // NULL: there is none
+Axis *stage_axis(const Stage *s, Name name);                    // one of its present loops; NULL: there is none
 int stage_leaf_index(const Stage *s, const Axis *a);            // -1: not a leaf
+
+// ---- operations -----------------------------------------------------------------------------------------------------
+// What a planner calls, and what the statements of a text call. Axes are present loops of their stage. `why` is the statement
+// that asks for it, whose places and names the messages give; NULL: none does. An operation that is refused reports why and
+// does nothing. Names of results may be NULL: then they are made of the old one, and such that no other has them. Given ones
+// are words that a text could have there. docs/schedule.md has the meaning of each.
+
+// loops.c
+// One of factor and nparts is 0. names: outer, inner. NULL: refused.
+const Relation *stage_split(Schedule *s, Stage *st, Axis *a, int64_t factor, int64_t nparts, const Name *names,
+                            const SchedStmt *why);
+// names and out (or NULL): outer a, outer b, inner a, inner b.
+bool stage_tile(Schedule *s, Stage *st, Axis *a, Axis *b, int64_t na, int64_t nb, const Name *names, Axis *out[4],
+                const SchedStmt *why);
+Axis *stage_fuse(Schedule *s, Stage *st, Axis *outer, Axis *inner, Name name, const SchedStmt *why); // NULL: refused
+bool stage_reorder(Schedule *s, Stage *st, int n, Axis *const *order, const SchedStmt *why);
+bool stage_annotate(Schedule *s, Stage *st, Axis *a, ForKind kind, const SchedStmt *why); // FOR_VTHREAD: bind; not FOR_SERIAL
+// place.c
+bool stage_compute_at(Schedule *s, Stage *st, Stage *consumer, Axis *a, const SchedStmt *why);
+bool stage_compute_root(Schedule *s, Stage *st, const SchedStmt *why);
+bool stage_compute_inline(Schedule *s, Stage *st, const SchedStmt *why);
+bool stage_set_scope(Schedule *s, Stage *st, const Scope *scope, const SchedStmt *why);
+// The new stage; NULL: refused. n = 0: all readers.
+Stage *stage_cache_read(Schedule *s, Stage *st, const Scope *scope, int n, Stage *const *readers, Name name, const SchedStmt *why);
+Stage *stage_cache_write(Schedule *s, Stage *st, const Scope *scope, Name name, const SchedStmt *why);
+// marks.c; a: NULL lets schedule_complete choose, not for MARK_TENSORIZE
+bool stage_mark(Schedule *s, Stage *st, Mark m, Axis *a, const SchedStmt *why);
+// epilogue.c
+bool stage_legalize_epilogue(Schedule *s, Stage *st, const SchedStmt *why);
+
+// steps.c: what was done so far as the text of a schedule: done to the same kernel, with the same -D, it gives the same schedule.
+void schedule_text(const Schedule *s, Text *out);
 
 // remarks.c: reports, as remarks, where each stage runs and why.
 void schedule_remarks(Ctx *cx, const Schedule *s);

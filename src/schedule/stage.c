@@ -40,8 +40,10 @@ Stage *stage_new(Ctx *cx, const TeTensor *t) {
   return s;
 }
 
-// Puts a stage at place `at` of the evaluation order.
-void stage_insert(Ctx *cx, Schedule *s, Stage *st, int at) {
+// Puts a stage at place `at` of the evaluation order; from now on its name stands for it.
+void stage_insert(Schedule *s, Stage *st, int at) {
+  Ctx *cx = s->cx;
+  ptrmap_set(cx->arena, &s->by_name, st->name, st);
   VEC_PUSH(cx->arena, s->stages, st);
   for (int i = (int)s->stages.len - 1; i > at; i--) s->stages.data[i] = s->stages.data[i - 1];
   s->stages.data[at] = st;
@@ -117,6 +119,32 @@ Stage *schedule_stage_of(const Schedule *s, const TeTensor *t) {
   if (s->by_tensor) return ptrmap_find(s->by_tensor, t);
   for (size_t i = 0; i < s->stages.len; i++)
     if (s->stages.data[i]->tensor == t) return s->stages.data[i];
+  return NULL;
+}
+
+Stage *schedule_stage_named(const Schedule *s, Name name) { return ptrmap_find(&s->by_name, name); }
+
+Name schedule_fresh_name(const Schedule *s, const char *base) {
+  Ctx *cx = s->cx;
+  Name n = name_of(cx->names, base);
+  for (int i = 2; schedule_stage_named(s, n); i++) n = name_of(cx->names, arena_printf(cx->arena, "%s_%d", base, i));
+  return n;
+}
+
+Schedule *schedule_new(Ctx *cx, const TeModule *m, const TeKernel *k, const ScheduleOptions *opt) {
+  Schedule *s = NEW(cx->arena, Schedule);
+  s->cx = cx;
+  s->module = m;
+  s->kernel = k;
+  s->target = opt->target;
+  s->legalize = opt->legalize;
+  for (int i = 0; i < k->ntensors; i++) stage_insert(s, stage_new(cx, k->tensors[i]), i);
+  return s;
+}
+
+Axis *stage_axis(const Stage *s, Name name) {
+  for (size_t i = 0; i < s->leaf.len; i++)
+    if (s->leaf.data[i]->name == name) return s->leaf.data[i];
   return NULL;
 }
 

@@ -1,0 +1,221 @@
+// SPDX-License-Identifier: Apache-2.0
+// Operations on where a stage is computed and where it lives, each with the primitive that gives it its arguments from a text.
+#include "schedule/internal.h"
+
+// ---- compute_at, compute_root, compute_inline -----------------------------------------------------------------------
+
+// Decides where the stage is computed; an earlier decision is told to be void.
+static ScheduleStep *place(Op *o, Attach attach, Stage *at, Axis *axis) {
+  Stage *s = o->stage;
+  if (s->placed) {
+    Diag *g = diag_report(o->s->cx->diags, W_NO_EFFECT, s->attach_loc, "this has no effect: where `%s` is computed is said again later", s->name);
+    diag_also(g, op_at(o), "this counts");
+    diag_fix_drop(g, s->attach_loc, "drop the earlier one");
+  }
+  s->attach = attach;
+  s->at_stage = at;
+  s->at_axis = axis;
+  s->attach_loc = op_at(o);
+  s->placed = true;
+  return op_done(o);
+}
+
+bool stage_compute_at(Schedule *s, Stage *st, Stage *at, Axis *a, const SchedStmt *why) {
+  Op o = {.s = s, .stage = st, .name = "compute_at", .why = why};
+  if (!op_is_loop(&o, at, a) || !op_is_computed(&o) || op_is_recurrent(&o)) return false;
+  if (at == st) {
+    diag_help(op_fail(&o, E_COMPUTE_AT, op_at(&o), "`%s` cannot be computed at itself", at->name), "name the stage that reads it");
+    return false;
+  }
+  ScheduleStep *step = place(&o, ATTACH_AT, at, a);
+  step_stage(s, step, at);
+  step_axis(s, step, a);
+  return true;
+}
+
+void apply_compute_at(Call *c) {
+  Stage *at = call_stage(c, 0);
+  Axis *a = call_axis(c, 1, at);
+  if (!c->failed) c->failed = !stage_compute_at(c->ap->s, c->stage, at, a, c->stmt);
+}
+
+bool stage_compute_root(Schedule *s, Stage *st, const SchedStmt *why) {
+  Op o = {.s = s, .stage = st, .name = "compute_root", .why = why};
+  return op_is_computed(&o) && !op_is_recurrent(&o) && place(&o, ATTACH_ROOT, NULL, NULL);
+}
+
+void apply_compute_root(Call *c) { c->failed = !stage_compute_root(c->ap->s, c->stage, c->stmt); }
+
+bool stage_compute_inline(Schedule *s, Stage *st, const SchedStmt *why) {
+  Op o = {.s = s, .stage = st, .name = "compute_inline", .why = why};
+  if (!op_is_computed(&o) || op_is_recurrent(&o)) return false;
+  const char *reason = NULL;
+  if (st->tensor->role == TE_OUTPUT) reason = "it is an output";
+  else if (st->reduce != TE_NO_REDUCE) reason = "it reduces";
+  if (!reason) return place(&o, ATTACH_INLINE, NULL, NULL);
+  Diag *g = op_fail(&o, E_INLINE, op_at(&o), "`%s` cannot be inlined: %s", st->name, reason);
+  diag_help(g, "compute it where it is used: `%s.compute_at(consumer, axis);`", st->name);
+  diag_fix_drop(g, op_at(&o), "or by itself: without this line");
+  return false;
+}
+
+void apply_compute_inline(Call *c) { c->failed = !stage_compute_inline(c->ap->s, c->stage, c->stmt); }
+
+// ---- set_scope ------------------------------------------------------------------------------------------------------
+
+bool stage_set_scope(Schedule *s, Stage *st, const Scope *scope, const SchedStmt *why) {
+  Op o = {.s = s, .stage = st, .name = "set_scope", .why = why};
+  TeRole role = st->tensor->role;
+  if (op_is_recurrent(&o)) return false;
+  if (role != TE_COMPUTE) {
+    bool in = role != TE_OUTPUT;
+    const char *what = role == TE_INPUT ? "an input" : in ? "a constant" : "an output";
+    Diag *g = op_fail(&o, E_SCOPE, op_at(&o), "`%s` is %s: it stays in host memory", st->name, what);
+    Arena *m = s->cx->arena;
+    const char *buf = source_fresh_name(m, op_at(&o).src, arena_printf(m, "%s_buf", st->name));
+    const char *copied = in ? buf : st->name;
+    const char *line = arena_printf(m, "%s = %s.cache_%s(%s); %s.dma_copy()", buf, st->name, in ? "read" : "write", scope->name, copied);
+    diag_fix(g, op_at(&o), line, in ? "read it into %s: `%s;`" : "write it through %s: `%s;`", scope->name, line);
+    return false;
+  }
+  st->scope = scope;
+  st->scope_loc = op_at(&o);
+  step_scope(s, op_done(&o), scope);
+  return true;
+}
+
+void apply_set_scope(Call *c) {
+  const Scope *scope = call_scope(c, 0);
+  if (!c->failed) c->failed = !stage_set_scope(c->ap->s, c->stage, scope, c->stmt);
+}
+
+// ---- cache_read -----------------------------------------------------------------------------------------------------
+
+// The name of a new stage; NULL after a report that there is one.
+static Name copy_name(Op *o, Name given) {
+  if (!given) return schedule_fresh_name(o->s, arena_printf(o->s->cx->arena, "%s_buf", o->stage->name));
+  if (!schedule_stage_named(o->s, given)) return given;
+  op_fail(o, E_DUPLICATE_NAME, op_at(o), "there is a stage `%s` already", given);
+  return NULL;
+}
+
+static bool stage_reads(const Stage *s, const TeTensor *t) {
+  return (s->body && expr_reads(s->body, t)) || (s->where && expr_reads(s->where, t));
+}
+
+// Whether r, the i-th argument, reads the stage; reports.
+static bool check_reader(Op *o, const Stage *r, int i) {
+  if (stage_reads(r, o->stage->tensor)) return true;
+  op_fail(o, E_ARGUMENT, op_arg_at(o, i), "`%s` does not read `%s`", r->name, o->stage->name);
+  return false;
+}
+
+static void fail_unread(Op *o) {
+  const Stage *st = o->stage;
+  Diag *g = diag_report(o->s->cx->diags, E_ARGUMENT, op_at(o), "nothing reads `%s`", st->name);
+  diag_also(g, st->tensor->loc, "declared here");
+  diag_help(g, "let a stage read `%s`, or drop this statement and what is asked of its copy", st->name);
+}
+
+// A stage that copies this one (or this input) into a scope; its readers, all (n = 0) or those named, read the copy.
+Stage *stage_cache_read(Schedule *s, Stage *st, const Scope *scope, int n, Stage *const *named, Name given, const SchedStmt *why) {
+  Op o = {.s = s, .stage = st, .name = "cache_read", .why = why};
+  Ctx *cx = s->cx;
+  VEC(Stage *) readers = {0};
+  for (int i = 0; i < n; i++)
+    if (check_reader(&o, named[i], i + 1)) VEC_PUSH(cx->arena, readers, named[i]);
+  if (o.failed || op_is_recurrent(&o)) return NULL;
+  for (size_t i = 0; !n && i < s->stages.len; i++) {
+    Stage *r = s->stages.data[i];
+    if (stage_reads(r, st->tensor)) VEC_PUSH(cx->arena, readers, r);
+  }
+  if (!readers.len) fail_unread(&o);
+  Name name = readers.len ? copy_name(&o, given) : NULL;
+  if (!name) return NULL;
+  TeTensor *t = tensor_like(cx, st->tensor, name, op_at(&o));
+  t->body = te_access(cx->arena, st->tensor, axis_exprs(cx, t), op_at(&o));
+  Stage *copy = stage_new(cx, t);
+  copy->scope = scope;
+  copy->scope_loc = op_at(&o);
+  for (size_t i = 0; i < readers.len; i++) {
+    Stage *r = readers.data[i];
+    r->body = expr_replace_tensor(cx, r->body, st->tensor, t);
+    if (r->where) r->where = expr_replace_tensor(cx, r->where, st->tensor, t);
+  }
+  stage_insert(s, copy, st->index + 1);
+  ScheduleStep *step = op_done(&o);
+  step_scope(s, step, scope);
+  for (int i = 0; i < n; i++) step_stage(s, step, named[i]);
+  step_result(s, step, name);
+  return copy;
+}
+
+void apply_cache_read(Call *c) {
+  const Scope *scope = call_scope(c, 0);
+  VEC(Stage *) readers = {0};
+  Op o = {.s = c->ap->s, .stage = c->stage, .name = "cache_read", .why = c->stmt};
+  for (int i = 1; call_arg(c, i); i++) {
+    Stage *r = call_stage(c, i);
+    if (!r) continue;
+    VEC_PUSH(c->ap->cx->arena, readers, r);
+    if (!check_reader(&o, r, i)) c->failed = true; // here, so that all that is wrong is told
+  }
+  if (c->failed) return;
+  Name name = c->stmt->nresults ? c->stmt->results[0].name : NULL;
+  c->failed = !stage_cache_read(c->ap->s, c->stage, scope, (int)readers.len, readers.data, name, c->stmt);
+}
+
+// ---- cache_write ----------------------------------------------------------------------------------------------------
+
+// The stage's body becomes a copy of t, its loops those of a copy.
+static void become_copy(Ctx *cx, Stage *s, const TeTensor *t, bool casts, Loc value) {
+  const TeExpr *copy = te_access(cx->arena, t, axis_exprs(cx, s->tensor), value);
+  s->body = casts ? te_cast(cx->arena, s->tensor->type, copy, s->body->loc) : copy;
+  s->reduce = TE_NO_REDUCE;
+  s->where = NULL;
+  s->nrroot = 0;
+  size_t kept = 0;
+  for (size_t i = 0; i < s->leaf.len; i++)
+    if (!s->leaf.data[i]->reduce) s->leaf.data[kept++] = s->leaf.data[i];
+  s->leaf.len = kept;
+}
+
+// A stage in a scope that computes what this one computed; this one becomes a copy of it. Where the value is a cast
+// from the scope's own type, the cast stays with the copy: `out = int8(x)` through vta.acc keeps int32 there.
+Stage *stage_cache_write(Schedule *sch, Stage *s, const Scope *scope, Name given, const SchedStmt *why) {
+  Op o = {.s = sch, .stage = s, .name = "cache_write", .why = why};
+  Ctx *cx = sch->cx;
+  if (!op_is_computed(&o) || op_is_recurrent(&o)) return NULL;
+  for (int i = 0; i < s->nrroot; i++)
+    if (s->rroot[i]->used_by || s->rroot[i]->kind != FOR_SERIAL) {
+      op_fail(&o, E_ARGUMENT, op_at(&o), "`cache_write` must come before the reduction axes of `%s` are scheduled", s->name);
+      return NULL;
+    }
+  Name name = copy_name(&o, given);
+  if (!name) return NULL;
+  TeTensor *t = tensor_like(cx, s->tensor, name, s->tensor->loc);
+  t->reduce = s->reduce;
+  t->nraxes = s->nrroot;
+  t->raxes = s->tensor->raxes;
+  bool casts = scope != &scope_host && s->reduce == TE_NO_REDUCE && s->body->kind == TE_CAST && s->body->a->type == scope->type;
+  const TeExpr *value = casts ? s->body->a : s->body;
+  t->type = value->type;
+  t->body = expr_replace_axes(cx, value, t->naxes, s->tensor->axes, axis_exprs(cx, t));
+  if (s->where) t->where = expr_replace_axes(cx, s->where, t->naxes, s->tensor->axes, axis_exprs(cx, t));
+  Stage *n = stage_new(cx, t);
+  n->scope = scope;
+  n->scope_loc = op_at(&o);
+  become_copy(cx, s, t, casts, value->loc);
+  stage_insert(sch, n, s->index);
+  ScheduleStep *step = op_done(&o);
+  step_scope(sch, step, scope);
+  step_result(sch, step, name);
+  return n;
+}
+
+void apply_cache_write(Call *c) {
+  const Scope *scope = call_scope(c, 0);
+  if (c->failed) return;
+  Name name = c->stmt->nresults ? c->stmt->results[0].name : NULL;
+  c->failed = !stage_cache_write(c->ap->s, c->stage, scope, name, c->stmt);
+}

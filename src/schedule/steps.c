@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: Apache-2.0
+// What was done to a schedule: the messages and the record of an operation, and the record as text.
+#include "schedule/internal.h"
+
+// ---- an operation on its way ----------------------------------------------------------------------------------------
+
+Loc op_at(const Op *o) { return o->why ? o->why->loc : (Loc){0}; }
+Name op_receiver(const Op *o) { return o->why ? o->why->receiver.name : o->stage->name; }
+
+Loc op_arg_at(const Op *o, int i) {
+  for (int k = 0; o->why && k < o->why->nargs; k++)
+    if (!o->why->args[k].key && i-- == 0) return o->why->args[k].loc;
+  return op_at(o);
+}
+
+Diag *op_fail(Op *o, DiagCode code, Loc at, const char *fmt, ...) {
+  va_list ap;
+  va_start(ap, fmt);
+  char *text = arena_vprintf(o->s->cx->arena, fmt, ap);
+  va_end(ap);
+  o->failed = true;
+  return report_argument(o->s->cx, o->why ? o->why->method.name : o->name, code, at, text);
+}
+
+bool op_is_loop(Op *o, const Stage *of, const Axis *a) {
+  if (a && stage_leaf_index(of, a) >= 0) return true;
+  report_no_axis(o->s->cx, op_at(o), of, a ? a->name : "?");
+  o->failed = true;
+  return false;
+}
+
+bool op_is_computed(Op *o) {
+  TeRole role = o->stage->tensor->role;
+  if (role != TE_INPUT && role != TE_CONSTANT) return true;
+  op_fail(o, E_ARGUMENT, op_at(o), "`%s` is %s: `%s` needs a computed stage", o->stage->name,
+          role == TE_INPUT ? "an input" : "a constant", o->why ? o->why->method.name : o->name);
+  return false;
+}
+
+bool op_is_recurrent(Op *o) {
+  if (!o->stage->tensor->circle) return false;
+  Diag *g = op_fail(o, E_RECURRENT, op_at(o), "`%s` cannot be asked of `%s`, which is computed from its earlier elements",
+                    o->why ? o->why->method.name : o->name, o->stage->name);
+  diag_help(g, "leave it where and as it is; a stage that reads it may be scheduled");
+  return true;
+}
+
+// ---- the record -----------------------------------------------------------------------------------------------------
+
+ScheduleStep *op_done(const Op *o) {
+  ScheduleStep *step = NEW(o->s->cx->arena, ScheduleStep);
+  step->name = o->name;
+  step->stage = o->stage;
+  step->loc = op_at(o);
+  VEC_PUSH(o->s->cx->arena, o->s->steps, step);
+  return step;
+}
+
+static void add_arg(const Schedule *s, ScheduleStep *step, ScheduleStepArg a) { VEC_PUSH(s->cx->arena, step->args, a); }
+
+void step_axis(const Schedule *s, ScheduleStep *step, const Axis *a) { add_arg(s, step, (ScheduleStepArg){STEP_AXIS, .name = a->name}); }
+void step_stage(const Schedule *s, ScheduleStep *step, const Stage *st) { add_arg(s, step, (ScheduleStepArg){STEP_STAGE, .name = st->name}); }
+void step_scope(const Schedule *s, ScheduleStep *step, const Scope *scope) { add_arg(s, step, (ScheduleStepArg){STEP_SCOPE, .scope = scope}); }
+void step_word(const Schedule *s, ScheduleStep *step, const char *word) { add_arg(s, step, (ScheduleStepArg){STEP_WORD, .word = word}); }
+void step_result(const Schedule *s, ScheduleStep *step, Name name) { VEC_PUSH(s->cx->arena, step->results, name); }
+
+void step_number(const Schedule *s, ScheduleStep *step, const char *key, int64_t n) {
+  add_arg(s, step, (ScheduleStepArg){STEP_NUMBER, .key = key, .number = n});
+}
+
+// ---- as text --------------------------------------------------------------------------------------------------------
+
+static void print_arg(const ScheduleStepArg *a, Text *out) {
+  if (a->key) text_add(out, "%s = ", a->key);
+  switch (a->kind) {
+  case STEP_AXIS:
+  case STEP_STAGE: text_add(out, "%s", a->name); break;
+  case STEP_SCOPE: text_add(out, "%s", a->scope->name); break;
+  case STEP_NUMBER: text_add(out, "%lld", (long long)a->number); break;
+  case STEP_WORD: text_add(out, "%s", a->word); break;
+  }
+}
+
+static void print_step(const ScheduleStep *step, Text *out) {
+  text_add(out, "  ");
+  for (size_t i = 0; i < step->results.len; i++) text_add(out, "%s%s", i ? ", " : "", step->results.data[i]);
+  text_add(out, "%s%s.%s(", step->results.len ? " = " : "", step->stage->name, step->name);
+  for (size_t i = 0; i < step->args.len; i++) {
+    if (i) text_add(out, ", ");
+    print_arg(&step->args.data[i], out);
+  }
+  text_add(out, ");\n");
+}
+
+void schedule_text(const Schedule *s, Text *out) {
+  Name name = s->source ? s->source->name : NULL;
+  text_add(out, "schedule %s%s%s {\n", s->kernel->name, name ? " : " : "", name ? name : "");
+  for (size_t i = 0; i < s->steps.len; i++) print_step(s->steps.data[i], out);
+  text_add(out, "}\n");
+}

@@ -16,6 +16,7 @@ typedef struct Opt {
   PassCtx pc;
   const Func *f;
   int64_t unproved; // indices of the text that may be outside
+  bool synced;      // the text has tokens
   VEC(Step) steps;
   VEC(PhaseClock) clocks;
 } Opt;
@@ -145,8 +146,8 @@ static bool check_input(Opt *o) {
   if (g && from) diag_help(g, "`--from %s` says that the text is what `%s` leaves", from, from);
   if (!g) tell_unproved(o, "in the text", &v);
   if (g) return false;
-  bool synced = pass >= pass_find("sync") || sync_was_here(o->f);
-  return !synced || sync_text_check(&o->pc, o->f);
+  o->synced = pass >= pass_find("sync") || sync_was_here(o->f);
+  return !o->synced || sync_text_check(&o->pc, o->f);
 }
 
 // --verify-each. An index of the text that could not be judged may turn out to be outside when a pass has moved it:
@@ -190,6 +191,13 @@ static void print_times(const Opt *o) {
     fprintf(stderr, "%-12s %9.3f ms\n", o->clocks.data[i].phase, o->clocks.data[i].seconds * 1e3);
 }
 
+// --verify-each, of a text that got its tokens here: what was not seen in it, such as a transfer longer than its buffer, shows
+// when the units run, and would be refused when the result is read again.
+static bool check_tokens(Opt *o) {
+  bool made_here = !o->synced && sync_was_here(o->f);
+  return !o->d->opt.verify_each || !made_here || sync_text_check(&o->pc, o->f);
+}
+
 // Reads the text.
 static bool load(Opt *o) {
   o->f = tir_load(o->d, &o->vta);
@@ -204,6 +212,7 @@ int command_opt(Driver *d) {
   diags_show_remarks(d->cx.diags, d->opt.verify_each);
   bool ok = load(&o);
   for (size_t i = 0; ok && i < o.steps.len; i++) ok = run_step(&o, &o.steps.data[i]);
+  ok = ok && check_tokens(&o);
   if (d->opt.time_passes) print_times(&o);
   if (ok && d->opt.stats) stats_print(&o.pc.stats, o.vta, o.f->name);
   if (!ok || diags_errors(d->cx.diags)) return driver_status(d);

@@ -32,11 +32,7 @@
 
 typedef struct Access {
   VtaUnit unit;
-  int scope;
-  bool write;
-  Affine outer;           // the part of the first tile's index that varies with loops around; its constant is 0
-  int64_t lo, hi;         // the tiles, from there: inclusive
-  int64_t end_lo, end_hi; // the buffer's first and last tile: no access leaves it
+  Footprint at;
   unsigned ordered; // bit c: as a source (target) on channel c, ordered with everything after (before) its item
   int rank[VTA_CHANNEL_COUNT]; // in an open item
 } Access;
@@ -77,47 +73,6 @@ const Stmt *token_stmt(PassCtx *pc, VtaOp op, VtaChannel c, const Stmt *like) {
 
 // ---- accesses --------------------------------------------------------------------------------------------------
 
-// Far from overflow, for sums of two.
-static int64_t clamp64(__int128 v) {
-  return v < INT64_MIN / 2 ? INT64_MIN / 2 : v > INT64_MAX / 2 ? INT64_MAX / 2 : (int64_t)v;
-}
-
-// Adds coef * [lo, hi] to a's interval.
-static void add_interval(Access *a, int64_t coef, int64_t lo, int64_t hi) {
-  __int128 x = (__int128)coef * lo, y = (__int128)coef * hi;
-  a->lo = clamp64(a->lo + (x < y ? x : y));
-  a->hi = clamp64(a->hi + (x < y ? y : x));
-}
-
-// Moves the terms that mention v (all terms, if NULL) from the outer part to the interval. v's range is known.
-static Access access_widen(Tokens *t, const Access *old, const Var *v) {
-  Access a = *old;
-  int64_t lo, hi;
-  a.outer = (Affine){.terms = NEW_ARRAY(t->cx->arena, AffineTerm, old->outer.nterms + 1)};
-  for (int i = 0; i < old->outer.nterms; i++) {
-    AffineTerm term = old->outer.terms[i];
-    if (v && !expr_uses_var(term.atom, v)) {
-      a.outer.terms[a.outer.nterms++] = term;
-      continue;
-    }
-    if (!expr_bounds(&t->ranges, term.atom, &lo, &hi)) lo = INT64_MIN / 4, hi = INT64_MAX / 4;
-    add_interval(&a, term.coef, lo, hi);
-  }
-  if (a.outer.nterms) return a;
-  if (a.lo < a.end_lo) a.lo = a.end_lo;
-  if (a.hi > a.end_hi) a.hi = a.end_hi;
-  return a;
-}
-
-// Whether two accesses may touch the same tile, and one writes it.
-static bool conflict(Tokens *t, const Access *a, const Access *b) {
-  if (a->scope != b->scope || !(a->write || b->write)) return false;
-  if (affine_equal(&a->outer, &b->outer)) return a->lo <= b->hi && b->lo <= a->hi;
-  if (a->end_hi < b->end_lo || b->end_hi < a->end_lo) return false;
-  Access x = access_widen(t, a, NULL), y = access_widen(t, b, NULL);
-  return x.lo <= y.hi && y.lo <= x.hi;
-}
-
 static void item_add(Tokens *t, Item *it, const Access *a) {
   VEC_PUSH(t->cx->arena, it->acc, *a);
   it->units |= 1u << a->unit;
@@ -128,26 +83,17 @@ static void leaf_accesses(Tokens *t, Item *it, const Stmt *s) {
   TileAccess acc[TILE_ACCESS_MAX];
   int n = tile_accesses(&t->ranges, s, acc);
   for (int i = 0; i < n; i++) {
-    const Buffer *b = acc[i].buffer;
-    Affine index = affine_of(t->cx, acc[i].tile, NULL);
-    Access a = {.unit = (VtaUnit)tile_unit(s), .scope = b->scope->id, .write = acc[i].write, .end_lo = b->base,
-      .end_hi = b->base + buffer_tiles(b) - 1};
-    int64_t count = acc[i].count < 1 ? 1 : acc[i].count;
-    a.lo = clamp64((__int128)b->base + index.constant);
-    a.hi = clamp64((__int128)a.lo + count - 1);
-    index.constant = 0;
-    a.outer = index;
-    if (!index.nterms) a = access_widen(t, &a, NULL);
+    Access a = {.unit = (VtaUnit)tile_unit(s), .at = tile_footprint(t->cx, &t->ranges, &acc[i])};
     item_add(t, it, &a);
   }
 }
 
 // Whether two accesses differ in their tiles alone.
 static bool same_standing(const Access *a, const Access *b) {
-  if (a->unit != b->unit || a->scope != b->scope || a->write != b->write || a->ordered != b->ordered) return false;
+  if (a->unit != b->unit || a->at.space != b->at.space || a->at.write != b->at.write || a->ordered != b->ordered) return false;
   for (int c = 0; c < VTA_CHANNEL_COUNT; c++)
     if (a->rank[c] != b->rank[c]) return false;
-  return affine_equal(&a->outer, &b->outer);
+  return affine_equal(&a->at.form, &b->at.form);
 }
 
 static bool is_source(const Access *a, int c) { return a->unit == vta_channel_from[c]; }
@@ -155,10 +101,7 @@ static bool is_target(const Access *a, int c) { return a->unit == vta_channel_to
 
 // Makes a stand for b too: the hull, and the worse of their orders.
 static void absorb(Access *a, const Access *b) {
-  if (b->lo < a->lo) a->lo = b->lo;
-  if (b->hi > a->hi) a->hi = b->hi;
-  if (b->end_lo < a->end_lo) a->end_lo = b->end_lo;
-  if (b->end_hi > a->end_hi) a->end_hi = b->end_hi;
+  footprint_absorb(&a->at, &b->at);
   a->ordered &= b->ordered;
   for (int c = 0; c < VTA_CHANNEL_COUNT; c++)
     if (is_source(a, c) ? b->rank[c] > a->rank[c] : b->rank[c] < a->rank[c]) a->rank[c] = b->rank[c];
@@ -168,7 +111,7 @@ static void absorb(Access *a, const Access *b) {
 static void summary_add(Tokens *t, Item *it, Access a) {
   for (size_t i = 0; i < it->acc.len; i++) {
     Access *b = &it->acc.data[i];
-    bool touch = a.lo <= b->hi + 1 && b->lo <= a.hi + 1;
+    bool touch = a.at.lo <= b->at.hi + 1 && b->at.lo <= a.at.hi + 1;
     if (touch && same_standing(b, &a)) {
       absorb(b, &a);
       return;
@@ -178,11 +121,11 @@ static void summary_add(Tokens *t, Item *it, Access a) {
     item_add(t, it, &a);
     return;
   }
-  a = access_widen(t, &a, NULL);
+  a.at = footprint_widen(t->cx, &t->ranges, &a.at, 0);
   for (size_t i = 0; i < it->acc.len; i++) {
     Access *b = &it->acc.data[i];
-    if (b->unit != a.unit || b->scope != a.scope || b->write != a.write) continue;
-    *b = access_widen(t, b, NULL);
+    if (b->unit != a.unit || b->at.space != a.at.space || b->at.write != a.at.write) continue;
+    b->at = footprint_widen(t->cx, &t->ranges, &b->at, 0);
     absorb(b, &a);
     return;
   }
@@ -204,7 +147,8 @@ static bool needs_arc(Tokens *t, int c, const Item *a, const Item *b, Ordered *o
     if (!is_source(x, c) || (x->ordered >> c & 1)) continue;
     for (size_t j = 0; j < b->acc.len; j++) {
       const Access *y = &b->acc.data[j];
-      if (!is_target(y, c) || (y->ordered >> c & 1) || !conflict(t, x, y)) continue;
+      if (!is_target(y, c) || (y->ordered >> c & 1)) continue;
+      if (!footprints_meet(t->cx, &t->ranges, &x->at, &y->at)) continue;
       if (!ordered || !ordered(shift, x->rank[c], y->rank[c])) return true;
     }
   }
@@ -483,14 +427,18 @@ static Body body_of(Tokens *t, const Stmt *s) {
   return b;
 }
 
-// The body as all turns of the loop over v see it. v's range is known.
-static Body widened(Tokens *t, const Body *b, const Var *v) {
+// The body as all turns of the innermost loop see it.
+static Body widened(Tokens *t, const Body *b) {
   Body w = *b;
   w.items = arena_copy(t->cx->arena, b->items, (size_t)b->n * sizeof *b->items);
   for (int i = 0; i < w.n; i++) {
     size_t n = w.items[i].acc.len;
     w.items[i].acc.data = NEW_ARRAY(t->cx->arena, Access, n + 1);
-    for (size_t k = 0; k < n; k++) w.items[i].acc.data[k] = access_widen(t, &b->items[i].acc.data[k], v);
+    for (size_t k = 0; k < n; k++) {
+      Access *a = &w.items[i].acc.data[k];
+      *a = b->items[i].acc.data[k];
+      a->at = footprint_widen(t->cx, &t->ranges, &a->at, t->ranges.len - 1);
+    }
   }
   return w;
 }
@@ -512,10 +460,10 @@ static bool chain_carries(Tokens *t, const Body *b, int c) {
 }
 
 // Gives up the chains that do not order one turn with the next: their items are closed each.
-static void settle_turns(Tokens *t, Body *b, const Var *v) {
+static void settle_turns(Tokens *t, Body *b) {
   for (int c = 0; c < VTA_CHANNEL_COUNT; c++) {
     if (!b->chain[c]) continue;
-    Body w = widened(t, b, v);
+    Body w = widened(t, b);
     if (chain_carries(t, &w, c)) continue;
     for (int i = 0; i < b->n; i++) item_close(t, &b->items[i], (VtaChannel)c);
     b->chain[c] = 0;
@@ -528,8 +476,8 @@ static Item loop_item(Tokens *t, const Stmt *s) {
   bool fixed = expr_is_int(s->extent, &extent) && extent > 0;
   tile_push_loop(t->cx, &t->ranges, s);
   Body b = body_of(t, s->body);
-  if (!fixed || extent > 1) settle_turns(t, &b, s->var);
-  b = widened(t, &b, s->var);
+  if (!fixed || extent > 1) settle_turns(t, &b);
+  b = widened(t, &b);
   ranges_pop(&t->ranges);
   for (int c = 0; c < VTA_CHANNEL_COUNT && (!fixed || extent > 1); c++)
     if (!b.chain[c]) find_carried(t, &b, c);

@@ -61,6 +61,11 @@ int tile_accesses(const Ranges *r, const Stmt *s, TileAccess out[TILE_ACCESS_MAX
   return n;
 }
 
+Footprint tile_footprint(Ctx *cx, const Ranges *r, const TileAccess *a) {
+  Affine index = affine_of(cx, a->tile, NULL);
+  return footprint_of(cx, r, a->buffer->scope, a->write, a->buffer->base, buffer_tiles(a->buffer), &index, a->count);
+}
+
 // The host buffer that an operation on tiles reads, or writes.
 static const Buffer *host_access(const Stmt *s, VtaAccess how) {
   if (s->kind != STMT_INTRIN || vta_row_of(s->intrin)->cls != CLASS_TILE) return NULL;

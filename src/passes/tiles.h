@@ -26,6 +26,8 @@ int tile_unit(const Stmt *s);
 bool tile_is_compute(const Stmt *s);
 // The on-chip accesses of an intrinsic; how many. r bounds the variables in its sizes.
 int tile_accesses(const Ranges *r, const Stmt *s, TileAccess out[TILE_ACCESS_MAX]);
+// The tiles of a memory that it touches, counted from the memory's start. Its buffer has a place.
+Footprint tile_footprint(Ctx *cx, const Ranges *r, const TileAccess *a);
 // The host buffer that vta.load reads or vta.store writes; NULL for others.
 const Buffer *tile_host_read(const Stmt *s);
 const Buffer *tile_host_write(const Stmt *s);

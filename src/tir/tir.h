@@ -291,6 +291,32 @@ const Expr *expr_simplify(Ctx *cx, const Ranges *r, const Expr *e);
 // Also removes loops of extent 1 (substituting), of extent 0, decided ifs, empty sequences. Intrinsics are kept.
 const Stmt *stmt_simplify(Ctx *cx, const Stmt *s);
 
+// ---- accesses and conflicts: access.c --------------------------------------------------------------------------------------
+
+// The places that an access may touch, of one memory or along one dimension of an array: form + lo .. form + hi. The form's
+// constant is 0; its atoms have the same value in the two footprints that are compared. Not understood: first .. last.
+typedef struct Footprint {
+  const void *space;   // what the places are of: pointers tell
+  bool write;
+  Affine form;
+  int64_t lo, hi;      // inclusive; within 62 bits
+  int64_t first, last; // of the buffer: no access leaves it
+} Footprint;
+// `count` places from `index` on, which counts from `first`; the buffer has `size` places there. r knows the variables.
+Footprint footprint_of(Ctx *cx, const Ranges *r, const void *space, bool write, int64_t first, int64_t size, const Affine *index,
+                       int64_t count);
+// As the loops outside of entry `from` of r see it, in all turns of those inside: terms with variables of `from` and later
+// entries become part of the interval. 0: all terms do.
+Footprint footprint_widen(Ctx *cx, const Ranges *r, const Footprint *f, size_t from);
+// Whether two may touch the same place while the variables of their forms have the same values, and one writes it.
+bool footprints_meet(Ctx *cx, const Ranges *r, const Footprint *a, const Footprint *b);
+// ... where b's turn of the loop over v is `least` to `most` turns of 1 after a's. r knows v, too.
+bool footprints_meet_later(Ctx *cx, const Ranges *r, const Footprint *a, const Footprint *b, const Var *v, int64_t least,
+                           int64_t most);
+// Makes a stand for b too, which has the same form.
+void footprint_absorb(Footprint *a, const Footprint *b);
+Affine access_address(Ctx *cx, const Buffer *b, const Expr *const *args); // row-major, in elements
+
 // ---- loops as lanes: vector.c ----------------------------------------------------------------------------------------------
 
 // Whether a loop's iterations may run as lanes of vectors: statement by statement, each in all lanes before the next, what
@@ -304,7 +330,6 @@ typedef struct LoopLanes {
 LoopLanes loop_lanes(Ctx *cx, const Ranges *around, const Stmt *loop);
 // `b[x] = b[x] op e`, or with e first: e, and whether operands may come in any order (not of floats).
 bool store_is_fold(const Stmt *s, const Expr **operand, bool *free_order);
-Affine access_address(Ctx *cx, const Buffer *b, const Expr *const *args); // row-major, in elements
 
 // ---- text: print.c, parse.c (grammar/tir.l, grammar/tir.y) --------------------------------------------------------------
 

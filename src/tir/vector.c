@@ -159,42 +159,6 @@ static bool apart_by_dimension(const Walk *w, const Buffer *b, int d) {
   return coef != 0;
 }
 
-static bool is_part(const Expr *e, BinOp op) { return e->kind == EXPR_BINARY && e->binop == op && e->type == DT_I64; }
-
-// k * c * (x / c) + k * (x % c) is k * x: fused loops. False: there is no such pair of terms.
-static bool join_parts(Ctx *cx, Affine *a) {
-  for (int i = 0; i < a->nterms; i++) {
-    const Expr *mod = a->terms[i].atom;
-    int64_t c, k = a->terms[i].coef, kc;
-    if (!is_part(mod, OP_MOD) || !expr_is_int(mod->b, &c) || c <= 0 || k == INT64_MIN || !mul_ok(k < 0 ? -k : k, c, &kc)) continue;
-    for (int j = 0; j < a->nterms; j++) {
-      const Expr *div = a->terms[j].atom;
-      if (!is_part(div, OP_DIV) || a->terms[j].coef != (k < 0 ? -kc : kc) || !expr_equal(div->b, mod->b) ||
-          !expr_equal(div->a, mod->a))
-        continue;
-      Affine rest = {.constant = a->constant, .terms = NEW_ARRAY(cx->arena, AffineTerm, a->nterms)}, x = affine_of(cx, mod->a, NULL);
-      for (int t = 0; t < a->nterms; t++)
-        if (t != i && t != j) rest.terms[rest.nterms++] = a->terms[t];
-      *a = affine_add(cx, &rest, k, &x);
-      return true;
-    }
-  }
-  return false;
-}
-
-Affine access_address(Ctx *cx, const Buffer *b, const Expr *const *args) {
-  Affine sum = {0};
-  int64_t stride = buffer_elems(b);
-  for (int i = 0; i < b->ndim; i++) {
-    stride /= b->shape[i];
-    Affine term = affine_of(cx, args[i], NULL);
-    sum = affine_add(cx, &sum, stride, &term);
-  }
-  while (join_parts(cx, &sum))
-    ;
-  return sum;
-}
-
 // The terms that are fixed during the loop.
 static Affine fixed_part(const Walk *w, const Affine *a) {
   Affine r = {.constant = a->constant, .terms = NEW_ARRAY(w->cx->arena, AffineTerm, a->nterms + 1)};

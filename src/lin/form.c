@@ -8,6 +8,8 @@ LinForm form_add(Arena *arena, LinForm x, LinForm y, int64_t k) {
   LinForm out = {.ok = x.ok && y.ok};
   int64_t c;
   if (!out.ok || !mul_ok(y.c, k, &c) || !add_ok(x.c, c, &out.c)) return (LinForm){0};
+  if (y.n == 0) return out.n = x.n, out.terms = x.terms, out;
+  if (x.n == 0 && k == 1) return out.n = y.n, out.terms = y.terms, out;
   out.terms = NEW_ARRAY(arena, LinTerm, x.n + y.n + 1);
   for (int i = 0, j = 0; i < x.n || j < y.n;) {
     LinTerm t;

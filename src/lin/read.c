@@ -48,6 +48,7 @@ static LinForm unbounded_form(Facts *f, const LinNode *e) {
 LinForm facts_form(Facts *f, const void *e) {
   LinNode n = f->read->node(e);
   if (n.kind == LIN_CONST && (n.type != DT_U64 || n.value >= 0)) return form_const(n.value);
+  if (n.kind == LIN_LEAF) return form_of_atom(f, e);
   LinForm x = unbounded_form(f, &n);
   if (x.ok) { // a form only if the type's arithmetic cannot wrap
     Interval t = interval_of_type(n.type), r = facts_range_by_atoms(f, x);

@@ -93,6 +93,6 @@ static const void *quotient_of(Facts *f, const void *remainder) {
 
 static const LinReader reader = {.node = node_of, .same = same_atoms, .leaf = leaf_range, .quotient = quotient_of};
 
-void expr_facts_init(ExprFacts *f, Ctx *cx, const Ranges *ranges) {
-  *f = (ExprFacts){.facts = {.arena = cx->arena, .read = &reader, .self = f}, .cx = cx, .ranges = ranges};
+void expr_facts_init(ExprFacts *f, Ctx *cx, const Ranges *ranges, int work) {
+  *f = (ExprFacts){.facts = {.arena = cx->arena, .read = &reader, .self = f, .work = work}, .cx = cx, .ranges = ranges};
 }

@@ -23,31 +23,30 @@ const Expr *expr_raw_args(Ctx *cx, ExprKind kind, DType t, const Buffer *b, Math
 
 /* bounds.c */
 Interval interval_of(const Ranges *r, const Expr *e);
-// Facts about expressions over variables with ranges. Their `work` is for the caller to give. When the range of a variable
+// Facts about expressions over variables with ranges. When the range of a variable
 // changes, facts_renew; when a buffer is written, what was said of its elements no longer holds.
 typedef struct ExprFacts {
   Facts facts;
   Ctx *cx;
   const Ranges *ranges;
 } ExprFacts;
-void expr_facts_init(ExprFacts *f, Ctx *cx, const Ranges *ranges); // *f stays where it is
+void expr_facts_init(ExprFacts *f, Ctx *cx, const Ranges *ranges, int work); // *f stays where it is
 
 /* simplify.c, and simplify_stmt.c on top of it */
-// A variable in scope: its interval, or (loops of extent 1) the value that replaces it.
-typedef struct Binding {
+typedef struct Binding { // a loop of extent 1: the value that replaces its variable
   const Var *var;
-  Interval range;
   const Expr *value;
 } Binding;
 
 typedef struct Sim {
   Ctx *cx;
-  const Ranges *outer;
-  VEC(Binding) env; // a stack; the last entry for a variable counts
+  Ranges ranges;
+  VEC(Binding) values; // a stack; the last entry for a variable counts
 } Sim;
+Sim sim_new(Ctx *cx, const Ranges *outer); // outer may be NULL
 enum { SIM_WALKS = 16 }; // until nothing changes, but never more; 2 have always been enough
 const Expr *sim_expr(Sim *s, const Expr *e, Interval *range); // e simplified, and its interval
-// Pushes the ranges that follow from a simplified condition being `truth`. The caller resets env.len.
+// Pushes the ranges that follow from a simplified condition being `truth`. The caller resets ranges.len.
 void sim_learn(Sim *s, const Expr *cond, bool truth);
 
 /* verify.c */

@@ -19,34 +19,11 @@ typedef struct Terms {
 
 static void terms_collect(Sim *s, Terms *t, const Expr *e, int64_t scale);
 
-static const Binding *find_binding(const Sim *s, const Var *v) {
-  for (size_t i = s->env.len; i-- > 0;)
-    if (s->env.data[i].var == v) return &s->env.data[i];
-  return NULL;
-}
-
-static Interval var_range(const Sim *s, const Var *v) {
-  const Binding *b = find_binding(s, v);
-  int64_t lo, hi;
-  if (b) return b->range;
-  return ranges_find(s->outer, v, &lo, &hi) ? (Interval){lo, hi} : interval_of_type(DT_I64);
-}
-
-static void push_range(Sim *s, const Var *v, Interval range) {
-  Binding b = {.var = v, .range = range};
-  VEC_PUSH(s->cx->arena, s->env, b);
-}
-
-// The interval of a simplified expression. Only needed where an atom comes out of another's simplification.
-static Interval range_again(Sim *s, const Expr *e) {
-  Ranges r = {0};
-  if (e->kind == EXPR_VAR) return var_range(s, e->var);
-  for (size_t i = 0; s->outer && i < s->outer->len; i++)
-    ranges_push(s->cx, &r, s->outer->data[i].var, s->outer->data[i].lo, s->outer->data[i].hi);
-  for (size_t i = 0; i < s->env.len; i++)
-    ranges_push(s->cx, &r, s->env.data[i].var, (int64_t)s->env.data[i].range.lo,
-                (int64_t)s->env.data[i].range.hi);
-  return interval_of(&r, e);
+Sim sim_new(Ctx *cx, const Ranges *outer) {
+  Sim s = {.cx = cx};
+  if (outer) s.ranges = *outer;
+  s.ranges.cap = s.ranges.len; // what is pushed goes elsewhere
+  return s;
 }
 
 // ---- terms ------------------------------------------------------------------------------------------------------------
@@ -114,7 +91,7 @@ static void terms_plain(Sim *s, Terms *t, const Expr *e, int64_t scale, const In
     terms_plain(s, t, a, mul_wrap(t, scale, ka), NULL);
     if (b) terms_plain(s, t, b, mul_wrap(t, scale, kb), NULL);
   } else {
-    terms_add(s, t, e, scale, range ? *range : range_again(s, e));
+    terms_add(s, t, e, scale, range ? *range : interval_of(&s->ranges, e));
   }
 }
 
@@ -224,7 +201,7 @@ static const Expr *settle(Sim *s, const Expr *e, const Expr *r, Interval *range)
 
 // r, a part of what e was simplified to, in the place of e: its own interval may be smaller than e's.
 static const Expr *settle_inner(Sim *s, const Expr *e, const Expr *r, Interval *range) {
-  *range = range_again(s, r);
+  *range = interval_of(&s->ranges, r);
   return settle(s, e, r, range);
 }
 
@@ -374,15 +351,6 @@ static BinOp flipped(BinOp op) { // a op b == b flipped(op) a
   return op == OP_LT ? OP_GT : op == OP_LE ? OP_GE : op == OP_GT ? OP_LT : op == OP_GE ? OP_LE : op;
 }
 
-static BinOp inverse(BinOp op) { // !(a op b) == a inverse(op) b, for integers
-  return op == OP_LT   ? OP_GE
-         : op == OP_GE ? OP_LT
-         : op == OP_GT ? OP_LE
-         : op == OP_LE ? OP_GT
-         : op == OP_EQ ? OP_NE
-                       : OP_EQ;
-}
-
 // For g * u op k: the k' with u op k' the same. EQ and NE: only where g divides k.
 static Wide tighten(BinOp op, Wide k, int64_t g) {
   bool up = op == OP_LT || op == OP_GE;
@@ -520,13 +488,13 @@ static void learn_terms(Sim *s, const Terms *t) {
       if (j == i) continue;
       rest += interval_scale(t->list.data[j].range, t->list.data[j].coef).lo;
     }
-    Interval r = var_range(s, x->atom->var);
+    Interval r = interval_of(&s->ranges, x->atom);
     if (x->coef > 0) { // coef * x <= -rest
       Wide hi = tighten(OP_LE, -rest, x->coef);
-      if (hi < r.hi && hi >= r.lo) push_range(s, x->atom->var, (Interval){r.lo, (int64_t)hi});
+      if (hi < r.hi && hi >= r.lo) ranges_push(s->cx, &s->ranges, x->atom->var, (int64_t)r.lo, (int64_t)hi);
     } else { // -coef * x >= rest
       Wide lo = tighten(OP_GE, rest, -x->coef);
-      if (lo > r.lo && lo <= r.hi) push_range(s, x->atom->var, (Interval){(int64_t)lo, r.hi});
+      if (lo > r.lo && lo <= r.hi) ranges_push(s->cx, &s->ranges, x->atom->var, (int64_t)lo, (int64_t)r.hi);
     }
   }
 }
@@ -564,15 +532,15 @@ void sim_learn(Sim *s, const Expr *cond, bool truth) {
     sim_learn(s, cond->a, truth);
     sim_learn(s, cond->b, truth);
   } else if (cond->kind == EXPR_BINARY && cond->a->type == DT_I64 && binop_is_bool(cond->binop)) {
-    learn_compare(s, truth ? cond->binop : inverse(cond->binop), cond->a, cond->b);
+    learn_compare(s, truth ? cond->binop : comparison_negated(cond->binop), cond->a, cond->b);
   }
 }
 
 static const Expr *simp_given(Sim *s, const Expr *cond, bool truth, const Expr *e, Interval *range) {
-  size_t depth = s->env.len;
+  size_t depth = s->ranges.len;
   sim_learn(s, cond, truth);
   e = sim_expr(s, e, range);
-  s->env.len = depth;
+  s->ranges.len = depth;
   return e;
 }
 
@@ -669,9 +637,9 @@ static const Expr *simp_integer(Sim *s, const Expr *e, Interval *range) {
   if (!r) r = decided(e->binop, a, b, ra, rb);
   if (!r && (r = merge_constants(s, e->binop, a, b)) && r->kind == EXPR_BINARY) {
     const Expr *more = identities(s, r->binop, r->a, r->b); // x & 12 & 3 is x & 0
-    if (!more) more = decided(r->binop, r->a, r->b, range_again(s, r->a), range_again(s, r->b));
+    if (!more) more = decided(r->binop, r->a, r->b, interval_of(&s->ranges, r->a), interval_of(&s->ranges, r->b));
     r = more ? more : r;
-    *range = range_again(s, r); // what is known of (x | 12) | 3 may be less than of x | 15
+    *range = interval_of(&s->ranges, r); // what is known of (x | 12) | 3 may be less than of x | 15
   }
   if (r == a) *range = ra;
   if (r == b) *range = rb;
@@ -744,7 +712,7 @@ static const Expr *simp_unary(Sim *s, const Expr *e, Interval *range) {
   if (e->unop == UN_NOT && e->type == DT_BOOL) {
     if (a->kind == EXPR_UNARY && a->unop == UN_NOT) return settle_inner(s, e, a->a, range);
     if (a->kind == EXPR_BINARY && binop_is_bool(a->binop) && dtype_is_int(a->a->type))
-      return settle(s, e, expr_raw_binary(s->cx, inverse(a->binop), a->a, a->b, e->loc), range);
+      return settle(s, e, expr_raw_binary(s->cx, comparison_negated(a->binop), a->a, a->b, e->loc), range);
   }
   if (a == e->a && a->kind != EXPR_INT && a->kind != EXPR_FLOAT) return settle(s, e, e, range);
   return settle(s, e, expr_unary(s->cx, e->unop, a), range);
@@ -759,7 +727,7 @@ static const Expr *simp_cast(Sim *s, const Expr *e, Interval *range) {
     // ra is the interval after the inner cast. If the source's own type fits the inner type, or its value does, the
     // inner cast changed nothing.
     Interval inner = interval_of_type(a->type), source = interval_of_type(a->a->type);
-    if (!interval_within(source, inner) && !interval_within(range_again(s, a->a), inner)) break;
+    if (!interval_within(source, inner) && !interval_within(interval_of(&s->ranges, a->a), inner)) break;
     a = a->a;
   }
   if (a->type == e->type) return settle(s, e, a, range);
@@ -800,17 +768,22 @@ static const Expr *simp_math(Sim *s, const Expr *e, Interval *range) {
   return settle(s, e, a == e->args[0] ? e : expr_math(s->cx, e->fn, a, NULL), range);
 }
 
+// The variable e, or what stands for it.
+static const Expr *value_of(const Sim *s, const Expr *e) {
+  for (size_t i = s->values.len; i-- > 0;)
+    if (s->values.data[i].var == e->var) return s->values.data[i].value;
+  return e;
+}
+
 // e simplified, and its interval.
 const Expr *sim_expr(Sim *s, const Expr *e, Interval *range) {
-  const Binding *b;
   *range = interval_of_type(e->type);
   switch (e->kind) {
   case EXPR_INT: *range = interval_of_value(e->type, e->value.i); return e;
   case EXPR_FLOAT: return e;
   case EXPR_VAR:
-    *range = var_range(s, e->var);
-    b = find_binding(s, e->var);
-    return settle(s, e, b && b->value ? b->value : e, range);
+    *range = interval_of(&s->ranges, e);
+    return settle(s, e, value_of(s, e), range);
   case EXPR_CAST: return simp_cast(s, e, range);
   case EXPR_UNARY: return simp_unary(s, e, range);
   case EXPR_BINARY: return simp_binary(s, e, range);
@@ -825,7 +798,7 @@ const Expr *sim_expr(Sim *s, const Expr *e, Interval *range) {
 // One walk leaves next to nothing for another, but what a rule made may let one apply that was tried before.
 const Expr *expr_simplify(Ctx *cx, const Ranges *r, const Expr *e) {
   for (int i = 0; i < SIM_WALKS; i++) {
-    Sim s = {.cx = cx, .outer = r};
+    Sim s = sim_new(cx, r);
     Interval unused;
     const Expr *before = e;
     e = sim_expr(&s, e, &unused);

@@ -28,24 +28,25 @@ static const Stmt *simp_for(Sim *s, const Stmt *st) {
   Interval at, extent;
   const Expr *min = sim_expr(s, st->min, &at), *n = sim_expr(s, st->extent, &extent);
   if (extent.hi <= 0) return stmt_nop(s->cx);
-  Binding b = {.var = st->var, .range = at};
-  if (extent.lo == 1 && extent.hi == 1 && is_stable(min)) b.value = min;
-  b.range.hi += extent.hi - 1;
-  if (!interval_is_int64(b.range)) b.range = interval_of_type(DT_I64);
-  VEC_PUSH(s->cx->arena, s->env, b);
+  Interval all = {at.lo, at.hi + extent.hi - 1};
+  bool once = extent.lo == 1 && extent.hi == 1 && is_stable(min);
+  if (!interval_is_int64(all)) all = interval_of_type(DT_I64);
+  ranges_push(s->cx, &s->ranges, st->var, (int64_t)all.lo, (int64_t)all.hi);
+  if (once) VEC_PUSH(s->cx->arena, s->values, ((Binding){st->var, min}));
   const Stmt *body = simp_stmt(s, st->body);
-  s->env.len--;
-  if (b.value || stmt_is_nop(body)) return body;
+  ranges_pop(&s->ranges);
+  s->values.len -= once;
+  if (once || stmt_is_nop(body)) return body;
   if (min == st->min && n == st->extent && body == st->body) return st;
   return stmt_placed(s->cx, stmt_for(s->cx, st->var, min, n, st->for_kind, body), st->loc, st->why);
 }
 
 // st, where cond is known to be `truth`.
 static const Stmt *simp_branch(Sim *s, const Expr *cond, bool truth, const Stmt *st) {
-  size_t depth = s->env.len;
+  size_t depth = s->ranges.len;
   sim_learn(s, cond, truth);
   st = simp_stmt(s, st);
-  s->env.len = depth;
+  s->ranges.len = depth;
   return st;
 }
 
@@ -87,7 +88,7 @@ static const Stmt *simp_stmt(void *self, const Stmt *st) {
 
 const Stmt *stmt_simplify(Ctx *cx, const Stmt *st) {
   for (int i = 0; i < SIM_WALKS; i++) {
-    Sim s = {.cx = cx};
+    Sim s = sim_new(cx, NULL);
     const Stmt *before = st;
     st = simp_stmt(&s, st);
     if (st == before) break;

@@ -56,7 +56,6 @@ typedef struct Verifier {
   bool regions;     // nests wait to be matched: their buffers may turn out not to be whole tiles, and be refused then
   int guards;       // conditions around: an index may be out of range there, because it is never computed
   const Stmt *stmt; // the statement being checked
-  Sim sim;
   ExprFacts known;  // what the conditions around say
   TirVerdict verdict;
 } Verifier;
@@ -133,7 +132,8 @@ static bool is_proved(Verifier *v, const Expr *e, int64_t n, Interval *r) {
   const Interval inside = {0, n - 1};
   *r = interval_of(&v->ranges, e);
   if (interval_within(*r, inside)) return true;
-  e = sim_expr(&v->sim, e, r);
+  Sim s = sim_new(v->cx, &v->ranges);
+  e = sim_expr(&s, e, r);
   if (!interval_within(*r, inside) && v->known.facts.list.len)
     *r = interval_meet(*r, facts_range_within(&v->known.facts, e, inside));
   return interval_within(*r, inside) || interval_is_empty(*r) || v->known.facts.dead; // or nothing gets here
@@ -408,9 +408,8 @@ static bool no_expr(void *self, const Expr *e) {
 }
 
 bool tir_judge(Ctx *cx, const Func *f, TirForm form, TirVerdict *out) {
-  Verifier v = {.cx = cx, .f = f, .form = form, .sim = {.cx = cx}};
-  v.sim.outer = &v.ranges;
-  expr_facts_init(&v.known, cx, &v.ranges);
+  Verifier v = {.cx = cx, .f = f, .form = form};
+  expr_facts_init(&v.known, cx, &v.ranges, FACTS_WORK);
   stmt_visit(f->body, note_region, no_expr, &v.regions);
   for (int i = 0; f->target && i < f->target->nintrins; i++)
     ptrmap_put(cx->arena, &v.intrins, f->target->intrins[i], i);

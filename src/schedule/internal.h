@@ -70,7 +70,7 @@ SequenceKept stage_sequence(Ctx *cx, const Stage *s, int64_t *p, int64_t *q);
 // Whether reduction loop b may come directly after a: no other stands between them in the kernel's order.
 bool stage_order_allows(Ctx *cx, const Stage *s, const Axis *a, const Axis *b);
 void stage_note_order(const Op *o, const ScheduleStep *step); // after a step that moved loops
-void check_sequence(Ctx *cx, const Stage *s); // of the complete schedule; reports
+bool check_sequence(Ctx *cx, const Stage *s); // of the complete schedule; reports
 
 // foreign.c: says what a primitive of other compilers means, and what to write instead; false: it is none
 bool foreign_primitive(Diag *g, Name primitive);

@@ -83,8 +83,8 @@ static void place_circles(Schedule *s) {
 
 // ---- checks ---------------------------------------------------------------------------------------------------------------
 
-static void check_scope(Schedule *sch, const Stage *s) {
-  if (s->scope == &scope_host || s->tensor->type == s->scope->type) return;
+static bool check_scope(Schedule *sch, const Stage *s) {
+  if (s->scope == &scope_host || s->tensor->type == s->scope->type) return true;
   Diag *g = diag_report(sch->cx->diags, E_SCOPE, s->scope_loc, "`%s` is %s, and %s holds %s", s->name,
                         dtype_name(s->tensor->type), s->scope->name, dtype_name(s->scope->type));
   bool cached = s->tensor->loc.src == s->scope_loc.src && s->tensor->loc.line == s->scope_loc.line &&
@@ -100,16 +100,20 @@ static void check_scope(Schedule *sch, const Stage *s) {
     diag_help(g, "VTA has no floating point: leave `%s` to the CPU, without a scope, or compute with integers", s->name);
   else
     diag_help(g, "convert it on the CPU first, in a stage of its own of type %s", dtype_name(s->scope->type));
+  return false;
 }
 
-static void check_annotations(Schedule *sch, const Stage *s) {
+static bool check_annotations(Schedule *sch, const Stage *s) {
+  bool ok = true;
   for (size_t i = 0; i < s->axes.len; i++) {
     const Axis *a = s->axes.data[i];
     if (a->kind == FOR_SERIAL || !a->used_by) continue;
     Diag *g = diag_report(sch->cx->diags, E_ANNOTATION, a->kind_loc, "axis `%s` was annotated and then split or fused", a->name);
     diag_also(g, a->used_by->loc, "here");
     diag_help(g, "annotate the axes that came of it");
+    ok = false;
   }
+  return ok;
 }
 
 // The outermost place of `inner`'s loops, seen from `root`: the leaf of `root` at which the chain of attachments
@@ -277,7 +281,6 @@ static void warn_dead(Schedule *sch, const Stage *s) {
 
 bool schedule_complete(Schedule *sch) {
   Schedule *s = sch;
-  int before = diags_errors(s->cx->diags);
   for (size_t i = 0; sch->legalize && i < s->stages.len; i++) {
     Stage *st = s->stages.data[i];
     if (st->body && st->mark == MARK_COPY) {
@@ -293,16 +296,16 @@ bool schedule_complete(Schedule *sch) {
   place_circles(s);
   connect(sch);
   if (!check_circles(sch)) return false;
-  bool ok = true;
+  bool ok = true, sound = true; // sound: of errors after which others are looked for
   for (size_t i = 0; i < s->stages.len; i++) {
     Stage *st = s->stages.data[i];
     if (!st->live || st->attach == ATTACH_INLINE) {
       warn_dead(sch, st);
       continue;
     }
-    check_scope(sch, st);
-    check_sequence(sch->cx, st);
-    check_annotations(sch, st);
+    sound = check_scope(sch, st) && sound;
+    sound = check_sequence(sch->cx, st) && sound;
+    sound = check_annotations(sch, st) && sound;
     if (st->attach == ATTACH_AT && !st->whole) ok = check_compute_at(sch, st) && ok;
   }
   for (size_t i = 0; ok && i < s->stages.len; i++) {
@@ -312,5 +315,5 @@ bool schedule_complete(Schedule *sch) {
     ok = check_parallel(sch, st) && ok;
     check_threads(sch, st);
   }
-  return ok && diags_errors(s->cx->diags) == before;
+  return ok && sound;
 }

@@ -206,11 +206,11 @@ static const char *reduce_text(TeReduce r) {
   return "reduction";
 }
 
-void check_sequence(Ctx *cx, const Stage *s) {
+bool check_sequence(Ctx *cx, const Stage *s) {
   int64_t *p = NEW_ARRAY(cx->arena, int64_t, s->axes.len), *q = NEW_ARRAY(cx->arena, int64_t, s->axes.len);
-  if (!stage_keeps_order_of_floats(s) || !s->disorder) return;
+  if (!stage_keeps_order_of_floats(s) || !s->disorder) return true;
   SequenceKept kept = stage_sequence(cx, s, p, q);
-  if (kept == SEQUENCE_KEPT) return;
+  if (kept == SEQUENCE_KEPT) return true;
   Diag *g = diag_report(cx->diags, E_FLOAT_ORDER, s->disorder->loc, "this changes the order in which the %s `%s` of %s takes its points",
                         reduce_text(s->reduce), s->name, dtype_name(s->tensor->type));
   diag_also(g, s->body->loc, "its points are reduced here");
@@ -225,4 +225,5 @@ void check_sequence(Ctx *cx, const Stage *s) {
   else if (s->order_text)
     diag_fix_after(g, s->disorder->loc, s->order_text, "put the reduction loops back in their order: `%s;`", s->order_text);
   diag_help(g, "loops of other axes may stand anywhere around, between and inside them; integers may be reduced in any order");
+  return false;
 }

@@ -1,0 +1,310 @@
+// SPDX-License-Identifier: Apache-2.0
+// Schedules made by calls: they print as texts that read back to the same schedule, and so does every schedule of a text.
+// `test_schedule DIR...`: all kernels below these folders are read, scheduled, printed and read again; what becomes of them
+// must not change.
+#include "compile/compile.h"
+
+#include <ftw.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+static Ctx new_ctx(void) {
+  Ctx cx = {.arena = arena_new()};
+  cx.names = names_new(cx.arena);
+  cx.diags = diags_new(cx.arena);
+  return cx;
+}
+
+// What becomes of one kernel: phases `schedule` and `lower` as text, and the text of its schedule.
+typedef struct Made {
+  Text sketch, tir, text;
+} Made;
+
+static void show(Ctx *cx, const VtaTarget *vta, const Schedule *s, Made *m) {
+  *m = (Made){{.arena = cx->arena}, {.arena = cx->arena}, {.arena = cx->arena}};
+  schedule_print(s, &m->sketch);
+  schedule_text(s, &m->text);
+  PassCtx pc = {.cx = cx, .vta = vta};
+  Func *f = pass_lower(&pc, s);
+  if (f) tir_print(f, &(TirPrintOptions){0}, &m->tir);
+}
+
+// A kernel's sketch without its first lines, which name its schedule and knobs.
+static const char *without_head(const char *sketch) {
+  while (!strncmp(sketch, "// k", 4)) sketch = strchr(sketch, '\n') + 1;
+  return sketch;
+}
+
+// ---- made by calls --------------------------------------------------------------------------------------------------
+
+// A kernel without a schedule, and a schedule on its way.
+typedef struct Work {
+  Ctx cx;
+  Compilation c;
+  Schedule *s;
+} Work;
+
+static CompileOptions defaults(void) { return (CompileOptions){.config = vta_config_default(), .stop_after = "lower"}; }
+
+static void begin(Work *w, const char *text) {
+  static CompileOptions o;
+  o = defaults();
+  w->cx = new_ctx();
+  assert_true(compile_load(&w->c, &w->cx, source_new(w->cx.arena, "memory.te", text, strlen(text)), &o, NULL));
+  bool vta = w->c.module->target;
+  ScheduleOptions so = {.target = vta ? &w->c.vta->tir : NULL, .te_target = vta ? &w->c.vta->te : NULL};
+  w->s = schedule_new(&w->cx, w->c.module, w->c.kernels.data[0], &so);
+}
+
+static Stage *stage(const Work *w, const char *name) {
+  Stage *s = schedule_stage_named(w->s, name_of(w->cx.names, name));
+  assert_non_null(s);
+  return s;
+}
+
+static Axis *axis(const Work *w, const Stage *s, const char *name) {
+  Axis *a = stage_axis(s, name_of(w->cx.names, name));
+  assert_non_null(a);
+  return a;
+}
+
+static void order(Work *w, Stage *s, int n, const char *const *names) {
+  Axis *a[16];
+  for (int i = 0; i < n; i++) a[i] = axis(w, s, names[i]);
+  assert_true(stage_reorder(w->s, s, n, a, NULL));
+}
+
+// Completes the schedule; reads kernel and printed schedule as one text, and compares.
+static void ends_the_same(Work *w, const char *kernel) {
+  Made m;
+  Ctx cx = new_ctx();
+  assert_true(schedule_complete(w->s));
+  show(&w->cx, w->c.module->target ? w->c.vta : NULL, w->s, &m);
+  assert_non_null(m.tir.data);
+  const char *text = arena_printf(cx.arena, "%s%s", kernel, m.text.data);
+  CompileOptions o = defaults();
+  Compilation c;
+  bool ok = compile(&c, &cx, source_new(cx.arena, "memory.te", text, strlen(text)), &o, NULL);
+  if (!ok) print_error("refused:\n%s", text);
+  assert_true(ok);
+  Made back;
+  show(&cx, c.module->target ? c.vta : NULL, c.units.data[0]->schedule, &back);
+  assert_string_equal(m.text.data, back.text.data);
+  assert_string_equal(m.sketch.data, back.sketch.data);
+  assert_string_equal(m.tir.data, back.tir.data);
+  arena_free(cx.arena);
+  arena_free(w->cx.arena);
+}
+
+static const char gemm[] = "target vta;\nkernel gemm {\n"
+                           "  input a[m: 10, k: 6, b: vta.batch, r: vta.block_in] : int8;\n"
+                           "  input w[n: 4, k: 6, j: vta.block_out, r: vta.block_in] : int8;\n"
+                           "  compute acc[m: 10, n: 4, b: vta.batch, j: vta.block_out] : int32 =\n"
+                           "      sum[k: 6, r: vta.block_in](int32(a[m, k, b, r]) * int32(w[n, k, j, r]));\n"
+                           "  compute shr = acc >> 8;\n"
+                           "  output out = int8(clamp(shr, -128, 127));\n}\n";
+
+// On the accelerator: tails (4 does not divide 10, nor 4 the 6), copies, threads, the epilogue taken apart.
+static void on_the_accelerator(void **state) {
+  (void)state;
+  Work w;
+  begin(&w, gemm);
+  const Scope *acc = tir_scope(w.s->target, "vta.acc");
+  Stage *out = stage(&w, "out"), *sum = stage(&w, "acc"), *shr = stage(&w, "shr");
+  Stage *a = stage_cache_read(w.s, stage(&w, "a"), tir_scope(w.s->target, "vta.inp"), 0, NULL, NULL, NULL);
+  Stage *b = stage_cache_read(w.s, stage(&w, "w"), tir_scope(w.s->target, "vta.wgt"), 1, &sum, name_of(w.cx.names, "weights"), NULL);
+  assert_true(a && b);
+  const Relation *m = stage_split(w.s, out, axis(&w, out, "m"), 4, 0, NULL, NULL);
+  const Relation *n = stage_split(w.s, out, axis(&w, out, "n"), 0, 2, (Name[]){name_of(w.cx.names, "vt"), name_of(w.cx.names, "n")}, NULL);
+  assert_true(m && n);
+  order(&w, out, 6, (const char *[]){"vt", "m_outer", "m_inner", "n", "b", "j"});
+  assert_true(stage_annotate(w.s, out, n->outer, FOR_VTHREAD, NULL));
+  assert_true(stage_set_scope(w.s, sum, acc, NULL) && stage_set_scope(w.s, shr, acc, NULL));
+  assert_true(stage_compute_at(w.s, sum, out, m->outer, NULL) && stage_compute_at(w.s, shr, out, m->outer, NULL));
+  const Relation *k = stage_split(w.s, sum, axis(&w, sum, "k"), 4, 0, NULL, NULL);
+  order(&w, sum, 7, (const char *[]){"k_outer", "k_inner", "m", "n", "b", "j", "r"});
+  assert_true(stage_compute_at(w.s, a, sum, k->outer, NULL) && stage_compute_at(w.s, b, sum, k->outer, NULL));
+  assert_true(stage_mark(w.s, a, MARK_COPY, NULL, NULL) && stage_mark(w.s, b, MARK_COPY, NULL, NULL));
+  assert_true(stage_mark(w.s, sum, MARK_TENSORIZE, axis(&w, sum, "b"), NULL) && stage_mark(w.s, shr, MARK_ALU, NULL, NULL));
+  assert_true(stage_mark(w.s, out, MARK_COPY, m->inner, NULL) && stage_legalize_epilogue(w.s, out, NULL));
+  ends_the_same(&w, gemm);
+}
+
+static const char chain[] = "kernel chain {\n"
+                            "  input a[i: 20, k: 30] : float32;\n  input b[k: 30, j: 40] : float32;\n"
+                            "  compute twice = a * 2.0;\n  compute half = twice * 0.25;\n"
+                            "  compute c[i: 20, j: 40] : float32 = sum[k: 30](half[i, k] * b[k, j]);\n"
+                            "  output d = c + 1.0;\n  output e[i: 20, i_outer: 3] : float32 = half[i, i_outer];\n}\n";
+
+// On the CPU: tile, fuse, inlining, a copy of the sums; new loops evade names that the stage has.
+static void on_the_cpu(void **state) {
+  (void)state;
+  Work w;
+  begin(&w, chain);
+  Stage *c = stage(&w, "c"), *d = stage(&w, "d"), *e = stage(&w, "e");
+  Axis *t[4];
+  assert_true(stage_compute_inline(w.s, stage(&w, "twice"), NULL) && stage_compute_root(w.s, stage(&w, "half"), NULL));
+  Stage *sums = stage_cache_write(w.s, c, &scope_host, NULL, NULL), *rows = stage_cache_read(w.s, stage(&w, "b"), &scope_host, 0, NULL, NULL, NULL);
+  assert_true(sums && rows);
+  assert_true(stage_tile(w.s, d, axis(&w, d, "i"), axis(&w, d, "j"), 8, 16, NULL, t, NULL));
+  Axis *f = stage_fuse(w.s, d, t[0], t[1], NULL, NULL);
+  assert_non_null(f);
+  assert_true(stage_annotate(w.s, d, f, FOR_PARALLEL, NULL) && stage_annotate(w.s, d, t[3], FOR_VECTORIZED, NULL));
+  assert_true(stage_compute_at(w.s, c, d, f, NULL) && stage_compute_at(w.s, sums, d, f, NULL));
+  order(&w, sums, 3, (const char *[]){"k", "i", "j"});
+  const Relation *i = stage_split(w.s, e, axis(&w, e, "i"), 0, 3, NULL, NULL);
+  assert_string_equal(i->outer->name, "i_outer_2");
+  assert_true(stage_annotate(w.s, e, i->inner, FOR_UNROLLED, NULL));
+  ends_the_same(&w, chain);
+}
+
+// Messages without a place can be printed in all formats.
+static void print_all(const Diags *d) {
+  static const DiagFormat formats[] = {DIAG_TEXT, DIAG_JSON, DIAG_SARIF};
+  for (int i = 0; i < 3; i++) {
+    char *text;
+    size_t size;
+    FILE *out = open_memstream(&text, &size);
+    diags_print(d, out, formats[i], &(DiagLook){0});
+    fclose(out);
+    assert_non_null(strstr(text, "needs a computed stage"));
+    free(text);
+  }
+}
+
+// What a text would be refused for, a call is, without a place; nothing was done, and the schedule goes on.
+static void refused_calls_do_nothing(void **state) {
+  (void)state;
+  Work w;
+  begin(&w, chain);
+  Stage *c = stage(&w, "c"), *a = stage(&w, "a");
+  Axis *i = axis(&w, c, "i"), *j = axis(&w, c, "j"), *k = axis(&w, c, "k");
+  Name taken[] = {j->name, i->name};
+  int n = 0;
+#define REFUSED(call) (assert_false(call), assert_int_equal(diags_errors(w.cx.diags), ++n))
+  REFUSED(stage_split(w.s, c, i, 4, 4, NULL, NULL));
+  assert_false(stage_split(w.s, c, i, 0, 0, NULL, NULL)); // told already
+  REFUSED(stage_split(w.s, c, i, 4, 0, taken, NULL));
+  REFUSED(stage_split(w.s, stage(&w, "d"), i, 4, 0, NULL, NULL)); // of another stage
+  REFUSED(stage_tile(w.s, c, i, i, 4, 4, NULL, NULL, NULL));
+  REFUSED(stage_fuse(w.s, c, i, k, NULL, NULL));
+  REFUSED(stage_fuse(w.s, c, j, i, NULL, NULL));
+  REFUSED(stage_reorder(w.s, c, 2, (Axis *[]){i, i}, NULL));
+  REFUSED(stage_annotate(w.s, c, k, FOR_PARALLEL, NULL));
+  REFUSED(stage_annotate(w.s, c, i, FOR_VTHREAD, NULL));
+  REFUSED(stage_compute_at(w.s, c, c, i, NULL));
+  REFUSED(stage_compute_root(w.s, a, NULL));
+  REFUSED(stage_compute_inline(w.s, c, NULL));
+  REFUSED(stage_set_scope(w.s, a, &scope_host, NULL));
+  REFUSED(stage_cache_read(w.s, a, &scope_host, 1, &c, NULL, NULL)); // it does not read a
+  REFUSED(stage_cache_read(w.s, a, &scope_host, 0, NULL, c->name, NULL));
+  REFUSED(stage_cache_write(w.s, a, &scope_host, NULL, NULL));
+  REFUSED(stage_mark(w.s, c, MARK_COPY, NULL, NULL));
+  REFUSED(stage_mark(w.s, c, MARK_TENSORIZE, NULL, NULL));
+  REFUSED(stage_legalize_epilogue(w.s, a, NULL));
+#undef REFUSED
+  assert_int_equal(w.s->steps.len, 0);
+  print_all(w.cx.diags);
+  assert_true(stage_annotate(w.s, c, j, FOR_VECTORIZED, NULL));
+  ends_the_same(&w, chain);
+}
+
+// The order of a float reduction is kept, whoever asks, and also where that was told before.
+static void completion_refuses(void **state) {
+  (void)state;
+  Work w;
+  begin(&w, chain);
+  for (int i = 0; i < 2; i++) {
+    w.s = schedule_new(&w.cx, w.c.module, w.c.kernels.data[0], &(ScheduleOptions){0});
+    Stage *c = stage(&w, "c");
+    const Relation *k = stage_split(w.s, c, axis(&w, c, "k"), 5, 0, NULL, NULL);
+    assert_true(stage_reorder(w.s, c, 2, (Axis *[]){k->inner, k->outer}, NULL));
+    assert_false(schedule_complete(w.s));
+  }
+  assert_true(diags_have(w.cx.diags, E_FLOAT_ORDER));
+  arena_free(w.cx.arena);
+}
+
+// ---- made by texts --------------------------------------------------------------------------------------------------
+
+static const char **folders;
+static int number;
+
+// The bytes of a block of a source: from its place to the brace that ends it.
+static size_t offset_of(const Source *s, uint32_t line, uint32_t col) {
+  const char *p = s->text;
+  for (uint32_t i = 1; i < line; i++) p = strchr(p, '\n') + 1;
+  return (size_t)(p - s->text) + col - 1;
+}
+
+static const char *replaced(Arena *a, const Source *s, Loc at, const char *by) {
+  size_t begin = offset_of(s, at.line, at.col), end = offset_of(s, at.end_line, at.end_col);
+  return arena_printf(a, "%.*s%s%s", (int)begin, s->text, by, s->text + end);
+}
+
+// Reads kernel k of the source again with the text of its schedule in place of that: the same text, sketch and TIR.
+static void reads_back(const Compilation *c, const TeKernel *k, const Schedule *s, const CompileOptions *o, const char *path) {
+  Ctx cx = new_ctx();
+  Made was, back;
+  show(c->cx, c->module->target ? c->vta : NULL, s, &was);
+  const char *text = replaced(cx.arena, c->source, s->source->loc, was.text.data);
+  CompileOptions plain = *o;
+  Compilation again;
+  plain.legalize = false;
+  plain.kernel = k->name;
+  bool ok = compile_load(&again, &cx, source_new(cx.arena, path, text, strlen(text)), &plain, NULL);
+  Unit *u = ok ? compile_kernel(&again, again.kernels.data[0]) : NULL;
+  if (!u || !u->schedule) print_error("%s: refused:\n%s", path, was.text.data);
+  assert_true(u && u->schedule);
+  show(&cx, again.module->target ? again.vta : NULL, u->schedule, &back);
+  if (strcmp(was.text.data, back.text.data)) print_error("%s:\n", path);
+  assert_string_equal(was.text.data, back.text.data);
+  assert_string_equal(without_head(was.sketch.data), without_head(back.sketch.data));
+  assert_string_equal(was.tir.data ? was.tir.data : "", back.tir.data ? back.tir.data : "");
+  arena_free(cx.arena);
+}
+
+static int try_file(const char *path, const struct stat *info, int type, struct FTW *level) {
+  (void)info;
+  (void)level;
+  size_t n = strlen(path);
+  for (int legalize = 0; legalize < 2 && type == FTW_F && n > 3 && !strcmp(path + n - 3, ".te"); legalize++) {
+    Ctx cx = new_ctx();
+    Compilation c;
+    CompileOptions o = defaults();
+    const char *error;
+    o.legalize = legalize;
+    const Source *file = source_read(cx.arena, path, &error);
+    if (file && compile_load(&c, &cx, file, &o, NULL))
+      for (size_t i = 0; i < c.kernels.len; i++) {
+        const Unit *u = compile_kernel(&c, c.kernels.data[i]);
+        if (!u->schedule || !u->schedule->source || u->schedule->source->loc.src != file) continue;
+        reads_back(&c, u->kernel, u->schedule, &o, path);
+        number++;
+      }
+    arena_free(cx.arena);
+  }
+  return 0;
+}
+
+static void of_texts(void **state) {
+  (void)state;
+  for (int i = 0; folders[i]; i++) assert_int_equal(nftw(folders[i], try_file, 16, FTW_PHYS), 0);
+  print_message("# %d schedules\n", number);
+  assert_true(number > 300);
+}
+
+int main(int argc, char **argv) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(on_the_accelerator), cmocka_unit_test(on_the_cpu), cmocka_unit_test(refused_calls_do_nothing),
+      cmocka_unit_test(completion_refuses), cmocka_unit_test(of_texts),
+  };
+  folders = (const char **)argv + (argc > 0);
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}

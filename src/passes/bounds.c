@@ -26,6 +26,18 @@ Lower *lower_new(Ctx *cx, const Schedule *s) {
   return l;
 }
 
+// A stage's name as TIR text can have it: names of arrays may hold any character.
+static Name printable(Ctx *cx, Name name) {
+  char *text = arena_printf(cx->arena, "%s", name);
+  bool plain = true;
+  for (char *p = text; *p; p++) {
+    if (*p == '_' || *p == '.' || (*p >= '0' && *p <= '9') || ((*p | 32) >= 'a' && (*p | 32) <= 'z')) continue;
+    *p = '_';
+    plain = false;
+  }
+  return plain ? name : name_of(cx->names, text);
+}
+
 void place_stage(Lower *l, Stage *s, const Expr **min, const int64_t *extent, BufferRole role) {
   Ctx *cx = l->cx;
   const TeTensor *t = s->tensor;
@@ -35,7 +47,7 @@ void place_stage(Lower *l, Stage *s, const Expr **min, const int64_t *extent, Bu
   Buffer *b = arena_copy(cx->arena, tir_buffer(cx, s->name, t->type, s->scope, role, t->naxes ? t->naxes : 1, shape, t->name_loc), sizeof(Buffer));
   b->scalar = t->naxes == 0;
   b->data = t->data;
-  b->stage = s->name;
+  b->stage = printable(cx, s->name);
   l->place[s->index] = (Place){b, min ? min : NEW_ARRAY(cx->arena, const Expr *, t->naxes)};
 }
 

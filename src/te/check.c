@@ -43,6 +43,26 @@ static const Source *find_import(Checker *ck, const char *from, const char *path
 
 static AstFile *load_file(Loader *l, const Source *src, const OpenFile *by, int depth);
 
+// An import of arrays, looked up as other files are.
+static void load_arrays(Checker *ck, AstItem *item) {
+  const char *from = item->loc.src->path, *slash = strrchr(from, '/'), *error = NULL, *ignored;
+  Arena *a = ck->cx->arena;
+  bool absolute = item->name[0] == '/';
+  item->arrays = arrays_read(ck->cx, absolute || !slash ? item->name : arena_printf(a, "%.*s/%s", (int)(slash - from), from, item->name), &error);
+  for (int i = 0; !item->arrays && !absolute && i < ck->opt->ninclude_dirs; i++)
+    item->arrays = arrays_read(ck->cx, arena_printf(a, "%s/%s", ck->opt->include_dirs[i], item->name), &ignored);
+  Diag *g = NULL;
+  if (!item->arrays) {
+    g = diag_report(ck->cx->diags, E_IMPORT, item->name_loc, "cannot read `%s`", item->name);
+    diag_note(g, "%s", error);
+    diag_help(g, "imports are looked up beside this file, and in the directories of `-I`");
+  } else if (!item->as) {
+    g = diag_report(ck->cx->diags, E_IMPORT, item->loc, "arrays are imported under a name");
+    diag_help(g, "write `import \"%s\" as w;`, and `w.NAME` for an array", item->name);
+  }
+  ck->broken |= g != NULL;
+}
+
 static void load_import(Loader *l, AstItem *item, const OpenFile *self, int depth) {
   Checker *ck = l->ck;
   const char *error = NULL;
@@ -50,6 +70,10 @@ static void load_import(Loader *l, AstItem *item, const OpenFile *self, int dept
     Diag *g = diag_report(ck->cx->diags, E_IMPORT, item->name_loc, "`%s` is not the name of a file", item->name);
     diag_help(g, "name a .te file: `import \"file.te\";`");
     ck->broken = true;
+    return;
+  }
+  if (arrays_named(item->name)) {
+    load_arrays(ck, item);
     return;
   }
   const Source *src = find_import(ck, item->loc.src->path, item->name, &error);

@@ -96,7 +96,7 @@ static const TeTensor *reads_more(const KernelCx *kx, const TeExpr *e, int first
 enum { CONSTANT_MAX = 1 << 24 }; // elements
 
 // What is known of an integer constant's values serves the bounds of indices made of them.
-static void note_range(TeTensor *t) {
+void note_constant_range(TeTensor *t) {
   if (!dtype_is_int(t->type) || t->type == DT_U64) return;
   t->bounded = true;
   t->lo = INT64_MAX;
@@ -142,6 +142,6 @@ TeTensor *check_constant(Scope *s, const AstDecl *decl, Name full) {
     if (t && !evaluate(s, t, first)) t = NULL;
   }
   if (!t) s->kx->ok = false;
-  else note_range(t);
+  else note_constant_range(t);
   return t;
 }

@@ -453,6 +453,13 @@ void check_bounds(Checker *ck, TeTensor *stage);
 typedef enum Earlier { EARLIER, EARLIER_OR_SAME, NOT_EARLIER } Earlier;
 Earlier reads_earlier(Checker *ck, const TeTensor *stage, const TeTensor *t, int n, Loc *where);
 
+// arrays.c
+bool arrays_named(const char *path); // a file of arrays, by its name
+const Arrays *arrays_read(Ctx *cx, const char *path, const char **error);
+bool arrays_single(const Arrays *a); // one, without a name
+TeTensor *arrays_tensor(Ctx *cx, const Arrays *a, Name name, Loc decl, Loc at);
+void note_constant_range(TeTensor *t); // constant.c
+
 // circles.c: finds the stages that need each other, proves that they can be computed, and orders the kernel's tensors so.
 bool order_circles(KernelCx *kx);
 

@@ -46,6 +46,29 @@ static Binding global_tensor(Scope *s, const Global *g) {
   return (Binding){.kind = BIND_TENSOR, .loc = g->item->name_loc, .ref = {.t = kx->tensors.data[at]}};
 }
 
+// An array of a file, as a constant of this kernel.
+static Binding array_binding(Scope *s, const Global *g, Name name, Name full, Loc at) {
+  KernelCx *kx = s->kx;
+  Ctx *cx = kx->ck->cx;
+  Name key = name_of(cx->names, arena_printf(cx->arena, "%s\n%s", g->item->name, full));
+  int known = name_table_find(kx->globals, key);
+  if (known == -1) {
+    TeTensor *t = arrays_tensor(cx, g->arrays, name, g->item->loc, at);
+    name_table_put(kx->globals, key, -2);
+    if (t) {
+      t->name = fresh_name(kx, NULL, full);
+      note_constant_range(t);
+      push_tensor(kx, t);
+      name_table_put(kx->globals, key, t->index);
+    } else {
+      kx->ok = false;
+    }
+    known = name_table_find(kx->globals, key);
+  }
+  if (known < 0) return (Binding){.kind = BIND_POISON};
+  return (Binding){.kind = BIND_TENSOR, .loc = g->item->name_loc, .ref = {.t = kx->tensors.data[known]}};
+}
+
 static Binding global_binding(Scope *s, const Global *g, Loc at) {
   Binding b = {.kind = BIND_NONE, .loc = g->item->name_loc};
   switch (global_value(s->kx->ck, g, at, &b.value)) {
@@ -63,7 +86,14 @@ Binding scope_find(Scope *s, Name name, Loc at) {
   Binding *own = scope_own(s, name);
   if (own) return *own;
   const Global *g = file_find(s->kx->ck, s->view.file, name, s->view.own_only);
+  if (g && g->arrays && arrays_single(g->arrays)) return array_binding(s, g, name_of(s->kx->ck->cx->names, ""), name, at);
   if (g) return global_binding(s, g, at);
+  const char *dot = strchr(name, '.');
+  if (dot) {
+    Names *names = s->kx->ck->cx->names;
+    const Global *of = file_find(s->kx->ck, s->view.file, name_of_bytes(names, name, (size_t)(dot - name)), s->view.own_only);
+    if (of && of->arrays && !arrays_single(of->arrays)) return array_binding(s, of, name_of(names, dot + 1), name, at);
+  }
   const TeTarget *target = s->kx->ck->target;
   for (int i = 0; target && i < target->nconsts; i++)
     if (strcmp(target->consts[i].name, name) == 0) return (Binding){.kind = BIND_VALUE, .value = value_int(target->consts[i].value)};

@@ -1,0 +1,143 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Constants from files, and the parts of the language that numpy can say, against numpy. arrays.py TETC prints TAP."""
+import os
+import subprocess
+import sys
+import tempfile
+
+try:
+    import numpy as np
+except ImportError:  # another python3 comes first: the system's has what Debian installs
+    if sys.executable == '/usr/bin/python3':
+        raise
+    os.execv('/usr/bin/python3', ['/usr/bin/python3'] + sys.argv)
+
+tetc = os.path.abspath(sys.argv[1])
+number = failed = 0
+
+
+def case(name, good, why=''):
+    global number, failed
+    number += 1
+    failed += not good
+    print(f'{"ok" if good else "not ok"} {number} - {name}')
+    if not good:
+        print('# ' + why.replace('\n', '\n# '))
+
+
+def run(name, text, inputs, wanted, exact=True):
+    open('k.te', 'w').write(text)
+    args = [tetc, 'run', 'k.te']
+    for key, value in inputs.items():
+        np.save(f'in_{key}.npy', value)
+        args += ['--input', f'{key}=in_{key}.npy']
+    for key in wanted:
+        args += ['--output', f'{key}=out_{key}.npy']
+    p = subprocess.run(args, capture_output=True, text=True, timeout=120)
+    bad = p.stderr if p.returncode else ''
+    for key, value in wanted.items():
+        if bad:
+            break
+        got, value = np.load(f'out_{key}.npy'), np.asarray(value)
+        same = np.array_equal(got, value) if exact else np.allclose(got, value, rtol=1e-5, atol=1e-6)
+        if got.dtype != value.dtype or got.shape != value.shape or not same:
+            bad = f'{key}: {got.dtype}{got.shape}, wanted {value.dtype}{value.shape}\n{got}\n{value}'
+    case(name, not bad, bad)
+
+
+def refused(name, text, message):
+    open('k.te', 'w').write(text)
+    p = subprocess.run([tetc, 'check', 'k.te'], capture_output=True, text=True, timeout=60)
+    case(name, p.returncode == 1 and message in p.stderr, p.stderr)
+
+
+def in_lanes(x, n):
+    lanes = np.zeros(n, np.float32)
+    for i, v in enumerate(x):
+        lanes[i % n] += v
+    while len(lanes) > 1:
+        lanes = lanes[:len(lanes) // 2] + lanes[len(lanes) // 2:]
+    return lanes[0]
+
+
+def files(rng):
+    a = rng.integers(-9, 9, (3, 5))
+    arrays = dict(plain=a.astype(np.int32), fortran=np.asfortranarray(a.astype(np.int16)), big=a.astype('>i4'), half=a.astype(np.float16),
+                  flags=a > 0, alone=np.float32(2.5), objects=np.array([{}, 1], dtype=object), text=np.array(['a']), empty=np.zeros((0, 3)))
+    arrays['a/b'] = np.arange(4, dtype=np.uint8)
+    np.savez('stored.npz', **arrays)
+    np.savez_compressed('packed.npz', **arrays)
+    np.save('one.npy', arrays['big'])
+    for kind in ('stored', 'packed'):
+        run(f'{kind} arrays', f'''import "{kind}.npz" as w;
+import "one.npy" as one;
+kernel k {{
+  output p = w.plain;
+  output f[y: 3, x: 5] : int16 = w.fortran[y, x];
+  output b = w.big + one;
+  output h = w.half;
+  output t = w.flags;
+  output s = w.alone;
+  output n = w."a/b";
+}}''', {}, dict(p=arrays['plain'], f=arrays['fortran'], b=a.astype(np.int32) * 2, h=arrays['half'], t=a > 0, s=np.float32(2.5), n=arrays['a/b']))
+        for bad, why in (('objects', 'never loaded'), ('text', 'no numbers of a type'), ('empty', 'no elements'), ('plane', 'did you mean `plain`')):
+            refused(f'{kind}: {bad}', f'import "{kind}.npz" as w;\nkernel k {{ output o = w.{bad}; }}', why)
+    data = open('packed.npz', 'rb').read()
+    for cut in (0, 21, 100, len(data) // 2, len(data) - 30):
+        open('cut.npz', 'wb').write(data[:cut])
+        refused(f'cut at {cut}', 'import "cut.npz" as w;\nkernel k { output o = w.plain; }', 'cannot read')
+    damaged = bytearray(data)
+    damaged[90:110] = bytes(20)
+    open('damaged.npz', 'wb').write(damaged)
+    refused('damaged', 'import "damaged.npz" as w;\nkernel k { output o = w.plain; }', 'cannot be used')
+    refused('without a name', 'import "stored.npz";\nkernel k { output o[i: 1] : int32 = 1; }', 'write `import "stored.npz" as w;`')
+
+
+def language(rng):
+    x = rng.standard_normal((6, 37)).astype(np.float32)
+    x[2, 5] = np.nan
+    x[3] = np.nan
+    x[4] = -np.inf
+    clean = np.nan_to_num(x, nan=-np.inf)
+    run('places of maxima', '''kernel k { input x[n: 6, c: 37] : float32; output a[n: 6] : int64 = argmax[c: 37](x[n, c]);
+  output b[n: 6] : int64 = argmin[c: 37](x[n, c]); }''', {'x': x},
+        dict(a=np.where(np.isneginf(clean).all(1), 0, clean.argmax(1)), b=np.where(np.isnan(x).all(1), 0, np.nan_to_num(x, nan=np.inf).argmin(1))))
+    y = rng.standard_normal((6, 37)).astype(np.float32)
+    run('partial sums, in their order', 'kernel k { input y[n: 6, c: 37] : float32; output a[n: 6] : float32 = sum[c: 37 by 16](y[n, c]); '
+        'output b[n: 6] : float32 = sum[c: 37 by 4](y[n, c]); }', {'y': y},
+        dict(a=np.array([in_lanes(r, 16) for r in y], np.float32), b=np.array([in_lanes(r, 4) for r in y], np.float32)))
+    m = rng.integers(-99, 99, (7, 7)).astype(np.int32)
+    run('where', 'kernel k { input m[i: 7, j: 7] : int32; output low[i: 7] : int32 = sum[j: 7 where j < i](m[i, j]); '
+        'output top[i: 7] : int32 = max[j: 7 where j > i](m[i, j]); output shifted[i: 7] : int32 = sum[j: 7 where i + j < 7](m[i + j, j]); }', {'m': m},
+        dict(low=np.tril(m, -1).sum(1, dtype=np.int32), top=np.array([max(r[i + 1:], default=-2**31) for i, r in enumerate(m)], np.int32),
+             shifted=np.array([sum(m[i + j, j] for j in range(7 - i)) for i in range(7)], np.int32)))
+    run('rounding', 'kernel k { input v[i: 8] : float32; output r = rint(v); }', {'v': np.array([.5, 1.5, 2.5, -.5, -1.5, 7, -2.5, 1e9], np.float32)},
+        dict(r=np.rint(np.array([.5, 1.5, 2.5, -.5, -1.5, 7, -2.5, 1e9], np.float32))))
+    a = rng.integers(-9, 9, (5, 6)).astype(np.int32)
+    run('recurrences', '''kernel k { input a[y: 5, x: 6] : int32;
+  output area[y: 5, x: 6] : int32 = a[y, x] + (y == 0 ? 0 : area[y - 1, x]) + (x == 0 ? 0 : area[y, x - 1]) - (y == 0 || x == 0 ? 0 : area[y - 1, x - 1]);
+  output fib[i: 20] : int64 = i < 2 ? int64(i) : fib[i - 1] + fib[i - 2]; }''', {'a': a},
+        dict(area=a.cumsum(0).cumsum(1).astype(np.int32), fib=np.array([0, 1, 1, 2, 3, 5, 8, 13, 21, 34, 55, 89, 144, 233, 377, 610, 987, 1597, 2584, 4181])))
+    q = rng.standard_normal((3, 5, 8)).astype(np.float32)
+    e = np.exp(q - q.max(-1, keepdims=True))
+    run('one softmax for any rank', '''def softmax(x[.., c: C] : T) {
+  compute top[..] : T = max[c: C](x[.., c]);
+  compute e[.., c: C] : T = exp(x[.., c] - top[..]);
+  compute total[..] : T = sum[c: C](e[.., c]);
+  return e[.., c] / total[..];
+}
+kernel k { input q[a: 3, b: 5, d: 8] : float32; input g : float32; output o = softmax(q); output p = softmax(q)[0, 0, 1] * g; }''',
+        {'q': q, 'g': np.float32(3)}, dict(o=e / e.sum(-1, keepdims=True), p=np.float32((e / e.sum(-1, keepdims=True))[0, 0, 1] * 3)), exact=False)
+    open('many.te', 'w').write('def f(x[i: N] : int32, s) { compute t = x + s; return t * 2; }\nkernel k {\n  input a0[i: 4] : int32;\n'
+                               + ''.join(f'  compute a{i + 1} = f(a{i}, {i});\n' for i in range(1000)) + '  output o = a1000;\n}\n')
+    p = subprocess.run([tetc, 'check', 'many.te'], capture_output=True, text=True, timeout=60)
+    case('a thousand calls', p.returncode == 0, p.stderr)
+
+
+with tempfile.TemporaryDirectory() as folder:
+    os.chdir(folder)
+    files(np.random.default_rng(1))
+    language(np.random.default_rng(2))
+print(f'1..{number}')
+sys.exit(failed > 0)

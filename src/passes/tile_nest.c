@@ -96,9 +96,10 @@ Affine nest_linear(const NestPlace *p, const Nest *n, const Buffer *b, const Exp
   return sum;
 }
 
-bool nest_bounds(const NestPlace *p, const Nest *n, const Affine *a, int64_t *lo, int64_t *hi) {
+Footprint nest_footprint(const NestPlace *p, const Nest *n, const Buffer *b, const Affine *tile) {
   Ranges r = nest_ranges(p, n);
-  return expr_bounds(&r, affine_expr(p->cx, a), lo, hi);
+  Footprint f = footprint_of(p->cx, &r, b, true, 0, buffer_tiles(b), tile, 1);
+  return footprint_widen(p->cx, &r, &f, p->outer ? p->outer->len : 0);
 }
 
 const Expr *nest_tile_expr(const NestPlace *p, const Affine *a, int64_t tile) {

@@ -53,8 +53,8 @@ const Stmt *nest_wrap(const NestPlace *p, const Nest *n, uint64_t which, const S
 
 // An affine index in tiles: a / tile. The caller knows that it divides.
 const Expr *nest_tile_expr(const NestPlace *p, const Affine *a, int64_t tile);
-// The smallest and largest value of an affine index; false if unknown.
-bool nest_bounds(const NestPlace *p, const Nest *n, const Affine *a, int64_t *lo, int64_t *hi);
+// The tiles of b that the whole nest touches, one at a time.
+Footprint nest_footprint(const NestPlace *p, const Nest *n, const Buffer *b, const Affine *tile);
 
 // ---- messages ----
 // The user's name of a buffer's stage.

@@ -12,8 +12,6 @@
 // wrapped into the buffer), data that may be written between two evaluations of an index.
 #include "tir/internal.h"
 
-typedef __int128 Wide;
-
 // Far from overflow, for sums of four.
 static const int64_t far = (int64_t)1 << 61;
 

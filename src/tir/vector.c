@@ -12,11 +12,13 @@ typedef struct Access {
   const Expr **args;
   const Stmt *store; // NULL: a load
   bool steady;       // the store is reached equally often in every iteration
+  Footprint *at;     // as an iteration sees it: along each dimension, then the address. Made after the walk
 } Access;
 
 typedef struct Walk {
   Ctx *cx;
-  Ranges ranges; // of the variables around, and of those bound inside
+  Ranges ranges; // of the variables around, the loop's, and of those bound inside
+  size_t inside; // where the latter start
   const Var *var;
   int64_t extent;
   VEC(Access) accesses;
@@ -132,61 +134,34 @@ static bool fixed(const Walk *w, const Expr *e) {
   return !v.found;
 }
 
-// The form without the loop's variable, and the variable's coefficient. False: the variable, or a load, is in an atom.
-static bool split_form(const Walk *w, const Affine *whole, Affine *rest, int64_t *coef) {
-  *coef = affine_coef(whole, w->var);
-  *rest = affine_without(w->cx, whole, w->var);
-  if (affine_mentions(rest, w->var)) return false;
-  int64_t most = INT64_C(1) << 31; // coef * (difference of iterations) stays far from wrapping
-  return *coef && *coef > -most && *coef < most && w->extent < most;
-}
-
-// Dimension d has the same index in all accesses to b, and it is another one in every iteration.
-static bool apart_by_dimension(const Walk *w, const Buffer *b, int d) {
-  Affine first = {0}, rest;
-  int64_t coef = 0, k;
-  for (size_t i = 0; i < w->accesses.len; i++) {
-    const Access *a = &w->accesses.data[i];
-    if (a->buffer != b) continue;
-    Affine whole = affine_of(w->cx, a->args[d], NULL);
-    if (!split_form(w, &whole, &rest, &k)) return false;
-    for (int t = 0; t < rest.nterms; t++)
-      if (!fixed(w, rest.terms[t].atom)) return false;
-    if (coef && (k != coef || !affine_equal(&first, &rest))) return false;
-    first = rest;
-    coef = k;
+static void take_footprints(Walk *w, Access *a) {
+  const Buffer *b = a->buffer;
+  a->at = NEW_ARRAY(w->cx->arena, Footprint, b->ndim + 1);
+  for (int d = 0; d <= b->ndim; d++) {
+    Affine index = d < b->ndim ? affine_of(w->cx, a->args[d], NULL) : access_address(w->cx, b, a->args);
+    int64_t size = d < b->ndim ? b->shape[d] : buffer_elems(b);
+    Footprint f = footprint_of(w->cx, &w->ranges, b, a->store != NULL, 0, size, &index, 1);
+    f = footprint_widen(w->cx, &w->ranges, &f, w->inside);
+    if (f.lo > f.hi) f.lo = f.first, f.hi = f.last; // out of bounds, so it is not executed; but it is in the code
+    a->at[d] = f;
   }
-  return coef != 0;
 }
 
-// The terms that are fixed during the loop.
-static Affine fixed_part(const Walk *w, const Affine *a) {
-  Affine r = {.constant = a->constant, .terms = NEW_ARRAY(w->cx->arena, AffineTerm, a->nterms + 1)};
-  for (int i = 0; i < a->nterms; i++)
-    if (fixed(w, a->terms[i].atom)) r.terms[r.nterms++] = a->terms[i];
-  return r;
+// Whether b, in a later iteration, may touch what a touches: along each dimension, and by address.
+static bool meets_later(const Walk *w, const Access *a, const Access *b) {
+  int64_t most = w->extent > 2 ? w->extent - 1 : 1;
+  for (int d = 0; d <= a->buffer->ndim; d++)
+    if (!footprints_meet_later(w->cx, &w->ranges, &a->at[d], &b->at[d], w->var, 1, most)) return false;
+  return true;
 }
 
-// An iteration steps over all addresses that others may touch: address = coef * var + fixed + [lo, hi], hi - lo < |coef|.
-static bool apart_by_address(const Walk *w, const Buffer *b) {
-  Affine base = {0}, rest;
-  int64_t coef = 0, k, lo = 0, hi = 0, from, to, width;
+// Whether no iteration touches what a stores in another one.
+static bool apart(const Walk *w, const Access *a) {
   for (size_t i = 0; i < w->accesses.len; i++) {
-    const Access *a = &w->accesses.data[i];
-    if (a->buffer != b) continue;
-    Affine whole = access_address(w->cx, b, a->args);
-    if (!split_form(w, &whole, &rest, &k) || (coef && k != coef)) return false;
-    if (!coef) base = fixed_part(w, &rest);
-    rest = affine_add(w->cx, &rest, -1, &base);
-    for (int t = 0; t < rest.nterms; t++)
-      if (varies(w, rest.terms[t].atom)) return false;
-    const Expr *e = affine_expr(w->cx, &rest);
-    if (!expr_bounds(&w->ranges, e, &from, &to)) return false;
-    lo = coef && lo < from ? lo : from;
-    hi = coef && hi > to ? hi : to;
-    coef = k;
+    const Access *b = &w->accesses.data[i];
+    if (a->buffer == b->buffer && (meets_later(w, a, b) || meets_later(w, b, a))) return false;
   }
-  return coef && !__builtin_sub_overflow(hi, lo, &width) && width < (coef < 0 ? -coef : coef);
+  return true;
 }
 
 bool store_is_fold(const Stmt *s, const Expr **operand, bool *free_order) {
@@ -240,13 +215,16 @@ LoopLanes loop_lanes(Ctx *cx, const Ranges *around, const Stmt *loop) {
     if (v->var != loop->var) ranges_push(cx, &w.ranges, v->var, v->lo, v->hi);
   }
   if (!expr_is_int(loop->extent, &w.extent)) refuse(&w, loop, "how often it runs is not known");
+  int64_t lo = INT64_MIN, hi = INT64_MAX, from, last;
+  if (expr_bounds(&w.ranges, loop->min, &from, &last) && w.extent >= 1 && add_ok(last, w.extent - 1, &last)) lo = from, hi = last;
+  ranges_push(cx, &w.ranges, w.var, lo, hi);
+  w.inside = w.ranges.len;
   walk(&w, loop->body);
+  for (size_t i = 0; i < w.accesses.len && !w.why; i++) take_footprints(&w, &w.accesses.data[i]);
   for (size_t i = 0; i < w.accesses.len && !w.why; i++) {
     const Access *a = &w.accesses.data[i];
-    bool free_order, apart = false;
-    if (!a->store || is_own(&w, a->buffer)) continue;
-    for (int d = 0; d < a->buffer->ndim && !apart; d++) apart = apart_by_dimension(&w, a->buffer, d);
-    if (apart || apart_by_address(&w, a->buffer)) continue;
+    bool free_order;
+    if (!a->store || is_own(&w, a->buffer) || apart(&w, a)) continue;
     if (!is_fold(&w, a->buffer, &free_order)) {
       const char *why = "an iteration touches what another one stores in `%s`, as far as can be told";
       refuse(&w, a->store, arena_printf(cx->arena, why, a->buffer->name));

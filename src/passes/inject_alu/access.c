@@ -118,30 +118,8 @@ static bool refuse_lanes(Alu *s, const Expr *e, const NestLoop *l, int64_t is, i
 
 // Whether two places of the same buffer can be the same tile at different points of the nest.
 static bool may_overlap(const Alu *s, const Affine *x, const Affine *y) {
-  int64_t xl, xh, yl, yh;
-  Affine diff = affine_add(s->p.cx, x, -1, y);
-  uint64_t all = ~UINT64_C(0) >> (64 - s->n->nloops - (s->n->nloops == 0));
-  if (s->n->nloops == 0) return diff.nterms || diff.constant == 0;
-  // What stands outside the nest must cancel, or be bounded.
-  Affine px = *x, py = *y;
-  bool same_outside = true;
-  for (int t = 0; t < diff.nterms; t++) {
-    const Affine one = {.nterms = 1, .terms = &diff.terms[t]};
-    if (!mentions_loops(s, &one, all, false)) same_outside = false;
-  }
-  if (same_outside) { // compare only what the nest moves
-    for (int pass = 0; pass < 2; pass++) {
-      Affine *p = pass ? &py : &px, kept = {.constant = p->constant};
-      kept.terms = NEW_ARRAY(s->p.cx->arena, AffineTerm, p->nterms + 1);
-      for (int t = 0; t < p->nterms; t++) {
-        const Affine one = {.nterms = 1, .terms = &p->terms[t]};
-        if (mentions_loops(s, &one, all, false)) kept.terms[kept.nterms++] = p->terms[t];
-      }
-      *p = kept;
-    }
-  }
-  if (!nest_bounds(&s->p, s->n, &px, &xl, &xh) || !nest_bounds(&s->p, s->n, &py, &yl, &yh)) return true;
-  return xl <= yh && yl <= xh;
+  Footprint a = nest_footprint(&s->p, s->n, s->dst.buffer, x), b = nest_footprint(&s->p, s->n, s->dst.buffer, y);
+  return footprints_meet(s->p.cx, s->p.outer, &a, &b);
 }
 
 // A tile of vta.acc that is not int32.

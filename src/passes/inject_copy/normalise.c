@@ -3,6 +3,7 @@
 // constants are removed by splitting the loops they are of, conditions become bounds. What is left is the nest's work.
 #include <string.h>
 
+#include "lin/lin.h"
 #include "passes/inject_copy/internal.h"
 
 // A nest on its way: expressions over the loops' variables, which splitting substitutes.
@@ -177,18 +178,6 @@ static void add_difference(Draft *d, int64_t scale_a, const Expr *a, int64_t sca
 }
 
 static bool is_comparison(BinOp op) { return op >= OP_LT && op <= OP_NE; }
-
-static BinOp comparison_negated(BinOp op) {
-  switch (op) {
-  case OP_LT: return OP_GE;
-  case OP_LE: return OP_GT;
-  case OP_GT: return OP_LE;
-  case OP_GE: return OP_LT;
-  case OP_EQ: return OP_NE;
-  case OP_NE: return OP_EQ;
-  default: bug("no comparison: %s", binop_text(op));
-  }
-}
 
 static void read_cond(Draft *d, const Expr *e, bool negated, bool guard);
 

@@ -132,13 +132,11 @@ const Scope *call_scope(Call *c, int position) {
     return NULL;
   }
   const TirTarget *t = c->ap->opt->target;
-  const Scope *s = NULL;
-  if (a->value->kind == AST_NAME)
-    s = strcmp(a->value->name, "host") == 0 ? &scope_host : t ? tir_scope(t, a->value->name) : NULL;
-  if (s) return s;
-  const char *name = a->value->kind == AST_NAME || a->value->kind == AST_STRING ? a->value->name : "this";
   bool quoted = a->value->kind == AST_STRING;
-  Diag *g = diag_report(c->ap->cx->diags, E_SCOPE, a->loc, quoted ? "a scope is written without quotes: `%s`" : "there is no scope `%s`", name);
+  const char *name = a->value->kind == AST_NAME || quoted ? a->value->name : "this";
+  const Scope *s = strcmp(name, "host") == 0 ? &scope_host : t ? tir_scope(t, name) : NULL;
+  if (s && !quoted) return s;
+  Diag *g = diag_report(c->ap->cx->diags, E_SCOPE, a->loc, quoted && s ? "a scope is written without quotes: `%s`" : "there is no scope `%s`", name);
   Nearest near = {.wanted = name};
   nearest_try(&near, "host");
   for (int i = 0; t && i < t->nscopes; i++) nearest_try(&near, t->scopes[i]->name);
@@ -146,6 +144,7 @@ const Scope *call_scope(Call *c, int position) {
     if (strcmp(strchr(t->scopes[i]->name, '.') + 1, name) == 0) near.best = t->scopes[i]->name, near.distance = 0;
   diag_note(g, "the scopes are: %s", scope_names(c->ap->cx, t));
   if (near.best) diag_nearest(g, a->loc, &near, "a similar name exists");
+  else if (t) diag_help(g, "name one of these");
   if (!t) diag_fix_head(g, a->loc.src, "target vta;", "name the accelerator at the head of the file: `target vta;`");
   c->failed = true;
   return NULL;

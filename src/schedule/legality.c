@@ -279,6 +279,22 @@ static void warn_dead(Schedule *sch, const Stage *s) {
   else diag_help(g, "drop what is said of it, or let an output need `%s`", s->name);
 }
 
+// Loops are said of a stage that has none. The primitives that made or annotated them are told, each statement once.
+static void warn_no_loops(Schedule *sch, const Stage *s, const char *why) {
+  Loc last = {0};
+  for (size_t i = 0; i < s->axes.len; i++) {
+    const Axis *a = s->axes.data[i];
+    const Loc said[] = {a->made_by ? a->made_by->loc : (Loc){0}, a->kind != FOR_SERIAL ? a->kind_loc : (Loc){0}};
+    for (int k = 0; k < 2; k++) {
+      if (!loc_known(said[k]) || (said[k].line == last.line && said[k].col == last.col)) continue;
+      last = said[k];
+      Diag *g = diag_report(sch->cx->diags, W_NO_EFFECT, last, "this has no effect: `%s` has no loops, for %s", s->name, why);
+      if (k == 1) diag_fix_drop(g, last, "drop it");
+      else diag_help(g, "drop it, and what names the loops that it makes");
+    }
+  }
+}
+
 bool schedule_complete(Schedule *sch) {
   Schedule *s = sch;
   for (size_t i = 0; sch->legalize && i < s->stages.len; i++) {
@@ -299,6 +315,9 @@ bool schedule_complete(Schedule *sch) {
   bool ok = true, sound = true; // sound: of errors after which others are looked for
   for (size_t i = 0; i < s->stages.len; i++) {
     Stage *st = s->stages.data[i];
+    if (!st->body) warn_no_loops(sch, st, st->tensor->role == TE_INPUT ? "it is an input" : "it is a constant");
+    else if (st->attach == ATTACH_INLINE) warn_no_loops(sch, st, "it is inlined");
+    else if (!st->live) warn_no_loops(sch, st, "no output needs it");
     if (!st->live || st->attach == ATTACH_INLINE) {
       warn_dead(sch, st);
       continue;

@@ -58,7 +58,8 @@ void apply_tensorize(Call *c) {
   }
   Diag *g = diag_report(c->ap->cx->diags, E_INTRINSIC, i ? i->loc : c->stmt->loc, "there is no intrinsic `%s`", name);
   diag_note(g, "the intrinsics are: vta.gemm");
-  if (i) diag_guess(g, i->loc, "vta.gemm", "there is this one");
+  if (!c->ap->s->target) diag_help(g, "name the accelerator at the head of the file, `target vta;`, and write `vta.gemm` here");
+  else if (i) diag_guess(g, i->loc, "vta.gemm", "there is this one");
   c->failed = true;
 }
 

@@ -50,12 +50,13 @@ bool stage_compute_inline(Schedule *s, Stage *st, const SchedStmt *why) {
   Op o = {.s = s, .stage = st, .name = "compute_inline", .why = why};
   if (!op_is_computed(&o) || op_is_recurrent(&o)) return false;
   const char *reason = NULL;
-  if (st->tensor->role == TE_OUTPUT) reason = "it is an output";
+  bool output = st->tensor->role == TE_OUTPUT; // compute_at would be refused, too
+  if (output) reason = "it is an output";
   else if (st->reduce != TE_NO_REDUCE) reason = "it reduces";
   if (!reason) return place(&o, ATTACH_INLINE, NULL, NULL);
   Diag *g = op_fail(&o, E_INLINE, op_at(&o), "`%s` cannot be inlined: %s", st->name, reason);
-  diag_help(g, "compute it where it is used: `%s.compute_at(consumer, axis);`", st->name);
-  diag_fix_drop(g, op_at(&o), "or by itself: without this line");
+  if (!output) diag_help(g, "compute it where it is used: `%s.compute_at(consumer, axis);`", st->name);
+  diag_fix_drop(g, op_at(&o), output ? "it is computed by itself: without this line" : "or by itself: without this line");
   return false;
 }
 

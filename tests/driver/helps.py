@@ -32,7 +32,7 @@ FAULTS = ['s.fuse(k, x);', 's.fuse(y, x);', 's.fuse(k, m);', 's.fuse(l, k);', 's
           't.fuse(l, k);', 't.fuse(x, l);', 't.reorder(k, x, l, y); t.fuse(k, l);', 't.fuse(k, l, k);', 't.fuse(k, k);', 's.reorder(m, k);',
           's.reorder(k, m, x, l, y);', 's.tile(k, l, 2, 2);', 's.split(k, factor = 3); s.reorder(k_inner, k_outer);', 't.parallel(k);',
           's.bind(x, cthread);', 't.bind(k, cthread);', 't.bind(x, cthread);', 'q.bind(x, cthread);', 'u.bind(x, cthread);', 'p.compute_at(t, y);', 'q.compute_at(u, x);', 'p.compute_at(q, x);',
-          'u.compute_at(t, x);', 's.compute_inline();', 't.compute_at(t, x);', 'p.compute_at(u, x); p.compute_at(q, x);', 's.unroll(z);',
+          'u.compute_at(t, x);', 's.compute_inline();', 'u.compute_inline();', 't.compute_at(t, x);', 'p.compute_at(u, x); p.compute_at(q, x);', 's.unroll(z);',
           's.split(x, factor = 0);', 't.split(x, 4, 5);', 'x0, x1 = t.split(x, factor = 4); t.reorder(x, y);', 't.unroll(x); t.split(x, factor = 2);',
           't.unroll(x); t.fuse(x, y);', 'p.cache_read(host, s);', 'h = q.cache_read(host, u); h.compute_at(u, x); q.compute_at(t, x);']
 

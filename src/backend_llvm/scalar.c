@@ -147,7 +147,8 @@ static LLVMIntPredicate int_predicate(BinOp op, bool is_signed) {
   case OP_GT: return is_signed ? LLVMIntSGT : LLVMIntUGT;
   case OP_GE: return is_signed ? LLVMIntSGE : LLVMIntUGE;
   case OP_EQ: return LLVMIntEQ;
-  default: return LLVMIntNE;
+  case OP_NE: return LLVMIntNE;
+  default: bug("no comparison: %s", binop_text(op));
   }
 }
 
@@ -158,7 +159,8 @@ static LLVMRealPredicate real_predicate(BinOp op) {
   case OP_GT: return LLVMRealOGT;
   case OP_GE: return LLVMRealOGE;
   case OP_EQ: return LLVMRealOEQ;
-  default: return LLVMRealUNE;
+  case OP_NE: return LLVMRealUNE;
+  default: bug("no comparison: %s", binop_text(op));
   }
 }
 
@@ -189,7 +191,8 @@ static LLVMValueRef bool_arithmetic(Gen *g, BinOp op, LLVMValueRef a, LLVMValueR
   case OP_MUL: case OP_DIV: return LLVMBuildAnd(g->b, a, b, "");
   case OP_MOD: return like(a, LLVMConstInt(g->i1, 0, false));
   case OP_SHL: return a;
-  default: return LLVMBuildAnd(g->b, a, LLVMBuildNot(g->b, b, ""), ""); // OP_SHR
+  case OP_SHR: return LLVMBuildAnd(g->b, a, LLVMBuildNot(g->b, b, ""), "");
+  default: bug("no arithmetic of bools: %s", binop_text(op));
   }
 }
 

@@ -105,15 +105,15 @@ static void te_yyerror(Loc *loc, void *scanner, TeParser *p, const char *msg);
 %type <result> result
 %type <role> role
 %type <ok> semi
-%type <name> name
+%type <name> name plain
 %type <path> path
 %type <reduction> reduction
 %type <sched_name> dtype schedule_name
 %type <args> args args1
 %type <arg> arg
 %type <names> names paths
-%type <stmts> stmts
-%type <stmt> stmt call
+%type <stmts> stmts otherwise
+%type <stmt> stmt call chosen
 
 %initial-action { @$ = (Loc){.src = P->src, .line = 1, .col = 1, .end_line = 1, .end_col = 1}; }
 
@@ -151,6 +151,10 @@ item:
     { parser_def(P, @$, NAMED($2, @2), $4, $7, $8); }
 | DEF name '(' params ')' '{' decls error '}'
     { P->kernel_broken = true; parser_def(P, @$, NAMED($2, @2), $4, $7, NULL); }
+| SCHEDULE DEF name '(' params ')' '{' stmts '}'
+    { parser_part(P, @$, NAMED($3, @3), $5, $8); }
+| SCHEDULE DEF name '(' params ')' '{' stmts error '}'
+    { parser_part(P, @$, NAMED($3, @3), $5, $8); }
 | SCHEDULE name schedule_name '{' stmts '}'
     { parser_schedule(P, @$, NAMED($2, @2), $3, $5); }
 | SCHEDULE name schedule_name '{' stmts error '}'
@@ -159,7 +163,8 @@ item:
 | error '}' { P->file->broken = true; }
 ;
 
-name: ID | DEF | RETURN | IF | WHERE | AS | BY;
+name: plain | IF;
+plain: ID | DEF | RETURN | WHERE | AS | BY; // these may start a call
 
 path:
   name            { $$ = path_of($1, @1); }
@@ -289,8 +294,23 @@ stmt:
     { P->for_depth--; $$ = parser_for(P, @$, NAMED($2, @2), $5, $8); }
 | for_head name IN '(' names ')' '{' stmts error '}'
     { P->for_depth--; $$ = NULL; }
+| chosen
+| RETURN names semi { $$ = $3 ? parser_return(P, loc_join(@1, @2), $2) : NULL; }
 ;
 
+chosen:
+  if_head '(' expr ')' '{' stmts '}' otherwise { P->for_depth--; $$ = parser_if(P, @$, $3, $6, $8); }
+| if_head '(' expr ')' '{' stmts error '}' otherwise { P->for_depth--; $$ = NULL; }
+;
+
+otherwise:
+  %empty                       { $$ = NULL; }
+| ELSE '{' stmts '}'           { $$ = $3; }
+| ELSE '{' stmts error '}'     { $$ = $3; }
+| ELSE chosen                  { $$ = NEW(ARENA, SchedStmts); if ($2) ADD($$, $2); }
+;
+
+if_head: IF { if (++P->for_depth > TE_MAX_FOR_DEPTH) parser_too_deep(P, @1, "`if`"); if (P->stop) YYABORT; };
 for_head: FOR { if (++P->for_depth > TE_MAX_FOR_DEPTH) parser_too_deep(P, @1, "`for`"); if (P->stop) YYABORT; };
 
 knob_set:
@@ -299,7 +319,9 @@ knob_set:
 ;
 
 call:
-  path '(' args ')'           { $$ = parser_call(P, @$, NULL, $1, $3); }
+  plain '(' args ')'          { $$ = parser_call(P, @$, NULL, path_of($1, @1), $3); }
+| path '.' name '(' args ')'  { $$ = parser_call(P, @$, NULL, path_add(P, $1, $3, @3), $5); }
+| path '.' STRING '(' args ')' { $$ = parser_call(P, @$, NULL, path_add(P, $1, $3, @3), $5); }
 | names '=' path '(' args ')' { $$ = parser_call(P, @$, $1, $3, $5); }
 ;
 

@@ -5,20 +5,13 @@
 
 #include <string.h>
 
-// What a name stands for now; NULL: nothing.
-Stage *applier_stage(Applier *ap, Name name) {
-  for (size_t i = ap->loops.len; i-- > 0;)
-    if (ap->loops.data[i].name == name) return ap->loops.data[i].stage;
-  return schedule_stage_named(ap->s, name);
-}
+enum { MOST_STATEMENTS = 100000 };
 
 bool applier_failed(const Applier *ap, Name name) {
   for (size_t i = 0; i < ap->failed.len; i++)
     if (ap->failed.data[i] == name) return true;
   return false;
 }
-
-static void apply_statements(Applier *ap, int n, const SchedStmt *const *stmts);
 
 static const Primitive *find_primitive(Ctx *cx, SchedName method) {
   for (int i = 0; i < primitive_count; i++)
@@ -90,6 +83,11 @@ static void results_fail(Applier *ap, const SchedStmt *st) {
 
 void report_no_stage(Applier *ap, Loc at, Name name) {
   Diag *g = diag_report(ap->cx->diags, E_NO_STAGE, at, "there is no stage `%s`", name);
+  if (ap->frame->part) {
+    diag_also(g, ap->frame->part->name_loc, "in this part");
+    diag_help(g, "a part has the stages that it is given, and those that it makes: let it have a parameter for this one");
+    return;
+  }
   Text t = {.arena = ap->cx->arena};
   Nearest near = {.wanted = name};
   for (size_t i = 0; i < ap->s->stages.len; i++) {
@@ -101,25 +99,57 @@ void report_no_stage(Applier *ap, Loc at, Name name) {
   else diag_help(g, "a stage is a tensor of the kernel, or what `cache_read` and `cache_write` made before this line");
 }
 
-static void apply_call(Applier *ap, const SchedStmt *st) {
+// Names a primitive's results: stages of a part after the first stage that it was given. False after a report.
+static bool name_results(Applier *ap, const Primitive *p, SchedStmt *st) {
   Ctx *cx = ap->cx;
-  Stage *s = applier_stage(ap, st->receiver.name);
-  if (!s && applier_failed(ap, st->receiver.name)) return;
-  if (!s) {
-    report_no_stage(ap, st->receiver.loc, st->receiver.name);
-    return;
+  Frame *f = ap->frame;
+  bool stages = strncmp(p->name, "cache", 5) == 0;
+  if (stages && f->part && !f->first) {
+    Diag *g = diag_report(cx->diags, E_ARGUMENT, st->loc, "the part `%s` was given no stage", f->part->name);
+    diag_help(g, "what a part makes is named after the first stage it is given: give it one");
+    return false;
   }
-  const Primitive *p = find_primitive(cx, st->method);
-  if (!p || !check_arguments(ap, p, st)) {
-    results_fail(ap, st);
-    return;
+  if (stages && f->part) {
+    const char *base = st->nresults ? st->results[0].name : "buf";
+    SchedName r = {.name = schedule_fresh_name(ap->s, arena_printf(cx->arena, "%s.%s", f->first, base)), .loc = st->loc};
+    if (st->nresults) frame_bind_stage(ap, st->results[0].name, r.name, st->results[0].loc);
+    st->results = arena_copy(cx->arena, &r, sizeof r);
+    st->nresults = 1;
+    return true;
   }
-  for (int i = 0; i < st->nresults && p->max_results == 1 && strncmp(p->name, "cache", 5) == 0; i++)
-    if (applier_stage(ap, st->results[i].name)) {
-      Diag *g = diag_report(cx->diags, E_DUPLICATE_NAME, st->results[i].loc, "there is a stage `%s` already", st->results[i].name);
+  for (int i = 0; i < st->nresults; i++) {
+    SchedName r = st->results[i];
+    Name was = applier_full_name(ap, r.name);
+    if (stages && (schedule_stage_named(ap->s, r.name) || (was && schedule_stage_named(ap->s, was)))) {
+      Diag *g = diag_report(cx->diags, E_DUPLICATE_NAME, r.loc, "there is a stage `%s` already", r.name);
       diag_help(g, "give this one another name");
-      return;
+      return false;
     }
+    // A loop: where the name stands for a stage it goes on to do so.
+    if (!stages && was != r.name && !(was && schedule_stage_named(ap->s, was))) frame_bind_stage(ap, r.name, r.name, r.loc);
+  }
+  return true;
+}
+
+static void apply_call(Applier *ap, const SchedStmt *written) {
+  Name full = applier_full_name(ap, written->receiver.name);
+  Stage *s = applier_stage(ap, written->receiver.name);
+  if (!s && full && applier_failed(ap, full)) return;
+  if (!s && applier_failed(ap, written->receiver.name)) return;
+  if (!s) {
+    report_no_stage(ap, written->receiver.loc, written->receiver.name);
+    return;
+  }
+  const Primitive *p = find_primitive(ap->cx, written->method);
+  SchedStmt *st = p && check_arguments(ap, p, written) ? applier_rewrite(ap, written) : NULL;
+  if (!st) {
+    results_fail(ap, written);
+    return;
+  }
+  if (!name_results(ap, p, st)) {
+    if (ap->frame->part) results_fail(ap, written);
+    return;
+  }
   Call c = {.ap = ap, .stmt = st, .stage = s};
   p->apply(&c);
   if (c.failed) results_fail(ap, st);
@@ -183,25 +213,59 @@ static void apply_knob(Applier *ap, const SchedStmt *st) {
 }
 
 static void apply_for(Applier *ap, const SchedStmt *st) {
-  for (int i = 0; i < st->nresults; i++) {
+  for (int i = 0; i < st->nresults && !ap->frame->done; i++) {
     Stage *s = applier_stage(ap, st->results[i].name);
+    if (!s && applier_failed(ap, st->results[i].name)) continue;
     if (!s) {
       report_no_stage(ap, st->results[i].loc, st->results[i].name);
       continue;
     }
-    if (!ap->loops.len) diags_keep_whole(ap->cx->diags, st->loc);
-    VEC_PUSH(ap->cx->arena, ap->loops, ((Binding){st->receiver.name, s}));
+    if (!ap->fors) diags_keep_whole(ap->cx->diags, st->loc);
+    size_t names = ap->frame->names.len;
+    frame_bind_stage(ap, st->receiver.name, s->name, st->results[i].loc);
+    ap->fors++;
     apply_statements(ap, st->nbody, st->body);
-    ap->loops.len--;
+    ap->fors--;
+    ap->frame->names.len = names;
   }
 }
 
-static void apply_statements(Applier *ap, int n, const SchedStmt *const *stmts) {
-  for (int i = 0; i < n; i++) switch (stmts[i]->kind) {
-    case SCHED_CALL: apply_call(ap, stmts[i]); break;
-    case SCHED_KNOB: apply_knob(ap, stmts[i]); break;
-    case SCHED_FOR: apply_for(ap, stmts[i]); break;
+static void apply_if(Applier *ap, const SchedStmt *st) {
+  bool holds = false;
+  diags_keep_whole(ap->cx->diags, st->loc);
+  if (!applier_condition(ap, st->value, &holds)) ap->frame->done = true; // what follows may need what it would have made
+  else if (holds) apply_statements(ap, st->nbody, st->body);
+  else apply_statements(ap, st->nother, st->other);
+}
+
+static void apply_statement(Applier *ap, const SchedStmt *st) {
+  switch (st->kind) {
+  case SCHED_CALL:
+    if (!st->part) apply_call(ap, st);
+    else if (!apply_part(ap, st)) results_fail(ap, st);
+    return;
+  case SCHED_KNOB:
+    if (!ap->frame->part) {
+      apply_knob(ap, st);
+      return;
     }
+    diag_help(diag_report(ap->cx->diags, E_KNOB, st->loc, "a knob stands in a part"), "declare it in the schedule, and give it to the part");
+    return;
+  case SCHED_FOR: apply_for(ap, st); return;
+  case SCHED_IF: apply_if(ap, st); return;
+  case SCHED_RETURN: apply_return(ap, st); return;
+  }
+}
+
+void apply_statements(Applier *ap, int n, const SchedStmt *const *stmts) {
+  for (int i = 0; i < n && !ap->frame->done && ap->nstmts <= MOST_STATEMENTS; i++) {
+    if (++ap->nstmts <= MOST_STATEMENTS) {
+      apply_statement(ap, stmts[i]);
+      continue;
+    }
+    Diag *g = diag_report(ap->cx->diags, E_TOO_DEEP, stmts[i]->loc, "the schedule has more than %d statements", MOST_STATEMENTS);
+    diag_help(g, "each call of a part counts all statements of the part");
+  }
 }
 
 Schedule *schedule_apply(Ctx *cx, const TeModule *m, const TeKernel *k, const TeSchedule *source,
@@ -209,7 +273,8 @@ Schedule *schedule_apply(Ctx *cx, const TeModule *m, const TeKernel *k, const Te
   int before = diags_errors(cx->diags);
   Schedule *s = schedule_new(cx, m, k, opt);
   s->source = source;
-  Applier ap = {.cx = cx, .s = s, .opt = opt};
+  Frame frame = {0};
+  Applier ap = {.cx = cx, .s = s, .opt = opt, .frame = &frame};
   ap.knob_used = NEW_ARRAY(cx->arena, bool, opt->nknobs + 1);
   if (source) apply_statements(&ap, source->nstmts, source->stmts);
   for (int i = 0; i < opt->nknobs; i++)

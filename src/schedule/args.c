@@ -91,6 +91,8 @@ Axis *call_axis(Call *c, int position, Stage *of) {
     return NULL;
   }
   Axis *found = stage_axis(of, a->value->name);
+  // A name that stands for a stage may be that of a loop, too.
+  if (!found && a->written && !a->free && schedule_stage_named(c->ap->s, a->value->name)) found = stage_axis(of, a->written);
   if (!found && applier_failed(c->ap, a->value->name)) {
     c->failed = true;
   } else if (!found) {
@@ -106,7 +108,7 @@ Stage *call_stage(Call *c, int position) {
     c->failed = true;
     return NULL;
   }
-  Stage *s = a->value->kind == AST_NAME ? applier_stage(c->ap, a->value->name) : NULL;
+  Stage *s = a->value->kind == AST_NAME && !a->free ? schedule_stage_named(c->ap->s, a->value->name) : NULL;
   if (!s && a->value->kind == AST_NAME && applier_failed(c->ap, a->value->name)) {
     c->failed = true;
   } else if (!s) {
@@ -154,7 +156,7 @@ const Scope *call_scope(Call *c, int position) {
 int64_t call_int(Call *c, const SchedArg *a) {
   int64_t v = 0;
   Applier *ap = c->ap;
-  if (!te_const_eval(ap->cx, ap->s->module, ap->opt->te_target, a->value, knob_lookup, ap->s, &v)) {
+  if (!applier_number(ap, a->value, a->free, &v)) {
     c->failed = true;
     return 1;
   }

@@ -5,10 +5,22 @@
 
 #include "schedule/schedule.h"
 
-typedef struct Binding { // a name that stands for a stage
+typedef struct Binding { // what a name of the text stands for
   Name name;
-  Stage *stage;
+  const AstExpr *value; // AST_NAME (of a stage, in full, or of an axis, a scope), AST_INT, AST_STRING
+  const TePart *free;   // as SchedArg.free
 } Binding;
+
+// The names of a schedule, or of one call of a part.
+typedef struct Frame {
+  const TePart *part; // NULL: the schedule
+  VEC(Binding) names; // parameters, results, `for` variables; the last one counts; in a schedule, they hide stages
+  Name first;         // the first stage that was given
+  bool done;          // it returned, or cannot go on
+  const SchedStmt *returned;
+  int nreturned;
+  Binding *results;
+} Frame;
 
 // An operation on its way.
 typedef struct Op {
@@ -23,7 +35,8 @@ typedef struct Applier {
   Ctx *cx;
   Schedule *s;
   const ScheduleOptions *opt;
-  VEC(Binding) loops; // `for` variables, innermost last; they hide stages
+  Frame *frame;    // of what is being run
+  int fors, nstmts; // `for` around it; how many statements were run
   bool *knob_used; // one an entry of opt->knobs
   VEC(Name) failed; // results of statements that were refused: what uses them is not told again
 } Applier;
@@ -76,10 +89,21 @@ bool check_sequence(Ctx *cx, const Stage *s); // of the complete schedule; repor
 bool foreign_primitive(Diag *g, Name primitive);
 
 // apply.c
-Stage *applier_stage(Applier *ap, Name name);
+void apply_statements(Applier *ap, int n, const SchedStmt *const *stmts);
 bool applier_failed(const Applier *ap, Name name); // a refused statement would have made it
 TeLookup knob_lookup;                              // self: the Schedule; notes that the knob is used
 void report_no_stage(Applier *ap, Loc at, Name name);
+
+// parts.c
+Name applier_full_name(Applier *ap, Name name); // of the stage that a name of the text stands for; NULL: it stands for none
+Stage *applier_stage(Applier *ap, Name name);
+void frame_bind(Applier *ap, Name name, const AstExpr *value, const TePart *free);
+void frame_bind_stage(Applier *ap, Name name, Name stage, Loc at); // or an axis
+SchedStmt *applier_rewrite(Applier *ap, const SchedStmt *st); // with what the names in its arguments stand for; NULL after a report
+bool applier_number(Applier *ap, const AstExpr *e, const TePart *free, int64_t *value); // e is rewritten
+bool applier_condition(Applier *ap, const AstExpr *e, bool *holds);
+bool apply_part(Applier *ap, const SchedStmt *st); // false: its results are no names
+void apply_return(Applier *ap, const SchedStmt *st);
 
 // steps.c
 Loc op_at(const Op *o);            // the statement's place, or unknown

@@ -100,7 +100,7 @@ static Name result_name(Call *c, int i, const char *base, const char *suffix) {
 static void note_cut(Call *c, const SchedArg *arg, const Axis *a, int64_t value, bool parts) {
   Schedule *s = c->ap->s;
   AxisCut cut = {.at = arg->value->loc, .stage = c->stage->name, .axis = a->name, .value = value, .extent = a->extent, .parts = parts};
-  for (size_t i = 0; i < s->knobs.len && arg->value->kind == AST_NAME; i++) {
+  for (size_t i = 0; i < s->knobs.len && arg->value->kind == AST_NAME && !arg->free; i++) {
     const Knob *k = &s->knobs.data[i];
     if (k->name == arg->value->name) cut.at = k->value_loc, cut.knob = k->name, cut.nset = k->nset, cut.set = k->set;
   }

@@ -177,6 +177,10 @@ static void add_schedule(Checker *ck, ModuleParts *m, const NameTable *kernels, 
     if (n.best) diag_guess(g, item->name_loc, n.best, "a similar name exists");
     else diag_help(g, "schedule a kernel of this file, or of one that it imports");
   }
+  if (s->name && (strcmp(s->name, "auto") == 0 || strcmp(s->name, "none") == 0)) {
+    Diag *g = diag_report(ck->cx->diags, E_DUPLICATE_NAME, s->name_loc, "`%s` is no name of a schedule", s->name);
+    diag_help(g, "`auto` and `none` are words where a schedule is chosen: give it another name");
+  }
   for (size_t i = 0; i < m->schedules.len; i++) {
     const TeSchedule *old = m->schedules.data[i];
     if (old->kernel != s->kernel || old->name != s->name) continue;
@@ -212,27 +216,29 @@ static void check_items(Checker *ck, ModuleParts *m) {
   }
 }
 
-// The constants that the first file sees, for schedules: those of an import with `as` under their dotted names.
-static void list_consts(Checker *ck, TeModule *m) {
+int list_consts(Checker *ck, const AstFile *file, const TeConst **out) {
   VEC(TeConst) all = {0};
-  for (size_t i = 0; i < ck->consts.len; i++) {
-    ConstSlot *slot = &ck->consts.data[i];
-    global_value(ck, &(Global){.slot = (int)i}, (Loc){0}, &slot->value);
-  }
-  for (size_t i = 0; i < ck->main->names.len; i++) {
-    Name name = ck->main->names.data[i];
-    const Global *g = file_find(ck, ck->main, name, true);
+  for (size_t i = 0; i < file->names.len; i++) {
+    Name name = file->names.data[i];
+    const Global *g = file_find(ck, file, name, true);
     const ConstSlot *slot = g->slot < 0 ? NULL : &ck->consts.data[g->slot];
     if (slot) VEC_PUSH(ck->cx->arena, all, ((TeConst){name, slot->value, slot->item->loc}));
     for (size_t k = 0; g->import && k < g->import->names.len; k++) {
       Name dotted = name_of(ck->cx->names, arena_printf(ck->cx->arena, "%s.%s", name, g->import->names.data[k]));
-      const Global *of = file_find(ck, ck->main, dotted, true);
-      slot = of->slot < 0 ? NULL : &ck->consts.data[of->slot];
+      const Global *of = file_find(ck, file, dotted, true);
+      slot = !of || of->slot < 0 ? NULL : &ck->consts.data[of->slot];
       if (slot) VEC_PUSH(ck->cx->arena, all, ((TeConst){dotted, slot->value, slot->item->loc}));
     }
   }
-  m->consts = all.data;
-  m->nconsts = (int)all.len;
+  *out = all.data;
+  return (int)all.len;
+}
+
+static void eval_consts(Checker *ck) {
+  for (size_t i = 0; i < ck->consts.len; i++) {
+    ConstSlot *slot = &ck->consts.data[i];
+    global_value(ck, &(Global){.slot = (int)i}, (Loc){0}, &slot->value);
+  }
 }
 
 const TeModule *te_load(Ctx *cx, const Source *src, const TeOptions *opt) {
@@ -245,9 +251,11 @@ const TeModule *te_load(Ctx *cx, const Source *src, const TeOptions *opt) {
   declare_globals(&ck);
   apply_defines(&ck);
   TeModule *m = NEW(cx->arena, TeModule);
-  list_consts(&ck, m);
+  eval_consts(&ck);
+  m->nconsts = list_consts(&ck, ck.main, &m->consts);
   ModuleParts parts = {0};
   check_items(&ck, &parts);
+  resolve_parts(&ck, m);
   if (diags_errors(cx->diags) > errors) return NULL;
   m->src = src;
   m->target = ck.target ? ck.target->name : NULL;

@@ -209,6 +209,30 @@ void parser_schedule(TeParser *p, Loc loc, SchedName kernel, SchedName name, con
                   .name_loc = kernel.loc,
                   .schedule = arena_copy(p->cx->arena, &schedule, sizeof schedule)};
   VEC_PUSH(p->cx->arena, p->file->items, item);
+  p->calls_done = p->file->calls.len;
+}
+
+void parser_part(TeParser *p, Loc loc, SchedName name, const AstParams *params, const SchedStmts *stmts) {
+  Arena *a = p->cx->arena;
+  SchedParam *out = NEW_ARRAY(a, SchedParam, params->len + 1);
+  for (size_t i = 0; i < params->len; i++) {
+    const AstParam *in = &params->data[i];
+    out[i] = (SchedParam){in->name, in->loc, in->value};
+    if (in->has_axes)
+      diag_help(diag_report(p->cx->diags, E_SYNTAX, in->loc, "a part's parameter has no axes and no type"), "write `%s`", in->name);
+    for (size_t k = 0; k < i; k++)
+      if (out[k].name == in->name)
+        diag_also(diag_report(p->cx->diags, E_DUPLICATE_NAME, in->loc, "two parameters are called `%s`", in->name), out[k].loc,
+                  "the other is here");
+  }
+  TePart *part = NEW(a, TePart);
+  *part = (TePart){.name = name.name, .loc = loc, .name_loc = name.loc, .nparams = (int)params->len, .params = out,
+                   .nstmts = (int)stmts->len, .stmts = stmts->data, .ncalls = (int)(p->file->calls.len - p->calls_done)};
+  part->calls = NEW_ARRAY(a, SchedStmt *, part->ncalls + 1);
+  for (int i = 0; i < part->ncalls; i++) part->calls[i] = p->file->calls.data[p->calls_done + (size_t)i];
+  p->calls_done = p->file->calls.len;
+  AstItem item = {.kind = ITEM_PART, .name = name.name, .loc = loc, .name_loc = name.loc, .part = part};
+  VEC_PUSH(a, p->file->items, item);
 }
 
 AstPath path_of(Name name, Loc loc) { return (AstPath){.whole = {name, loc}, .last = {name, loc}}; }
@@ -219,11 +243,6 @@ AstPath path_add(TeParser *p, AstPath path, Name name, Loc at) {
 }
 
 const SchedStmt *parser_call(TeParser *p, Loc loc, const SchedNames *results, AstPath path, const SchedArgs *args) {
-  if (!path.head.name) {
-    Diag *g = diag_report(p->cx->diags, E_SYNTAX, path.last.loc, "`%s` is called on nothing", path.last.name);
-    diag_help(g, "a primitive is called on a stage: `stage.%s(...)`", path.last.name);
-    return NULL;
-  }
   SchedStmt *s = NEW(p->cx->arena, SchedStmt);
   s->kind = SCHED_CALL;
   s->loc = loc;
@@ -233,6 +252,7 @@ const SchedStmt *parser_call(TeParser *p, Loc loc, const SchedNames *results, As
   s->method = path.last;
   s->nargs = (int)args->len;
   s->args = args->data;
+  VEC_PUSH(p->cx->arena, p->file->calls, s);
   return s;
 }
 
@@ -243,6 +263,19 @@ const SchedStmt *parser_knob(TeParser *p, Loc loc, SchedName name, const AstExpr
   s->receiver = name;
   s->value = value;
   s->set = set;
+  return s;
+}
+
+const SchedStmt *parser_if(TeParser *p, Loc loc, const AstExpr *cond, const SchedStmts *body, const SchedStmts *other) {
+  SchedStmt *s = NEW(p->cx->arena, SchedStmt);
+  *s = (SchedStmt){.kind = SCHED_IF, .loc = loc, .value = cond, .nbody = (int)body->len, .body = body->data,
+                   .nother = other ? (int)other->len : 0, .other = other ? other->data : NULL};
+  return s;
+}
+
+const SchedStmt *parser_return(TeParser *p, Loc loc, const SchedNames *names) {
+  SchedStmt *s = NEW(p->cx->arena, SchedStmt);
+  *s = (SchedStmt){.kind = SCHED_RETURN, .loc = loc, .nresults = (int)names->len, .results = names->data};
   return s;
 }
 

@@ -66,7 +66,7 @@ typedef struct AstDef {
 typedef struct Arrays Arrays; // of an .npz or .npy file
 
 typedef enum AstItemKind {
-  ITEM_TARGET, ITEM_PARAM, ITEM_CONST, ITEM_IMPORT, ITEM_KERNEL, ITEM_SCHEDULE, ITEM_DEF
+  ITEM_TARGET, ITEM_PARAM, ITEM_CONST, ITEM_IMPORT, ITEM_KERNEL, ITEM_SCHEDULE, ITEM_DEF, ITEM_PART
 } AstItemKind;
 
 typedef struct AstItem {
@@ -81,6 +81,7 @@ typedef struct AstItem {
   const AstDecl *decls;
   bool broken;          // ITEM_KERNEL ITEM_DEF: a declaration was lost to a syntax error
   const TeSchedule *schedule;
+  TePart *part;
   const AstDef *def;
 } AstItem;
 
@@ -92,6 +93,7 @@ typedef VEC(AstItem) AstItems;
 typedef VEC(SchedArg) SchedArgs;
 typedef VEC(SchedName) SchedNames;
 typedef VEC(const SchedStmt *) SchedStmts;
+typedef VEC(SchedStmt *) SchedCalls;
 
 // A name with dots: all of it, what stands before the last dot (NULL: there is none), and what stands behind.
 typedef struct AstPath {
@@ -121,6 +123,7 @@ typedef struct NameTable {
 typedef struct AstFile {
   const Source *src;
   AstItems items;
+  SchedCalls calls; // of all schedules and parts
   bool broken; // an item was lost to a syntax error
   NameTable *visible; // names to Checker.globals: its own, and those of its imports
   VEC(Name) names;               // those of `visible`
@@ -134,6 +137,7 @@ typedef struct TeParser {
   AstFile *file;
   uint32_t line, col; // where the next token starts
   int for_depth;
+  size_t calls_done;  // the calls of earlier schedules and parts
   bool stop;          // a limit was passed; parsing ends without more messages
   Loc bad;            // the last character that is none, so that the parser need not complain again
   bool kernel_broken; // a declaration of the current kernel was lost
@@ -164,9 +168,11 @@ void parser_kernel(TeParser *p, Loc loc, SchedName name, const AstDecls *decls);
 void parser_def(TeParser *p, Loc loc, SchedName name, const AstParams *params, const AstDecls *decls,
                 const AstReturn *result);
 void parser_schedule(TeParser *p, Loc loc, SchedName kernel, SchedName name, const SchedStmts *stmts);
-// NULL after a report: the path names no primitive of a stage.
+void parser_part(TeParser *p, Loc loc, SchedName name, const AstParams *params, const SchedStmts *stmts);
 const SchedStmt *parser_call(TeParser *p, Loc loc, const SchedNames *results, AstPath path, const SchedArgs *args);
 const SchedStmt *parser_knob(TeParser *p, Loc loc, SchedName name, const AstExpr *value, const AstExpr *set);
+const SchedStmt *parser_if(TeParser *p, Loc loc, const AstExpr *cond, const SchedStmts *body, const SchedStmts *other);
+const SchedStmt *parser_return(TeParser *p, Loc loc, const SchedNames *names);
 const SchedStmt *parser_for(TeParser *p, Loc loc, SchedName var, const SchedNames *names, const SchedStmts *body);
 // lexer's number and string tokens; text need not end with NUL.
 double parser_float(TeParser *p, Loc loc, const char *text, size_t len);
@@ -239,7 +245,7 @@ static inline void name_table_put(NameTable *t, Name name, int value) { ptrmap_p
 
 // What a file declares, or imports under a name.
 typedef struct Global {
-  const AstItem *item;    // ITEM_PARAM ITEM_CONST ITEM_DEF ITEM_IMPORT
+  const AstItem *item;    // ITEM_PARAM ITEM_CONST ITEM_DEF ITEM_PART ITEM_IMPORT
   const AstFile *file;    // that declares it
   int slot;               // of a constant that is no tensor
   const AstFile *import;  // ITEM_IMPORT of a .te file
@@ -275,6 +281,11 @@ ConstScope file_consts(FileView *v);
 // A name of the file, dotted or not, or of the program's first file; NULL: it has none.
 const Global *file_find(Checker *ck, const AstFile *f, Name name, bool own_only);
 void declare_globals(Checker *ck);
+Name part_key(Ctx *cx, Name name); // parts have names of their own: what one is called among the globals
+// What a file sees, for schedules: its constants, those of an import with `as` under their dotted names.
+int list_consts(Checker *ck, const AstFile *file, const TeConst **out);
+// parts.c: finds the part that each call means; refuses recursion.
+void resolve_parts(Checker *ck, TeModule *m);
 ConstFound global_value(Checker *ck, const Global *g, Loc at, TeValue *value);
 void apply_defines(Checker *ck);
 void report_duplicate(Checker *ck, Name name, Loc at, Loc first, const char *what);

@@ -339,12 +339,44 @@ static void print_names(Text *out, int n, const SchedName *names) {
   for (int i = 0; i < n; i++) text_add(out, "%s%s", i ? ", " : "", names[i].name);
 }
 
+static void print_stmt(Text *out, const SchedStmt *s, int indent);
+
+static void print_block(Text *out, int n, const SchedStmt *const *stmts, int indent) {
+  text_add(out, " {\n");
+  for (int i = 0; i < n; i++) print_stmt(out, stmts[i], indent + 2);
+  text_add(out, "%*s}", indent, "");
+}
+
+static void print_if(Text *out, const SchedStmt *s, int indent) {
+  text_add(out, "if (");
+  ast(out, s->value, PREC_SELECT);
+  text_add(out, ")");
+  print_block(out, s->nbody, s->body, indent);
+  if (s->nother) text_add(out, " else");
+  if (s->nother) print_block(out, s->nother, s->other, indent);
+  text_add(out, "\n");
+}
+
+static void print_part(Text *out, const TePart *p) {
+  text_add(out, "\nschedule def %s(", p->name);
+  for (int i = 0; i < p->nparams; i++) {
+    text_add(out, "%s%s", i ? ", " : "", p->params[i].name);
+    if (p->params[i].value) text_add(out, " = ");
+    if (p->params[i].value) ast(out, p->params[i].value, PREC_SELECT);
+  }
+  text_add(out, ")");
+  print_block(out, p->nstmts, p->stmts, 0);
+  text_add(out, "\n");
+}
+
 static void print_stmt(Text *out, const SchedStmt *s, int indent) {
   text_add(out, "%*s", indent, "");
   switch (s->kind) {
   case SCHED_CALL:
     print_names(out, s->nresults, s->results);
-    text_add(out, "%s%s.%s(", s->nresults ? " = " : "", s->receiver.name, s->method.name);
+    text_add(out, "%s", s->nresults ? " = " : "");
+    if (s->part) text_add(out, "%s(", s->part->name);
+    else text_add(out, "%s.%s(", s->receiver.name, s->method.name);
     for (int i = 0; i < s->nargs; i++) {
       if (i) text_add(out, ", ");
       if (s->args[i].key) text_add(out, "%s = ", s->args[i].key);
@@ -364,9 +396,15 @@ static void print_stmt(Text *out, const SchedStmt *s, int indent) {
   case SCHED_FOR:
     text_add(out, "for %s in (", s->receiver.name);
     print_names(out, s->nresults, s->results);
-    text_add(out, ") {\n");
-    for (int i = 0; i < s->nbody; i++) print_stmt(out, s->body[i], indent + 2);
-    text_add(out, "%*s}\n", indent, "");
+    text_add(out, ")");
+    print_block(out, s->nbody, s->body, indent);
+    text_add(out, "\n");
+    return;
+  case SCHED_IF: print_if(out, s, indent); return;
+  case SCHED_RETURN:
+    text_add(out, "return ");
+    print_names(out, s->nresults, s->results);
+    text_add(out, ";\n");
     return;
   }
 }
@@ -399,6 +437,7 @@ void te_print(const TeModule *m, Text *out) {
     for (int t = 0; t < k->ntensors; t++) print_tensor(out, k->tensors[t]);
     text_add(out, "}\n");
   }
+  for (int i = 0; i < m->nparts; i++) print_part(out, m->parts[i]);
   for (int i = 0; i < m->nschedules; i++) {
     const TeSchedule *s = m->schedules[i];
     text_add(out, "\nschedule %s%s%s {\n", s->kernel, s->name ? " : " : "", s->name ? s->name : "");

@@ -19,15 +19,20 @@ static void see(Checker *ck, AstFile *f, Name name, int i) {
 }
 
 static const char *kind_of(const AstItem *item) {
-  return item->kind == ITEM_DEF ? "the def" : item->kind == ITEM_IMPORT ? "the import" : "the constant";
+  return item->kind == ITEM_DEF ? "the def" : item->kind == ITEM_PART ? "the part" : item->kind == ITEM_IMPORT ? "the import" : "the constant";
 }
+
+// Several imports may have one of a name, and a file's own hides theirs.
+static bool is_def(const AstItem *item) { return item->kind == ITEM_DEF || item->kind == ITEM_PART; }
+
+Name part_key(Ctx *cx, Name name) { return name_of(cx->names, arena_printf(cx->arena, "schedule %s", name)); }
 
 // Adds what a file declares itself.
 static void declare_item(Checker *ck, AstFile *f, const AstItem *item) {
-  Name name = item->kind == ITEM_IMPORT ? item->as : item->name;
+  Name said = item->kind == ITEM_IMPORT ? item->as : item->name, name = item->kind == ITEM_PART ? part_key(ck->cx, said) : said;
   int old = name_table_find(f->visible, name);
-  if (old >= 0 && (ck->globals.data[old].file == f || (item->kind != ITEM_DEF && ck->globals.data[old].item->kind != ITEM_DEF))) {
-    report_duplicate(ck, name, item->name_loc, ck->globals.data[old].item->name_loc, kind_of(item));
+  if (old >= 0 && (ck->globals.data[old].file == f || (!is_def(item) && !is_def(ck->globals.data[old].item)))) {
+    report_duplicate(ck, said, item->name_loc, ck->globals.data[old].item->name_loc, kind_of(item));
     return;
   }
   Global g = {.item = item, .file = f, .slot = -1};
@@ -52,7 +57,7 @@ static void declare_import(Checker *ck, AstFile *f, const AstFile *from) {
     const Global *g = &ck->globals.data[there];
     if (here < 0) {
       see(ck, f, name, there);
-    } else if (ck->globals.data[here].item != g->item && g->item->kind != ITEM_DEF) {
+    } else if (ck->globals.data[here].item != g->item && !is_def(g->item)) {
       report_duplicate(ck, name, g->item->name_loc, ck->globals.data[here].item->name_loc, kind_of(g->item));
     } else if (ck->globals.data[here].item != g->item) {
       Global both = ck->globals.data[here];
@@ -71,7 +76,7 @@ void declare_globals(Checker *ck) {
       if (f->imports.data[k]->visible) declare_import(ck, f, f->imports.data[k]);
     for (size_t k = 0; k < f->items.len; k++) {
       const AstItem *item = &f->items.data[k];
-      bool named = item->kind == ITEM_PARAM || item->kind == ITEM_CONST || item->kind == ITEM_DEF;
+      bool named = item->kind == ITEM_PARAM || item->kind == ITEM_CONST || is_def(item);
       if (named || (item->kind == ITEM_IMPORT && item->as)) declare_item(ck, f, item);
     }
   }

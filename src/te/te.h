@@ -69,12 +69,18 @@ typedef struct SchedArg {
   Name key; // `factor` in `factor = 2`; NULL for a positional argument
   Loc loc;  // key and value
   const AstExpr *value;
+  // Of a statement in a part, when it runs: the name as written (NULL: it was none), and the part in which it stands for
+  // nothing that the part was given or made; then it is an axis, a scope or a constant.
+  Name written;
+  const struct TePart *free;
 } SchedArg;
 
 typedef enum SchedKind {
   SCHED_CALL, // results = receiver.method(args);
   SCHED_KNOB, // knob name = value in set;
-  SCHED_FOR   // for var in (names) { body }
+  SCHED_FOR,  // for var in (names) { body }
+  SCHED_IF,   // if (value) { body } else { other }
+  SCHED_RETURN // return results;
 } SchedKind;
 
 typedef struct SchedName {
@@ -86,7 +92,8 @@ typedef struct SchedStmt SchedStmt;
 struct SchedStmt {
   SchedKind kind;
   Loc loc; // the whole statement without its semicolon
-  // SCHED_CALL
+  // SCHED_CALL; a part's call has `part`, and its receiver is NULL or an import
+  const struct TePart *part;
   int nresults;
   SchedName *results;
   SchedName receiver, method;
@@ -94,9 +101,15 @@ struct SchedStmt {
   SchedArg *args;
   // SCHED_KNOB: name in receiver, value, set (AST_LIST or NULL); SCHED_FOR: variable in receiver, names in results
   const AstExpr *value, *set;
-  int nbody;
-  const SchedStmt **body;
+  int nbody, nother;
+  const SchedStmt **body, **other;
 };
+
+typedef struct SchedParam {
+  Name name;
+  Loc loc;
+  const AstExpr *value; // the default; NULL: none
+} SchedParam;
 
 typedef struct TeSchedule {
   Name kernel, name; // name NULL: the unnamed schedule
@@ -104,6 +117,23 @@ typedef struct TeSchedule {
   int nstmts;
   const SchedStmt **stmts;
 } TeSchedule;
+
+typedef struct TeConst TeConst;
+
+// A part of schedules: `schedule def name(params) { stmts }`.
+typedef struct TePart {
+  Name name; // no other part of the module has it
+  Loc loc, name_loc;
+  int nparams;
+  const SchedParam *params;
+  int nstmts;
+  const SchedStmt **stmts;
+  int ncalls;
+  SchedStmt **calls; // that may be of parts
+  int nconsts;       // that its file sees
+  const TeConst *consts;
+  int depth;         // of calls below it; -1: being found out
+} TePart;
 
 // ---- the graph ----------------------------------------------------------------------------------------------------
 
@@ -197,11 +227,11 @@ struct TeValue {
   const TeValue *items;
 };
 
-typedef struct TeConst { // param and const
+struct TeConst { // param and const
   Name name;
   TeValue value;
   Loc loc;
-} TeConst;
+};
 
 typedef struct TeModule {
   const Source *src;
@@ -213,6 +243,8 @@ typedef struct TeModule {
   const TeKernel **kernels;
   int nschedules;
   const TeSchedule **schedules;
+  int nparts;
+  TePart **parts;
 } TeModule;
 
 // -D NAME=number

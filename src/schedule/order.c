@@ -225,5 +225,7 @@ bool check_sequence(Ctx *cx, const Stage *s) {
   else if (s->order_text)
     diag_fix_after(g, s->disorder->loc, s->order_text, "put the reduction loops back in their order: `%s;`", s->order_text);
   diag_help(g, "loops of other axes may stand anywhere around, between and inside them; integers may be reduced in any order");
+  if (s->reduce != TE_DOT)
+    diag_help(g, "for lanes, the kernel says the order: with `by 16` behind an axis, 16 partial results are made and then combined");
   return false;
 }

@@ -195,7 +195,7 @@ static void footprints_hold_all_places(void **state) {
   for (int seed = 1; seed <= 20000; seed++) one_case(&same, &later, &any, seed);
   const Tally *all[] = {&same, &later, &any};
   for (int i = 0; i < 3; i++) { // gaps between the turns inside, different forms: 19 to 23 of 100
-    print_message("%d asked, %d do not meet, needless %d\n", all[i]->asked, all[i]->apart, all[i]->needless);
+    print_message("# %d asked, %d do not meet, needless %d\n", all[i]->asked, all[i]->apart, all[i]->needless);
     assert_true(all[i]->apart > 10000 && all[i]->needless < all[i]->apart / 4);
   }
 }
@@ -234,7 +234,7 @@ static void lanes_agree(void **state) {
     if (!mentions_inner(&y)) compare(&t, !may_be_lanes(&n, &x, &y), is, "lanes", seed); // k is not bound there
     arena_free(cx.arena);
   }
-  print_message("%d asked, %d may be lanes, needlessly refused %d\n", t.asked, t.apart, t.needless);
+  print_message("# %d asked, %d may be lanes, needlessly refused %d\n", t.asked, t.apart, t.needless);
   assert_true(t.apart > 1000 && t.needless < t.apart * 2 / 3);
 }
 

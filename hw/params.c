@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// vta_params CONFIG.json BUS-BITS PREFIX ARGS HEADER: the parameters of a model, for Verilator (ARGS) and for the harness,
-// which also learns from HEADER what Verilator called the model.
+// vta_params CONFIG.json BUS-BITS PREFIX ARGS HEADER: the parameters of a model, for Verilator (ARGS) and for the
+// harness, which also learns from HEADER what Verilator called the model.
 #include "backend_vta/vta.h"
 
 #include <stdlib.h>
@@ -16,7 +16,8 @@ static bool read_config(const char *path, VtaConfig *config) {
   if (!json) fprintf(stderr, "%s: %s\n", path, error);
   diags_print(cx.diags, stderr, DIAG_TEXT, NULL);
   if (ok && vta_log_depth(config, MEM_ACC) < 3) {
-    fprintf(stderr, "%s: the core has four banks of accumulators: LOG_ACC_BUFF_SIZE must be enough for eight tiles\n", path);
+    fprintf(stderr, "%s: the core has four banks of accumulators: LOG_ACC_BUFF_SIZE must be enough for eight tiles\n",
+            path);
     ok = false;
   }
   arena_free(arena);

@@ -8,8 +8,8 @@
 int tetc_verilated_print(const char *format, ...) __attribute__((format(printf, 1, 2)));
 #define VL_PRINTF tetc_verilated_print
 
-// What this thread's models print is added to *said from now on, for Verilator does not tell which model speaks. NULL: it
-// goes to stderr.
+// What this thread's models print is added to *said from now on, for Verilator does not tell which model speaks. NULL:
+// it goes to stderr.
 void tetc_verilated_listen(std::string *said);
 
 #endif

@@ -5,7 +5,8 @@
 
 #include "runtime/timeline.h"
 
-// A device that runs `config` on a bus of that width; NULL when the model is of another one (*why is NULL) or memory is out.
+// A device that runs `config` on a bus of that width; NULL when the model is of another one (*why is NULL) or memory is
+// out.
 TetcDevice *tetc_rtl_new(const VtaConfig *config, const TetcRtlOptions *options, const char **why);
 // Copies the contents of an on-chip memory, as in DRAM: micro-ops as words. MEM_OUT gives the narrowed copies.
 void tetc_rtl_sram(TetcDevice *device, VtaMemory m, void *to);
@@ -14,11 +15,12 @@ void tetc_rtl_sram(TetcDevice *device, VtaMemory m, void *to);
 uint32_t tetc_rtl_read(TetcDevice *device, uint32_t address, bool *ok);
 bool tetc_rtl_write(TetcDevice *device, uint32_t address, uint32_t value);
 
-// ---- watching the core at work, for tests ----------------------------------------------------------------------------
+// ---- watching the core at work, for tests
+// ----------------------------------------------------------------------------
 
-// What writes on-chip memories: the load engines of micro-ops and accumulators, GEMM, ALU, resets, and the load engines of
-// INP and WGT. Each works on its instructions in the order in which they started. Resets of rows that stand together only
-// mark these: their writes are told when they are done.
+// What writes on-chip memories: the load engines of micro-ops and accumulators, GEMM, ALU, resets, and the load engines
+// of INP and WGT. Each works on its instructions in the order in which they started. Resets of rows that stand together
+// only mark these: their writes are told when they are done.
 typedef enum TetcRtlEngine { RTL_UOP, RTL_ACC, RTL_GEMM, RTL_ALU, RTL_ZERO, RTL_INP, RTL_WGT, RTL_NONE } TetcRtlEngine;
 
 typedef struct TetcRtlWrite {

@@ -27,8 +27,8 @@ const void *watch_row(const ModelRoot *t, VtaMemory m, uint32_t index);
 // What an engine does in this cycle.
 struct WatchEngine {
   bool write, done;
-  unsigned fused;  // instructions that the pass is made of
-  uint32_t index;  // of the write
+  unsigned fused; // instructions that the pass is made of
+  uint32_t index; // of the write
 };
 
 // What happens with the next clock edge.
@@ -56,7 +56,7 @@ bool watch_word(const ModelRoot *t, WatchShown *shown, uint64_t *word);
 
 void watch_sample(const ModelRoot *t, WatchSample *s); // before the edge, when everything has settled
 // After the edge. False: the watcher wants the run to stop, and *fault says why.
-bool watch_tell(const ModelRoot *t, const WatchSample *s, WatchLaunch *launch, const TetcRtlWatch *to,
-                uint64_t cycle, TetcFault *fault);
+bool watch_tell(const ModelRoot *t, const WatchSample *s, WatchLaunch *launch, const TetcRtlWatch *to, uint64_t cycle,
+                TetcFault *fault);
 
 #endif

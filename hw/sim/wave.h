@@ -23,7 +23,7 @@ public:
     attach(top);
     return start(path, why);
   }
-  void at(uint64_t time); // what the signals are now, at that time in ns
+  void at(uint64_t time);       // what the signals are now, at that time in ns
   bool close(const char **why); // false: the file is not whole
 private:
   bool create();

@@ -2,10 +2,11 @@
 // Barriers for host memory that both CPU and VTA touch, on machines where they do not see each other's writes at once:
 //   VTAReadBarrier   what the CPU has written gets to where VTA reads (a flush)
 //   VTAWriteBarrier  what VTA has written is what the CPU reads next (an invalidation)
-// A buffer is flushed after the statements of the CPU's that write it, the last of those that follow one another: before
-// anything that VTA is given next, whenever that is launched. It is invalidated after the launch (vta.sync) that may have
-// written it, if the CPU touches it at all: at once, since an invalidation would throw away what the CPU writes later. So
-// there is nothing to flush while VTA runs, and nothing stale when the CPU writes. VTABufferCopy does both by itself.
+// A buffer is flushed after the statements of the CPU's that write it, the last of those that follow one another:
+// before anything that VTA is given next, whenever that is launched. It is invalidated after the launch (vta.sync) that
+// may have written it, if the CPU touches it at all: at once, since an invalidation would throw away what the CPU
+// writes later. So there is nothing to flush while VTA runs, and nothing stale when the CPU writes. VTABufferCopy does
+// both by itself.
 #include "backend_llvm/internal.h"
 
 #include "backend_vta/vta.h"
@@ -130,7 +131,8 @@ static void plan(Gen *g, const Stmt *s, Pending *p) {
   }
   switch (s->kind) {
   case STMT_SEQ: plan_seq(g, s, p); return;
-  case STMT_FOR: case STMT_IF: plan_inner(g, s, p); return;
+  case STMT_FOR:
+  case STMT_IF: plan_inner(g, s, p); return;
   case STMT_ALLOC: plan(g, s->body, p); return;
   case STMT_INTRIN: plan_intrin(g, s, p); return;
   case STMT_STORE: return;
@@ -148,7 +150,8 @@ void gen_barrier(Gen *g, const char *name, LLVMValueRef handle, int64_t bytes) {
 }
 
 void gen_barriers_after(Gen *g, const Stmt *s) {
-  if (!g->frame->command) return; // a kernel of the CPU alone, or a function of its own that the CPU's statements became
+  if (!g->frame->command)
+    return; // a kernel of the CPU alone, or a function of its own that the CPU's statements became
   const Place *at = place_of(&g->places, s);
   const char *name = s->kind == STMT_INTRIN ? "VTAWriteBarrier" : "VTAReadBarrier";
   for (size_t i = 0; i < at->barriers.len; i++)

@@ -46,16 +46,13 @@ bool gen_is_checked(Gen *g, const Expr *e) {
 }
 
 // Finds what should not be computed in vain: accesses that may lie outside, and calls.
+// Whether a function is a call of the C library's, rather than instructions.
+static bool calls_library(MathFn f) { return !math_is_exact(f) || f == FN_SQRT; }
+
 static bool note_unsafe(void *self, const Expr *e) {
   Scan *s = self;
   if (e->kind == EXPR_LOAD) s->found |= !gen_is_inside(s->g, e->buffer, e->args);
-  if (e->kind == EXPR_MATH)
-    switch (e->fn) {
-    case FN_ABS: case FN_ROUND: case FN_RINT: case FN_FLOOR: case FN_CEIL: case FN_TRUNC: break;
-    case FN_EXP: case FN_LOG: case FN_LOG2: case FN_SQRT: case FN_RSQRT: case FN_SIN: case FN_COS: case FN_TAN:
-    case FN_ATAN: case FN_TANH: case FN_SIGMOID: case FN_ERF: case FN_POW: case FN_FMA:
-    case FN_COUNT: s->found = true;
-    }
+  if (e->kind == EXPR_MATH) s->found |= calls_library(e->fn);
   return !s->found;
 }
 
@@ -183,7 +180,8 @@ static LLVMValueRef gen_var(Gen *g, const Expr *e) {
   LLVMValueRef v = place_of(&g->places, e->var)->value;
   if (v && gen_lane_count(g) && e->var == g->lanes->var) return gen_lane_numbers(g);
   if (v) return v;
-  if (!g->failed) diag_report(g->cx->diags, E_INTERNAL, e->loc, "variable `%s` is used outside of its loop", e->var->name);
+  if (!g->failed)
+    diag_report(g->cx->diags, E_INTERNAL, e->loc, "variable `%s` is used outside of its loop", e->var->name);
   g->failed = true;
   return LLVMGetUndef(g->i64);
 }

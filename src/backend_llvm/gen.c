@@ -52,11 +52,16 @@ void gen_close(Gen *g) {
 LLVMTypeRef gen_value_type(Gen *g, DType t) {
   switch (t) {
   case DT_BOOL: return g->i1;
-  case DT_I8: case DT_U8: return g->i8;
-  case DT_I16: case DT_U16: return g->i16;
-  case DT_I32: case DT_U32: return g->i32;
-  case DT_I64: case DT_U64: return g->i64;
-  case DT_F16: case DT_F32: return g->f32;
+  case DT_I8:
+  case DT_U8: return g->i8;
+  case DT_I16:
+  case DT_U16: return g->i16;
+  case DT_I32:
+  case DT_U32: return g->i32;
+  case DT_I64:
+  case DT_U64: return g->i64;
+  case DT_F16:
+  case DT_F32: return g->f32;
   case DT_F64: return g->f64;
   case DT_COUNT: break;
   }
@@ -199,7 +204,8 @@ void gen_fail_if(Gen *g, LLVMValueRef cond, int status) {
 
 LLVMValueRef gen_text(Gen *g, const char *text) {
   LLVMValueRef bytes = LLVMConstStringInContext(g->c, text, (unsigned)strlen(text), false);
-  LLVMValueRef at = LLVMAddGlobal(g->m, LLVMTypeOf(bytes), arena_printf(g->cx->arena, "%s.text%d", g->name, g->serial++));
+  LLVMValueRef at =
+      LLVMAddGlobal(g->m, LLVMTypeOf(bytes), arena_printf(g->cx->arena, "%s.text%d", g->name, g->serial++));
   LLVMSetLinkage(at, LLVMPrivateLinkage);
   LLVMSetGlobalConstant(at, true);
   LLVMSetUnnamedAddress(at, LLVMGlobalUnnamedAddr);
@@ -210,7 +216,8 @@ LLVMValueRef gen_text(Gen *g, const char *text) {
 bool gen_deeper(Gen *g, Loc loc) {
   if (++g->depth <= MAX_DEPTH) return true;
   g->depth--;
-  if (!g->failed) diag_report(g->cx->diags, E_TOO_DEEP, loc, "the code of this kernel is nested too deeply for the host");
+  if (!g->failed)
+    diag_report(g->cx->diags, E_TOO_DEEP, loc, "the code of this kernel is nested too deeply for the host");
   g->failed = true;
   return false;
 }

@@ -25,7 +25,7 @@ typedef struct Place {
   int64_t min, count;  // Var: it is in min .. min + count - 1; count 0: not known
   bool by_vta, by_cpu, allocated;
   VEC(const Buffer *) barriers; // Stmt: buffers that get a barrier after it
-  unsigned lanes; // Buffer allocated in a loop of lanes: so many copies, element by element; 0: one
+  unsigned lanes;               // Buffer allocated in a loop of lanes: so many copies, element by element; 0: one
 } Place;
 
 // Pointer -> Place. Only looked up, never walked.
@@ -83,7 +83,7 @@ typedef struct Gen {
   Lanes *lanes;       // NULL: everything is scalar
   LLVMValueRef lane;  // i64: code is emitted for this lane alone; NULL: for all
   LLVMValueRef guard; // i1: whether that lane's value is wanted; NULL: it is
-  Place zeros; // the buffer of zeros; its handle is NULL when there is none
+  Place zeros;        // the buffer of zeros; its handle is NULL when there is none
   const Stmt *kernel; // whose function is made; NULL outside
   int serial;         // numbers private functions and constants
   PtrMap constants;   // the values of those that the module has: to them
@@ -98,14 +98,14 @@ LLVMTypeRef gen_value_type(Gen *g, DType t);  // in registers: bool i1, float16 
 LLVMTypeRef gen_memory_type(Gen *g, DType t); // in memory: bool i8, float16 i16
 LLVMValueRef gen_i32(Gen *g, int64_t v);
 LLVMValueRef gen_i64(Gen *g, int64_t v);
-unsigned gen_width(LLVMValueRef v);                       // lanes of a vector; 0: a scalar
-LLVMTypeRef gen_wide_type(LLVMTypeRef t, unsigned n);     // n 0: t itself
-LLVMValueRef gen_splat_const(LLVMValueRef c, unsigned n); // a constant; n 0: c itself
+unsigned gen_width(LLVMValueRef v);                         // lanes of a vector; 0: a scalar
+LLVMTypeRef gen_wide_type(LLVMTypeRef t, unsigned n);       // n 0: t itself
+LLVMValueRef gen_splat_const(LLVMValueRef c, unsigned n);   // a constant; n 0: c itself
 LLVMValueRef gen_splat(Gen *g, LLVMValueRef v, unsigned n); // v itself, if it is a vector or n is 0
-void gen_match(Gen *g, LLVMValueRef *a, LLVMValueRef *b); // if one is a vector, both are
-LLVMValueRef gen_const_int(LLVMValueRef v);               // a constant, or what all elements of one are; else NULL
-LLVMBasicBlockRef gen_block(Gen *g, const char *name); // appended to the current function
-void gen_at(Gen *g, LLVMBasicBlockRef b);              // emission goes on there
+void gen_match(Gen *g, LLVMValueRef *a, LLVMValueRef *b);   // if one is a vector, both are
+LLVMValueRef gen_const_int(LLVMValueRef v);                 // a constant, or what all elements of one are; else NULL
+LLVMBasicBlockRef gen_block(Gen *g, const char *name);      // appended to the current function
+void gen_at(Gen *g, LLVMBasicBlockRef b);                   // emission goes on there
 LLVMValueRef gen_alloca(Gen *g, LLVMTypeRef t, unsigned align, const char *name);
 // Calls an external function, declared at need. `types` is its prototype by letters, result first: v(oid), p(ointer),
 // i(nt32), l(int64), z (size_t), f(loat), d(ouble).
@@ -126,9 +126,9 @@ bool gen_kernel(Gen *g, const Func *f, const char *name); // false: reported
 LLVMValueRef gen_expr(Gen *g, const Expr *e);
 void gen_store_value(Gen *g, const Buffer *b, const Expr **args, LLVMValueRef v); // scalar code
 LLVMValueRef gen_load(Gen *g, const Expr *e);                                     // scalar code
-LLVMValueRef gen_address(Gen *g, const Buffer *b, const Expr **args);       // of one element; of element 0 if g->guard fails
+LLVMValueRef gen_address(Gen *g, const Buffer *b, const Expr **args); // of one element; of element 0 if g->guard fails
 LLVMValueRef gen_loose_address(Gen *g, const Buffer *b, const Expr **args); // the same, but it may lie outside
-bool gen_is_inside(Gen *g, const Buffer *b, const Expr *const *args); // whatever the variables are
+bool gen_is_inside(Gen *g, const Buffer *b, const Expr *const *args);       // whatever the variables are
 bool gen_is_checked(Gen *g, const Expr *e); // somewhere in it, an index read from data is checked
 bool gen_needs_branch(Gen *g, const Expr *e);
 bool gen_has_load(const Expr *e);
@@ -167,14 +167,15 @@ typedef void LoopBody(Gen *g, void *self, LLVMValueRef i);
 void gen_loop(Gen *g, LLVMValueRef from, LLVMValueRef to, int64_t step, const char *hint, LoopBody *body, void *self);
 // Binds the variable of the loop s to `at` and emits its body.
 void gen_iteration(Gen *g, const Stmt *s, LLVMValueRef at);
-bool gen_loop_bounds(Gen *g, const Stmt *s, int64_t *lo, int64_t *hi); // of the variable; false: unknown, or it may wrap
+bool gen_loop_bounds(Gen *g, const Stmt *s, int64_t *lo,
+                     int64_t *hi);           // of the variable; false: unknown, or it may wrap
 bool gen_is_outlined(Gen *g, const Stmt *s); // a parallel loop that becomes a function of its own
 bool gen_many_nests(const Stmt *s);          // so many nests that they are compiled apart
 
 // frame.c: memory of a function
 typedef struct FrameMemory FrameMemory;
-FrameMemory *frame_allocate(Gen *g, const Stmt *body); // places of the host buffers allocated in body
-void frame_release(Gen *g, FrameMemory *fm);           // in the clean-up block
+FrameMemory *frame_allocate(Gen *g, const Stmt *body);  // places of the host buffers allocated in body
+void frame_release(Gen *g, FrameMemory *fm);            // in the clean-up block
 LLVMValueRef frame_null_slot(Gen *g, const char *name); // a pointer variable, NULL from the start of the function
 void frame_vta_buffer(Gen *g, Place *p, int64_t bytes, const char *name); // sets handle, slot and, if by_cpu, value
 void frame_vta_free(Gen *g, Place *p);
@@ -189,7 +190,8 @@ LLVMTypeRef gen_part_type(Gen *g);
 LLVMValueRef gen_part_block(Gen *g, LLVMValueRef part); // what gen_call_parallel was given
 LLVMValueRef gen_part_index(Gen *g, LLVMValueRef part); // i64: of the parts 0 .. count - 1
 LLVMValueRef gen_part_count(Gen *g, LLVMValueRef part);
-void gen_call_parallel(Gen *g, LLVMValueRef fn, LLVMValueRef block, LLVMValueRef turns); // no more parts than turns; all have ended
+void gen_call_parallel(Gen *g, LLVMValueRef fn, LLVMValueRef block,
+                       LLVMValueRef turns); // no more parts than turns; all have ended
 
 // barriers.c
 void gen_plan_barriers(Gen *g, const Stmt *body); // where they go; by_vta and by_cpu of all places are known
@@ -215,8 +217,8 @@ extern const LlvmSymbol host_symbols[];
 extern const int host_symbol_count;
 
 // jit.c
-bool jit_compile(Ctx *cx, const Func *f, const LlvmOptions *opt, int nsymbols, const LlvmSymbol *symbols,
-                 void **handle, LlvmEntry **entry);
+bool jit_compile(Ctx *cx, const Func *f, const LlvmOptions *opt, int nsymbols, const LlvmSymbol *symbols, void **handle,
+                 LlvmEntry **entry);
 void jit_free(void *handle);
 
 #endif

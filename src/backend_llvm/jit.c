@@ -13,7 +13,8 @@ static bool jit_error(Ctx *cx, const Func *f, LLVMErrorRef err) {
   return false;
 }
 
-// ---- linking -----------------------------------------------------------------------------------------------------------
+// ---- linking
+// -----------------------------------------------------------------------------------------------------------
 
 typedef struct SymbolList {
   LLVMOrcLLJITRef jit;
@@ -33,7 +34,7 @@ static bool add_process(Ctx *cx, const Func *f, LLVMOrcLLJITRef jit) {
 #if TETC_LLVM_MAJOR < 17 // later ones do it by themselves
   LLVMOrcDefinitionGeneratorRef gen;
   LLVMErrorRef err =
-    LLVMOrcCreateDynamicLibrarySearchGeneratorForProcess(&gen, LLVMOrcLLJITGetGlobalPrefix(jit), NULL, NULL);
+      LLVMOrcCreateDynamicLibrarySearchGeneratorForProcess(&gen, LLVMOrcLLJITGetGlobalPrefix(jit), NULL, NULL);
   if (!jit_error(cx, f, err)) return false;
   LLVMOrcJITDylibAddGenerator(LLVMOrcLLJITGetMainJITDylib(jit), gen);
 #else
@@ -119,8 +120,7 @@ static bool compile_now(void *self) {
   if (machine_open(cx, &host, true, &mc))
     object = make_object(cx, c->f, &host, &mc, has_symbol(&c->caller, "tetc_kernel_begin"));
   if (object) {
-    if (jit_error(cx, c->f, LLVMOrcCreateLLJIT(&jit, NULL)))
-      ok = link_object(cx, c->f, jit, object, sets, 2, c->entry);
+    if (jit_error(cx, c->f, LLVMOrcCreateLLJIT(&jit, NULL))) ok = link_object(cx, c->f, jit, object, sets, 2, c->entry);
     else LLVMDisposeMemoryBuffer(object);
   }
   machine_close(&mc);
@@ -129,8 +129,8 @@ static bool compile_now(void *self) {
   return ok;
 }
 
-bool jit_compile(Ctx *cx, const Func *f, const LlvmOptions *opt, int nsymbols, const LlvmSymbol *symbols,
-                 void **handle, LlvmEntry **entry) {
+bool jit_compile(Ctx *cx, const Func *f, const LlvmOptions *opt, int nsymbols, const LlvmSymbol *symbols, void **handle,
+                 LlvmEntry **entry) {
   Compilation c = {cx, f, opt, {nsymbols, symbols}, handle, entry};
   *handle = NULL;
   return module_guarded(cx, compile_now, &c);

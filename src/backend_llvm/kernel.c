@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // A kernel:
-//   entry     see that runtime and arrays are right; take memory; copy the parameters that VTA reads into memory of its own
-//   body
-//   finish    copy what VTA wrote back to the parameters
-//   cleanup   free, tell a failure, return the status; every failure comes here
+//   entry     see that runtime and arrays are right; take memory; copy the parameters that VTA reads into memory of its
+//   own body finish    copy what VTA wrote back to the parameters cleanup   free, tell a failure, return the status;
+//   every failure comes here
 #include "backend_llvm/internal.h"
 
 #include "backend_vta/vta.h"
@@ -71,7 +70,8 @@ static void extend_value(Gen *g, LLVMValueRef fn, int i, DType t) {
 
 static LLVMValueRef declare_kernel(Gen *g, const Func *f, const char *name) {
   LLVMTypeRef *types = NEW_ARRAY(g->cx->arena, LLVMTypeRef, f->nparams + 1);
-  for (int i = 0; i < f->nparams; i++) types[i] = by_value(f->params[i]) ? gen_memory_type(g, f->params[i]->type) : g->ptr;
+  for (int i = 0; i < f->nparams; i++)
+    types[i] = by_value(f->params[i]) ? gen_memory_type(g, f->params[i]->type) : g->ptr;
   LLVMValueRef fn = gen_function(g, name, LLVMFunctionType(g->i32, types, (unsigned)f->nparams, false), true);
   for (int i = 0; i < f->nparams; i++) {
     LLVMValueRef p = LLVMGetParam(fn, (unsigned)i);
@@ -114,7 +114,8 @@ static LLVMValueRef constant_array(Gen *g, const Buffer *b, int64_t bytes) {
   LLVMValueRef old = ptrmap_find(&g->constants, b->data);
   if (old) return old;
   LLVMValueRef data = LLVMConstStringInContext(g->c, b->data, (unsigned)bytes, true);
-  LLVMValueRef v = LLVMAddGlobal(g->m, LLVMTypeOf(data), arena_printf(g->cx->arena, "%s.const.%d", g->name, g->serial++));
+  LLVMValueRef v =
+      LLVMAddGlobal(g->m, LLVMTypeOf(data), arena_printf(g->cx->arena, "%s.const.%d", g->name, g->serial++));
   LLVMSetInitializer(v, data);
   LLVMSetGlobalConstant(v, true);
   LLVMSetLinkage(v, LLVMPrivateLinkage);
@@ -153,10 +154,12 @@ static void make_zeros(Gen *g, int64_t bytes) {
   gen_barrier(g, "VTAReadBarrier", g->zeros.handle, bytes);
 }
 
-// ---- what a kernel and the runtime tell each other: where the runtime at hand does not know of it, nothing ------------
+// ---- what a kernel and the runtime tell each other: where the runtime at hand does not know of it, nothing
+// ------------
 
 // Calls a function that the runtime may not have; otherwise the value is `otherwise` (NULL: of no interest).
-static LLVMValueRef call_weakly(Gen *g, const char *name, const char *types, LLVMValueRef *args, LLVMValueRef otherwise) {
+static LLVMValueRef call_weakly(Gen *g, const char *name, const char *types, LLVMValueRef *args,
+                                LLVMValueRef otherwise) {
   LLVMBasicBlockRef from = LLVMGetInsertBlock(g->b), call = gen_block(g, "tell"), on = gen_block(g, "told");
   LLVMBasicBlockRef blocks[2] = {from, call};
   gen_at(g, call);
@@ -194,7 +197,7 @@ static void ask(Gen *g) {
 static void tell_failure(Gen *g, const Func *f) {
   LLVMValueRef status = LLVMBuildLoad2(g->b, g->i32, g->frame->status, "");
   LLVMValueRef args[4] = {g->frame->command, gen_text(g, f->name), status,
-    LLVMBuildLoad2(g->b, g->ptr, g->frame->why, "")};
+                          LLVMBuildLoad2(g->b, g->ptr, g->frame->why, "")};
   LLVMBasicBlockRef bad = gen_block(g, "failed"), on = gen_block(g, "return");
   LLVMBuildCondBr(g->b, LLVMBuildIsNull(g->b, status, ""), on, bad);
   gen_at(g, bad);
@@ -216,8 +219,10 @@ static void check_params(Gen *g, const Func *f) {
       bad = LLVMBuildOr(g->b, bad, LLVMBuildIsNotNull(g->b, off, ""), "");
     }
     if (g->frame->why) {
-      const char *text = align == 1 ? arena_printf(g->cx->arena, "array `%s` is NULL", b->name)
-        : arena_printf(g->cx->arena, "array `%s` is NULL, or its address is no multiple of %d", b->name, (int)align);
+      const char *text = align == 1
+                             ? arena_printf(g->cx->arena, "array `%s` is NULL", b->name)
+                             : arena_printf(g->cx->arena, "array `%s` is NULL, or its address is no multiple of %d",
+                                            b->name, (int)align);
       LLVMBuildStore(g->b, gen_text(g, text), g->frame->why);
     }
     gen_fail_if(g, bad, 4);

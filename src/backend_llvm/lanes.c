@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // What a loop of lanes does otherwise than scalar code: loads and stores, choices, and one lane after the other.
 //
-// A load is one of the same element in all lanes (a scalar), of neighbours (a vector, or its mirror image), or anything else:
-// then the scalar code of each lane computes its address. No lane reads outside an array, whether its value is wanted or not:
-// where an index is not known to lie inside, a mask, or element 0, stands in for lanes that a guard excludes.
+// A load is one of the same element in all lanes (a scalar), of neighbours (a vector, or its mirror image), or anything
+// else: then the scalar code of each lane computes its address. No lane reads outside an array, whether its value is
+// wanted or not: where an index is not known to lie inside, a mask, or element 0, stands in for lanes that a guard
+// excludes.
 #include "backend_llvm/internal.h"
 
 enum { FLAT = 16 }; // so many lanes get code each; more go through a loop
@@ -53,7 +54,8 @@ LLVMValueRef gen_lane_numbers(Gen *g) {
   return LLVMBuildAdd(g->b, first, LLVMConstVector(numbers, g->lanes->n), "");
 }
 
-// ---- what is known of the lanes ---------------------------------------------------------------------------------------
+// ---- what is known of the lanes
+// ---------------------------------------------------------------------------------------
 
 typedef struct Varies {
   Gen *g;
@@ -90,7 +92,8 @@ bool gen_lane_step(Gen *g, const Buffer *b, const Expr *const *args, int64_t *st
   return true;
 }
 
-// ---- one by one --------------------------------------------------------------------------------------------------------
+// ---- one by one
+// --------------------------------------------------------------------------------------------------------
 
 // Values of a type, one a lane, in memory. bool takes a byte.
 static LLVMTypeRef slot_type(Gen *g, DType t) { return t == DT_BOOL ? g->i8 : gen_value_type(g, t); }
@@ -155,7 +158,8 @@ static LLVMValueRef one_by_one(Gen *g, const Expr *e) {
   return all;
 }
 
-// ---- loads ---------------------------------------------------------------------------------------------------------------
+// ---- loads
+// ---------------------------------------------------------------------------------------------------------------
 
 static LLVMValueRef reversed(Gen *g, LLVMValueRef v) {
   LLVMValueRef order[MAX_LANES];
@@ -224,12 +228,15 @@ LLVMValueRef gen_lanes_load(Gen *g, const Expr *e) {
   int64_t step;
   bool own = place_of(&g->places, e->buffer)->lanes != 0;
   if (!gen_lane_step(g, e->buffer, e->args, &step)) return one_by_one(g, e);
-  if (own) return step == 0 && (!g->lanes->mask || gen_is_inside(g, e->buffer, e->args)) ? load_copies(g, e) : one_by_one(g, e);
+  if (own)
+    return step == 0 && (!g->lanes->mask || gen_is_inside(g, e->buffer, e->args)) ? load_copies(g, e)
+                                                                                  : one_by_one(g, e);
   if (step == 0) return load_shared(g, e);
   return step == 1 || step == -1 ? load_neighbours(g, e, step < 0) : one_by_one(g, e);
 }
 
-// ---- choices ---------------------------------------------------------------------------------------------------------------
+// ---- choices
+// ---------------------------------------------------------------------------------------------------------------
 
 // e where the lanes of `wanted` are the only ones that count.
 static LLVMValueRef under(Gen *g, LLVMValueRef wanted, const Expr *e) {
@@ -252,7 +259,8 @@ LLVMValueRef gen_lanes_logic(Gen *g, const Expr *e, LLVMValueRef a) {
   return gen_binary(g, e->binop, DT_BOOL, a, b, false);
 }
 
-// ---- stores ----------------------------------------------------------------------------------------------------------------
+// ---- stores
+// ----------------------------------------------------------------------------------------------------------------
 
 // `b[x] = b[x] op e`: into the lanes' accumulator, or, where the order counts, one lane after the other.
 static void gen_fold(Gen *g, const Stmt *s) {

@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
-// backend_llvm: host code. A kernel in FORM_CALLS (or a host-only one in FORM_LOOPS) becomes LLVM IR, and that an object,
-// assembly, text, or code in this process. No LLVM type is named here: the back end itself is a module that is loaded
-// when code is first wanted, so that the rest of tetc starts without LLVM (libtetc_llvm_backend.so; with
+// backend_llvm: host code. A kernel in FORM_CALLS (or a host-only one in FORM_LOOPS) becomes LLVM IR, and that an
+// object, assembly, text, or code in this process. No LLVM type is named here: the back end itself is a module that is
+// loaded when code is first wanted, so that the rest of tetc starts without LLVM (libtetc_llvm_backend.so; with
 // -Dllvm_static=true it is linked in and llvm_backend_load() cannot fail).
 //
-// The kernel is a C function  int NAME(const T *input..., T *output...);  that returns a status: 0 done, 1 out of memory,
-// 2 the accelerator failed, 3 an index read from data is out of range, 4 an array is NULL or not aligned to its elements,
-// 5 the object does not fit the runtime (TetcStatus of the runtime); unless 0, outputs are undefined. Buffers are dense,
-// row-major and do not overlap; bool is one byte 0 or 1, float16 is its bits. Beside it stands
-// int NAME__packed(void **params).
-// An object refers to: VTA* (upstream's vta/runtime.h) when the kernel uses the accelerator, and then weakly to
-// tetc_kernel_* of our runtime; malloc-family and libm functions; POSIX threads when a loop is parallel.
+// The kernel is a C function  int NAME(const T *input..., T *output...);  that returns a status: 0 done, 1 out of
+// memory, 2 the accelerator failed, 3 an index read from data is out of range, 4 an array is NULL or not aligned to its
+// elements, 5 the object does not fit the runtime (TetcStatus of the runtime); unless 0, outputs are undefined. Buffers
+// are dense, row-major and do not overlap; bool is one byte 0 or 1, float16 is its bits. Beside it stands int
+// NAME__packed(void **params). An object refers to: VTA* (upstream's vta/runtime.h) when the kernel uses the
+// accelerator, and then weakly to tetc_kernel_* of our runtime; malloc-family and libm functions; POSIX threads when a
+// loop is parallel.
 #ifndef TETC_LLVM_H
 #define TETC_LLVM_H
 
@@ -57,7 +57,8 @@ typedef struct LlvmBackend {
 // src/backend_llvm, in LIBDIR/tetc of the tree that the binary was installed in, and where it was configured to go.
 const LlvmBackend *llvm_backend_load(const char **error);
 
-// header.c: the C header that declares the kernels. Needs no LLVM. The include guard is made of guard_hint, a file name.
+// header.c: the C header that declares the kernels. Needs no LLVM. The include guard is made of guard_hint, a file
+// name.
 void llvm_header(Ctx *cx, const Func *const *funcs, int nfuncs, const char *guard_hint, Text *out);
 
 bool llvm_name_is_reserved(const char *name); // C's and C++'s keywords, main, and the like

@@ -53,7 +53,8 @@ static void on_new_failed(void) {
 
 // LLVM's constructors allocate while it is loaded: who is asked when there is no memory has to be known before.
 static void guard_new(void) {
-  void *lib = dlopen("libstdc++.so.6", RTLD_NOW | RTLD_GLOBAL), *at = lib ? dlsym(lib, "_ZSt15set_new_handlerPFvvE") : NULL;
+  void *lib = dlopen("libstdc++.so.6", RTLD_NOW | RTLD_GLOBAL),
+       *at = lib ? dlsym(lib, "_ZSt15set_new_handlerPFvvE") : NULL;
   if (!at) return;
   memcpy(&set_new_handler, &at, sizeof at);
   set_new_handler(on_new_failed);
@@ -61,8 +62,12 @@ static void guard_new(void) {
 
 // Also from test programs in the build tree, two or three directories beside it.
 static void *open_module(bool *exists) {
-  static const char *const places[] = {MODULE, "src/backend_llvm/" MODULE, TETC_LIBDIR_FROM_BIN "/" MODULE,
-    "../src/backend_llvm/" MODULE, "../../src/backend_llvm/" MODULE, "../backend_llvm/" MODULE};
+  static const char *const places[] = {MODULE,
+                                       "src/backend_llvm/" MODULE,
+                                       TETC_LIBDIR_FROM_BIN "/" MODULE,
+                                       "../src/backend_llvm/" MODULE,
+                                       "../../src/backend_llvm/" MODULE,
+                                       "../backend_llvm/" MODULE};
   char dir[PATH_MAX];
   const char *named = getenv("TETC_LLVM_BACKEND");
   if (named && *named) {

@@ -14,11 +14,11 @@ typedef struct Arch {
   void (*start)(void);
 } Arch;
 
-#define START(T)                    \
-  static void start_##T(void) {     \
+#define START(T) \
+  static void start_##T(void) { \
     LLVMInitialize##T##TargetInfo(); \
-    LLVMInitialize##T##Target();     \
-    LLVMInitialize##T##TargetMC();   \
+    LLVMInitialize##T##Target(); \
+    LLVMInitialize##T##TargetMC(); \
     LLVMInitialize##T##AsmPrinter(); \
   }
 #ifdef TETC_LLVM_X86
@@ -33,15 +33,15 @@ START(ARM)
 
 static const Arch archs[] = {
 #ifdef TETC_LLVM_X86
-  {"x86_64 i386 i486 i586 i686 amd64", "x86_64-linux-gnu", start_X86},
+    {"x86_64 i386 i486 i586 i686 amd64", "x86_64-linux-gnu", start_X86},
 #endif
 #ifdef TETC_LLVM_AARCH64
-  {"aarch64 arm64", "aarch64-linux-gnu", start_AArch64},
+    {"aarch64 arm64", "aarch64-linux-gnu", start_AArch64},
 #endif
 #ifdef TETC_LLVM_ARM
-  {"armv7 armv8 arm- armv6 thumbv7", "armv7a-linux-gnueabihf", start_ARM},
+    {"armv7 armv8 arm- armv6 thumbv7", "armv7a-linux-gnueabihf", start_ARM},
 #endif
-  {NULL, NULL, NULL}};
+    {NULL, NULL, NULL}};
 
 static bool triple_is(const char *triple, const char *prefixes) {
   for (const char *p = prefixes; *p;) {
@@ -71,7 +71,8 @@ static bool start_target(const char *triple, bool host) {
 void machine_targets(Text *out) {
   char *host = module_text(LLVMGetDefaultTargetTriple());
   text_add(out, "%-28s this machine\n", host);
-  for (const Arch *a = archs; a->prefixes; a++) text_add(out, "%-28s triples that start with: %s\n", a->example, a->prefixes);
+  for (const Arch *a = archs; a->prefixes; a++)
+    text_add(out, "%-28s triples that start with: %s\n", a->example, a->prefixes);
   LLVMDisposeMessage(host);
 }
 
@@ -87,8 +88,10 @@ static bool report_target(Ctx *cx, const char *triple, char *why) {
 }
 
 static LLVMCodeGenOptLevel codegen_level(int level) {
-  return level <= 0 ? LLVMCodeGenLevelNone : level == 1 ? LLVMCodeGenLevelLess :
-         level == 2 ? LLVMCodeGenLevelDefault : LLVMCodeGenLevelAggressive;
+  return level <= 0   ? LLVMCodeGenLevelNone
+         : level == 1 ? LLVMCodeGenLevelLess
+         : level == 2 ? LLVMCodeGenLevelDefault
+                      : LLVMCodeGenLevelAggressive;
 }
 
 // `arm-linux-gnueabihf` alone would be ARMv4 to LLVM; as everywhere in Debian, hard float means ARMv7 with VFPv3.
@@ -96,8 +99,8 @@ static const char *baseline(const char *triple) {
   return !strncmp(triple, "arm", 3) && strstr(triple, "eabihf") ? "+v7,+vfp3d16" : "";
 }
 
-// LLVM has no question for "is this a processor?"; it complains on stderr, and may abort later. So what it writes while the
-// machine is made is caught, and is the answer. Only asked about names that the user gave.
+// LLVM has no question for "is this a processor?"; it complains on stderr, and may abort later. So what it writes while
+// the machine is made is caught, and is the answer. Only asked about names that the user gave.
 static LLVMTargetMachineRef create_watched(LLVMTargetRef target, const Machine *m, int level, Text *complaint) {
   FILE *log = tmpfile();
   int saved = log ? dup(STDERR_FILENO) : -1;
@@ -123,7 +126,8 @@ static bool report_processor(Ctx *cx, const Machine *m, const Text *complaint) {
   Diag *d = diag_report(cx->diags, E_TARGET_TRIPLE, (Loc){0}, "the target `%s` has no %s `%s`", m->triple,
                         feature ? "such feature in" : "processor", feature ? m->features : m->cpu);
   diag_note(d, "LLVM says: %s", complaint->data);
-  diag_help(d, "%s", feature ? "write features as +name or -name, with commas between" : "`-mcpu=native` is this machine's");
+  diag_help(d, "%s",
+            feature ? "write features as +name or -name, with commas between" : "`-mcpu=native` is this machine's");
   return false;
 }
 
@@ -146,8 +150,7 @@ bool machine_open(Ctx *cx, const LlvmOptions *opt, bool jit, Machine *out) {
   LLVMDisposeMessage(own);
   out->features = module_text(LLVMCreateMessage(features.data));
   Text complaint = {.arena = cx->arena};
-  if ((opt->cpu && !native) || opt->features)
-    out->tm = create_watched(target, out, opt->opt_level, &complaint);
+  if ((opt->cpu && !native) || opt->features) out->tm = create_watched(target, out, opt->opt_level, &complaint);
   else
     out->tm = LLVMCreateTargetMachine(target, out->triple, out->cpu, out->features, codegen_level(opt->opt_level),
                                       LLVMRelocPIC, LLVMCodeModelDefault);
@@ -173,17 +176,17 @@ void machine_close(Machine *m) {
 #endif
 
 // Loops come rotated, and there is nothing to inline; so a short list makes code as fast as default<O2>'s for two
-// thirds of its time: registers, folding, invariants and accumulators out of loops, small loops unrolled, and accumulators
-// that this shows out of the loop around. LLVM's vectorizers stay out: what LLVM 19's make is wrong for some programs
-// (docs/llvm.md lists them).
+// thirds of its time: registers, folding, invariants and accumulators out of loops, small loops unrolled, and
+// accumulators that this shows out of the loop around. LLVM's vectorizers stay out: what LLVM 19's make is wrong for
+// some programs (docs/llvm.md lists them).
 static const char quick[] = "function(mem2reg,early-cse,simplifycfg)";
 static const char normal[] =
-  "function(sroa,early-cse,loop-mssa(licm),loop(loop-unroll-full)," COMBINE ",simplifycfg,loop-unroll<O2>,early-cse,"
-  "simplifycfg,loop-mssa(licm))";
+    "function(sroa,early-cse,loop-mssa(licm),loop(loop-unroll-full)," COMBINE ",simplifycfg,loop-unroll<O2>,early-cse,"
+    "simplifycfg,loop-mssa(licm))";
 // Not default<O3>: it has both vectorizers, whatever its options in the C API say.
 static const char aggressive[] =
-  "function(sroa,early-cse<memssa>,loop-mssa(licm),loop(loop-unroll-full)," COMBINE ",simplifycfg,gvn,"
-  "loop-unroll<O3>,gvn,simplifycfg,loop-mssa(licm),dse," COMBINE ")";
+    "function(sroa,early-cse<memssa>,loop-mssa(licm),loop(loop-unroll-full)," COMBINE ",simplifycfg,gvn,"
+    "loop-unroll<O3>,gvn,simplifycfg,loop-mssa(licm),dse," COMBINE ")";
 
 bool machine_optimize(Ctx *cx, const Machine *mc, LLVMModuleRef m, int level) {
   if (level <= 0) return true;

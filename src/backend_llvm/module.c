@@ -21,7 +21,8 @@ static void on_diagnostic(LLVMDiagnosticInfoRef info, void *self) {
 static bool verify(Gen *g) {
   char *why = NULL;
   bool bad = LLVMVerifyModule(g->m, LLVMReturnStatusAction, &why);
-  if (bad) diag_note(diag_report(g->cx->diags, E_INTERNAL, (Loc){0}, "the host code of this kernel is broken"), "%s", why);
+  if (bad)
+    diag_note(diag_report(g->cx->diags, E_INTERNAL, (Loc){0}, "the host code of this kernel is broken"), "%s", why);
   LLVMDisposeMessage(why);
   return !bad;
 }
@@ -137,8 +138,10 @@ static bool emit(Ctx *cx, const Func *const *funcs, int nfuncs, const LlvmOption
   return module_guarded(cx, emit_now, &e);
 }
 
-static const LlvmBackend table = {
-  .version = TETC_LLVM_VERSION, .emit = emit, .jit_compile = jit_compile, .jit_free = jit_free,
-  .targets = machine_targets};
+static const LlvmBackend table = {.version = TETC_LLVM_VERSION,
+                                  .emit = emit,
+                                  .jit_compile = jit_compile,
+                                  .jit_free = jit_free,
+                                  .targets = machine_targets};
 
 __attribute__((visibility("default"))) const LlvmBackend *tetc_llvm_backend(void) { return &table; }

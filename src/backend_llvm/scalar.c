@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Operators on values in registers. Their meaning is scalar_binary() and its neighbours in base/scalar.c, to the bit;
-// only the libm functions may differ in the last place. bool is i1; float16 is a float that was rounded to half. All take
-// vectors, too: two of the same length, and do to each lane what they do to a scalar, to the same bits.
+// only the libm functions may differ in the last place. bool is i1; float16 is a float that was rounded to half. All
+// take vectors, too: two of the same length, and do to each lane what they do to a scalar, to the same bits.
 #include "backend_llvm/internal.h"
 
 #include <string.h>
@@ -15,7 +15,8 @@ static LLVMValueRef int_like(Gen *g, LLVMValueRef v, DType t, int64_t k) {
 static LLVMValueRef i32_like(Gen *g, LLVMValueRef v, int64_t k) { return like(v, gen_i32(g, k)); }
 static LLVMValueRef real_like(LLVMTypeRef t, LLVMValueRef v, double k) { return like(v, LLVMConstReal(t, k)); }
 
-// ---- float16 ---------------------------------------------------------------------------------------------------------
+// ---- float16
+// ---------------------------------------------------------------------------------------------------------
 
 static LLVMValueRef bits_of(Gen *g, LLVMValueRef f) { return LLVMBuildBitCast(g->b, f, type_like(f, g->i32), ""); }
 static LLVMValueRef float_of(Gen *g, LLVMValueRef i) { return LLVMBuildBitCast(g->b, i, type_like(i, g->f32), ""); }
@@ -23,7 +24,8 @@ static LLVMValueRef float_of(Gen *g, LLVMValueRef i) { return LLVMBuildBitCast(g
 // Half bits (i16) -> float. Without hardware: put exponent and fraction at a float's place and rescale by 2^112, which
 // also makes subnormal halves normal; infinities and NaNs get the float's exponent of ones.
 static LLVMValueRef half_to_float(Gen *g, LLVMValueRef h) {
-  if (g->native_half) return LLVMBuildFPExt(g->b, LLVMBuildBitCast(g->b, h, type_like(h, g->f16), ""), type_like(h, g->f32), "");
+  if (g->native_half)
+    return LLVMBuildFPExt(g->b, LLVMBuildBitCast(g->b, h, type_like(h, g->f16), ""), type_like(h, g->f32), "");
   LLVMValueRef w = LLVMBuildZExt(g->b, h, type_like(h, g->i32), "");
   LLVMValueRef sign = LLVMBuildShl(g->b, LLVMBuildAnd(g->b, w, i32_like(g, h, 0x8000), ""), i32_like(g, h, 16), "");
   LLVMValueRef rest = LLVMBuildAnd(g->b, w, i32_like(g, h, 0x7fff), "");
@@ -35,8 +37,8 @@ static LLVMValueRef half_to_float(Gen *g, LLVMValueRef h) {
   return float_of(g, LLVMBuildOr(g->b, bits, sign, ""));
 }
 
-// float -> half bits (i16), ties to even. Without hardware: subnormal results are rounded by adding 0.5, whose unit in the
-// last place is a half's smallest; normal ones by adding just under half a unit, and the odd bit.
+// float -> half bits (i16), ties to even. Without hardware: subnormal results are rounded by adding 0.5, whose unit in
+// the last place is a half's smallest; normal ones by adding just under half a unit, and the odd bit.
 static LLVMValueRef float_to_half(Gen *g, LLVMValueRef f) {
   if (g->native_half)
     return LLVMBuildBitCast(g->b, LLVMBuildFPTrunc(g->b, f, type_like(f, g->f16), ""), type_like(f, g->i16), "");
@@ -72,7 +74,8 @@ LLVMValueRef gen_to_memory(Gen *g, DType t, LLVMValueRef v) {
   return t == DT_F16 ? float_to_half(g, v) : v;
 }
 
-// ---- integers --------------------------------------------------------------------------------------------------------
+// ---- integers
+// --------------------------------------------------------------------------------------------------------
 
 static LLVMValueRef is_zero(Gen *g, DType t, LLVMValueRef v) {
   return LLVMBuildICmp(g->b, LLVMIntEQ, v, int_like(g, v, t, 0), "");
@@ -188,7 +191,8 @@ static LLVMValueRef bool_arithmetic(Gen *g, BinOp op, LLVMValueRef a, LLVMValueR
   switch ((int)op) {
   case OP_ADD: return LLVMBuildOr(g->b, a, b, "");
   case OP_SUB: return LLVMBuildXor(g->b, a, b, "");
-  case OP_MUL: case OP_DIV: return LLVMBuildAnd(g->b, a, b, "");
+  case OP_MUL:
+  case OP_DIV: return LLVMBuildAnd(g->b, a, b, "");
   case OP_MOD: return like(a, LLVMConstInt(g->i1, 0, false));
   case OP_SHL: return a;
   case OP_SHR: return LLVMBuildAnd(g->b, a, LLVMBuildNot(g->b, b, ""), "");
@@ -205,12 +209,21 @@ LLVMValueRef gen_binary(Gen *g, BinOp op, DType t, LLVMValueRef a, LLVMValueRef 
   case OP_MUL: return real ? rounded(g, t, LLVMBuildFMul(g->b, a, b, "")) : LLVMBuildMul(g->b, a, b, "");
   case OP_DIV: return real ? rounded(g, t, LLVMBuildFDiv(g->b, a, b, "")) : int_div(g, t, a, b, false, nonneg);
   case OP_MOD: return real ? rounded(g, t, real_mod(g, t, a, b)) : int_div(g, t, a, b, true, nonneg);
-  case OP_MIN: case OP_MAX: return min_max(g, op, t, a, b);
-  case OP_SHL: case OP_SHR: return shift(g, op, t, a, b);
-  case OP_AND: case OP_LAND: return LLVMBuildAnd(g->b, a, b, "");
-  case OP_OR: case OP_LOR: return LLVMBuildOr(g->b, a, b, "");
+  case OP_MIN:
+  case OP_MAX: return min_max(g, op, t, a, b);
+  case OP_SHL:
+  case OP_SHR: return shift(g, op, t, a, b);
+  case OP_AND:
+  case OP_LAND: return LLVMBuildAnd(g->b, a, b, "");
+  case OP_OR:
+  case OP_LOR: return LLVMBuildOr(g->b, a, b, "");
   case OP_XOR: return LLVMBuildXor(g->b, a, b, "");
-  case OP_LT: case OP_LE: case OP_GT: case OP_GE: case OP_EQ: case OP_NE: return compare(g, op, t, a, b);
+  case OP_LT:
+  case OP_LE:
+  case OP_GT:
+  case OP_GE:
+  case OP_EQ:
+  case OP_NE: return compare(g, op, t, a, b);
   case OP_COUNT: break;
   }
   bug("no such operator");
@@ -219,13 +232,15 @@ LLVMValueRef gen_binary(Gen *g, BinOp op, DType t, LLVMValueRef a, LLVMValueRef 
 LLVMValueRef gen_unary(Gen *g, UnOp op, DType t, LLVMValueRef a) {
   switch (op) {
   case UN_NEG: return dtype_is_float(t) ? LLVMBuildFNeg(g->b, a, "") : LLVMBuildNeg(g->b, a, "");
-  case UN_NOT: case UN_BITNOT: return LLVMBuildNot(g->b, a, "");
+  case UN_NOT:
+  case UN_BITNOT: return LLVMBuildNot(g->b, a, "");
   case UN_COUNT: break;
   }
   bug("no such operator");
 }
 
-// ---- functions -------------------------------------------------------------------------------------------------------
+// ---- functions
+// -------------------------------------------------------------------------------------------------------
 
 static LLVMValueRef libm(Gen *g, const char *name, LLVMTypeRef t, LLVMValueRef a, LLVMValueRef b);
 
@@ -264,10 +279,26 @@ static LLVMValueRef real_intrinsic(Gen *g, const char *name, LLVMValueRef a) {
 
 bool gen_is_call(MathFn fn) {
   switch (fn) {
-  case FN_ABS: case FN_ROUND: case FN_RINT: case FN_FLOOR: case FN_CEIL: case FN_TRUNC: case FN_SQRT: case FN_RSQRT:
+  case FN_ABS:
+  case FN_ROUND:
+  case FN_RINT:
+  case FN_FLOOR:
+  case FN_CEIL:
+  case FN_TRUNC:
+  case FN_SQRT:
+  case FN_RSQRT:
   case FN_FMA: return false;
-  case FN_EXP: case FN_LOG: case FN_LOG2: case FN_SIN: case FN_COS: case FN_TAN: case FN_ATAN: case FN_TANH:
-  case FN_SIGMOID: case FN_ERF: case FN_POW: return true;
+  case FN_EXP:
+  case FN_LOG:
+  case FN_LOG2:
+  case FN_SIN:
+  case FN_COS:
+  case FN_TAN:
+  case FN_ATAN:
+  case FN_TANH:
+  case FN_SIGMOID:
+  case FN_ERF:
+  case FN_POW: return true;
   case FN_COUNT: break;
   }
   bug("no such function");
@@ -299,7 +330,14 @@ LLVMValueRef gen_math(Gen *g, MathFn fn, DType t, LLVMValueRef a, LLVMValueRef b
     r = libm(g, "exp", ty, LLVMBuildFNeg(g->b, a, ""), NULL);
     r = LLVMBuildFDiv(g->b, one, LLVMBuildFAdd(g->b, one, r, ""), "");
     break;
-  case FN_EXP: case FN_LOG: case FN_LOG2: case FN_SIN: case FN_COS: case FN_TAN: case FN_ATAN: case FN_TANH:
+  case FN_EXP:
+  case FN_LOG:
+  case FN_LOG2:
+  case FN_SIN:
+  case FN_COS:
+  case FN_TAN:
+  case FN_ATAN:
+  case FN_TANH:
   case FN_ERF:
     r = libm(g, math_name(fn), ty, a, NULL); // the language's names are libm's
     break;
@@ -310,7 +348,8 @@ LLVMValueRef gen_math(Gen *g, MathFn fn, DType t, LLVMValueRef a, LLVMValueRef b
   return rounded(g, t, r);
 }
 
-// ---- casts -----------------------------------------------------------------------------------------------------------
+// ---- casts
+// -----------------------------------------------------------------------------------------------------------
 
 // double -> half in one rounding: narrow to float towards odd first (the last bit set if anything was cut off), which
 // leaves enough bits for the second rounding to be right.
@@ -340,8 +379,8 @@ static LLVMValueRef int_to_real(Gen *g, DType to, DType from, LLVMValueRef a) {
   return rounded(g, to, r);
 }
 
-// Towards zero, saturating, NaN to 0: what the plain conversion gives out of range is never chosen. (LLVM's own saturating
-// conversion becomes scalar code.) The limits are powers of two, or 0: floats have them.
+// Towards zero, saturating, NaN to 0: what the plain conversion gives out of range is never chosen. (LLVM's own
+// saturating conversion becomes scalar code.) The limits are powers of two, or 0: floats have them.
 static LLVMValueRef real_to_int(Gen *g, DType to, DType from, LLVMValueRef a) {
   LLVMTypeRef ty = type_like(a, gen_value_type(g, to)), real = gen_value_type(g, from);
   bool is_signed = dtype_is_signed(to);

@@ -5,7 +5,8 @@
 #include <llvm-c/DebugInfo.h>
 #include <string.h>
 
-// ---- loops -----------------------------------------------------------------------------------------------------------
+// ---- loops
+// -----------------------------------------------------------------------------------------------------------
 
 // `!{self, !{hint}}` on the back edge.
 static void attach_hint(Gen *g, LLVMValueRef br, const char *hint) {
@@ -87,7 +88,8 @@ static void gen_serial_for(Gen *g, const Stmt *s) {
   gen_at(g, skip);
 }
 
-// ---- parallel loops --------------------------------------------------------------------------------------------------
+// ---- parallel loops
+// --------------------------------------------------------------------------------------------------
 
 static bool note_intrin(void *self, const Stmt *s) {
   *(bool *)self |= s->kind == STMT_INTRIN;
@@ -214,7 +216,8 @@ static void gen_parallel_for(Gen *g, const Stmt *s) {
   gen_at(g, on);
 }
 
-// ---- many nests ------------------------------------------------------------------------------------------------------
+// ---- many nests
+// ------------------------------------------------------------------------------------------------------
 
 enum { NESTS_TOGETHER = 8 };
 
@@ -226,8 +229,8 @@ static int root_nests(const Stmt *s) {
   return n;
 }
 
-// LLVM takes time quadratic in the length of a function (unrolled loops make one block of many nests), so that a kernel of
-// many stages has its nests compiled one by one.
+// LLVM takes time quadratic in the length of a function (unrolled loops make one block of many nests), so that a kernel
+// of many stages has its nests compiled one by one.
 bool gen_many_nests(const Stmt *s) { return root_nests(s) > NESTS_TOGETHER; }
 
 // A nest of the CPU's at the root of a kernel of many: nothing in it needs the kernel's own frame.
@@ -283,7 +286,8 @@ static void gen_nest_apart(Gen *g, const Stmt *s) {
   LLVMBuildCall2(g->b, type, fn, args, n + 1, "");
 }
 
-// ---- the rest --------------------------------------------------------------------------------------------------------
+// ---- the rest
+// --------------------------------------------------------------------------------------------------------
 
 static void gen_if(Gen *g, const Stmt *s) {
   LLVMBasicBlockRef then = gen_block(g, "then"), join = gen_block(g, "endif");
@@ -305,8 +309,7 @@ static void gen_intrin(Gen *g, const Stmt *s) {
     gen_vta(g, s);
     return;
   }
-  if (!g->failed)
-    diag_report(g->cx->diags, E_INTERNAL, s->loc, "`%s` reached the host back end", s->intrin->name);
+  if (!g->failed) diag_report(g->cx->diags, E_INTERNAL, s->loc, "`%s` reached the host back end", s->intrin->name);
   g->failed = true;
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What generated code may call in the host's C library: by the emitter's hand, or because LLVM turns an operation into a
-// call where the CPU lacks it. Given to the JIT by address, so that it works however tetc was linked.
+// What generated code may call in the host's C library: by the emitter's hand, or because LLVM turns an operation into
+// a call where the CPU lacks it. Given to the JIT by address, so that it works however tetc was linked.
 #include "backend_llvm/internal.h"
 
 #include <math.h>
@@ -10,6 +10,7 @@
 #include <unistd.h>
 #include <string.h>
 
+// clang-format off
 // A function's address, whatever its type.
 #define S(name) {#name, (void (*)(void))name}
 
@@ -20,4 +21,5 @@ const LlvmSymbol host_symbols[] = {
   S(tanf), S(atan), S(atanf), S(tanh), S(tanhf), S(erf), S(erff), S(pow), S(powf), S(fmod), S(fmodf), S(round),
   S(roundf), S(floor), S(floorf), S(ceil), S(ceilf), S(trunc), S(truncf), S(fabs), S(fabsf), S(exp2), S(exp2f),
   S(log10), S(log10f), S(sincos), S(sincosf), S(ldexp), S(ldexpf), S(cbrt), S(cbrtf), S(exp10), S(exp10f)};
+// clang-format on
 const int host_symbol_count = sizeof host_symbols / sizeof *host_symbols;

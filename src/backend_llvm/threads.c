@@ -35,7 +35,8 @@ static LLVMValueRef smaller(Gen *g, LLVMValueRef a, LLVMValueRef b) {
   return LLVMBuildSelect(g->b, LLVMBuildICmp(g->b, LLVMIntSLT, a, b, ""), a, b, "");
 }
 
-// ---- how many ----------------------------------------------------------------------------------------------------------
+// ---- how many
+// ----------------------------------------------------------------------------------------------------------
 
 typedef struct Count {
   LLVMValueRef set, sum; // the processors, as 64-bit words; where their number goes
@@ -50,7 +51,8 @@ static void count_word(Gen *g, void *self, LLVMValueRef i) {
 
 // The number of threads that are wanted, at least 1, in memory.
 static LLVMValueRef wanted_threads(Gen *g) {
-  LLVMBasicBlockRef named = gen_block(g, "named"), free_choice = gen_block(g, "processors"), known = gen_block(g, "known");
+  LLVMBasicBlockRef named = gen_block(g, "named"), free_choice = gen_block(g, "processors"),
+                    known = gen_block(g, "known");
   LLVMValueRef wanted = gen_alloca(g, g->i64, 8, "wanted");
   LLVMValueRef set = gen_alloca(g, LLVMArrayType(g->i64, CPU_SET_BYTES / 8), 8, "set");
   LLVMValueRef name = gen_text(g, "OMP_NUM_THREADS"), value = gen_call(g, "getenv", "pp", &name);
@@ -73,7 +75,8 @@ static LLVMValueRef wanted_threads(Gen *g) {
   return LLVMBuildSelect(g->b, some, smaller(g, n, gen_i64(g, MOST_THREADS)), gen_i64(g, 1), "");
 }
 
-// ---- starting, running, joining ----------------------------------------------------------------------------------------
+// ---- starting, running, joining
+// ----------------------------------------------------------------------------------------
 
 // What the loops of tetc.parallel work on.
 typedef struct Team {
@@ -139,7 +142,8 @@ static void warn(Gen *g, const Team *t, LLVMValueRef here) {
   LLVMSetInitializer(flag, gen_i32(g, 0));
   LLVMBuildCondBr(g->b, LLVMBuildICmp(g->b, LLVMIntSLT, here, t->n, ""), fewer, on);
   gen_at(g, fewer);
-  LLVMValueRef before = LLVMBuildAtomicRMW(g->b, LLVMAtomicRMWBinOpXchg, flag, gen_i32(g, 1), LLVMAtomicOrderingMonotonic, false);
+  LLVMValueRef before =
+      LLVMBuildAtomicRMW(g->b, LLVMAtomicRMWBinOpXchg, flag, gen_i32(g, 1), LLVMAtomicOrderingMonotonic, false);
   LLVMBuildCondBr(g->b, LLVMBuildIsNull(g->b, before, ""), tell, on);
   gen_at(g, tell);
   LLVMValueRef args[3] = {gen_i32(g, 2), gen_text(g, text), LLVMConstInt(g->size, sizeof text - 1, false)};
@@ -160,7 +164,8 @@ static LLVMValueRef parallel_function(Gen *g) {
   frame.allocas = gen_block(g, "entry");
   LLVMBasicBlockRef start = gen_block(g, "begin");
   gen_at(g, start);
-  Team t = {.fn = LLVMGetParam(fn, 0), .block = LLVMGetParam(fn, 1), .type = LLVMFunctionType(g->ptr, &g->ptr, 1, false)};
+  Team t = {
+      .fn = LLVMGetParam(fn, 0), .block = LLVMGetParam(fn, 1), .type = LLVMFunctionType(g->ptr, &g->ptr, 1, false)};
   t.parts = gen_alloca(g, LLVMArrayType(g->i64, MOST_THREADS * PART_FIELDS), 8, "parts");
   t.made = gen_alloca(g, g->i64, 8, "made");
   t.n = smaller(g, wanted_threads(g), LLVMGetParam(fn, 2));

@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
-// Loops whose iterations are emitted side by side, as the lanes of LLVM's vectors: those that the schedule vectorizes, if
-// their iterations may change order (loop_lanes), and, from -O2, innermost loops that gain by it for sure. LLVM's own
-// vectorizers do not run (docs/llvm.md).
+// Loops whose iterations are emitted side by side, as the lanes of LLVM's vectors: those that the schedule vectorizes,
+// if their iterations may change order (loop_lanes), and, from -O2, innermost loops that gain by it for sure. LLVM's
+// own vectorizers do not run (docs/llvm.md).
 //
 //   vectorized for x in 0..40 {       x = 0:  32 lanes of the body
 //     b[y, x] = a[y, x] + 1;          x = 32:  8 lanes
 //   }
 //
-// Lanes are powers of two: as many as the loop has iterations, or, of long loops, what fills two registers, and a loop around;
-// what remains takes half as many, and so on. Loops inside the body stay loops, in which each lane keeps its order.
+// Lanes are powers of two: as many as the loop has iterations, or, of long loops, what fills two registers, and a loop
+// around; what remains takes half as many, and so on. Loops inside the body stay loops, in which each lane keeps its
+// order.
 #include "backend_llvm/internal.h"
 
 #include <string.h>
@@ -19,13 +20,14 @@ enum {
   FOLD_TIMES = 4     // an unmarked sum has to be so many times as long as its vectors: they are summed up at the end
 };
 
-// ---- which loops, and how many lanes ------------------------------------------------------------------------------------
+// ---- which loops, and how many lanes
+// ------------------------------------------------------------------------------------
 
 typedef struct Body {
   Gen *g;
-  int64_t own;   // bytes that an iteration allocates
-  int widest;    // bytes of the widest element that is read or written
-  bool simple;   // of a loop that nobody marked: nothing in it makes lanes slow
+  int64_t own; // bytes that an iteration allocates
+  int widest;  // bytes of the widest element that is read or written
+  bool simple; // of a loop that nobody marked: nothing in it makes lanes slow
   bool folds;
 } Body;
 
@@ -69,13 +71,15 @@ static bool is_simple_access(Gen *g, const Buffer *b, const Expr *const *args, b
   return step == 0 || step == 1 || (step == -1 && !store);
 }
 
-// What has vector instructions: no calls, no division but by constants, no elements from here and there, none read in vain.
+// What has vector instructions: no calls, no division but by constants, no elements from here and there, none read in
+// vain.
 static bool note_slow(void *self, const Expr *e) {
   Body *b = self;
   int64_t divisor;
   if (e->kind == EXPR_MATH) b->simple &= !gen_is_call(e->fn);
   if (e->kind == EXPR_BINARY && (e->binop == OP_DIV || e->binop == OP_MOD))
-    b->simple &= dtype_is_float(e->a->type) ? e->binop == OP_DIV : expr_is_int(e->b, &divisor) && dtype_bits(e->type) <= 32;
+    b->simple &=
+        dtype_is_float(e->a->type) ? e->binop == OP_DIV : expr_is_int(e->b, &divisor) && dtype_bits(e->type) <= 32;
   if (e->kind == EXPR_BINARY && (e->binop == OP_LAND || e->binop == OP_LOR)) b->simple &= !gen_needs_branch(b->g, e->b);
   if (e->kind == EXPR_LOAD) b->simple &= is_simple_access(b->g, e->buffer, e->args, false);
   return b->simple && e->kind != EXPR_LOAD; // what an index computes is the same in all lanes, or a step
@@ -107,7 +111,8 @@ static bool gains(Gen *g, const Stmt *s, Lanes *l, Body *b) {
   return b->simple;
 }
 
-// ---- folds: the accumulators of sums over the lanes ---------------------------------------------------------------------
+// ---- folds: the accumulators of sums over the lanes
+// ---------------------------------------------------------------------
 
 static LLVMValueRef identity(Gen *g, BinOp op, DType t, unsigned n) {
   int bits = t == DT_BOOL ? 1 : dtype_bits(t);
@@ -125,7 +130,8 @@ static bool is_free_fold(Gen *g, const Stmt *s) {
   const Expr *operand;
   bool free_order;
   if (s->kind != STMT_STORE || place_of(&g->places, s->buffer)->lanes) return false;
-  return gen_lane_step(g, s->buffer, s->args, &step) && step == 0 && store_is_fold(s, &operand, &free_order) && free_order;
+  return gen_lane_step(g, s->buffer, s->args, &step) && step == 0 && store_is_fold(s, &operand, &free_order) &&
+         free_order;
 }
 
 static bool open_fold(void *self, const Stmt *s) {
@@ -139,7 +145,8 @@ static bool open_fold(void *self, const Stmt *s) {
   return true;
 }
 
-// Halves the vector until one element is left. (Of sums LLVM has to see that they are: it then multiplies bytes in pairs.)
+// Halves the vector until one element is left. (Of sums LLVM has to see that they are: it then multiplies bytes in
+// pairs.)
 static LLVMValueRef fold_vector(Gen *g, BinOp op, DType t, LLVMValueRef v) {
   LLVMTypeRef type = LLVMTypeOf(v);
   if (op == OP_ADD && t != DT_BOOL) return gen_intrinsic(g, "llvm.vector.reduce.add", &type, 1, &v, 1);
@@ -175,7 +182,8 @@ static bool no_expr(void *self, const Expr *e) {
   return false;
 }
 
-// ---- emission --------------------------------------------------------------------------------------------------------------
+// ---- emission
+// --------------------------------------------------------------------------------------------------------------
 
 typedef struct Saved {
   Gen *g;
@@ -207,7 +215,8 @@ static void lanes_body(Gen *g, void *self, LLVMValueRef at) { gen_iteration(g, s
 static void remark(Gen *g, const Stmt *s, const Lanes *l) {
   if (!loc_known(s->why)) return;
   Diag *d = diag_report(g->cx->diags, R_LANES, s->why, "the loop `%s` runs in %u lanes", s->var->name, l->n);
-  if (l->scattered) diag_note(d, "elements of `%s` go one by one: they are no neighbours, as far as can be told", l->scattered->name);
+  if (l->scattered)
+    diag_note(d, "elements of `%s` go one by one: they are no neighbours, as far as can be told", l->scattered->name);
   if (l->choice) diag_note(d, "a choice goes lane by lane: it guards an index that is read from data");
   if (l->called != FN_COUNT) diag_note(d, "`%s` is called lane by lane", math_name(l->called));
 }
@@ -236,7 +245,8 @@ bool gen_vector_for(Gen *g, const Stmt *s) {
   int64_t extent, lo, hi, done = 0;
   bool marked = s->for_kind == FOR_VECTORIZED;
   if (!g->exact_vectors || g->lanes || (!marked && (s->for_kind != FOR_SERIAL || g->opt_level < 2))) return false;
-  if (!expr_is_int(s->extent, &extent) || extent < (marked ? 2 : LEAST_OWN) || !gen_loop_bounds(g, s, &lo, &hi)) return false;
+  if (!expr_is_int(s->extent, &extent) || extent < (marked ? 2 : LEAST_OWN) || !gen_loop_bounds(g, s, &lo, &hi))
+    return false;
   if (!marked && !gains(g, s, &l, &b)) return false;
   LoopLanes may = loop_lanes(g->cx, &g->ranges, s);
   if (!may.free || (!marked && may.chain)) return false;

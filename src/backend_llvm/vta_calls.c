@@ -31,8 +31,8 @@ static void host_ref(Gen *g, const Stmt *s, const Expr *e, LLVMValueRef *handle,
 
 static void gen_load_call(Gen *g, const Stmt *s) {
   enum { PAD = ARG_LOAD_CALL_PAD };
-  static const int order[] = {ARG_LOAD_CALL_X, ARG_LOAD_CALL_Y, ARG_LOAD_CALL_STRIDE, PAD + 2, PAD, PAD + 3, PAD + 1,
-                              ARG_LOAD_CALL_TILE, ARG_LOAD_CALL_MEMORY};
+  static const int order[] = {ARG_LOAD_CALL_X, ARG_LOAD_CALL_Y,    ARG_LOAD_CALL_STRIDE, PAD + 2, PAD, PAD + 3,
+                              PAD + 1,         ARG_LOAD_CALL_TILE, ARG_LOAD_CALL_MEMORY};
   LLVMValueRef args[12] = {g->frame->command};
   host_ref(g, s, s->args[ARG_LOAD_CALL_SRC], &args[1], &args[2]);
   for (int i = 0; i < 9; i++) args[3 + i] = arg32(g, s->args[order[i]]);
@@ -41,7 +41,7 @@ static void gen_load_call(Gen *g, const Stmt *s) {
 
 static void gen_store_call(Gen *g, const Stmt *s) {
   LLVMValueRef args[8] = {g->frame->command, arg32(g, s->args[ARG_STORE_CALL_TILE]),
-    arg32(g, s->args[ARG_STORE_CALL_MEMORY])};
+                          arg32(g, s->args[ARG_STORE_CALL_MEMORY])};
   host_ref(g, s, s->args[ARG_STORE_CALL_DST], &args[3], &args[4]);
   args[5] = arg32(g, s->args[ARG_STORE_CALL_X]);
   args[6] = arg32(g, s->args[ARG_STORE_CALL_Y]);
@@ -49,7 +49,8 @@ static void gen_store_call(Gen *g, const Stmt *s) {
   gen_call(g, "VTAStoreBuffer2D", "vpiipiiii", args);
 }
 
-// ---- zeros: rows of one tile, all at the same place --------------------------------------------------------------------
+// ---- zeros: rows of one tile, all at the same place
+// --------------------------------------------------------------------
 
 typedef struct Zeroing {
   LLVMValueRef sram, memory, n; // i32
@@ -57,8 +58,8 @@ typedef struct Zeroing {
 
 static void zero_rows(Gen *g, const Zeroing *z, LLVMValueRef rows, LLVMValueRef sram) {
   LLVMValueRef none = gen_i32(g, 0);
-  LLVMValueRef args[12] = {g->frame->command, g->zeros.handle, none, gen_i32(g, 1), rows, none, none, none, none, none,
-    sram, z->memory};
+  LLVMValueRef args[12] = {
+      g->frame->command, g->zeros.handle, none, gen_i32(g, 1), rows, none, none, none, none, none, sram, z->memory};
   gen_call(g, "VTALoadBuffer2D", "vppiiiiiiiiii", args);
 }
 
@@ -66,8 +67,8 @@ static void zero_block(Gen *g, void *self, LLVMValueRef i) {
   Zeroing *z = self;
   LLVMValueRef done = LLVMBuildMul(g->b, i, gen_i32(g, MOST), "");
   LLVMValueRef left = LLVMBuildSub(g->b, z->n, done, "");
-  LLVMValueRef rows = LLVMBuildSelect(g->b, LLVMBuildICmp(g->b, LLVMIntULT, left, gen_i32(g, MOST), ""), left,
-                                      gen_i32(g, MOST), "");
+  LLVMValueRef rows =
+      LLVMBuildSelect(g->b, LLVMBuildICmp(g->b, LLVMIntULT, left, gen_i32(g, MOST), ""), left, gen_i32(g, MOST), "");
   zero_rows(g, z, rows, LLVMBuildAdd(g->b, z->sram, done, ""));
 }
 
@@ -76,7 +77,8 @@ static void gen_zero_call(Gen *g, const Stmt *s) {
     call_broken(g, s, "its memory is not known");
     return;
   }
-  Zeroing z = {.sram = arg32(g, s->args[ARG_ZERO_CALL_TILE]), .memory = arg32(g, s->args[ARG_ZERO_CALL_MEMORY]),
+  Zeroing z = {.sram = arg32(g, s->args[ARG_ZERO_CALL_TILE]),
+               .memory = arg32(g, s->args[ARG_ZERO_CALL_MEMORY]),
                .n = arg32(g, s->args[ARG_ZERO_CALL_N])};
   int64_t n;
   if (expr_is_int(s->args[ARG_ZERO_CALL_N], &n) && n <= MOST) {
@@ -118,7 +120,8 @@ int64_t gen_vta_zero_bytes(const Func *f) {
   return z.bytes;
 }
 
-// ---- micro-op kernels --------------------------------------------------------------------------------------------------
+// ---- micro-op kernels
+// --------------------------------------------------------------------------------------------------
 
 // The loop variables around a kernel that its micro-ops depend on. Their values in mixed radix are its signature.
 typedef struct Signature {
@@ -159,8 +162,13 @@ static bool find_signature(Gen *g, const Stmt *s, Signature *sig) {
     Place *p = sig->vars.data[i];
     if (p->count > 0 && mul_ok(all, p->count, &all) && all <= INT32_MAX) continue;
     if (!g->failed) {
-      Refusal r = {.cx = g->cx, .phase = "intrin", .nest = s, .asked = s->why, .asked_as = "asked for here",
-                   .rule = "the loops around micro-operations that their addresses depend on have fewer than 2^31 combinations"};
+      Refusal r = {
+          .cx = g->cx,
+          .phase = "intrin",
+          .nest = s,
+          .asked = s->why,
+          .asked_as = "asked for here",
+          .rule = "the loops around micro-operations that their addresses depend on have fewer than 2^31 combinations"};
       Diag *d = refuse(&r, E_UOPS, s->loc, "a micro-op kernel depends on too many loop values");
       diag_help(d, "tile so that the on-chip addresses repeat from tile to tile");
     }
@@ -217,8 +225,14 @@ static void gen_uop(Gen *g, const Stmt *s) {
   }
   LLVMValueRef index[3];
   for (int i = 0; i < 3; i++) index[i] = c.operands[i] ? arg32(g, c.operands[i]) : gen_i32(g, 0);
-  LLVMValueRef args[8] = {gen_i32(g, c.mode), gen_i32(g, c.reset), index[0], index[1], index[2], gen_i32(g, c.opcode),
-    gen_i32(g, c.imm != NULL), c.imm ? arg32(g, c.imm) : gen_i32(g, 0)};
+  LLVMValueRef args[8] = {gen_i32(g, c.mode),
+                          gen_i32(g, c.reset),
+                          index[0],
+                          index[1],
+                          index[2],
+                          gen_i32(g, c.opcode),
+                          gen_i32(g, c.imm != NULL),
+                          c.imm ? arg32(g, c.imm) : gen_i32(g, 0)};
   gen_call(g, "VTAUopPush", "viiiiiiii", args);
 }
 
@@ -246,9 +260,9 @@ static LLVMValueRef gen_uop_function(Gen *g, const Stmt *s, const Signature *sig
   return frame.fn;
 }
 
-// Handles, one for each value of the signature: upstream's cache takes kernels that capture nothing, or a value below 99.
-// Where there are more than MOST_HANDLES values there is one handle, and upstream's runtime refuses the kernel: no more than
-// that would fit its memory of micro-operations (W0002).
+// Handles, one for each value of the signature: upstream's cache takes kernels that capture nothing, or a value
+// below 99. Where there are more than MOST_HANDLES values there is one handle, and upstream's runtime refuses the
+// kernel: no more than that would fit its memory of micro-operations (W0002).
 static LLVMValueRef uop_handle(Gen *g, const Signature *sig, LLVMValueRef value, int number, bool *captures) {
   enum { MOST_HANDLES = 1 << 16 };
   *captures = sig->values > MOST_HANDLES;
@@ -276,7 +290,8 @@ static void gen_kernel_call(Gen *g, const Stmt *s) {
   gen_fail_if(g, LLVMBuildICmp(g->b, LLVMIntNE, r, gen_i32(g, 0), ""), 2);
 }
 
-// ---- ordering ----------------------------------------------------------------------------------------------------------
+// ---- ordering
+// ----------------------------------------------------------------------------------------------------------
 
 static void gen_token(Gen *g, const Stmt *s, const char *name) {
   LLVMValueRef args[3] = {g->frame->command, arg32(g, s->args[ARG_PUSH_FROM]), arg32(g, s->args[ARG_PUSH_TO])};
@@ -311,8 +326,15 @@ void gen_vta(Gen *g, const Stmt *s) {
   case VTA_PUSH: gen_token(g, s, "VTADepPush"); return;
   case VTA_POP: gen_token(g, s, "VTADepPop"); return;
   case VTA_SYNC: gen_sync(g); return;
-  case VTA_DMA_COPY: case VTA_ALU: case VTA_TENSORIZE: case VTA_LOAD: case VTA_ZERO: case VTA_STORE: case VTA_RESET:
-  case VTA_GEMM: case VTA_MOV:
+  case VTA_DMA_COPY:
+  case VTA_ALU:
+  case VTA_TENSORIZE:
+  case VTA_LOAD:
+  case VTA_ZERO:
+  case VTA_STORE:
+  case VTA_RESET:
+  case VTA_GEMM:
+  case VTA_MOV:
 #define ALU_OP(id, text) case VTA_##id:
 #include "isa/isa.def"
   case VTA_OP_COUNT: break;

@@ -12,24 +12,24 @@ static const struct {
   int offset, offset2;
 } keys[] = {
 #define AT(field) (int)offsetof(VtaConfig, field)
-  {"TARGET", -1, -1},
-  {"HW_VER", -1, -1},
-  {"LOG_BUS_WIDTH", -1, -1},
-  {"LOG_INP_WIDTH", AT(log_inp_width), -1},
-  {"LOG_WGT_WIDTH", AT(log_wgt_width), -1},
-  {"LOG_ACC_WIDTH", AT(log_acc_width), -1},
-  {"LOG_OUT_WIDTH", AT(log_out_width), -1},
-  {"LOG_BATCH", AT(log_batch), -1},
-  {"LOG_BLOCK", AT(log_block_in), AT(log_block_out)},
-  {"LOG_BLOCK_IN", AT(log_block_in), -1},
-  {"LOG_BLOCK_OUT", AT(log_block_out), -1},
-  {"LOG_UOP_WIDTH", AT(log_uop_width), -1},
-  {"LOG_INS_WIDTH", AT(log_ins_width), -1},
-  {"LOG_UOP_BUFF_SIZE", AT(log_uop_buff), -1},
-  {"LOG_INP_BUFF_SIZE", AT(log_inp_buff), -1},
-  {"LOG_WGT_BUFF_SIZE", AT(log_wgt_buff), -1},
-  {"LOG_ACC_BUFF_SIZE", AT(log_acc_buff), -1},
-  {"LOG_OUT_BUFF_SIZE", AT(log_out_buff), -1},
+    {"TARGET", -1, -1},
+    {"HW_VER", -1, -1},
+    {"LOG_BUS_WIDTH", -1, -1},
+    {"LOG_INP_WIDTH", AT(log_inp_width), -1},
+    {"LOG_WGT_WIDTH", AT(log_wgt_width), -1},
+    {"LOG_ACC_WIDTH", AT(log_acc_width), -1},
+    {"LOG_OUT_WIDTH", AT(log_out_width), -1},
+    {"LOG_BATCH", AT(log_batch), -1},
+    {"LOG_BLOCK", AT(log_block_in), AT(log_block_out)},
+    {"LOG_BLOCK_IN", AT(log_block_in), -1},
+    {"LOG_BLOCK_OUT", AT(log_block_out), -1},
+    {"LOG_UOP_WIDTH", AT(log_uop_width), -1},
+    {"LOG_INS_WIDTH", AT(log_ins_width), -1},
+    {"LOG_UOP_BUFF_SIZE", AT(log_uop_buff), -1},
+    {"LOG_INP_BUFF_SIZE", AT(log_inp_buff), -1},
+    {"LOG_WGT_BUFF_SIZE", AT(log_wgt_buff), -1},
+    {"LOG_ACC_BUFF_SIZE", AT(log_acc_buff), -1},
+    {"LOG_OUT_BUFF_SIZE", AT(log_out_buff), -1},
 #undef AT
 };
 enum { KEY_COUNT = sizeof keys / sizeof keys[0] };
@@ -75,7 +75,8 @@ static bool read_key(Ctx *cx, const Source *s, const char *name, const json_t *v
   int k = key_find(name);
   if (k < 0) {
     Diag *d = diag_report(cx->diags, E_CONFIG, key_loc(s, name), "`%s` is not a parameter of VTA", name);
-    diag_help(d, "the parameters are those of upstream's vta_config.json: LOG_BATCH, LOG_BLOCK, LOG_UOP_BUFF_SIZE, ...");
+    diag_help(d,
+              "the parameters are those of upstream's vta_config.json: LOG_BATCH, LOG_BLOCK, LOG_UOP_BUFF_SIZE, ...");
     return false;
   }
   if (keys[k].offset < 0) return true;
@@ -101,7 +102,8 @@ static bool read_keys(Ctx *cx, const Source *s, json_t *root, VtaConfig *c) {
     if (strcmp(name, "LOG_BLOCK") && !read_key(cx, s, name, value, c)) ok = false;
   }
   if (!json_object_get(root, "LOG_OUT_WIDTH")) c->log_out_width = c->log_inp_width;
-  if (!json_object_get(root, "LOG_OUT_BUFF_SIZE")) c->log_out_buff = c->log_acc_buff + c->log_out_width - c->log_acc_width;
+  if (!json_object_get(root, "LOG_OUT_BUFF_SIZE"))
+    c->log_out_buff = c->log_acc_buff + c->log_out_width - c->log_acc_width;
   return ok;
 }
 
@@ -111,8 +113,8 @@ bool vta_config_load(Ctx *cx, const Source *json, VtaConfig *out) {
   json_t *root = json_loadb(json->text, json->len, JSON_REJECT_DUPLICATES, &error);
   if (!root) {
     size_t at = error.position > 0 ? (size_t)error.position - 1 : 0;
-    diag_report(cx->diags, E_CONFIG, loc_of_offset(json, at < json->len ? at : 0, 1), "the configuration is not JSON: %s",
-                error.text);
+    diag_report(cx->diags, E_CONFIG, loc_of_offset(json, at < json->len ? at : 0, 1),
+                "the configuration is not JSON: %s", error.text);
     return false;
   }
   VtaConfig c = vta_config_default();

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // How many micro-operations one launch may hold, for runtimes that keep each description of a kernel for itself.
 //
-// Upstream's runtime describes a kernel once for each value of the loops that it depends on, does not see that two are the
-// same, and is wrong once a launch has more micro-operations than fit on chip (its copy of them in DRAM is made at the end of
-// the launch, of those that are still on chip then). Ours compares contents and reloads what it evicted.
+// Upstream's runtime describes a kernel once for each value of the loops that it depends on, does not see that two are
+// the same, and is wrong once a launch has more micro-operations than fit on chip (its copy of them in DRAM is made at
+// the end of the launch, of those that are still on chip then). Ours compares contents and reloads what it evicted.
 #include "backend_vta/vta.h"
 
 #include <string.h>

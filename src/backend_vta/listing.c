@@ -36,8 +36,8 @@ bool vta_listing(Ctx *cx, const Func *f, Text *out) {
     vta_stream_report(cx, &fault);
     return false;
   }
-  text_add(out, "; %s: %zu instructions in %" PRIu64 " launch%s; `<` is the previous unit, `>` the next\n", f->name, s.n,
-           s.launches, s.launches == 1 ? "" : "es");
+  text_add(out, "; %s: %zu instructions in %" PRIu64 " launch%s; `<` is the previous unit, `>` the next\n", f->name,
+           s.n, s.launches, s.launches == 1 ? "" : "es");
   for (size_t i = 0; i < s.n; i++) print_insn(&vta_of(f->target)->config, i, &s.insns[i], out);
   return true;
 }

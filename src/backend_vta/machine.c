@@ -40,8 +40,7 @@ typedef struct Machine {
 } Machine;
 
 // Sets the message; returns false.
-__attribute__((format(printf, 3, 4)))
-static bool fault(Machine *m, const char **error, const char *fmt, ...) {
+__attribute__((format(printf, 3, 4))) static bool fault(Machine *m, const char **error, const char *fmt, ...) {
   va_list ap;
   va_start(ap, fmt);
   *error = arena_vprintf(m->cx->arena, fmt, ap);
@@ -125,7 +124,8 @@ static bool rect_ok(Machine *m, const Rect *r, const char **error) {
   return fault(m, error, "a size, stride or padding of a transfer does not fit its field");
 }
 
-// The first byte of the rectangle, of tiles of elem bytes, in a host buffer; NULL with an error if it leaves the buffer.
+// The first byte of the rectangle, of tiles of elem bytes, in a host buffer; NULL with an error if it leaves the
+// buffer.
 static char *host_rect(Machine *m, const TirArg *a, const Rect *r, int64_t elem, const char **error) {
   if (!a->is_ref || a->buffer->scope->id >= 0) {
     fault(m, error, "a transfer needs a host buffer at its other end");
@@ -176,7 +176,8 @@ static bool load(Machine *m, const Tiles *dst, const TirArg *src, const Rect *r,
 static bool store(Machine *m, const TirArg *dst, const Tiles *src, const Rect *r, const char **error) {
   if (r->x == 0 || r->y == 0) return true;
   int64_t lanes = m->batch * m->block_out;
-  if (!rect_ok(m, r, error) || !tiles_hold(m, src, r->x * r->y, error) || !tiles_in(m, MEM_ACC, src, error)) return false;
+  if (!rect_ok(m, r, error) || !tiles_hold(m, src, r->x * r->y, error) || !tiles_in(m, MEM_ACC, src, error))
+    return false;
   if (dst->is_ref && dtype_bytes(dst->buffer->type) != 1)
     return fault(m, error, "a store into `%s`, which is not of 8 bits", dst->buffer->name);
   if (dst->is_ref && (dst->buffer->role == BUF_INPUT || dst->buffer->role == BUF_CONST))
@@ -346,7 +347,8 @@ static bool kernel_enter(Machine *m, const Stmt *s, const TirArg *a, const char 
   *k = (Kernel){.op = (VtaOp)op, .imm = vta_kernel_has_imm(s)};
   for (int i = 0; i < s->nargs; i++) k->args[i] = a[i].value;
   for (int i = ARG_KERNEL_LOOPS; i <= ARG_KERNEL_LOOPS_LAST; i++)
-    if (k->args[i] < 0 || k->args[i] >= 1 << 14) return fault(m, error, "a micro-op loop of more than 16383 iterations");
+    if (k->args[i] < 0 || k->args[i] >= 1 << 14)
+      return fault(m, error, "a micro-op loop of more than 16383 iterations");
   for (int i = ARG_KERNEL_DST; i <= ARG_KERNEL_WGT_LAST; i++)
     if (k->args[i] < 0 || k->args[i] >= 1 << 16)
       return fault(m, error, "a micro-op loop moves an index by %lld", (long long)k->args[i]);

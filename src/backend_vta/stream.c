@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The instruction stream of a FORM_CALLS function: walks its host code, makes its runtime calls on a device that only
-// records, and keeps what arrived there with where it comes from. Only loops and conditions over loop variables matter; data
-// does not. The same walk on the functional simulator finds hazards, and names the statements at fault.
+// records, and keeps what arrived there with where it comes from. Only loops and conditions over loop variables matter;
+// data does not. The same walk on the functional simulator finds hazards, and names the statements at fault.
 #include "backend_vta/vta.h"
 #include "runtime/runtime.h"
 
@@ -30,8 +30,8 @@ typedef struct Walk {
   VEC(Binding) vars; // innermost last
   VEC(HostBuffer) buffers;
   VEC(const Stmt *) origins; // of instructions: a mark is 1 + the index here
-  void *zeros;         // handle of one tile of zeros
-  const Stmt *kernel;  // while its body is walked
+  void *zeros;               // handle of one tile of zeros
+  const Stmt *kernel;        // while its body is walked
   int64_t calls;
   int depth;
   bool checks; // looks for faults only: what the host's memory holds, and where, does not matter
@@ -73,7 +73,8 @@ static void note_runtime_error(Walk *w, Loc at) {
   int n = tetc_runtime_fault(w->rt, marks);
   const Stmt *first = n > 0 ? origin(w, marks[0]) : NULL, *second = n > 1 ? origin(w, marks[1]) : NULL;
   DiagCode code = tetc_runtime_no_memory(w->rt) ? E_MEMORY : E_VERIFY;
-  w->fault = (VtaStreamFault){.code = code, .text = arena_printf(w->cx->arena, "%s", error), .at = first ? first->loc : at};
+  w->fault =
+      (VtaStreamFault){.code = code, .text = arena_printf(w->cx->arena, "%s", error), .at = first ? first->loc : at};
   if (first) w->fault.why = first->why;
   if (first && second) {
     w->fault.unit = unit_of(first);
@@ -115,8 +116,8 @@ static Scalar eval_binary(Walk *w, const Expr *e) {
 
 static Scalar eval_math(Walk *w, const Expr *e) {
   Scalar a = eval(w, e->args[0]);
-  return scalar_call(e->fn, e->type, (Scalar[]){a, e->nargs > 1 ? eval(w, e->args[1]) : a,
-                                                e->nargs > 2 ? eval(w, e->args[2]) : a});
+  return scalar_call(e->fn, e->type,
+                     (Scalar[]){a, e->nargs > 1 ? eval(w, e->args[1]) : a, e->nargs > 2 ? eval(w, e->args[2]) : a});
 }
 
 static Scalar eval_node(Walk *w, const Expr *e) {
@@ -177,8 +178,8 @@ static bool depends_on_data(const Expr *e) {
   return found;
 }
 
-// The handle behind a host reference, its element offset in *offset. Where data says which one it is, any will do to find
-// what happens on chip; what is there is not overrun by a transfer from the buffer's start, if by none.
+// The handle behind a host reference, its element offset in *offset. Where data says which one it is, any will do to
+// find what happens on chip; what is there is not overrun by a transfer from the buffer's start, if by none.
 static void *host_ref(Walk *w, const Expr *e, uint32_t *offset) {
   if (e->kind != EXPR_REF || e->buffer->scope->id >= 0 || e->nargs != 1) {
     refuse(w, e->loc, "a transfer without a host buffer");
@@ -363,8 +364,8 @@ static void walk_stmt(Walk *w, const Stmt *s) {
   w->depth--;
 }
 
-// Walks f on a device of its own (taken over; NULL: no memory). False: w->fault says why. The runtime stays in w->rt for
-// the caller to look at and to free.
+// Walks f on a device of its own (taken over; NULL: no memory). False: w->fault says why. The runtime stays in w->rt
+// for the caller to look at and to free.
 static bool walk_func(Walk *w, const Func *f, TetcDevice *device) {
   w->rt = tetc_runtime_new(device);
   if (!w->rt) {

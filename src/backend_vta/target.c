@@ -9,14 +9,14 @@
 enum { OPERAND_PLACE = false, OPERAND_NAMED = true };
 
 // What is written as a word, by its number.
-static const char *const unit_words[] = {
-  [UNIT_LOAD] = "load", [UNIT_COMPUTE] = "compute", [UNIT_STORE] = "store"};
+static const char *const unit_words[] = {[UNIT_LOAD] = "load", [UNIT_COMPUTE] = "compute", [UNIT_STORE] = "store"};
 static const char *const memory_words[] = {
 #define MEMORY(name, text) [MEM_##name] = MEM_##name == MEM_UOP ? NULL : text,
 #include "isa/isa.def"
 };
 static const char *const operation_words[] = {
-#define INTRIN(id, name, cls, runs, alu, operands) [VTA_##id] = CLASS_##cls == CLASS_STEP ? &(name)[sizeof "vta." - 1] : NULL,
+#define INTRIN(id, name, cls, runs, alu, operands) \
+  [VTA_##id] = CLASS_##cls == CLASS_STEP ? &(name)[sizeof "vta." - 1] : NULL,
 #include "backend_vta/intrins.def"
 };
 
@@ -36,21 +36,25 @@ static const char *const operation_words[] = {
 #define WORDS_MEMORY WORDS(memory_words)
 #define WORDS_OPERATION WORDS(operation_words)
 
-#define OPERAND(arg, text, how, kind, access, n, without)                                                              \
+#define OPERAND(arg, text, how, kind, access, n, without) \
   {.name = text, .count = n, .named = OPERAND_##how, .missing = OPERAND_##without, WORDS_##kind},
-#define INTRIN(id, label, cls, runs, alu, operands) static const IntrinOperand texts_##id[] = {operands {.name = NULL}};
+#define INTRIN(id, label, cls, runs, alu, operands) static const IntrinOperand texts_##id[] = {operands{.name = NULL}};
 
 #include "backend_vta/intrins.def"
 
-#define OPERAND(at, text, how, what, does, n, without)                                                                 \
+#define OPERAND(at, text, how, what, does, n, without) \
   {.kind = KIND_##what, .access = ACCESS_##does, .arg = at, .count = n},
-#define INTRIN(id, name, cls, runs, alu, operands) static const VtaOperand operands_##id[] = {operands {.count = 0}};
+#define INTRIN(id, name, cls, runs, alu, operands) static const VtaOperand operands_##id[] = {operands{.count = 0}};
 #include "backend_vta/intrins.def"
 
 const VtaRow vta_rows[VTA_OP_COUNT] = {
-#define INTRIN(id, text, which, where, op, list)                                                                       \
-  [VTA_##id] = {.name = text, .cls = CLASS_##which, .runs = RUNS_##where, .alu = op,                                   \
-                .noperands = sizeof operands_##id / sizeof *operands_##id - 1, .operands = operands_##id,              \
+#define INTRIN(id, text, which, where, op, list) \
+  [VTA_##id] = {.name = text, \
+                .cls = CLASS_##which, \
+                .runs = RUNS_##where, \
+                .alu = op, \
+                .noperands = sizeof operands_##id / sizeof *operands_##id - 1, \
+                .operands = operands_##id, \
                 .texts = texts_##id},
 #include "backend_vta/intrins.def"
 };
@@ -71,10 +75,14 @@ const char *vta_uop_call(const Stmt *kernel, const Stmt *uop, VtaUopCall *out) {
   if (op < 0) return "a kernel of an operation that micro-ops do not have";
   bool imm = vta_kernel_has_imm(kernel);
   int alu = vta_rows[op].alu;
-  if (alu == NO_ALU && op != VTA_RESET && op != VTA_GEMM) return "a kernel of an operation that the runtime has no call for";
+  if (alu == NO_ALU && op != VTA_RESET && op != VTA_GEMM)
+    return "a kernel of an operation that the runtime has no call for";
   if (imm && alu == NO_ALU) return "a kernel with an immediate, which its operation has not";
-  if (uop->nargs != vta_uop_operands((VtaOp)op, imm)) return "a micro-op has not the operands of its kernel's operation";
-  *out = (VtaUopCall){.mode = alu != NO_ALU, .reset = op == VTA_RESET, .opcode = alu == NO_ALU ? 0 : (uint32_t)alu,
+  if (uop->nargs != vta_uop_operands((VtaOp)op, imm))
+    return "a micro-op has not the operands of its kernel's operation";
+  *out = (VtaUopCall){.mode = alu != NO_ALU,
+                      .reset = op == VTA_RESET,
+                      .opcode = alu == NO_ALU ? 0 : (uint32_t)alu,
                       .imm = imm ? kernel->args[ARG_KERNEL_IMM] : NULL};
   for (int i = 0; i < uop->nargs; i++) out->operands[i] = uop->args[i];
   if (imm) out->operands[ARG_UOP_SRC] = uop->args[ARG_UOP_DST]; // upstream's ALU reads the source: the same tile
@@ -97,8 +105,8 @@ static bool class_has_body(VtaClass c) {
 // A row as TIR's text and verifier see it.
 static Intrin intrin_of(int id) {
   const VtaRow *r = &vta_rows[id];
-  Intrin op = {.name = r->name, .id = id, .has_body = class_has_body(r->cls), .noperands = r->noperands,
-               .operands = r->texts};
+  Intrin op = {
+      .name = r->name, .id = id, .has_body = class_has_body(r->cls), .noperands = r->noperands, .operands = r->texts};
   for (int i = 0; i < r->noperands; i++) {
     op.max_args += r->texts[i].count;
     if (r->texts[i].missing != OPERAND_OPTIONAL) op.min_args += r->texts[i].count;
@@ -109,8 +117,13 @@ static Intrin intrin_of(int id) {
 // One on-chip memory as TIR sees it; `id` is 0, 1, 2 for inp, wgt, acc.
 static Scope scope_of(const VtaConfig *c, const char *name, int id, int log_rows, int log_cols, DType type) {
   VtaMemory m = vta_scope_memory(id);
-  return (Scope){.name = name, .id = id, .tile = (int64_t)1 << (log_rows + log_cols), .rows = (int64_t)1 << log_rows,
-    .cols = (int64_t)1 << log_cols, .depth = vta_depth(c, m), .type = type};
+  return (Scope){.name = name,
+                 .id = id,
+                 .tile = (int64_t)1 << (log_rows + log_cols),
+                 .rows = (int64_t)1 << log_rows,
+                 .cols = (int64_t)1 << log_cols,
+                 .depth = vta_depth(c, m),
+                 .type = type};
 }
 
 // `config` must be one that vta_config_problem() accepts.
@@ -127,8 +140,8 @@ VtaTarget *vta_target_new(Ctx *cx, const VtaConfig *config) {
     t->intrins[i] = intrin_of(i);
     t->intrin_list[i] = &t->intrins[i];
   }
-  t->tir = (TirTarget){.name = "vta", .nscopes = 3, .scopes = t->scopes, .nintrins = VTA_OP_COUNT,
-    .intrins = t->intrin_list};
+  t->tir = (TirTarget){
+      .name = "vta", .nscopes = 3, .scopes = t->scopes, .nintrins = VTA_OP_COUNT, .intrins = t->intrin_list};
   t->consts[0] = (TeTargetConst){"vta.batch", (int64_t)1 << config->log_batch};
   t->consts[1] = (TeTargetConst){"vta.block_in", (int64_t)1 << config->log_block_in};
   t->consts[2] = (TeTargetConst){"vta.block_out", (int64_t)1 << config->log_block_out};

@@ -27,7 +27,7 @@ struct Units {
   VtaOrder order;
   UnitExec *exec;
   void *self;
-  Stream streams[4]; // by VtaUnit
+  Stream streams[4];    // by VtaUnit
   int64_t tokens[4][4]; // [from][to]
   int64_t serial;
   size_t waiting, soft; // words in all streams; so many, and the units work though the host does not wait
@@ -171,8 +171,11 @@ static void enqueue(Units *u, int unit, const Stmt *s, const TirArg *args, int64
   Stream *q = &u->streams[unit];
   size_t nargs = token ? 0 : (size_t)s->nargs, nextra = (extra_bytes + sizeof(Word) - 1) / sizeof(Word);
   size_t n = OP_HEAD + nargs + nextra;
-  Word head[OP_HEAD] = {[OP_STMT].pointer = s, [OP_ARGS].pointer = args, [OP_SERIAL].number = u->serial++,
-                        [OP_TOKEN].number = token, [OP_WORDS].number = (int64_t)n};
+  Word head[OP_HEAD] = {[OP_STMT].pointer = s,
+                        [OP_ARGS].pointer = args,
+                        [OP_SERIAL].number = u->serial++,
+                        [OP_TOKEN].number = token,
+                        [OP_WORDS].number = (int64_t)n};
   for (size_t i = 0; i < n; i++) {
     Word w = {.number = 0};
     if (i < OP_HEAD) w = head[i];
@@ -194,8 +197,9 @@ bool units_issue(Units *u, int unit, const Stmt *s, const TirArg *args, const vo
 bool units_token(Units *u, bool push, int64_t from, int64_t to, const Stmt *s, TirFault *fault) {
   bool units = from >= UNIT_LOAD && from <= UNIT_STORE && to >= UNIT_LOAD && to <= UNIT_STORE;
   if (vta_channel(from, to) < 0) {
-    fault->text = units ? arena_printf(u->cx->arena, "there is no token channel from %s to %s", unit_name(from), unit_name(to))
-                        : "a token from or to a unit that there is not";
+    fault->text =
+        units ? arena_printf(u->cx->arena, "there is no token channel from %s to %s", unit_name(from), unit_name(to))
+              : "a token from or to a unit that there is not";
     return false;
   }
   int unit = (int)(push ? from : to);
@@ -231,8 +235,8 @@ bool units_finish(Units *u, TirFault *fault) {
     left += u->streams[unit].count;
     if (!first && u->streams[unit].count) first = head_of(&u->streams[unit])[OP_STMT].pointer;
   }
-  fault->text = arena_printf(u->cx->arena, "nobody waits for %" PRId64 " operations: no vta.sync() follows the first",
-                             left);
+  fault->text =
+      arena_printf(u->cx->arena, "nobody waits for %" PRId64 " operations: no vta.sync() follows the first", left);
   fault->at = first;
   return false;
 }

@@ -9,8 +9,8 @@
 #include "tir/tir.h"
 
 // The intrinsics, a row each in intrins.def. Tile references (EXPR_REF) count tiles: of the on-chip memory for on-chip
-// buffers, of the memory at the other end for host buffers (acc <- int8 host data: BATCH*BLOCK_OUT bytes; vta.store: OUT
-// elements).
+// buffers, of the memory at the other end for host buffers (acc <- int8 host data: BATCH*BLOCK_OUT bytes; vta.store:
+// OUT elements).
 typedef enum VtaOp {
 #define INTRIN(id, name, cls, runs, alu, operands) VTA_##id,
 #include "backend_vta/intrins.def"
@@ -18,12 +18,20 @@ typedef enum VtaOp {
 } VtaOp;
 
 // Where an operand stands in Stmt.args: ARG_LOAD_DST, ...; of several, the first.
-#define OPERAND(arg, name, how, kind, access, count, missing) arg, arg##_LAST = arg + (count) - 1,
+#define OPERAND(arg, name, how, kind, access, count, missing) arg, arg##_LAST = arg + (count)-1,
 #define INTRIN(id, name, cls, runs, alu, operands) enum { operands ARG_##id##_END };
 #include "backend_vta/intrins.def"
 enum { ARG_ALU_DST = ARG_MOV_DST, ARG_ALU_SRC = ARG_MOV_SRC }; // of each of the ALU's operations
 
-typedef enum VtaClass { CLASS_REGION, CLASS_TILE, CLASS_STEP, CLASS_ORDER, CLASS_KERNEL, CLASS_UOP, CLASS_CALL } VtaClass;
+typedef enum VtaClass {
+  CLASS_REGION,
+  CLASS_TILE,
+  CLASS_STEP,
+  CLASS_ORDER,
+  CLASS_KERNEL,
+  CLASS_UOP,
+  CLASS_CALL
+} VtaClass;
 typedef enum VtaRuns { RUNS_NOWHERE, RUNS_BY_MEMORY, RUNS_COMPUTE, RUNS_STORE } VtaRuns;
 typedef enum VtaAccess { ACCESS_NONE = 0, ACCESS_READ = 1, ACCESS_WRITE = 2, ACCESS_UPDATE = 3 } VtaAccess;
 typedef enum VtaKind {
@@ -35,9 +43,9 @@ typedef enum VtaKind {
   KIND_ACC_OR_INT,  // or an integer
   KIND_CHIP_OR_INT, // or, after `intrin`, its index
   KIND_INT,
-  KIND_ROWS,  // how many rows of tiles are moved
-  KIND_TILES, // how many tiles, of each row if there are rows
-  KIND_PADS,  // rows before and after, tiles before and after
+  KIND_ROWS,      // how many rows of tiles are moved
+  KIND_TILES,     // how many tiles, of each row if there are rows
+  KIND_PADS,      // rows before and after, tiles before and after
   KIND_UNIT,      // VtaUnit, written as a word
   KIND_MEMORY,    // VtaMemory, written as a word
   KIND_OPERATION, // VtaOp of class STEP, written as a word
@@ -117,8 +125,8 @@ typedef struct VtaStream {
   VtaStreamInsn *insns; // in the order in which the host queues them
   uint64_t launches;
 } VtaStream;
-// What is wrong with an instruction stream, and where. code: E_VERIFY; others: the stream could not be made, and nothing is
-// known of it.
+// What is wrong with an instruction stream, and where. code: E_VERIFY; others: the stream could not be made, and
+// nothing is known of it.
 typedef struct VtaStreamFault {
   DiagCode code;
   const char *text, *help;    // help: NULL, or a remedy
@@ -138,8 +146,8 @@ bool vta_find_fault(Ctx *cx, const Func *f, VtaStreamFault *fault);
 // listing.c: the stream as text. False when something was reported.
 bool vta_listing(Ctx *cx, const Func *f, Text *out);
 
-// launch.c: the most micro-operations that a launch of a FORM_CALLS function holds, where each kernel has its own for each
-// value of the loops that it depends on: a bound.
+// launch.c: the most micro-operations that a launch of a FORM_CALLS function holds, where each kernel has its own for
+// each value of the loops that it depends on: a bound.
 int64_t vta_launch_uops(Ctx *cx, const Func *f);
 
 // machine.c: the ALU's arithmetic, on one lane; and whether (x op a) op b is (x op b) op a.

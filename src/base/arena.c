@@ -135,8 +135,7 @@ __attribute__((nonnull(2))) char *arena_vprintf(Arena *a, const char *fmt, va_li
 // Doubles an array; the last allocation of a block grows in place.
 void *arena_grow(Arena *a, void *data, size_t len, size_t *cap, size_t size) {
   size_t want = *cap < 4 ? 8 : *cap * 2, old_bytes, bytes;
-  if (__builtin_mul_overflow(want, size, &bytes) || __builtin_mul_overflow(*cap, size, &old_bytes))
-    arena_exhausted(a);
+  if (__builtin_mul_overflow(want, size, &bytes) || __builtin_mul_overflow(*cap, size, &old_bytes)) arena_exhausted(a);
   size_t old_end = (old_bytes + ALIGN - 1) & ~(size_t)(ALIGN - 1);
   size_t more = ((bytes + ALIGN - 1) & ~(size_t)(ALIGN - 1)) - old_end;
   bool last = data && *cap && (char *)data + old_end == a->at;

@@ -29,7 +29,7 @@ void arena_free(Arena *a);
 // Without a jump buffer the process ends with a message and status 4.
 void arena_on_exhaustion(Arena *a, jmp_buf *out, size_t limit);
 size_t arena_used(const Arena *a);
-void *arena_alloc(Arena *a, size_t bytes); // zeroed, aligned for any type, never NULL
+void *arena_alloc(Arena *a, size_t bytes);              // zeroed, aligned for any type, never NULL
 void *arena_array(Arena *a, size_t count, size_t size); // as arena_alloc, with an overflow check
 void *arena_copy(Arena *a, const void *from, size_t bytes);
 char *arena_printf(Arena *a, const char *fmt, ...) PRINTF_LIKE(2, 3);
@@ -41,15 +41,15 @@ void *arena_grow(Arena *a, void *data, size_t len, size_t *cap, size_t size);
 #define NEW_ARRAY(arena, T, n) ((T *)arena_array((arena), (size_t)(n), sizeof(T)))
 
 // A growing array in an arena: `VEC(int) v = {0}; VEC_PUSH(arena, v, 3); v.data[0]; v.len`.
-#define VEC(T)     \
-  struct {         \
-    T *data;       \
-    size_t len;    \
-    size_t cap;    \
+#define VEC(T) \
+  struct { \
+    T *data; \
+    size_t len; \
+    size_t cap; \
   }
-#define VEC_PUSH(arena, v, x)                                                                         \
+#define VEC_PUSH(arena, v, x) \
   ((v).len == (v).cap ? (void)((v).data = arena_grow((arena), (v).data, (v).len, &(v).cap, sizeof *(v).data)) \
-                      : (void)0,                                                                      \
+                      : (void)0, \
    (v).data[(v).len++] = (x))
 
 // A growing text, always NUL-terminated.
@@ -107,8 +107,8 @@ static inline bool loc_known(Loc l) { return l.src != NULL; }
 
 // ---- maps: ptrmap.c ---------------------------------------------------------------------------------------------
 
-// Pointer (a node, an interned name) -> number or pointer; {0} is empty. Only looked up, never walked: its order is that
-// of addresses.
+// Pointer (a node, an interned name) -> number or pointer; {0} is empty. Only looked up, never walked: its order is
+// that of addresses.
 typedef struct PtrMap {
   const void **keys; // NULL: free
   int64_t *values;
@@ -161,8 +161,8 @@ void diag_fix(Diag *g, Loc at, const char *replacement, const char *fmt, ...) PR
 void diag_guess(Diag *g, Loc at, const char *replacement, const char *fmt, ...) PRINTF_LIKE(4, 5);
 // The nearest word of the language in the place of a mistyped one: a guess, unless only capitals differ.
 void diag_nearest(Diag *g, Loc at, const Nearest *n, const char *text);
-// The same for a statement that is missing: `insert` goes behind the statement at `after`, or behind the block around it
-// (diags_keep_whole); without a known place it is a plain help.
+// The same for a statement that is missing: `insert` goes behind the statement at `after`, or behind the block around
+// it (diags_keep_whole); without a known place it is a plain help.
 void diag_fix_after(Diag *g, Loc after, const char *insert, const char *fmt, ...) PRINTF_LIKE(4, 5);
 // The edit that it makes: what replaces the empty span that *after becomes.
 const char *diags_insertion(const Diags *d, Loc *after, const char *insert);
@@ -212,7 +212,7 @@ typedef struct DiagLook {
 // Prints all messages, each error with a remedy; `look` (NULL: as in a file) is for text.
 void diags_print(const Diags *d, FILE *out, DiagFormat format, const DiagLook *look);
 void text_add_json(Text *out, const char *s); // diag_json.c: appends s as JSON; bytes that are not UTF-8 become U+FFFD
-const char *diag_code_text(DiagCode code); // "E0301"
+const char *diag_code_text(DiagCode code);    // "E0301"
 const char *diag_code_title(DiagCode code);
 bool diag_code_of(const char *text, DiagCode *out);
 
@@ -222,8 +222,8 @@ bool diag_code_of(const char *text, DiagCode *out);
 void bug_then(void (*f)(void *self), void *self);
 NORETURN void bug_at(const char *file, int line, const char *fmt, ...) PRINTF_LIKE(3, 4);
 
-// The system has no more memory: calls what memory_out_then() was given, which does not return; returns where it was given none (at
-// first, and in programs that go on: there, arenas go to their jump buffer). arena.c.
+// The system has no more memory: calls what memory_out_then() was given, which does not return; returns where it was
+// given none (at first, and in programs that go on: there, arenas go to their jump buffer). arena.c.
 void memory_out(void);
 void memory_out_then(void (*leave)(void));
 
@@ -283,7 +283,7 @@ Scalar scalar_math(MathFn f, DType t, Scalar a, Scalar b); // of one or two argu
 Scalar scalar_call(MathFn f, DType t, const Scalar *args);
 // int to int truncates; float to int rounds towards zero and saturates, NaN gives 0; int or bool to float rounds.
 Scalar scalar_cast(DType to, DType from, Scalar a);
-int64_t wrap_int(DType t, int64_t v); // reduces to the width of t and extends again
+int64_t wrap_int(DType t, int64_t v);  // reduces to the width of t and extends again
 double round_float(DType t, double v); // to float16 or float32 precision
 uint16_t half_of_float(float f);       // IEEE binary16, ties to even
 float float_of_half(uint16_t h);

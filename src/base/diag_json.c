@@ -92,8 +92,7 @@ static void json_fixes(Text *out, const Diag *g) {
 // One message as one line.
 void diag_json(const Diag *g, Text *out) {
   static const char *const kinds[] = {"note", "nest", "rule", "help"};
-  text_add(out, "{\"code\":\"%s\",\"severity\":\"%s\",\"title\":", diag_code_text(g->code),
-           severity_text(g->severity));
+  text_add(out, "{\"code\":\"%s\",\"severity\":\"%s\",\"title\":", diag_code_text(g->code), severity_text(g->severity));
   text_add_json(out, diag_code_title(g->code));
   text_add(out, ",\"message\":");
   text_add_json(out, g->headline);
@@ -118,9 +117,10 @@ void diag_json_hidden(const Diags *d, Text *out) {
   for (int s = SEV_ERROR; s <= SEV_WARNING; s++) {
     if (!d->hidden[s]) continue;
     const char *what = severity_text((Severity)s);
-    text_add(out, "{\"code\":null,\"severity\":\"%s\",\"title\":\"\",\"message\":\"%d more %ss are not shown\",\"spans\":[],"
-             "\"children\":[],\"fixes\":[],\"rendered\":\"%s: %d more %ss are not shown\\n\\n\"}\n", what, d->hidden[s], what, what,
-             d->hidden[s], what);
+    text_add(out,
+             "{\"code\":null,\"severity\":\"%s\",\"title\":\"\",\"message\":\"%d more %ss are not shown\",\"spans\":[],"
+             "\"children\":[],\"fixes\":[],\"rendered\":\"%s: %d more %ss are not shown\\n\\n\"}\n",
+             what, d->hidden[s], what, what, d->hidden[s], what);
   }
 }
 
@@ -228,8 +228,7 @@ void diags_sarif(const Diags *d, Text *out) {
                 "\"tool\":{\"driver\":{\"name\":\"tetc\",\"version\":\"" TETC_VERSION "\",\"rules\":[");
   for (int c = 0; c < DIAG_CODE_COUNT; c++) {
     if (!used[c]) continue;
-    text_add(out, "%s{\"id\":\"%s\",\"shortDescription\":{\"text\":", nrules ? "," : "",
-             diag_code_text((DiagCode)c));
+    text_add(out, "%s{\"id\":\"%s\",\"shortDescription\":{\"text\":", nrules ? "," : "", diag_code_text((DiagCode)c));
     text_add_json(out, diag_code_title((DiagCode)c));
     text_add(out, "}}");
     rule_of[c] = nrules++;
@@ -244,6 +243,7 @@ void diags_sarif(const Diags *d, Text *out) {
   }
   text_add(out, "]");
   if (d->hidden[SEV_ERROR] || d->hidden[SEV_WARNING])
-    text_add(out, ",\"properties\":{\"errorsNotShown\":%d,\"warningsNotShown\":%d}", d->hidden[SEV_ERROR], d->hidden[SEV_WARNING]);
+    text_add(out, ",\"properties\":{\"errorsNotShown\":%d,\"warningsNotShown\":%d}", d->hidden[SEV_ERROR],
+             d->hidden[SEV_WARNING]);
   text_add(out, "}]}\n");
 }

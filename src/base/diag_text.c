@@ -12,9 +12,9 @@
 //      = note text
 //      = help: remedy
 //
-// Columns are display columns: tabs stop every 4, UTF-8 sequences count 1 (wide ones 2, combining ones 0), control characters show as `?`.
-// On a terminal, nothing but code is wider than it: words are wrapped, source lines are cut around the span. Where it has
-// Unicode, lines are drawn with it.
+// Columns are display columns: tabs stop every 4, UTF-8 sequences count 1 (wide ones 2, combining ones 0), control
+// characters show as `?`. On a terminal, nothing but code is wider than it: words are wrapped, source lines are cut
+// around the span. Where it has Unicode, lines are drawn with it.
 #include "base/internal.h"
 
 #include <stdlib.h>
@@ -49,11 +49,7 @@ static const char *severity_paint(const Style *s, Severity v) {
 // Length of the UTF-8 sequence at p (n bytes left): 0 if it is not one. *wide: its columns.
 static size_t utf8_at(const char *p, size_t n, size_t *wide) {
   unsigned char c = (unsigned char)*p;
-  size_t len = c < 0x80                ? 1
-               : c >= 0xc2 && c < 0xe0 ? 2
-               : c >= 0xe0 && c < 0xf0 ? 3
-               : c >= 0xf0 && c < 0xf5 ? 4
-                                       : 0;
+  size_t len = c < 0x80 ? 1 : c >= 0xc2 && c < 0xe0 ? 2 : c >= 0xe0 && c < 0xf0 ? 3 : c >= 0xf0 && c < 0xf5 ? 4 : 0;
   *wide = 1;
   if (!len || len > n) return 0;
   uint32_t code = len == 1 ? c : c & (0xffu >> (len + 1));
@@ -62,9 +58,10 @@ static size_t utf8_at(const char *p, size_t n, size_t *wide) {
     code = code << 6 | ((unsigned char)p[i] & 0x3f);
   }
   bool two = (code >= 0x1100 && code <= 0x115f) || (code >= 0x2e80 && code <= 0xa4cf) ||
-          (code >= 0xac00 && code <= 0xd7a3) || (code >= 0xf900 && code <= 0xfaff) ||
-          (code >= 0xff00 && code <= 0xff60) || (code >= 0x1f300 && code <= 0x1faff);
-  bool none = (code >= 0x300 && code <= 0x36f) || (code >= 0x200b && code <= 0x200f) || (code >= 0xfe00 && code <= 0xfe0f);
+             (code >= 0xac00 && code <= 0xd7a3) || (code >= 0xf900 && code <= 0xfaff) ||
+             (code >= 0xff00 && code <= 0xff60) || (code >= 0x1f300 && code <= 0x1faff);
+  bool none =
+      (code >= 0x300 && code <= 0x36f) || (code >= 0x200b && code <= 0x200f) || (code >= 0xfe00 && code <= 0xfe0f);
   *wide = two ? 2 : none ? 0 : 1; // combining marks and joiners take none
   return len;
 }
@@ -91,7 +88,9 @@ static size_t show(Text *out, const Style *s, const char *text, size_t from, siz
   return column;
 }
 
-static size_t columns(const Style *s, const char *text, size_t from, size_t to) { return show(NULL, s, text, from, to, 0); }
+static size_t columns(const Style *s, const char *text, size_t from, size_t to) {
+  return show(NULL, s, text, from, to, 0);
+}
 
 // Appends a text of messages: like show(), but line ends stay.
 static void show_words(Text *out, const Style *s, const char *words) {
@@ -111,7 +110,8 @@ static size_t break_at(const Style *s, const char *line, size_t len, size_t room
   return cut && columns(s, line, 0, len) > room ? cut : len;
 }
 
-// Words from `column` on, broken where the terminal ends; what follows starts at `indent`, behind a bar if there is one.
+// Words from `column` on, broken where the terminal ends; what follows starts at `indent`, behind a bar if there is
+// one.
 static void print_wrapped(Text *out, const Style *s, const char *line, size_t len, size_t column, size_t indent) {
   size_t width = s->look.width > 0 ? (size_t)s->look.width : SIZE_MAX;
   if (width < indent + LEAST) width = indent + LEAST;
@@ -192,7 +192,8 @@ static void print_label(Text *out, const Style *s, const char *label, size_t col
 // Prints the row of carets or dashes under a line.
 static void print_mark(Text *out, const Style *s, const Mark *m, size_t focus, Severity severity) {
   size_t len, start;
-  const char *line = loc_line(m->src, m->line, &len), *color = m->primary ? severity_paint(s, severity) : paint(s, BLUE);
+  const char *line = loc_line(m->src, m->line, &len),
+             *color = m->primary ? severity_paint(s, severity) : paint(s, BLUE);
   size_t end = window(s, line, len, focus, &start);
   size_t from = m->from < start ? start : m->from > end ? end : m->from, to = m->to > end ? end : m->to;
   size_t column = columns(s, line, start, from);
@@ -294,8 +295,7 @@ static size_t common_indent(const char *text) {
 
 // `= text` or `= help: text`; further lines stand four columns to the right of the first.
 static void print_sub(Text *out, const Style *s, const char *kind, const char *text) {
-  size_t column = (size_t)s->gutter + 3 + strlen(kind), indent = (size_t)s->gutter + 3,
-         strip = common_indent(text);
+  size_t column = (size_t)s->gutter + 3 + strlen(kind), indent = (size_t)s->gutter + 3, strip = common_indent(text);
   text_add(out, "%s%*s =%s %s%s%s", paint(s, BLUE), s->gutter, "", paint(s, RESET), paint(s, BOLD), kind,
            paint(s, RESET));
   size_t n = strcspn(text, "\n");
@@ -364,8 +364,8 @@ void diag_render(const Diag *g, const DiagLook *look, Text *out) {
     render_remark(g, &s, out);
     return;
   }
-  text_add(out, "%s%s[%s]%s%s: ", severity_paint(&s, g->severity), severity_text(g->severity),
-           diag_code_text(g->code), paint(&s, RESET), paint(&s, BOLD));
+  text_add(out, "%s%s[%s]%s%s: ", severity_paint(&s, g->severity), severity_text(g->severity), diag_code_text(g->code),
+           paint(&s, RESET), paint(&s, BOLD));
   size_t before = strlen(severity_text(g->severity)) + strlen(diag_code_text(g->code)) + 4; // error[E0301]:
   print_wrapped(out, &s, g->headline, strlen(g->headline), before, 2);
   text_add(out, "%s\n", paint(&s, RESET));

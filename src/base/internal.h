@@ -26,7 +26,7 @@ struct Diag {
   Loc at;
   const char *headline;
   const char *subject; // diag_about; NULL: none
-  const char *label; // NULL: none
+  const char *label;   // NULL: none
   VEC(DiagPlace) also;
   VEC(DiagSub) subs;
   VEC(DiagFix) fixes;
@@ -38,8 +38,8 @@ struct Diags {
   int errors;    // all of them, the hidden ones too
   int hidden[3]; // not kept, by severity: the flood limit was reached
   int kept[3];
-  VEC(Loc) whole; // blocks that no statement is inserted into
-  bool remarks; // remarks are printed
+  VEC(Loc) whole;        // blocks that no statement is inserted into
+  bool remarks;          // remarks are printed
   VEC(DiagPlace) around; // diags_enter, outermost first
 };
 

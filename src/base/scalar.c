@@ -53,7 +53,7 @@ const char *math_name(MathFn f) { return maths[f].name; }
 int math_arity(MathFn f) { return maths[f].arity; }
 
 bool math_is_exact(MathFn f) {
-  return f == FN_ABS || f == FN_ROUND || f == FN_FLOOR || f == FN_CEIL || f == FN_TRUNC || f == FN_SQRT;
+  return f == FN_ABS || f == FN_ROUND || f == FN_RINT || f == FN_FLOOR || f == FN_CEIL || f == FN_TRUNC || f == FN_SQRT;
 }
 
 // "int8" to DT_I8; false if there is none of that name.

@@ -38,7 +38,8 @@ static bool pick_kernels(Compilation *c) {
   return false;
 }
 
-bool compile_load(Compilation *c, Ctx *cx, const Source *src, const CompileOptions *options, const CompileHooks *hooks) {
+bool compile_load(Compilation *c, Ctx *cx, const Source *src, const CompileOptions *options,
+                  const CompileHooks *hooks) {
   static const CompileHooks none = {0};
   double start = now_seconds();
   *c = (Compilation){.cx = cx, .source = src, .options = options, .hooks = hooks ? hooks : &none};
@@ -54,7 +55,8 @@ bool compile_load(Compilation *c, Ctx *cx, const Source *src, const CompileOptio
   return c->module && !diags_errors(cx->diags) && pick_kernels(c);
 }
 
-// ---- one kernel ------------------------------------------------------------------------------------------------------
+// ---- one kernel
+// ------------------------------------------------------------------------------------------------------
 
 typedef struct Lowering {
   Compilation *c;
@@ -123,7 +125,10 @@ static Func *make_func(Lowering *l, PassCtx *pc) {
   l->unit->stopped = stops_at(c, "lower");
   if (l->unit->stopped) return func_with_body(c->cx, f, f->body);
   int stop = c->options->stop_after ? pass_find(c->options->stop_after) : -1;
-  PipelineHooks hooks = {.self = l, .verify = c->options->verify_each, .before = before_pass, .after = after_pass,
+  PipelineHooks hooks = {.self = l,
+                         .verify = c->options->verify_each,
+                         .before = before_pass,
+                         .after = after_pass,
                          .change = h->change ? change_result : NULL};
   Func *last = pipeline_run(pc, f, 0, stop >= 0 ? stop : pass_count - 1, &hooks);
   l->unit->stopped = stop >= 0;
@@ -151,9 +156,7 @@ Unit *compile_kernel(Compilation *c, const TeKernel *k) {
   return u;
 }
 
-bool unit_whole(const Compilation *c, const Unit *u) {
-  return (u->func || u->stopped) && !diags_errors(c->cx->diags);
-}
+bool unit_whole(const Compilation *c, const Unit *u) { return (u->func || u->stopped) && !diags_errors(c->cx->diags); }
 
 bool compile(Compilation *c, Ctx *cx, const Source *src, const CompileOptions *options, const CompileHooks *hooks) {
   if (!compile_load(c, cx, src, options, hooks)) return false;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// compile: a text becomes kernels that are lowered to the end, as a function. It knows no command line, prints nothing, exits
-// nowhere, and keeps no state but in its arguments: any number of compilations may go on at once, each with a Ctx of its own.
+// compile: a text becomes kernels that are lowered to the end, as a function. It knows no command line, prints nothing,
+// exits nowhere, and keeps no state but in its arguments: any number of compilations may go on at once, each with a Ctx
+// of its own.
 //
 //   text -> te_load -> schedule_apply -> pass_lower -> pipeline_run -> a Func that a back end takes
 #ifndef TETC_COMPILE_H
@@ -37,7 +38,7 @@ typedef struct Compilation Compilation;
 // What others see of a compilation while it goes on. Any callback may be NULL.
 typedef struct CompileHooks {
   void *self;
-  void (*begins)(void *self, const char *phase, const Func *given); // a phase of TIR; given: NULL for `lower`
+  void (*begins)(void *self, const char *phase, const Func *given);       // a phase of TIR; given: NULL for `lower`
   const Func *(*change)(void *self, const char *phase, const Func *made); // for tests: what to go on with instead
   // A phase is done, in `seconds`: `te`, `schedule`, `lower`, then the passes. f: NULL before `lower`.
   void (*made)(void *self, const Compilation *c, const Unit *u, const char *phase, const Func *f, double seconds);
@@ -80,8 +81,10 @@ typedef struct Progress {
 Progress progress_of(const Diags *d);
 bool progress_better(Progress a, Progress b); // further, or fewer errors
 bool progress_tidier(Progress a, Progress b); // no errors in both, and fewer warnings
-// Compiles the source with `replacement` at `at` in memory of its own, and shows the messages to `see`, unless memory is out.
-void trial_look(const Compilation *c, Loc at, const char *replacement, void (*see)(void *self, const Diags *told), void *self);
+// Compiles the source with `replacement` at `at` in memory of its own, and shows the messages to `see`, unless memory
+// is out.
+void trial_look(const Compilation *c, Loc at, const char *replacement, void (*see)(void *self, const Diags *told),
+                void *self);
 Progress trial_run(const Compilation *c, const DiagFix *f); // what f leads to
 void trial_fixes(const Compilation *c);                     // tries the remedies of all errors, and notes which help
 // fit.c: finds by trials which cuts of axes make overflowing memories fit, and offers them as remedies.

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// What fits on chip, found out by trials: for each memory that overflows, and each number in the schedule by which an axis
-// is cut, the nearest other one with which that memory does not overflow. Memory needed grows with the tiles, so a number
-// is searched for by halves; of a knob's set, one after the other. Where a stage is computed whole, at root, the loop to
-// compute it at instead: the outermost of its readers' with which it fits.
+// What fits on chip, found out by trials: for each memory that overflows, and each number in the schedule by which an
+// axis is cut, the nearest other one with which that memory does not overflow. Memory needed grows with the tiles, so a
+// number is searched for by halves; of a knob's set, one after the other. Where a stage is computed whole, at root, the
+// loop to compute it at instead: the outermost of its readers' with which it fits.
 #include "compile/compile.h"
 
 #include <string.h>
@@ -80,10 +80,12 @@ static void offer(const Fit *f, Diag *g, int64_t v) {
   const AxisCut *c = f->cut;
   const char *number = arena_printf(f->c->cx->arena, "%lld", (long long)v);
   if (c->knob)
-    diag_fix(g, c->at, number, "set knob `%s` to `%s`, the %s %sthat fits", c->knob, number, c->parts ? "smallest" : "largest",
-             c->nset ? "value of its set " : "");
-  else if (c->parts) diag_fix(g, c->at, number, "cut `%s` of `%s` into `%s` parts, the fewest that fit", c->axis, c->stage, number);
-  else diag_fix(g, c->at, number, "cut `%s` of `%s` by the factor `%s`, the largest that fits", c->axis, c->stage, number);
+    diag_fix(g, c->at, number, "set knob `%s` to `%s`, the %s %sthat fits", c->knob, number,
+             c->parts ? "smallest" : "largest", c->nset ? "value of its set " : "");
+  else if (c->parts)
+    diag_fix(g, c->at, number, "cut `%s` of `%s` into `%s` parts, the fewest that fit", c->axis, c->stage, number);
+  else
+    diag_fix(g, c->at, number, "cut `%s` of `%s` by the factor `%s`, the largest that fits", c->axis, c->stage, number);
 }
 
 static void try_cuts(Fit *f, const Schedule *s, Diag *g) {
@@ -95,7 +97,8 @@ static void try_cuts(Fit *f, const Schedule *s, Diag *g) {
   }
 }
 
-// ---- stages that are computed whole --------------------------------------------------------------------------------------
+// ---- stages that are computed whole
+// --------------------------------------------------------------------------------------
 
 // A stage on the accelerator that nothing said where to compute.
 static bool is_whole(const Stage *s) {
@@ -145,11 +148,14 @@ static void try_places(Fit *f, const Schedule *s, Diag *g) {
     if (!is_whole(p) || strcmp(f->memory, p->scope->name) != 0 || !p->consumers.len) continue;
     const Stage *reader = p->consumers.data[0];
     bool at = reader->attach == ATTACH_AT;
-    if (at && offer_loop(f, s, p, reader->at_stage, (size_t)stage_leaf_index(reader->at_stage, reader->at_axis), g)) return;
+    if (at && offer_loop(f, s, p, reader->at_stage, (size_t)stage_leaf_index(reader->at_stage, reader->at_axis), g))
+      return;
     if (offer_loop(f, s, p, reader, 0, g)) return;
   }
   for (size_t i = s->stages.len; i-- > 0;)
-    if (s->stages.data[i]->live && s->stages.data[i]->attach == ATTACH_ROOT && offer_loop(f, s, NULL, s->stages.data[i], 0, g)) return;
+    if (s->stages.data[i]->live && s->stages.data[i]->attach == ATTACH_ROOT &&
+        offer_loop(f, s, NULL, s->stages.data[i], 0, g))
+      return;
 }
 
 void trial_cuts(const Compilation *c) {
@@ -160,6 +166,7 @@ void trial_cuts(const Compilation *c) {
     f.memory = diag_subject(g);
     f.overflows = count_overflows(c->cx->diags, f.memory);
     for (size_t k = 0; k < c->units.len; k++)
-      if (c->units.data[k]->schedule) try_places(&f, c->units.data[k]->schedule, g), try_cuts(&f, c->units.data[k]->schedule, g);
+      if (c->units.data[k]->schedule)
+        try_places(&f, c->units.data[k]->schedule, g), try_cuts(&f, c->units.data[k]->schedule, g);
   }
 }

@@ -26,7 +26,8 @@ static CompileOptions quiet_options(const Compilation *c) {
   return o;
 }
 
-void trial_look(const Compilation *c, Loc at, const char *replacement, void (*see)(void *self, const Diags *told), void *self) {
+void trial_look(const Compilation *c, Loc at, const char *replacement, void (*see)(void *self, const Diags *told),
+                void *self) {
   // In memory, not in registers or on the stack: they must be whole after a longjmp.
   struct {
     jmp_buf exhausted;

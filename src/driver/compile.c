@@ -17,8 +17,7 @@ typedef struct Product {
 } Product;
 
 static LlvmOptions llvm_options(const Options *o) {
-  return (LlvmOptions){
-      .triple = o->target, .cpu = o->cpu, .features = o->features, .opt_level = (int)o->opt_level};
+  return (LlvmOptions){.triple = o->target, .cpu = o->cpu, .features = o->features, .opt_level = (int)o->opt_level};
 }
 
 // The back end, loaded; NULL after a report.
@@ -61,7 +60,8 @@ static bool emit_text(Driver *d, const Product *p, Emit what, const char *guard,
   case EMIT_VTA: return emit_vta(d, p, out);
   case EMIT_HEADER: llvm_header(&d->cx, p->funcs, p->nfuncs, guard, out); return true;
   case EMIT_TIR:
-    for (int i = 0; i < p->nfuncs; i++) tir_print(p->funcs[i], &(TirPrintOptions){.locations = d->opt.print_locations}, out);
+    for (int i = 0; i < p->nfuncs; i++)
+      tir_print(p->funcs[i], &(TirPrintOptions){.locations = d->opt.print_locations}, out);
     return true;
   case EMIT_HTML: html_write(p->page, out); return true;
   }
@@ -107,8 +107,7 @@ static const char *emit_suffix(Emit e) {
 static bool link_shared(Driver *d, Text *object) {
   const char *base = getenv("TMPDIR");
   char *dir = arena_printf(d->cx.arena, "%s/tetc-XXXXXX", base && *base ? base : "/tmp");
-  if (!mkdtemp(dir))
-    return diag_report(d->cx.diags, E_FILE, (Loc){0}, "cannot make a directory in `%s`", dir), false;
+  if (!mkdtemp(dir)) return diag_report(d->cx.diags, E_FILE, (Loc){0}, "cannot make a directory in `%s`", dir), false;
   const char *o = arena_printf(d->cx.arena, "%s/k.o", dir), *so = arena_printf(d->cx.arena, "%s/k.so", dir);
   for (int i = 0; i < 3; i++) pending_add(&d->cx, (const char *[]){dir, o, so}[i]);
   OutputFile f = {.path = o, .data = object->data, .len = object->len};
@@ -144,9 +143,10 @@ static void warn_of_uops(Driver *d, const Product *p) {
     int64_t most = vta_launch_uops(&d->cx, f), depth = vta_depth(&vta_of(f->target)->config, MEM_UOP);
     if (most <= depth) continue;
     Diag *g = diag_report(d->cx.diags, W_UPSTREAM_UOPS, f->loc,
-                          "with upstream's runtime, `%s` may be wrong: a launch may have %s%lld micro-operations", f->name,
-                          most == INT32_MAX ? "more than " : "", (long long)most);
-    diag_note(g, "its memory holds %lld of them, and upstream's runtime is wrong about those that it evicts", (long long)depth);
+                          "with upstream's runtime, `%s` may be wrong: a launch may have %s%lld micro-operations",
+                          f->name, most == INT32_MAX ? "more than " : "", (long long)most);
+    diag_note(g, "its memory holds %lld of them, and upstream's runtime is wrong about those that it evicts",
+              (long long)depth);
     diag_note(g, "tetc's own runtime reloads them");
     diag_help(g, "link with tetc's runtime, or tile so that on-chip addresses repeat from tile to tile");
   }
@@ -175,7 +175,8 @@ static int write_product(Driver *d, Product *p) {
   return driver_status(d);
 }
 
-// ---- the page of --emit=html --------------------------------------------------------------------------------------------
+// ---- the page of --emit=html
+// --------------------------------------------------------------------------------------------
 
 // A phase of TIR goes to the page; before the first one, the schedule that it was made by.
 static void show_func(void *self, const char *phase, const Func *f) {
@@ -203,8 +204,7 @@ static Unit *lower_kernel(Product *p, const TeKernel *k) {
 static bool list_for_page(Driver *d, const Product *one, Text *out) {
   Diags *own = d->cx.diags;
   d->cx.diags = diags_new(d->cx.arena);
-  bool ok = emit_vta(d, one, out),
-       wrong = diags_have(d->cx.diags, E_VERIFY) || diags_have(d->cx.diags, E_INTERNAL);
+  bool ok = emit_vta(d, one, out), wrong = diags_have(d->cx.diags, E_VERIFY) || diags_have(d->cx.diags, E_INTERNAL);
   d->cx.diags = own;
   if (ok) return true;
   if (wrong) return emit_vta(d, one, out); // once more, for the messages
@@ -246,8 +246,8 @@ int command_compile(Driver *d) {
   bool shown = d->opt.dump_tir || d->opt.dump_dir || d->opt.print_changed || d->opt.print_after;
   if (stopped && !d->opt.emit_given && (d->opt.output || !shown)) d->opt.emit = EMIT_TIR;
   if (stopped && !p.nfuncs && (d->opt.output || d->opt.emit_given))
-    return usage_error(d, "after `%s` there is no program to write yet; --dump-tir=%s shows what there is", d->opt.stop_after,
-                       d->opt.stop_after);
+    return usage_error(d, "after `%s` there is no program to write yet; --dump-tir=%s shows what there is",
+                       d->opt.stop_after, d->opt.stop_after);
   if (stopped && !((d->opt.emit == EMIT_TIR || d->opt.emit == EMIT_HTML) && p.nfuncs)) return EXIT_DONE;
   if (!stopped && (d->opt.dump_tir || d->opt.dump_dir) && !dump_back_ends(d, &p)) return driver_status(d);
   return write_product(d, &p);

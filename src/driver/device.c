@@ -29,11 +29,13 @@ static TetcDevice *open_rtl(Driver *d, const VtaConfig *config, TetcTimeline *ti
     return NULL;
   }
   Diag *g = diag_report(d->cx.diags, E_RUN, (Loc){0}, "the device `rtl` is not available%s for %s and a bus of %u bits",
-                        wave ? " with waveforms" : "", d->opt.vta_config ? d->opt.vta_config : "the default configuration",
-                        o.bus);
+                        wave ? " with waveforms" : "",
+                        d->opt.vta_config ? d->opt.vta_config : "the default configuration", o.bus);
   if (why.text[0]) diag_note(g, "%s", why.text);
   if (why.models[0]) diag_note(g, "a model is built for: %s (configuration and bits of the bus)", why.models);
-  else diag_note(g, "no model of the core is beside tetc: it was built without %s", wave ? "Verilator or zlib" : "Verilator");
+  else
+    diag_note(g, "no model of the core is beside tetc: it was built without %s",
+              wave ? "Verilator or zlib" : "Verilator");
   if (wave) diag_help(g, "in the source tree, `ninja -C build hw/wave/libtetc_rtl_MODEL.so` adds waveforms to a model");
   else
     diag_help(g, "in the source tree, `./dev rtl %s %u` builds the model",
@@ -72,9 +74,11 @@ typedef unsigned long long Count;
 // The least number of cycles for each of what may bound a kernel, and how near this run came: the roofline model.
 static void roofline_stats(const Driver *d, const TetcStats *s, const VtaConfig *c, Text *out) {
   static const char *const names[] = {"the multipliers", "the alu", "reading", "writing"};
-  double share = (double)rtl_options(&d->opt).bandwidth / 100, traffic = (double)(s->store_bytes + 16 * s->instructions);
+  double share = (double)rtl_options(&d->opt).bandwidth / 100,
+         traffic = (double)(s->store_bytes + 16 * s->instructions);
   double least[] = {(double)s->gemm_uops, (double)s->counters[TETC_CYCLES_ALU_STEPS],
-    (double)s->counters[TETC_CYCLES_READ_BEATS] / share, (double)s->counters[TETC_CYCLES_WRITE_BEATS] / share};
+                    (double)s->counters[TETC_CYCLES_READ_BEATS] / share,
+                    (double)s->counters[TETC_CYCLES_WRITE_BEATS] / share};
   int bound = 0;
   for (int k = 1; k < 4; k++)
     if (least[k] > least[bound]) bound = k;
@@ -82,9 +86,12 @@ static void roofline_stats(const Driver *d, const TetcStats *s, const VtaConfig 
   text_add(out, "stats: at least %.0f cycles for %s, %.0f for %s, %.0f for %s, %.0f for %s\n", least[0], names[0],
            least[1], names[1], least[2], names[2], least[3], names[3]);
   if (s->macs)
-    text_add(out, "stats: roofline: %.1f multiply-accumulates a byte, peak %d a cycle, bus %.1f bytes a cycle each way: %.1f a "
-                  "cycle are possible\n", (double)s->macs / traffic, 1 << (c->log_batch + c->log_block_in + c->log_block_out),
-             rtl_options(&d->opt).bus / 8 * share, (double)s->macs / least[bound]);
+    text_add(
+        out,
+        "stats: roofline: %.1f multiply-accumulates a byte, peak %d a cycle, bus %.1f bytes a cycle each way: %.1f a "
+        "cycle are possible\n",
+        (double)s->macs / traffic, 1 << (c->log_batch + c->log_block_in + c->log_block_out),
+        rtl_options(&d->opt).bus / 8 * share, (double)s->macs / least[bound]);
   text_add(out, "stats: roofline: bound by %s; %.1f %% of it achieved\n", names[bound],
            100 * least[bound] / (double)s->cycles);
 }

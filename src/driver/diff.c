@@ -43,8 +43,7 @@ static void add(Arena *a, Edits *e, char what, const Lines *l, size_t i, size_t 
 }
 
 // Longest common subsequence of a[from..an) and b[from..bn), by the quadratic table (skipped if that is too large).
-static void diff_middle(Arena *arena, Edits *e, const Lines *a, const Lines *b, size_t from, size_t an,
-                        size_t bn) {
+static void diff_middle(Arena *arena, Edits *e, const Lines *a, const Lines *b, size_t from, size_t an, size_t bn) {
   size_t n = an - from, m = bn - from, i = 0, j = 0;
   bool small = n && m && n < MOST_CELLS / m;
   uint32_t *table = small ? NEW_ARRAY(arena, uint32_t, (n + 1) * (m + 1)) : NULL;
@@ -84,13 +83,11 @@ void text_diff(Arena *arena, const char *before, const char *after, Text *out) {
   for (size_t i = 0; i < e.len; i++) {
     if (e.data[i].what == ' ') continue;
     size_t from = i < CONTEXT ? 0 : i - CONTEXT, to = i;
-    for (size_t quiet = 0; to < e.len && quiet <= 2 * CONTEXT; to++)
-      quiet = e.data[to].what == ' ' ? quiet + 1 : 0;
+    for (size_t quiet = 0; to < e.len && quiet <= 2 * CONTEXT; to++) quiet = e.data[to].what == ' ' ? quiet + 1 : 0;
     while (to > i && e.data[to - 1].what == ' ' && to - i > CONTEXT && e.data[to - 1 - CONTEXT].what == ' ') to--;
     if (from < shown) from = shown;
     text_add(out, "@@ -%zu +%zu @@\n", e.data[from].old_line, e.data[from].new_line);
-    for (size_t k = from; k < to; k++)
-      text_add(out, "%c%.*s\n", e.data[k].what, (int)e.data[k].len, e.data[k].text);
+    for (size_t k = from; k < to; k++) text_add(out, "%c%.*s\n", e.data[k].what, (int)e.data[k].len, e.data[k].text);
     shown = to;
     i = to - 1;
   }

@@ -14,8 +14,8 @@ enum { EXIT_DONE, EXIT_INPUT, EXIT_USAGE, EXIT_FILES, EXIT_OURS };
 
 // stack.c: calls f(arg) on a stack that deep programs do not exhaust; returns its result.
 int stack_run(int (*f)(void *), void *arg);
-// What to do at a signal that ends the process by our own fault: full(self) in a child, which may fail or take too long;
-// then brief(self), which may only do what a signal handler may.
+// What to do at a signal that ends the process by our own fault: full(self) in a child, which may fail or take too
+// long; then brief(self), which may only do what a signal handler may.
 void stack_then(void (*full)(void *self), void (*brief)(void *self), void *self);
 
 // ---- options: options.c, options.def ---------------------------------------------------------------------------
@@ -46,7 +46,7 @@ typedef struct Options {
   int rtl_memory, rtl_bus;              // TetcRtlMemory, -1: not given; 64 bits, or how often twice that
   bool rtl_reorder, incoherent;
   const char *trace, *wave; // files
-  const char *needs_rtl; // an option that was given and needs --device=rtl; NULL: none
+  const char *needs_rtl;    // an option that was given and needs --device=rtl; NULL: none
   bool emit_given;
   int64_t opt_level, seed, memory; // memory: MiB that a compilation may use
   int64_t rtl_latency, rtl_write_latency, rtl_bandwidth, rtl_outstanding, rtl_stalls; // -1: as rtl_memory has it
@@ -79,7 +79,7 @@ typedef struct Driver {
   char **argv;
   Trail trail;
   const Compilation *compilation; // of the .te file at hand, for trials of remedies; NULL before it is read
-  bool quiet; // a trial: says nothing
+  bool quiet;                     // a trial: says nothing
 } Driver;
 
 typedef struct Command {
@@ -95,7 +95,7 @@ void options_init(Options *o);
 // Parses argv[first..argc) for d->id. False after a message on stderr: the status is EXIT_USAGE.
 bool options_parse(Driver *d, int argc, char **argv, int first);
 void options_help(const Command *c, Text *out);
-bool parse_int64(const char *text, int64_t *out);                               // decimal or 0x; all of the text
+bool parse_int64(const char *text, int64_t *out);   // decimal or 0x; all of the text
 const char *list_next(Arena *a, const char **rest); // the next name of "P,Q", empty ones too; NULL after the last
 const char *nearest_name(const char *name, const char *const *names, size_t n); // NULL: none is near
 // "tetc compile: error: ..." on stderr; returns EXIT_USAGE.
@@ -115,7 +115,8 @@ const Func *tir_load(Driver *d, VtaTarget **vta);
 // An error if it is not what the form allows, else NULL.
 Diag *tir_refuse(Driver *d, const Func *f, TirForm form, TirVerdict *v);
 
-// ---- a compilation, as the command line sees it: session.c, dump.c -----------------------------------------------------
+// ---- a compilation, as the command line sees it: session.c, dump.c
+// -----------------------------------------------------
 
 typedef struct PhaseClock {
   const char *phase;
@@ -160,7 +161,7 @@ void dump_made(Session *s, const Compilation *c, const Unit *u, const char *phas
 void dump_around(Session *s, const char *when, const char *pass, const char *list, const Func *f);
 void dump_times(const Session *s);
 void stats_print(const PassStats *s, const VtaTarget *vta, const char *kernel); // --stats, a line a pass
-void text_diff(Arena *a, const char *before, const char *after, Text *out); // diff.c: changed lines with context
+void text_diff(Arena *a, const char *before, const char *after, Text *out);     // diff.c: changed lines with context
 
 // verify.c: the phase after which a text is wrong; NULL: none is, or it does not compile. Says what d->quiet does not
 // forbid. Without `compiled`, only phases of TIR.
@@ -180,13 +181,15 @@ void reproducer_write(Driver *d);                                 // to --reprod
 bool fault_known(Arena *a, const char *text);
 const Func *fault_plant(const Driver *d, Ctx *cx, const char *phase, const Func *f); // f itself at other phases
 
-// ---- executing TIR: interpret.c -----------------------------------------------------------------------------------------
+// ---- executing TIR: interpret.c
+// -----------------------------------------------------------------------------------------
 
 // Executes f on its parameters, VTA intrinsics included. *error: what went wrong, a line a fact, from an arena.
 bool interpret_func(Ctx *cx, const VtaTarget *vta, const Func *f, void **params, VtaOrder order, const char **error);
 void diag_note_lines(Diag *g, const char *text);
 
-// ---- files: output.c -------------------------------------------------------------------------------------------------
+// ---- files: output.c
+// -------------------------------------------------------------------------------------------------
 
 typedef struct OutputFile {
   const char *path; // "-": standard output
@@ -206,16 +209,17 @@ typedef struct PendingFile {
 const char *pending_name(Ctx *cx, const char *path); // a new name beside `path`, for a file that is made exclusively
 void pending_add(Ctx *cx, const char *path);         // a file or directory; what is in one is added after it
 void pending_abandon(void);                          // takes all away that are there; a signal handler may
-void pending_hold(void);    // from here to pending_release() no signal ends the process
+void pending_hold(void);                             // from here to pending_release() no signal ends the process
 void pending_release(void);
-void pending_catch_ends(void); // from now on
+void pending_catch_ends(void);                                    // from now on
 bool output_reserve(Ctx *cx, const char *path, PendingFile *out); // regular files only; reports E0601
 void output_discard(PendingFile *f);                              // nothing happens where nothing is pending
-bool output_commit(Ctx *cx, PendingFile *f, const char *why);     // why: it is not whole, which is reported, and it goes
+bool output_commit(Ctx *cx, PendingFile *f, const char *why); // why: it is not whole, which is reported, and it goes
 const char *path_with_suffix(Arena *a, const char *path, const char *suffix); // dir/k.te, "o" -> dir/k.o
 const char *path_base(const char *path);                                      // after the last slash
 
-// ---- tensors: npy.c, inputs.c, compare.c -----------------------------------------------------------------------------
+// ---- tensors: npy.c, inputs.c, compare.c
+// -----------------------------------------------------------------------------
 
 // A dense row-major array with its type.
 typedef struct Array {
@@ -228,7 +232,8 @@ typedef struct Array {
 } Array;
 
 bool array_alloc(Ctx *cx, Array *a, const TeTensor *t); // zeros; reports E0404
-// pages.c: zeroed memory between pages that cannot be read; its end is at one. NULL when memory is out. `name` must stay.
+// pages.c: zeroed memory between pages that cannot be read; its end is at one. NULL when memory is out. `name` must
+// stay.
 void *pages_alloc(size_t bytes, const char *name);
 void pages_free(void *data);
 // Whether such a page is at an address: of which memory, and whether behind it or before. For handlers of signals.
@@ -248,23 +253,27 @@ void array_summary(const Array *a, Text *out); // type, smallest, largest, a has
 // difference is. True if all does.
 bool array_compare(const Array *got, const Array *want, bool exact, Text *out);
 
-// run.c: compiles a kernel that is lowered to the end, and runs it on the device. One array a tensor of the kernel, data
-// NULL where it is no parameter. False after a report.
+// run.c: compiles a kernel that is lowered to the end, and runs it on the device. One array a tensor of the kernel,
+// data NULL where it is no parameter. False after a report.
 bool run_compiled(Session *s, const Unit *u, Array *arrays);
 
-// ---- devices: device.c -------------------------------------------------------------------------------------------------
+// ---- devices: device.c
+// -------------------------------------------------------------------------------------------------
 
-// The device that --device names, for this configuration; NULL after a report. `timeline` sees what it does, the waveform
-// goes to the file `wave`; both may be NULL.
+// The device that --device names, for this configuration; NULL after a report. `timeline` sees what it does, the
+// waveform goes to the file `wave`; both may be NULL.
 TetcDevice *device_open(Driver *d, const VtaConfig *config, TetcTimeline *timeline, const char *wave);
-bool device_has_rtl(const Driver *d, const VtaConfig *config); // the core under Verilator is built, for this configuration
+bool device_has_rtl(const Driver *d,
+                    const VtaConfig *config); // the core under Verilator is built, for this configuration
 void device_stats(const Driver *d, const TetcStats *s, const VtaConfig *c, Text *out);
 
-// ---- what a device with cycles saw: timeline.c ---------------------------------------------------------------------------
+// ---- what a device with cycles saw: timeline.c
+// ---------------------------------------------------------------------------
 
 // The lines at which units waited longest.
 void timeline_stalls(const TetcTimeline *t, const LlvmMarks *marks, Text *out);
 // The whole of it, of a timeline that keeps spans, as Chrome trace events.
-void timeline_json(const TetcTimeline *t, const VtaConfig *config, const LlvmMarks *marks, const char *kernel, Text *out);
+void timeline_json(const TetcTimeline *t, const VtaConfig *config, const LlvmMarks *marks, const char *kernel,
+                   Text *out);
 
 #endif

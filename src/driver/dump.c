@@ -8,9 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-bool phase_known(const char *name) {
-  return phase_number(name) >= 0 || !strcmp(name, "llvm") || !strcmp(name, "vta");
-}
+bool phase_known(const char *name) { return phase_number(name) >= 0 || !strcmp(name, "llvm") || !strcmp(name, "vta"); }
 
 // True if `list` ("P,Q", or "" for all) names the phase.
 static bool listed(const char *list, const char *phase) {
@@ -41,9 +39,8 @@ static void write_dump(Session *s, int number, const char *phase, const char *su
     diag_report(cx->diags, E_FILE, (Loc){0}, "cannot make the directory `%s`: %s", dir, strerror(errno));
     return;
   }
-  OutputFile f = {.path = arena_printf(cx->arena, "%s/%02d-%s.%s", dir, number, phase, suffix),
-                  .data = text,
-                  .len = strlen(text)};
+  OutputFile f = {
+      .path = arena_printf(cx->arena, "%s/%02d-%s.%s", dir, number, phase, suffix), .data = text, .len = strlen(text)};
   outputs_write(cx, &f, 1);
 }
 

@@ -29,8 +29,7 @@ int command_explain(Driver *d) {
   size_t len = 0;
   if (!d->opt.files.len) return list_codes(), EXIT_DONE;
   const char *text = d->opt.files.data[0];
-  if (!diag_code_of(text, &code))
-    return usage_error(d, "there is no diagnostic `%s`; `tetc explain` lists them", text);
+  if (!diag_code_of(text, &code)) return usage_error(d, "there is no diagnostic `%s`; `tetc explain` lists them", text);
   const char *page = page_of(diag_code_text(code), &len);
   if (page) printf("%.*s", (int)len, page);
   else printf("%s: %s\n", diag_code_text(code), diag_code_title(code));

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// --plant-fault PHASE[:KIND]: a wrong rewrite at the end of a phase, for tests of what is to notice it. The passes after
-// it get the wrong program. Kinds: `drop` takes a statement out, `index` writes one element or tile further on,
+// --plant-fault PHASE[:KIND]: a wrong rewrite at the end of a phase, for tests of what is to notice it. The passes
+// after it get the wrong program. Kinds: `drop` takes a statement out, `index` writes one element or tile further on,
 // `extent` leaves out the last round of a loop, `form` makes a program that no phase may have, `token` forgets
-// the first dependence token, `race` one on both of its ends: nobody waits for it. `threads` takes a statement out of a loop of virtual threads, `rows` a transfer of several
-// rows: only programs that have such can be wrong. `bug` and `crash` make no program at all: the phase ends as by a mistake in it, `mute` in a
-// way that leaves nothing to print it with.
+// the first dependence token, `race` one on both of its ends: nobody waits for it. `threads` takes a statement out of a
+// loop of virtual threads, `rows` a transfer of several rows: only programs that have such can be wrong. `bug` and
+// `crash` make no program at all: the phase ends as by a mistake in it, `mute` in a way that leaves nothing to print it
+// with.
 #include "driver/driver.h"
 
 #include <signal.h>
@@ -24,7 +25,8 @@ typedef enum FaultKind {
   FAULT_MUTE,
   FAULT_COUNT
 } FaultKind;
-static const char *const kinds[] = {"drop", "index", "extent", "form", "token", "race", "threads", "rows", "bug", "crash", "mute"};
+static const char *const kinds[] = {"drop",    "index", "extent", "form",  "token", "race",
+                                    "threads", "rows",  "bug",    "crash", "mute"};
 
 typedef struct Fault {
   TirMap map;
@@ -55,7 +57,8 @@ static bool fault_is_at(const char *text, const char *phase) {
 
 // A store, or an intrinsic that moves or computes something.
 static bool works(const Stmt *s) {
-  return s->kind == STMT_STORE || (s->kind == STMT_INTRIN && !s->intrin->has_body && (s->nargs >= 3 || is_vta(s->intrin, VTA_UOP)));
+  return s->kind == STMT_STORE ||
+         (s->kind == STMT_INTRIN && !s->intrin->has_body && (s->nargs >= 3 || is_vta(s->intrin, VTA_UOP)));
 }
 
 // One further than e; the same where that is the fault's own end of a dimension is for the verifier to see.
@@ -83,7 +86,8 @@ static const Stmt *without_token(Fault *f, const Stmt *s) {
     for (int j = 0; j < s->nchildren; j++) {
       const Stmt *push = s->children[i], *pop = s->children[j];
       if (push->kind != STMT_INTRIN || !is_vta(push->intrin, VTA_PUSH)) break;
-      if (pop->kind != STMT_INTRIN || !is_vta(pop->intrin, VTA_POP) || !expr_equal(push->args[0], pop->args[0])) continue;
+      if (pop->kind != STMT_INTRIN || !is_vta(pop->intrin, VTA_POP) || !expr_equal(push->args[0], pop->args[0]))
+        continue;
       if (!expr_equal(push->args[1], pop->args[1])) continue;
       const Stmt **rest = NEW_ARRAY(f->map.cx->arena, const Stmt *, s->nchildren);
       int n = 0;
@@ -118,8 +122,8 @@ static const Stmt *spoil(TirMap *m, const Stmt *s) {
   case FAULT_EXTENT:
     if (s->kind != STMT_FOR || !expr_is_int(s->extent, &n) || n < 2) return s;
     f->done = true;
-    return stmt_placed(m->cx, stmt_for(m->cx, s->var, s->min, expr_index(m->cx, n - 1), s->for_kind, s->body),
-                       s->loc, s->why);
+    return stmt_placed(m->cx, stmt_for(m->cx, s->var, s->min, expr_index(m->cx, n - 1), s->for_kind, s->body), s->loc,
+                       s->why);
   case FAULT_RACE: return s->kind == STMT_SEQ ? without_token(f, s) : s;
   case FAULT_THREADS: return s->kind == STMT_FOR && s->for_kind == FOR_VTHREAD ? without_one(f, s) : s;
   case FAULT_ROWS:
@@ -134,9 +138,9 @@ static const Stmt *spoil(TirMap *m, const Stmt *s) {
     if (f->kind == FAULT_DROP) return stmt_nop(m->cx);
     if (f->kind == FAULT_INDEX) return moved(m->cx, s);
     // A statement on a variable that no loop binds.
-    return stmt_if(
-        m->cx, expr_binary(m->cx, OP_GE, expr_var(m->cx, tir_var(m->cx, "nowhere", s->loc)), expr_index(m->cx, 0)),
-        s, NULL);
+    return stmt_if(m->cx,
+                   expr_binary(m->cx, OP_GE, expr_var(m->cx, tir_var(m->cx, "nowhere", s->loc)), expr_index(m->cx, 0)),
+                   s, NULL);
   case FAULT_BUG:
   case FAULT_CRASH:
   case FAULT_MUTE:
@@ -155,6 +159,7 @@ const Func *fault_plant(const Driver *d, Ctx *cx, const char *phase, const Func 
   if (fault.kind == FAULT_MUTE) cx->arena = NULL;
   if (fault.kind == FAULT_CRASH || fault.kind == FAULT_MUTE) raise(SIGSEGV);
   const Func *made = func_with_body(cx, f, stmt_map(&fault.map, f->body));
-  if (!fault.done && !d->quiet) fprintf(stderr, "tetc: --plant-fault %s: the program has nothing of that kind; it is as it was\n", text);
+  if (!fault.done && !d->quiet)
+    fprintf(stderr, "tetc: --plant-fault %s: the program has nothing of that kind; it is as it was\n", text);
   return made;
 }

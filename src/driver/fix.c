@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // tetc fix: applies the mechanical remedies that errors offer, and when none is left those of warnings; none that is a
 // guess, with which the program may mean something else. Each is tried: it
-// stays only if the program then gets further or has fewer errors (or warnings), by itself or with the remedies of what it
-// leads to. So what is written is never worse than what was read.
+// stays only if the program then gets further or has fewer errors (or warnings), by itself or with the remedies of what
+// it leads to. So what is written is never worse than what was read.
 #include "driver/driver.h"
 
 typedef struct Fixer {
@@ -33,7 +33,8 @@ static const Source *apply(Fixer *x, const Source *src, const DiagFix *f) {
 
 // Whether a remedy is worth a further step: it is better by itself, or it ends its error and leads to another.
 static bool leads_on(Progress after, Progress before) {
-  return progress_better(after, before) || (after.phase == before.phase && after.errors == before.errors && after.cured);
+  return progress_better(after, before) ||
+         (after.phase == before.phase && after.errors == before.errors && after.cured);
 }
 
 // A remedy that by itself leads to no more than another error, and what helps then; NULL if nothing does.
@@ -73,7 +74,8 @@ int command_fix(Driver *d) {
   if (!src) return driver_status(d);
   Fixer x = {.d = d, .s = session_new(d), .tries = MOST_TRIES};
   told_of(&x, src);
-  for (const Source *next; diags_fix_count(d->cx.diags) && (next = improve(&x, src, progress_of(d->cx.diags), MOST_STEPS));)
+  for (const Source *next;
+       diags_fix_count(d->cx.diags) && (next = improve(&x, src, progress_of(d->cx.diags), MOST_STEPS));)
     src = next;
   session_check(x.s, src);
   int errors = diags_errors(d->cx.diags); // what is left is told by main

@@ -132,7 +132,8 @@ void array_summary(const Array *a, Text *out) {
            (unsigned long long)hash_bytes(0xcbf29ce484222325u, a->data, (size_t)a->elems * size));
 }
 
-// How far floats of a type may be apart where functions are rounded each in its own way, relative to 1 + the larger magnitude.
+// How far floats of a type may be apart where functions are rounded each in its own way, relative to 1 + the larger
+// magnitude.
 static double tolerance(DType t) { return t == DT_F64 ? 1e-12 : t == DT_F32 ? 1e-5 : t == DT_F16 ? 1e-2 : 0; }
 
 // Do two elements agree? Zeros have signs; a NaN is as good as another.

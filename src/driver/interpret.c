@@ -4,8 +4,7 @@
 
 #include <string.h>
 
-bool interpret_func(Ctx *cx, const VtaTarget *vta, const Func *f, void **params, VtaOrder order,
-                    const char **error) {
+bool interpret_func(Ctx *cx, const VtaTarget *vta, const Func *f, void **params, VtaOrder order, const char **error) {
   // A phase's machine and code are thrown away with their arena: a check of ten phases needs the memory of one.
   Ctx own = {.arena = arena_new(), .names = cx->names, .diags = cx->diags};
   const char *why = NULL;

@@ -13,7 +13,8 @@ static const Command commands[] = {
      command_compile},
     {"run", CMD_RUN, "FILE.te", 1, 1, "compile a kernel in memory and run it", command_run},
     {"check", CMD_CHECK, "FILE.te", 1, 1, "report errors; makes nothing", command_check},
-    {"fix", CMD_FIX, "FILE.te", 1, 1, "apply the remedies that errors and warnings offer, to the file or to -o", command_fix},
+    {"fix", CMD_FIX, "FILE.te", 1, 1, "apply the remedies that errors and warnings offer, to the file or to -o",
+     command_fix},
     {"opt", CMD_OPT, "FILE.tir", 1, 1, "run passes on the text of a phase", command_opt},
     {"verify", CMD_VERIFY, "FILE.te", 1, 1, "execute every phase and compare it with the reference evaluator",
      command_verify},
@@ -77,9 +78,8 @@ static void program_help(Text *out) {
   text_add(out, "\n`tetc COMMAND --help` lists the options of a command.\n");
 }
 
-static const char exit_help[] =
-    "\nexit status: 0 done, 1 errors in the input, 2 wrong usage, 3 a file cannot be read "
-    "or written,\nor memory is out, 4 our own fault\n";
+static const char exit_help[] = "\nexit status: 0 done, 1 errors in the input, 2 wrong usage, 3 a file cannot be read "
+                                "or written,\nor memory is out, 4 our own fault\n";
 
 // --help, --version and the lists. Returns -1 if none was asked for.
 static int print_information(Driver *d, const Command *c) {
@@ -98,8 +98,7 @@ static int print_information(Driver *d, const Command *c) {
     const LlvmBackend *b = llvm_backend_load(&why);
     if (b) b->targets(&t);
     else
-      return diag_report(d->cx.diags, E_BACKEND, (Loc){0}, "the LLVM back end is not available: %s", why),
-             EXIT_INPUT;
+      return diag_report(d->cx.diags, E_BACKEND, (Loc){0}, "the LLVM back end is not available: %s", why), EXIT_INPUT;
   } else return -1;
   return print_product(&t);
 }

@@ -112,8 +112,7 @@ static bool parse_entry(Npy *p) {
     return p->descr ? true : npy_error(p, "its elements are records; plain numbers are read");
   }
   p->fortran = take_word(p, "True");
-  return p->fortran || take_word(p, "False") ? true
-                                             : npy_error(p, "its `fortran_order` is neither True nor False");
+  return p->fortran || take_word(p, "False") ? true : npy_error(p, "its `fortran_order` is neither True nor False");
 }
 
 // The dictionary, to the end of the header.
@@ -128,10 +127,7 @@ static bool parse_header(Npy *p) {
   skip_spaces(p);
   if (p->at != p->end) return npy_error(p, "its header goes on after the dictionary");
   if (!p->has_descr || !p->has_order || !p->has_shape)
-    return npy_error(p, "its header lacks `%s`",
-                     !p->has_descr   ? "descr"
-                     : !p->has_order ? "fortran_order"
-                                     : "shape");
+    return npy_error(p, "its header lacks `%s`", !p->has_descr ? "descr" : !p->has_order ? "fortran_order" : "shape");
   return true;
 }
 
@@ -251,8 +247,8 @@ bool npy_read(Ctx *cx, const char *path, Array *into) {
 void npy_format(const Array *a, Text *out) {
   Text h = {.arena = out->arena};
   int bytes = dtype_bytes(a->type);
-  text_add(&h, "{'descr': '%c%c%d', 'fortran_order': False, 'shape': (", bytes == 1 ? '|' : '<',
-           kind_letter(a->type), bytes);
+  text_add(&h, "{'descr': '%c%c%d', 'fortran_order': False, 'shape': (", bytes == 1 ? '|' : '<', kind_letter(a->type),
+           bytes);
   for (int i = 0; i < a->ndim; i++) text_add(&h, "%s%lld", i ? ", " : "", (long long)a->shape[i]);
   text_add(&h, "%s), }", a->ndim == 1 ? "," : "");
   while ((10 + h.len + 1) % 64) text_add(&h, " ");

@@ -112,8 +112,9 @@ static void print_changed(Opt *o, const char *name, const Func *before, const Fu
 // Tells how many indices are not proved to be in bounds, and the first.
 static void tell_unproved(Opt *o, const char *when, const TirVerdict *v) {
   if (!o->d->opt.verify_each || !v->unproved) return;
-  Diag *g = diag_report(o->d->cx.diags, R_UNPROVED, v->first->loc, "%lld of %lld indices are not proved to be in bounds, %s",
-                        (long long)v->unproved, (long long)(v->proved + v->unproved), when);
+  Diag *g =
+      diag_report(o->d->cx.diags, R_UNPROVED, v->first->loc, "%lld of %lld indices are not proved to be in bounds, %s",
+                  (long long)v->unproved, (long long)(v->proved + v->unproved), when);
   diag_note(g, "the first is %s", v->first_index);
 }
 
@@ -161,8 +162,8 @@ static bool check_result(Opt *o, const Step *s) {
   }
   Diag *g;
   if (v.out_of_bounds && o->unproved)
-    g = diag_report(o->d->cx.diags, E_TIR, o->f->loc, "`%s` reaches outside of its buffers, as pass %s shows", o->f->name,
-                    s->name);
+    g = diag_report(o->d->cx.diags, E_TIR, o->f->loc, "`%s` reaches outside of its buffers, as pass %s shows",
+                    o->f->name, s->name);
   else g = diag_report(o->d->cx.diags, E_VERIFY, o->f->loc, "pass %s broke the program", s->name);
   diag_note(g, "%s", v.message);
   return false;
@@ -191,8 +192,8 @@ static void print_times(const Opt *o) {
     fprintf(stderr, "%-12s %9.3f ms\n", o->clocks.data[i].phase, o->clocks.data[i].seconds * 1e3);
 }
 
-// --verify-each, of a text that got its tokens here: what was not seen in it, such as a transfer longer than its buffer, shows
-// when the units run, and would be refused when the result is read again.
+// --verify-each, of a text that got its tokens here: what was not seen in it, such as a transfer longer than its
+// buffer, shows when the units run, and would be refused when the result is read again.
 static bool check_tokens(Opt *o) {
   bool made_here = !o->synced && sync_was_here(o->f);
   return !o->d->opt.verify_each || !made_here || sync_text_check(&o->pc, o->f);

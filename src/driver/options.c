@@ -19,7 +19,7 @@ typedef struct OptionSpec {
 } OptionSpec;
 
 static const OptionSpec specs[] = {
-#define OPTION(kind, field, name, argument, commands, help)                                                       \
+#define OPTION(kind, field, name, argument, commands, help) \
   {kind, offsetof(Options, field), name, argument, commands, help},
 #include "driver/options.def"
 };
@@ -118,10 +118,11 @@ static bool number_fits(const Driver *d, const OptionSpec *s, int64_t n) {
     size_t offset;
     int least, most;
     const char *unit;
-  } ranges[] = {
-    {offsetof(Options, rtl_latency), 0, 10000, "cycles"},     {offsetof(Options, rtl_write_latency), 0, 10000, "cycles"},
-    {offsetof(Options, rtl_bandwidth), 1, 100, "per cent"},   {offsetof(Options, rtl_outstanding), 1, 256, "requests"},
-    {offsetof(Options, rtl_stalls), 0, 99, "per cent"}};
+  } ranges[] = {{offsetof(Options, rtl_latency), 0, 10000, "cycles"},
+                {offsetof(Options, rtl_write_latency), 0, 10000, "cycles"},
+                {offsetof(Options, rtl_bandwidth), 1, 100, "per cent"},
+                {offsetof(Options, rtl_outstanding), 1, 256, "requests"},
+                {offsetof(Options, rtl_stalls), 0, 99, "per cent"}};
   for (size_t i = 0; i < sizeof ranges / sizeof *ranges; i++)
     if (ranges[i].offset == s->offset && (n < ranges[i].least || n > ranges[i].most))
       return usage_error(d, "`%s` takes %d to %d %s", s->name, ranges[i].least, ranges[i].most, ranges[i].unit), false;
@@ -156,8 +157,7 @@ static bool option_set(Driver *d, const OptionSpec *s, const char *value) {
   case TEXT:
   case MAYBE: *(const char **)field = value; return true;
   case INT:
-    if (!parse_int64(value, &number))
-      return usage_error(d, "`%s` takes an integer, not `%s`", s->name, value), false;
+    if (!parse_int64(value, &number)) return usage_error(d, "`%s` takes an integer, not `%s`", s->name, value), false;
     *(int64_t *)field = number;
     return number_fits(d, s, number);
   case CHOICE:
@@ -247,19 +247,21 @@ static bool options_fit(const Driver *d) {
   if (!outputs_distinct(d)) return false;
   if (o->needs_rtl && o->device != DEVICE_RTL)
     return usage_error(d, "`%s` needs `--device=rtl`: only there are cycles", o->needs_rtl), false;
-  if (o->needs_rtl && o->interpret) return usage_error(d, "`%s` and --interpret exclude each other", o->needs_rtl), false;
+  if (o->needs_rtl && o->interpret)
+    return usage_error(d, "`%s` and --interpret exclude each other", o->needs_rtl), false;
   if (o->interpret && (o->stats || o->device == DEVICE_RTL))
-    return usage_error(d, "`%s` and --interpret exclude each other: it uses no device", o->stats ? "--stats" : "--device"), false;
+    return usage_error(d, "`%s` and --interpret exclude each other: it uses no device",
+                       o->stats ? "--stats" : "--device"),
+           false;
   if (o->opt_level < 0 || o->opt_level > 3) return usage_error(d, "`-O` takes 0, 1, 2 or 3"), false;
-  if (o->memory < 1 || o->memory > (1 << 22))
-    return usage_error(d, "`--memory-limit` takes 1 to 4194304 MiB"), false;
+  if (o->memory < 1 || o->memory > (1 << 22)) return usage_error(d, "`--memory-limit` takes 1 to 4194304 MiB"), false;
   if (o->plant_fault && !fault_known(d->cx.arena, o->plant_fault))
     return usage_error(d, "`--plant-fault %s`: there is no such phase of TIR; --list-passes lists them",
                        o->plant_fault),
            false;
   if (o->stop_after && !phase_known(o->stop_after))
     return usage_error(d, "there is no phase `%s`; `tetc --list-passes` lists them", o->stop_after), false;
-  bool opt = d->id == CMD_OPT; // which says itself what its lists may name
+  bool opt = d->id == CMD_OPT;                                          // which says itself what its lists may name
   const char *dumps = o->dump_tir && *o->dump_tir ? o->dump_tir : NULL; // "": all
   return phases_known(d, dumps) && (opt || (phases_known(d, o->print_before) && phases_known(d, o->print_after)));
 }

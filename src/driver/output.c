@@ -130,8 +130,8 @@ bool output_commit(Ctx *cx, PendingFile *f, const char *why) {
   return !why || cannot_write(cx, f->path, why);
 }
 
-// Gives the complete files their names; none of them if that fails for one, or if not `ok`. What had a name before is kept under
-// another until all is done.
+// Gives the complete files their names; none of them if that fails for one, or if not `ok`. What had a name before is
+// kept under another until all is done.
 static bool put_in_place(Ctx *cx, const OutputFile *files, size_t n, const char **temps, const char **paths, bool ok) {
   const char **old = NEW_ARRAY(cx->arena, const char *, n);
   size_t done = 0;

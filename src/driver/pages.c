@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Memory that ends at a page which cannot be read, and starts behind one as far as its size allows: code that reads or
-// writes past an array faults, even where the value would not matter. The handler of faults (stack.c) asks which array it was.
+// writes past an array faults, even where the value would not matter. The handler of faults (stack.c) asks which array
+// it was.
 #include "driver/driver.h"
 
 #include <stdlib.h>
@@ -23,7 +24,8 @@ void *pages_alloc(size_t bytes, const char *name) {
   if (bytes > SIZE_MAX / 2 - 3 * page) return NULL;
   inner = bytes ? (bytes + page - 1) / page * page : page;
   Block *b = malloc(sizeof *b);
-  char *map = b ? mmap(NULL, inner + 2 * page, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0) : MAP_FAILED;
+  char *map =
+      b ? mmap(NULL, inner + 2 * page, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0) : MAP_FAILED;
   if (map == MAP_FAILED || mprotect(map + page, inner, PROT_READ | PROT_WRITE)) {
     if (map != MAP_FAILED) munmap(map, inner + 2 * page);
     free(b);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Temporary files, and the ends of the process that take them away: signals, and memory that is out. A name is known here
-// before there is a file of it, and stays known: once the file has been renamed, to unlink it does nothing.
+// Temporary files, and the ends of the process that take them away: signals, and memory that is out. A name is known
+// here before there is a file of it, and stays known: once the file has been renamed, to unlink it does nothing.
 #include "driver/driver.h"
 
 #include <signal.h>

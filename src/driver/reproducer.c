@@ -17,8 +17,8 @@ void trail_note(Driver *d, const char *phase, const Func *given) {
 static void put_argument(Text *out, const char *s) {
   bool plain = *s != '\0';
   for (const char *c = s; *c; c++)
-    plain &= (*c >= 'a' && *c <= 'z') || (*c >= 'A' && *c <= 'Z') || (*c >= '0' && *c <= '9') ||
-             strchr("_./=,:+-@", *c);
+    plain &=
+        (*c >= 'a' && *c <= 'z') || (*c >= 'A' && *c <= 'Z') || (*c >= '0' && *c <= '9') || strchr("_./=,:+-@", *c);
   if (plain) {
     text_add(out, " %s", s);
     return;

@@ -13,9 +13,9 @@ typedef struct Run {
   VtaTarget *vta;
   const TeKernel *kernel;
   const Unit *unit; // of the kernel, compiled
-  Array *arrays; // one a tensor of the kernel, in its order; data NULL where it is not a parameter
-  Array *wanted; // the same, by the reference evaluator
-  void **params; // in the order of the function's parameters
+  Array *arrays;    // one a tensor of the kernel, in its order; data NULL where it is not a parameter
+  Array *wanted;    // the same, by the reference evaluator
+  void **params;    // in the order of the function's parameters
   const LlvmBackend *backend;
   void *handle;
   LlvmEntry *entry;
@@ -48,15 +48,14 @@ static const char *tensor_names(Arena *a, const TeKernel *k, TeRole role) {
 }
 
 // Every name of --input or --output must be a tensor of that role, once. Returns 0 or EXIT_USAGE.
-static int check_pairs(Driver *d, const TeKernel *k, const char *option, TeRole role, const NamePair *p,
-                       size_t n) {
+static int check_pairs(Driver *d, const TeKernel *k, const char *option, TeRole role, const NamePair *p, size_t n) {
   for (size_t i = 0; i < n; i++) {
     bool found = false;
     for (int j = 0; j < k->ntensors; j++)
       found |= k->tensors[j]->role == role && !strcmp(k->tensors[j]->name, p[i].name);
     if (!found)
-      return usage_error(d, "`%s %s=...`: kernel `%s` has no %s of that name; it has %s", option, p[i].name,
-                         k->name, role == TE_INPUT ? "input" : "output", tensor_names(d->cx.arena, k, role));
+      return usage_error(d, "`%s %s=...`: kernel `%s` has no %s of that name; it has %s", option, p[i].name, k->name,
+                         role == TE_INPUT ? "input" : "output", tensor_names(d->cx.arena, k, role));
     for (size_t j = 0; j < i; j++)
       if (!strcmp(p[j].name, p[i].name)) return usage_error(d, "`%s %s=...` is given twice", option, p[i].name);
   }
@@ -129,10 +128,12 @@ static bool interpret_again(Run *r, VtaOrder order) {
     array_free(&kept[i]);
   }
   if (ran && same) return true;
-  Diag *g = diag_report(cx->diags, E_TIR, r->kernel->name_loc, "what `%s` computes depends on the order in which units take turns",
-                        r->kernel->name);
-  diag_note(g, "%s", order == VTA_LOADS_AHEAD ? "it is another thing when load runs as far ahead as tokens let it"
-                                              : "it is another thing when store and compute run as far ahead of load as tokens let them");
+  Diag *g = diag_report(cx->diags, E_TIR, r->kernel->name_loc,
+                        "what `%s` computes depends on the order in which units take turns", r->kernel->name);
+  diag_note(g, "%s",
+            order == VTA_LOADS_AHEAD
+                ? "it is another thing when load runs as far ahead as tokens let it"
+                : "it is another thing when store and compute run as far ahead of load as tokens let them");
   if (why) diag_note_lines(g, why);
   return false;
 }
@@ -141,7 +142,8 @@ static bool interpret_again(Run *r, VtaOrder order) {
 static bool check_order(Run *r) {
   PassCtx pc = {.cx = &r->d->cx, .vta = r->vta};
   if (r->unit->schedule || !sync_was_here(r->unit->func)) return true;
-  return sync_text_check(&pc, r->unit->func) && interpret_again(r, VTA_LOADS_AHEAD) && interpret_again(r, VTA_STORES_AHEAD);
+  return sync_text_check(&pc, r->unit->func) && interpret_again(r, VTA_LOADS_AHEAD) &&
+         interpret_again(r, VTA_STORES_AHEAD);
 }
 
 // --interpret: executes the TIR of the phase as it is.
@@ -149,8 +151,8 @@ static bool interpret(Run *r) {
   const char *why;
   bind_params(r);
   if (interpret_func(&r->d->cx, r->vta, r->unit->func, r->params, VTA_IN_ORDER, &why)) return check_order(r);
-  Diag *g = diag_report(r->d->cx.diags, E_RUN, r->kernel->name_loc, "kernel `%s` failed: %.*s",
-                        r->kernel->name, (int)strcspn(why, "\n"), why);
+  Diag *g = diag_report(r->d->cx.diags, E_RUN, r->kernel->name_loc, "kernel `%s` failed: %.*s", r->kernel->name,
+                        (int)strcspn(why, "\n"), why);
   why += strcspn(why, "\n");
   diag_note_lines(g, why + (*why == '\n'));
   return false;
@@ -166,8 +168,10 @@ static bool compile_now(Run *r) {
     diag_report(d->cx.diags, E_BACKEND, (Loc){0}, "the LLVM back end is not available: %s", why);
     return false;
   }
-  LlvmOptions opt = {.cpu = d->opt.cpu, .features = d->opt.features, .opt_level = (int)d->opt.opt_level,
-    .marks = r->timeline ? &r->marks : NULL};
+  LlvmOptions opt = {.cpu = d->opt.cpu,
+                     .features = d->opt.features,
+                     .opt_level = (int)d->opt.opt_level,
+                     .marks = r->timeline ? &r->marks : NULL};
   bind_params(r);
   return r->backend->jit_compile(&d->cx, f, &opt, (int)(sizeof symbols / sizeof *symbols), symbols, &r->handle,
                                  &r->entry);
@@ -244,9 +248,8 @@ static bool execute(Run *r) {
   if (r->d->opt.verbose) fprintf(stderr, "tetc: ran in %.3f ms\n", (now_seconds() - start) * 1e3);
   if (!status && !why) return true;
   bool no_memory = status == TETC_NO_MEMORY || (why && tetc_runtime_no_memory(r->runtime));
-  Diag *g =
-      diag_report(r->d->cx.diags, no_memory ? E_MEMORY : E_RUN, r->kernel->name_loc, "kernel `%s` failed: %s", r->kernel->name,
-                  why ? why : tetc_status_text(status));
+  Diag *g = diag_report(r->d->cx.diags, no_memory ? E_MEMORY : E_RUN, r->kernel->name_loc, "kernel `%s` failed: %s",
+                        r->kernel->name, why ? why : tetc_status_text(status));
   diag_note(g, "its outputs are undefined, and not written");
   if (no_memory) return false;
   if (why) note_places(r, g);
@@ -343,8 +346,14 @@ static const TeKernel *kernel_of(Arena *a, const Func *f) {
   for (int i = 0; i < f->nparams; i++) {
     const Buffer *b = f->params[i];
     TeTensor *t = NEW(a, TeTensor);
-    *t = (TeTensor){.name = b->name, .role = b->role == BUF_INPUT ? TE_INPUT : TE_OUTPUT, .type = b->type, .loc = b->loc,
-      .name_loc = b->loc, .index = i, .naxes = b->ndim, .axes = NEW_ARRAY(a, const TeAxis *, b->ndim)};
+    *t = (TeTensor){.name = b->name,
+                    .role = b->role == BUF_INPUT ? TE_INPUT : TE_OUTPUT,
+                    .type = b->type,
+                    .loc = b->loc,
+                    .name_loc = b->loc,
+                    .index = i,
+                    .naxes = b->ndim,
+                    .axes = NEW_ARRAY(a, const TeAxis *, b->ndim)};
     for (int j = 0; j < b->ndim; j++) {
       TeAxis *axis = NEW(a, TeAxis);
       *axis = (TeAxis){.extent = b->shape[j], .loc = b->loc, .index = j};
@@ -359,11 +368,23 @@ static const TeKernel *kernel_of(Arena *a, const Func *f) {
 static int load_tir(Run *r) {
   Driver *d = r->d;
   const Options *o = &d->opt;
-  const struct { bool given; const char *name; } others[] = {
-    {o->check, "--check"}, {o->at, "--at"}, {o->kernel, "--kernel"}, {o->schedule, "--schedule"}, {o->legalize, "--legalize"},
-    {o->defines.len, "-D"}, {o->knobs.len, "-K"}, {o->remarks, "--remarks"}, {o->plant_fault, "--plant-fault"},
-    {o->dump_tir, "--dump-tir"}, {o->print_changed, "--print-changed"}, {o->print_before, "--print-before"},
-    {o->print_after, "--print-after"}, {o->time_passes, "--time-passes"}};
+  const struct {
+    bool given;
+    const char *name;
+  } others[] = {{o->check, "--check"},
+                {o->at, "--at"},
+                {o->kernel, "--kernel"},
+                {o->schedule, "--schedule"},
+                {o->legalize, "--legalize"},
+                {o->defines.len, "-D"},
+                {o->knobs.len, "-K"},
+                {o->remarks, "--remarks"},
+                {o->plant_fault, "--plant-fault"},
+                {o->dump_tir, "--dump-tir"},
+                {o->print_changed, "--print-changed"},
+                {o->print_before, "--print-before"},
+                {o->print_after, "--print-after"},
+                {o->time_passes, "--time-passes"}};
   if (!o->interpret) return usage_error(d, "`%s` is TIR: --interpret executes it", o->files.data[0]);
   for (size_t i = 0; i < sizeof others / sizeof *others; i++)
     if (others[i].given) return usage_error(d, "`%s` is TIR: `%s` is for kernels", o->files.data[0], others[i].name);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// tetc verify --shrink: the smallest program that is still wrong after the same phase. The text is reduced, not the graph:
-// comments go; -D and -K move into the text; then, for as long as something helps, statements and whole blocks are taken
-// out, names from the lists of `for`, stages (what reads one then reads its operand), and integers are made smaller. A
-// text that no longer compiles is not wrong after any phase, so nothing here needs to know the language.
+// tetc verify --shrink: the smallest program that is still wrong after the same phase. The text is reduced, not the
+// graph: comments go; -D and -K move into the text; then, for as long as something helps, statements and whole blocks
+// are taken out, names from the lists of `for`, stages (what reads one then reads its operand), and integers are made
+// smaller. A text that no longer compiles is not wrong after any phase, so nothing here needs to know the language.
 #include "driver/driver.h"
 
 #include <ctype.h>
@@ -17,7 +17,8 @@ typedef struct Shrink {
   int trials;
 } Shrink;
 
-// ---- trials -----------------------------------------------------------------------------------------------------------
+// ---- trials
+// -----------------------------------------------------------------------------------------------------------
 
 // The phase after which a text is wrong, or NULL. A trial has memory of its own: running out of it is an answer too.
 static const char *trial(Driver *d, const Source *src, bool compiled) {
@@ -51,7 +52,8 @@ static bool try_edit(Shrink *s, size_t from, size_t to, const char *text) {
   return true;
 }
 
-// ---- pieces of text -----------------------------------------------------------------------------------------------------
+// ---- pieces of text
+// -----------------------------------------------------------------------------------------------------
 
 // Comments and strings aside, the text as it is: in them, and where they are not text of the program, blanks.
 static char *without_comments(Arena *a, const char *text) {
@@ -108,7 +110,8 @@ static size_t after_definition(const char *text, const char *keyword, const char
   return 0;
 }
 
-// ---- reductions -----------------------------------------------------------------------------------------------------------
+// ---- reductions
+// -----------------------------------------------------------------------------------------------------------
 
 // Moves definitions of the command line into the text. Where that is not possible, they stay.
 static void settle(Shrink *s, const char *keyword, TeDefine *list, size_t *n) {
@@ -217,8 +220,7 @@ static bool bypass_stages(Shrink *s) {
 // Makes an integer smaller: as small as it may be, by halving what is between.
 static bool lower_number(Shrink *s, size_t at, size_t len) {
   int64_t now, good;
-  if (len > 18 || !parse_int64(arena_printf(s->d->cx.arena, "%.*s", (int)len, s->src->text + at), &now))
-    return false;
+  if (len > 18 || !parse_int64(arena_printf(s->d->cx.arena, "%.*s", (int)len, s->src->text + at), &now)) return false;
   good = now;
   const int64_t first[] = {0, 1, 2, now / 4, now / 2, now - 1};
   for (size_t i = 0; i < sizeof first / sizeof *first && good == now; i++) {
@@ -258,7 +260,7 @@ const Source *shrink(Driver *d, const Source *src) {
     more |= bypass_stages(&s);
   }
   const char *text = tidy(d->cx.arena, s.src->text);
-  fprintf(stderr, "tetc verify: wrong after %s, with %zu of %zu bytes left after %d trials\n", s.phase,
-          strlen(text), src->len, s.trials);
+  fprintf(stderr, "tetc verify: wrong after %s, with %zu of %zu bytes left after %d trials\n", s.phase, strlen(text),
+          src->len, s.trials);
   return source_new(d->cx.arena, src->path, text, strlen(text));
 }

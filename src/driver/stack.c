@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // A stack that is large enough: recursion follows the nesting of the program, which grows with the number of stages
-// (a hundred thousand of them nest as many allocations). The stack is address space only until it is used. Whoever still
-// reaches its end is told so; the system would say "Segmentation fault". Other faults leave a reproducer (reproducer.c).
+// (a hundred thousand of them nest as many allocations). The stack is address space only until it is used. Whoever
+// still reaches its end is told so; the system would say "Segmentation fault". Other faults leave a reproducer
+// (reproducer.c).
 #include "driver/driver.h"
 
 #include <malloc.h>
@@ -15,9 +16,9 @@
 #include <unistd.h>
 
 enum {
-  GUARD = 1 << 20,           // bytes below the stack whose use means that it is exhausted
-  HANDLER_STACK = 16 << 20,  // bytes for the handler: it prints a program
-  HANDLER_SECONDS = 30,      // that it may take
+  GUARD = 1 << 20,          // bytes below the stack whose use means that it is exhausted
+  HANDLER_STACK = 16 << 20, // bytes for the handler: it prints a program
+  HANDLER_SECONDS = 30,     // that it may take
 };
 
 typedef struct Call {
@@ -70,7 +71,8 @@ static void on_fault(int number, siginfo_t *info, void *context) {
   bool behind;
   say("tetc: internal error: ");
   if (address && pages_fault(at, &array, &behind)) {
-    say(behind ? "the kernel's code used memory behind the end of `" : "the kernel's code used memory before the start of `");
+    say(behind ? "the kernel's code used memory behind the end of `"
+               : "the kernel's code used memory before the start of `");
     say(array);
     say("`\ntetc: this is a mistake of tetc, not of your program; please report it with the input\n");
     last_words();
@@ -116,8 +118,8 @@ static bool run_on(Call *c, size_t bytes) {
   return ok;
 }
 
-// Calls f(arg) with a stack of a quarter of the address space that the process may have, 1 GiB at most: where a limit (ulimit -v) lets a
-// program be compiled, so does a higher one.
+// Calls f(arg) with a stack of a quarter of the address space that the process may have, 1 GiB at most: where a limit
+// (ulimit -v) lets a program be compiled, so does a higher one.
 int stack_run(int (*f)(void *), void *arg) {
   Call c = {f, arg, EXIT_OURS};
   struct rlimit limit;

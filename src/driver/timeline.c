@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a device with cycles saw, for people: the lines of the source at which it waited (--stats), and a timeline in the
-// Chrome trace event format (--trace), in which a microsecond is a cycle.
+// What a device with cycles saw, for people: the lines of the source at which it waited (--stats), and a timeline in
+// the Chrome trace event format (--trace), in which a microsecond is a cycle.
 #include "driver/driver.h"
 
 #include <stdlib.h>
@@ -8,7 +8,8 @@
 
 typedef unsigned long long Count;
 
-// ---- the source ------------------------------------------------------------------------------------------------------
+// ---- the source
+// ------------------------------------------------------------------------------------------------------
 
 static Loc mark_loc(const LlvmMarks *m, uint32_t mark) {
   return mark && mark <= m->stmts.len ? m->stmts.data[mark - 1]->loc : (Loc){0};
@@ -55,7 +56,8 @@ static const char *wait_name(VtaUnit u, TetcWait wait) {
   return "";
 }
 
-// ---- where it waits --------------------------------------------------------------------------------------------------
+// ---- where it waits
+// --------------------------------------------------------------------------------------------------
 
 typedef struct Stall {
   Loc at;
@@ -95,14 +97,17 @@ void timeline_stalls(const TetcTimeline *t, const LlvmMarks *marks, Text *out) {
     for (int u = UNIT_LOAD; u <= UNIT_STORE; u++)
       for (int w = 0; w < WAIT_COUNT; w++)
         if (t->waits[m].cycles[u][w])
-          stall_add(out->arena, &list, (Stall){mark_loc(marks, m), (VtaUnit)u, (TetcWait)w, t->waits[m].cycles[u][w],
-            t->waits[m].idle[u][w]});
+          stall_add(
+              out->arena, &list,
+              (Stall){mark_loc(marks, m), (VtaUnit)u, (TetcWait)w, t->waits[m].cycles[u][w], t->waits[m].idle[u][w]});
   text_add(out, "stats: gemm works in %.1f %% of the cycles, alu alone in %.1f %%, neither in %.1f %%\n",
            100 * (double)t->gemm / all, 100 * (double)t->alu / all, 100 * (double)t->neither / all);
   if (!list.len) return;
   qsort(list.data, list.len, sizeof *list.data, stall_order);
-  text_add(out, "stats: cycles that units wait, by line; idle: in which that is why neither gemm nor alu works\n"
-                "stats: %10s %10s  %-29s %s\n", "idle", "cycles", "what waits for what", "line");
+  text_add(out,
+           "stats: cycles that units wait, by line; idle: in which that is why neither gemm nor alu works\n"
+           "stats: %10s %10s  %-29s %s\n",
+           "idle", "cycles", "what waits for what", "line");
   for (size_t i = 0; i < list.len && i < MOST; i++) {
     const Stall *s = &list.data[i];
     text_add(out, "stats: %10llu %10llu  %-7s %-21s %s  %s\n", (Count)s->idle, (Count)s->cycles, unit_name(s->unit),
@@ -111,7 +116,8 @@ void timeline_stalls(const TetcTimeline *t, const LlvmMarks *marks, Text *out) {
   }
 }
 
-// ---- the timeline ----------------------------------------------------------------------------------------------------
+// ---- the timeline
+// ----------------------------------------------------------------------------------------------------
 
 typedef struct Writer {
   const TetcTimeline *t;
@@ -182,8 +188,7 @@ static void count_field(Writer *w, const char *name, Count n) { text_add(w->out,
 static void work_fields(Writer *w, const VtaInsn *i, const TetcSpan *p) {
   if (i->opcode == OPC_FINISH) return;
   if (i->opcode == OPC_LOAD || i->opcode == OPC_STORE) {
-    if (i->x_size)
-      count_field(w, "bytes", (Count)i->x_size * i->y_size * (Count)vta_elem_bytes(w->config, i->memory));
+    if (i->x_size) count_field(w, "bytes", (Count)i->x_size * i->y_size * (Count)vta_elem_bytes(w->config, i->memory));
     return;
   }
   Count uops = i->uop_end > i->uop_begin ? i->uop_end - i->uop_begin : 0, steps = uops * i->iter_out * i->iter_in;
@@ -225,7 +230,8 @@ static void put_slice(Writer *w, const TetcSpan *p, int row, const char *categor
   event_begin(w, "X", row, w->t->launches[p->launch] + s.begin);
   count_field(w, "dur", s.end - s.begin);
   field(w, "cat", category);
-  field(w, "name", arena_printf(w->out->arena, "%.*s%s", (int)strcspn(text, " "), text, s.whole ? "" : " (unfinished)"));
+  field(w, "name",
+        arena_printf(w->out->arena, "%.*s%s", (int)strcspn(text, " "), text, s.whole ? "" : " (unfinished)"));
   insn_args(w, p);
 }
 
@@ -241,7 +247,8 @@ static void put_pause(Writer *w, const TetcPause *q) {
 // One end of a token's arrow, in the slice of the instruction that gives or takes it.
 static void put_flow(Writer *w, const char *phase, const char *name, const TetcSpan *p, int row, uint32_t at) {
   event_begin(w, phase, row, w->t->launches[p->launch] + at);
-  text_add(w->out, ",\"id\":%llu,\"cat\":\"token\",\"name\":\"%s\"%s}", w->flows, name, *phase == 'f' ? ",\"bp\":\"e\"" : "");
+  text_add(w->out, ",\"id\":%llu,\"cat\":\"token\",\"name\":\"%s\"%s}", w->flows, name,
+           *phase == 'f' ? ",\"bp\":\"e\"" : "");
 }
 
 // A channel: who gives, who takes; which flags of an instruction say so.
@@ -282,17 +289,29 @@ static void put_tokens(Writer *w, const Channel *c, size_t first, size_t end) {
 
 static void put_launch_tokens(Writer *w) {
   static const Channel channels[] = {{ROW_LOAD, ROW_COMPUTE, "load to compute"},
-    {ROW_COMPUTE, ROW_LOAD, "compute to load"}, {ROW_COMPUTE, ROW_STORE, "compute to store"},
-    {ROW_STORE, ROW_COMPUTE, "store to compute"}};
+                                     {ROW_COMPUTE, ROW_LOAD, "compute to load"},
+                                     {ROW_COMPUTE, ROW_STORE, "compute to store"},
+                                     {ROW_STORE, ROW_COMPUTE, "store to compute"}};
   for (size_t first = 0, end; first < w->t->nspans; first = end) {
-    for (end = first; end < w->t->nspans && w->t->spans[end].launch == w->t->spans[first].launch; end++) {}
+    for (end = first; end < w->t->nspans && w->t->spans[end].launch == w->t->spans[first].launch; end++) {
+    }
     for (int c = 0; c < 4; c++) put_tokens(w, &channels[c], first, end);
   }
 }
 
 static void put_rows(Writer *w, const char *kernel) {
-  static const char *const names[ROW_COUNT] = {"fetch", "load", "load: INP", "load: WGT", "compute",
-    "compute: start", "compute: micro-op load", "compute: ACC load", "compute: GEMM", "compute: ALU", "compute: reset", "store"};
+  static const char *const names[ROW_COUNT] = {"fetch",
+                                               "load",
+                                               "load: INP",
+                                               "load: WGT",
+                                               "compute",
+                                               "compute: start",
+                                               "compute: micro-op load",
+                                               "compute: ACC load",
+                                               "compute: GEMM",
+                                               "compute: ALU",
+                                               "compute: reset",
+                                               "store"};
   event_begin(w, "M", -1, 0);
   text_add(w->out, ",\"name\":\"process_name\",\"args\":{\"name\":");
   text_add_json(w->out, arena_printf(w->out->arena, "%s, 1 us = 1 cycle", kernel));
@@ -305,8 +324,8 @@ static void put_rows(Writer *w, const char *kernel) {
   }
 }
 
-// Where each span begins in its unit's row: of load and store, behind the wait that it starts with, which is a slice of its
-// own.
+// Where each span begins in its unit's row: of load and store, behind the wait that it starts with, which is a slice of
+// its own.
 static void find_begins(Writer *w) {
   const TetcTimeline *t = w->t;
   w->begin = NEW_ARRAY(w->out->arena, uint32_t, t->nspans + 1);
@@ -317,10 +336,12 @@ static void find_begins(Writer *w) {
   }
 }
 
-void timeline_json(const TetcTimeline *t, const VtaConfig *config, const LlvmMarks *marks, const char *kernel, Text *out) {
+void timeline_json(const TetcTimeline *t, const VtaConfig *config, const LlvmMarks *marks, const char *kernel,
+                   Text *out) {
   Writer w = {.t = t, .config = config, .marks = marks, .out = out, .separator = "\n", .flows = 1};
   find_begins(&w);
-  text_add(out, "{\"displayTimeUnit\":\"ns\",\"otherData\":{\"time\":\"1 us is 1 cycle\",\"cycles\":%llu},\"traceEvents\":[",
+  text_add(out,
+           "{\"displayTimeUnit\":\"ns\",\"otherData\":{\"time\":\"1 us is 1 cycle\",\"cycles\":%llu},\"traceEvents\":[",
            (Count)t->cycles);
   put_rows(&w, kernel);
   for (size_t k = 0; k < t->nspans; k++) {

@@ -117,8 +117,7 @@ static bool interpret_in(Verify *v, const char *phase, const Func *f, VtaOrder o
       [VTA_STORES_AHEAD] = "\nso it is when store and compute run as far ahead of load as tokens let them",
   };
   const char *error = NULL;
-  if (interpret_func(&v->d->cx, v->s->c.vta, f, bind_params(v, f), order, &error))
-    return compare(v, phase, how[order]);
+  if (interpret_func(&v->d->cx, v->s->c.vta, f, bind_params(v, f), order, &error)) return compare(v, phase, how[order]);
   blame(v, phase, arena_printf(v->d->cx.arena, "%s%s", error, how[order]));
   return false;
 }
@@ -192,8 +191,7 @@ static int check_inputs(Session *s) {
         const TeTensor *x = s->c.kernels.data[i]->tensors[t];
         found |= x->role == TE_INPUT && !strcmp(x->name, o->inputs.data[n].name);
       }
-    if (!found)
-      return usage_error(s->d, "`--input %s=...`: there is no input of that name", o->inputs.data[n].name);
+    if (!found) return usage_error(s->d, "`--input %s=...`: there is no input of that name", o->inputs.data[n].name);
   }
   return 0;
 }

@@ -84,7 +84,8 @@ static void put_places(HtmlPage *p, const Record *r, Text *out) {
   }
 }
 
-// ---- what is where on chip, and what is moved -------------------------------------------------------------------------
+// ---- what is where on chip, and what is moved
+// -------------------------------------------------------------------------
 
 typedef struct Resident {
   const Buffer *buffer;
@@ -180,8 +181,8 @@ static void map_stmt(Maps *m, const Stmt *s);
 
 static void map_for(Maps *m, const Stmt *s) {
   int64_t lo = 0, hi = 0, extent = 0, ignored, times = m->times;
-  bool known = expr_bounds(&m->ranges, s->min, &lo, &hi) &&
-               expr_bounds(&m->ranges, s->extent, &ignored, &extent) && extent > 0 && add_ok(hi, extent - 1, &hi);
+  bool known = expr_bounds(&m->ranges, s->min, &lo, &hi) && expr_bounds(&m->ranges, s->extent, &ignored, &extent) &&
+               extent > 0 && add_ok(hi, extent - 1, &hi);
   if (known) ranges_push(m->cx, &m->ranges, s->var, lo, hi);
   if (!known || !mul_ok(times, extent, &m->times)) m->times = 0;
   map_stmt(m, s->body);
@@ -255,7 +256,8 @@ static void put_maps(HtmlPage *p, const char *phase, const Func *f, const Record
   p->maps_are = phase;
 }
 
-// ---- phases and kernels -----------------------------------------------------------------------------------------------
+// ---- phases and kernels
+// -----------------------------------------------------------------------------------------------
 
 static void put_phase(HtmlPage *p, const char *name, const char *what, const char *text, const Record *r) {
   Text *out = &p->phases;
@@ -303,7 +305,8 @@ void html_kernel(HtmlPage *p, const char *name) {
   p->maps_are = NULL;
 }
 
-// ---- the page -----------------------------------------------------------------------------------------------------------
+// ---- the page
+// -----------------------------------------------------------------------------------------------------------
 
 static const char *title_of(const HtmlPage *p) {
   const char *path = p->sources.data[0]->path, *slash = strrchr(path, '/');

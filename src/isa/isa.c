@@ -8,15 +8,26 @@
 
 // How many there are of each.
 static const uint32_t opcode_count = 0
-#define OPCODE(name) + 1
+#define OPCODE(name) +1
 #include "isa/isa.def"
-  ;
+    ;
 
 // Upstream's shipped values (every shipped target has the same).
 VtaConfig vta_config_default(void) {
-  return (VtaConfig){.log_inp_width = 3, .log_wgt_width = 3, .log_acc_width = 5, .log_out_width = 3,
-    .log_batch = 0, .log_block_in = 4, .log_block_out = 4, .log_uop_width = 5, .log_ins_width = 7,
-    .log_uop_buff = 15, .log_inp_buff = 15, .log_wgt_buff = 18, .log_acc_buff = 17, .log_out_buff = 15};
+  return (VtaConfig){.log_inp_width = 3,
+                     .log_wgt_width = 3,
+                     .log_acc_width = 5,
+                     .log_out_width = 3,
+                     .log_batch = 0,
+                     .log_block_in = 4,
+                     .log_block_out = 4,
+                     .log_uop_width = 5,
+                     .log_ins_width = 7,
+                     .log_uop_buff = 15,
+                     .log_inp_buff = 15,
+                     .log_wgt_buff = 18,
+                     .log_acc_buff = 17,
+                     .log_out_buff = 15};
 }
 
 // The log2 number of entries of a memory: capacity over element size, both in bits.
@@ -65,7 +76,8 @@ static const char *shape_problem(const VtaConfig *c) {
   if (!within(c->log_batch, 0, 10)) return "LOG_BATCH must be between 0 and 10";
   if (!within(c->log_block_in, 0, 12)) return "LOG_BLOCK (input) must be between 0 and 12";
   if (!within(c->log_block_out, 0, 12)) return "LOG_BLOCK (output) must be between 0 and 12";
-  if (c->log_block_in + c->log_block_out > 12) return "a weight tile is larger than a 4096-byte page: LOG_BLOCK is too large";
+  if (c->log_block_in + c->log_block_out > 12)
+    return "a weight tile is larger than a 4096-byte page: LOG_BLOCK is too large";
   if (c->log_batch + c->log_block_out + 2 > 12 || c->log_batch + c->log_block_in > 12)
     return "an accumulator tile is larger than a 4096-byte page: LOG_BATCH + LOG_BLOCK is too large";
   if (!within(c->log_uop_buff, 0, 40) || !within(c->log_inp_buff, 0, 40) || !within(c->log_wgt_buff, 0, 40) ||
@@ -82,7 +94,8 @@ typedef struct Depths {
 } Depths;
 
 static Depths depths_of(const VtaConfig *c) {
-  return (Depths){vta_log_depth(c, MEM_UOP), vta_log_depth(c, MEM_INP), vta_log_depth(c, MEM_WGT), vta_log_depth(c, MEM_ACC)};
+  return (Depths){vta_log_depth(c, MEM_UOP), vta_log_depth(c, MEM_INP), vta_log_depth(c, MEM_WGT),
+                  vta_log_depth(c, MEM_ACC)};
 }
 
 enum { LO, HI, WORDS }; // the words of an instruction
@@ -123,11 +136,18 @@ const char *vta_config_problem(const VtaConfig *c) {
   if (d.wgt < 1) return "LOG_WGT_BUFF_SIZE is too small: the buffer must hold at least two tiles";
   if (d.acc < 1) return "LOG_ACC_BUFF_SIZE is too small: the buffer must hold at least two tiles";
   Taken t = bits_taken(d);
-  if (t.gemm[LO] > 64) return "LOG_UOP_BUFF_SIZE is too large: micro-op indices do not fit the instruction (at most 8192 micro-ops)";
-  if (t.alu[HI] > 64) return "LOG_ACC_BUFF_SIZE is too large: accumulator indices do not fit an ALU instruction (at most 2048 tiles)";
-  if (larger(d.inp, d.wgt) > MOVE_sram_base) return "an input or weight buffer is too large: its indices do not fit the 16 bits of a load";
-  if (t.gemm[HI] > 64) return "the buffers are too large: the index factors do not fit a GEMM instruction (LOG depths of ACC + INP + WGT are above 32)";
-  if (t.uop[LO] > 32) return "the buffers are too large: indices do not fit a 32-bit micro-op (LOG depths of ACC + max(ACC, INP) + WGT are above 32)";
+  if (t.gemm[LO] > 64)
+    return "LOG_UOP_BUFF_SIZE is too large: micro-op indices do not fit the instruction (at most 8192 micro-ops)";
+  if (t.alu[HI] > 64)
+    return "LOG_ACC_BUFF_SIZE is too large: accumulator indices do not fit an ALU instruction (at most 2048 tiles)";
+  if (larger(d.inp, d.wgt) > MOVE_sram_base)
+    return "an input or weight buffer is too large: its indices do not fit the 16 bits of a load";
+  if (t.gemm[HI] > 64)
+    return "the buffers are too large: the index factors do not fit a GEMM instruction (LOG depths of ACC + INP + WGT "
+           "are above 32)";
+  if (t.uop[LO] > 32)
+    return "the buffers are too large: indices do not fit a 32-bit micro-op (LOG depths of ACC + max(ACC, INP) + WGT "
+           "are above 32)";
   return NULL;
 }
 
@@ -159,7 +179,7 @@ static int32_t get_signed(Cursor *p, int word, int bits) {
 // A field of the table, from or to the member of its name.
 #define PUT(type, name, word, bits) put(&at, word, bits, (uint64_t)i->name);
 #define GET(type, name, word, bits) \
-  i->name = (type)_Generic((type)0, int32_t: get_signed, default: get_unsigned)(&at, word, bits);
+  i->name = (type) _Generic((type)0, int32_t : get_signed, default : get_unsigned)(&at, word, bits);
 
 static Cursor put_move(Cursor at, const VtaInsn *i) {
 #define FIELD_MOVE PUT
@@ -251,12 +271,14 @@ const char *vta_unit_name(VtaUnit u) {
   return NULL;
 }
 
-const VtaUnit vta_channel_from[VTA_CHANNEL_COUNT] = {
-  [LOAD_TO_COMPUTE] = UNIT_LOAD, [COMPUTE_TO_LOAD] = UNIT_COMPUTE, [COMPUTE_TO_STORE] = UNIT_COMPUTE,
-  [STORE_TO_COMPUTE] = UNIT_STORE};
-const VtaUnit vta_channel_to[VTA_CHANNEL_COUNT] = {
-  [LOAD_TO_COMPUTE] = UNIT_COMPUTE, [COMPUTE_TO_LOAD] = UNIT_LOAD, [COMPUTE_TO_STORE] = UNIT_STORE,
-  [STORE_TO_COMPUTE] = UNIT_COMPUTE};
+const VtaUnit vta_channel_from[VTA_CHANNEL_COUNT] = {[LOAD_TO_COMPUTE] = UNIT_LOAD,
+                                                     [COMPUTE_TO_LOAD] = UNIT_COMPUTE,
+                                                     [COMPUTE_TO_STORE] = UNIT_COMPUTE,
+                                                     [STORE_TO_COMPUTE] = UNIT_STORE};
+const VtaUnit vta_channel_to[VTA_CHANNEL_COUNT] = {[LOAD_TO_COMPUTE] = UNIT_COMPUTE,
+                                                   [COMPUTE_TO_LOAD] = UNIT_LOAD,
+                                                   [COMPUTE_TO_STORE] = UNIT_STORE,
+                                                   [STORE_TO_COMPUTE] = UNIT_COMPUTE};
 
 int vta_channel(int64_t from, int64_t to) {
   for (int c = 0; c < VTA_CHANNEL_COUNT; c++)
@@ -299,8 +321,7 @@ VtaUop vta_decode_uop(const VtaConfig *c, uint32_t w) {
 // ---- text ----------------------------------------------------------------------------------------------------------
 
 // snprintf that appends; returns the length the whole text would have.
-__attribute__((format(printf, 4, 5)))
-static int append(char *buf, size_t size, int len, const char *fmt, ...) {
+__attribute__((format(printf, 4, 5))) static int append(char *buf, size_t size, int len, const char *fmt, ...) {
   va_list ap;
   va_start(ap, fmt);
   size_t at = (size_t)len < size ? (size_t)len : size;
@@ -368,7 +389,8 @@ int vta_disassemble(const VtaConfig *c, const VtaInsn *i, char *buf, size_t size
 VtaConfigText vta_config_text(const VtaConfig *c) {
   VtaConfigText t;
   snprintf(t.text, sizeof t.text,
-           "LOG_INP_WIDTH=%d LOG_WGT_WIDTH=%d LOG_ACC_WIDTH=%d LOG_OUT_WIDTH=%d LOG_BATCH=%d LOG_BLOCK_IN=%d LOG_BLOCK_OUT=%d "
+           "LOG_INP_WIDTH=%d LOG_WGT_WIDTH=%d LOG_ACC_WIDTH=%d LOG_OUT_WIDTH=%d LOG_BATCH=%d LOG_BLOCK_IN=%d "
+           "LOG_BLOCK_OUT=%d "
            "LOG_UOP_BUFF_SIZE=%d LOG_INP_BUFF_SIZE=%d LOG_WGT_BUFF_SIZE=%d LOG_ACC_BUFF_SIZE=%d LOG_OUT_BUFF_SIZE=%d",
            c->log_inp_width, c->log_wgt_width, c->log_acc_width, c->log_out_width, c->log_batch, c->log_block_in,
            c->log_block_out, c->log_uop_buff, c->log_inp_buff, c->log_wgt_buff, c->log_acc_buff, c->log_out_buff);

@@ -11,7 +11,7 @@
 typedef struct VtaConfig {
   int log_inp_width, log_wgt_width, log_acc_width, log_out_width; // bits of an element
   int log_batch, log_block_in, log_block_out;
-  int log_uop_width, log_ins_width; // 5 and 7, fixed
+  int log_uop_width, log_ins_width;                                         // 5 and 7, fixed
   int log_uop_buff, log_inp_buff, log_wgt_buff, log_acc_buff, log_out_buff; // bytes
 } VtaConfig;
 
@@ -39,7 +39,7 @@ enum {
 #include "isa/isa.def"
 };
 typedef enum VtaUnit { UNIT_LOAD = 1, UNIT_COMPUTE = 2, UNIT_STORE = 3 } VtaUnit; // upstream's stage numbers
-const char *vta_unit_name(VtaUnit u); // "load"; NULL for none
+const char *vta_unit_name(VtaUnit u);                                             // "load"; NULL for none
 
 // The token queues between the units.
 typedef enum VtaChannel {
@@ -85,7 +85,7 @@ typedef struct VtaWord { // 16 bytes in memory, little-endian
 
 VtaWord vta_encode(const VtaConfig *c, const VtaInsn *i);
 bool vta_decode(const VtaConfig *c, VtaWord w, VtaInsn *out); // false: an illegal opcode, memory or ALU operation
-VtaUnit vta_unit(const VtaInsn *i);                          // which unit executes it
+VtaUnit vta_unit(const VtaInsn *i);                           // which unit executes it
 
 typedef struct VtaUop {
 #define FIELD_UOP(type, name, word, bits) type name;
@@ -95,7 +95,8 @@ uint32_t vta_encode_uop(const VtaConfig *c, VtaUop u);
 VtaUop vta_decode_uop(const VtaConfig *c, uint32_t w);
 
 const char *vta_memory_name(VtaMemory m); // as listings show it; "?" for none
-// The configuration in a line, by upstream's names: LOG_BATCH=0 LOG_BLOCK_IN=4 ... Two that differ have different texts.
+// The configuration in a line, by upstream's names: LOG_BATCH=0 LOG_BLOCK_IN=4 ... Two that differ have different
+// texts.
 typedef struct VtaConfigText {
   char text[320];
 } VtaConfigText;

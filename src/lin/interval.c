@@ -27,10 +27,14 @@ Interval interval_scale(Interval a, Wide k) {
   return k < 0 ? (Interval){q, p} : (Interval){p, q};
 }
 
-#define TYPE_B(bits) {0, 1}
-#define TYPE_S(bits) {-((Wide)1 << (bits - 1)), ((Wide)1 << (bits - 1)) - 1}
-#define TYPE_U(bits) {0, ((Wide)1 << bits) - 1}
-#define TYPE_F(bits) {-WIDE_FAR, WIDE_FAR}
+#define TYPE_B(bits) \
+  { 0, 1 }
+#define TYPE_S(bits) \
+  { -((Wide)1 << (bits - 1)), ((Wide)1 << (bits - 1)) - 1 }
+#define TYPE_U(bits) \
+  { 0, ((Wide)1 << bits) - 1 }
+#define TYPE_F(bits) \
+  { -WIDE_FAR, WIDE_FAR }
 const Interval interval_of_types[DT_COUNT] = {
 #define DTYPE(id, name, bits, class) [DT_##id] = TYPE_##class(bits),
 #include "base/dtypes.def"

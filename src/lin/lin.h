@@ -8,8 +8,8 @@
 
 typedef __int128 Wide;
 
-// Numbers stand for themselves: uint64 ones go to 2^64 - 1, sums of 64-bit ones are exact. Products are cut at WIDE_FAR,
-// far beyond every type, so that sums of thousands of them still fit.
+// Numbers stand for themselves: uint64 ones go to 2^64 - 1, sums of 64-bit ones are exact. Products are cut at
+// WIDE_FAR, far beyond every type, so that sums of thousands of them still fit.
 #define WIDE_FAR ((Wide)1 << 100)
 
 typedef struct Interval {
@@ -19,7 +19,7 @@ typedef struct Interval {
 /* interval.c */
 static inline Wide wide_min(Wide a, Wide b) { return a < b ? a : b; }
 static inline Wide wide_max(Wide a, Wide b) { return a > b ? a : b; }
-Wide wide_mul(Wide a, Wide b); // at most WIDE_FAR, at least -WIDE_FAR
+Wide wide_mul(Wide a, Wide b);       // at most WIDE_FAR, at least -WIDE_FAR
 Wide wide_floor_div(Wide a, Wide b); // b != 0
 
 static inline Interval interval_all(void) { return (Interval){-WIDE_FAR, WIDE_FAR}; }
@@ -87,8 +87,8 @@ typedef struct LinNode {
   DType type;
   UnOp unop;
   BinOp binop;
-  int64_t value;          // LIN_CONST, of an integer or bool type
-  const void *a, *b, *c;  // operands
+  int64_t value;         // LIN_CONST, of an integer or bool type
+  const void *a, *b, *c; // operands
 } LinNode;
 
 typedef struct Facts Facts;
@@ -104,7 +104,7 @@ typedef struct LinAtom {
   const void *what; // an expression that no form says more of
   Interval cached;  // valid while the facts are those of `stamp`
   int stamp;
-  bool busy;        // its range is being looked for: a fact that needs it has to do without
+  bool busy; // its range is being looked for: a fact that needs it has to do without
 } LinAtom;
 
 typedef struct Fact { // form >= 0, or, for a single atom, lo <= atom <= hi
@@ -136,7 +136,7 @@ typedef struct FactsMark {
 /* facts.c */
 FactsMark facts_mark(const Facts *f);
 void facts_back(Facts *f, FactsMark m);
-void facts_renew(Facts *f); // leaves may have other ranges than they had, until facts_back
+void facts_renew(Facts *f);        // leaves may have other ranges than they had, until facts_back
 void facts_forget_atoms(Facts *f); // where there are no facts: what was found out of atoms takes memory and time
 Interval facts_range_by_atoms(Facts *f, LinForm x); // the range of a form by those of its atoms
 Interval facts_range_of_form(Facts *f, LinForm x);  // and by what the facts say of it

@@ -74,8 +74,7 @@ Interval facts_range_of_parts(Facts *f, const void *e) {
   switch (n.kind) {
   case LIN_CONST: return interval_of_value(n.type, n.value);
   case LIN_UNARY: return interval_unary(n.unop, n.type, facts_range(f, n.a));
-  case LIN_BINARY:
-    return interval_binary(n.binop, f->read->node(n.a).type, facts_range(f, n.a), facts_range(f, n.b));
+  case LIN_BINARY: return interval_binary(n.binop, f->read->node(n.a).type, facts_range(f, n.a), facts_range(f, n.b));
   case LIN_CAST: return interval_cast(n.type, f->read->node(n.a).type, facts_range(f, n.a));
   case LIN_SELECT: return interval_join(range_given(f, n.a, true, n.b), range_given(f, n.a, false, n.c));
   case LIN_ABS: return interval_math(FN_ABS, n.type, facts_range(f, n.a));

@@ -1,15 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 // Bounds inference: the region of each tensor that must be there when a loop's body starts. Regions are boxes with a
 // symbolic origin (affine in the loops entered) and a constant size: index expressions are split into a part that is
-// fixed by then and a part over the loops still to come, whose interval gives the size. Where a function does not spread
-// its argument (min and max with a constant, abs), its interval starts somewhere symbolic and is no longer than the
-// argument's; / % >> & by constants and ?: have intervals too. What is none of these falls back to numeric bounds, at
-// worst the whole axis: larger, never wrong.
+// fixed by then and a part over the loops still to come, whose interval gives the size. Where a function does not
+// spread its argument (min and max with a constant, abs), its interval starts somewhere symbolic and is no longer than
+// the argument's; / % >> & by constants and ?: have intervals too. What is none of these falls back to numeric bounds,
+// at worst the whole axis: larger, never wrong.
 #include "passes/lower.h"
 
 #include <string.h>
 
-// ---- set-up ---------------------------------------------------------------------------------------------------------------
+// ---- set-up
+// ---------------------------------------------------------------------------------------------------------------
 
 Stage *stage_of(const Lower *l, const TeTensor *t) {
   Stage *s = schedule_stage_of(l->schedule, t);
@@ -44,7 +45,9 @@ void place_stage(Lower *l, Stage *s, const Expr **min, const int64_t *extent, Bu
   int64_t *shape = NEW_ARRAY(cx->arena, int64_t, t->naxes + 1);
   shape[0] = 1; // of a scalar
   for (int i = 0; i < t->naxes; i++) shape[i] = extent ? extent[i] : t->axes[i]->extent;
-  Buffer *b = arena_copy(cx->arena, tir_buffer(cx, s->name, t->type, s->scope, role, t->naxes ? t->naxes : 1, shape, t->name_loc), sizeof(Buffer));
+  Buffer *b = arena_copy(cx->arena,
+                         tir_buffer(cx, s->name, t->type, s->scope, role, t->naxes ? t->naxes : 1, shape, t->name_loc),
+                         sizeof(Buffer));
   b->scalar = t->naxes == 0;
   b->data = t->data;
   b->stage = printable(cx, s->name);
@@ -122,7 +125,8 @@ const Expr *axis_value(Lower *l, const Instance *in, const Axis *a) {
   if (!r) return in->leaf[stage_leaf_index(in->stage, a)].value;
   const Expr *size = expr_index(cx, in->axis_extent[r->inner->index]);
   if (r->kind == REL_SPLIT)
-    return expr_binary(cx, OP_ADD, expr_binary(cx, OP_MUL, axis_value(l, in, r->outer), size), axis_value(l, in, r->inner));
+    return expr_binary(cx, OP_ADD, expr_binary(cx, OP_MUL, axis_value(l, in, r->outer), size),
+                       axis_value(l, in, r->inner));
   const Expr *fused = axis_value(l, in, r->parent);
   return expr_binary(cx, a == r->outer ? OP_DIV : OP_MOD, fused, size);
 }
@@ -138,7 +142,8 @@ bool limit_bounds(const Instance *in, const Limit *m, int without, int64_t *lo, 
   return true;
 }
 
-// ---- intervals ---------------------------------------------------------------------------------------------------------------
+// ---- intervals
+// ---------------------------------------------------------------------------------------------------------------
 
 // min .. min + extent, where min is made of what is fixed.
 typedef struct Interval {
@@ -193,7 +198,8 @@ static Interval interval_divmod(Lower *l, const Relaxed *r, const Expr *e, BinOp
   const Expr *min = affine_expr(cx, &a.min), *by = expr_index(cx, d);
   if (op == OP_DIV) {
     int64_t last = (rest < 0 ? d - 1 : rest) + a.extent - 1;
-    return (Interval){affine_of(cx, expr_simplify(cx, &l->ranges, expr_binary(cx, OP_DIV, min, by)), NULL), last / d + 1};
+    return (Interval){affine_of(cx, expr_simplify(cx, &l->ranges, expr_binary(cx, OP_DIV, min, by)), NULL),
+                      last / d + 1};
   }
   if (rest >= 0 && rest + a.extent <= d) return interval_const(rest, rest + a.extent - 1);
   return interval_const(0, d - 1);
@@ -207,10 +213,12 @@ static bool is_tame(Lower *l, const Expr *e) {
   return expr_bounds(&l->ranges, e, &lo, &hi) && lo >= -FAR && hi <= FAR;
 }
 
-static Affine affine_simple(Lower *l, const Expr *e) { return affine_of(l->cx, expr_simplify(l->cx, &l->ranges, e), NULL); }
+static Affine affine_simple(Lower *l, const Expr *e) {
+  return affine_of(l->cx, expr_simplify(l->cx, &l->ranges, e), NULL);
+}
 
-// min(x, c) or max(x, c): x's neighbours have neighbours as values, in the same order. So it starts at min(start of x, c),
-// and is no longer than x.
+// min(x, c) or max(x, c): x's neighbours have neighbours as values, in the same order. So it starts at min(start of x,
+// c), and is no longer than x.
 static Interval interval_bounded(Lower *l, const Relaxed *r, const Expr *e, const Expr *x, const Expr *c) {
   if (!is_tame(l, x) || !is_tame(l, c)) return interval_numeric(l, e);
   Interval v = interval_of(l, r, x);
@@ -239,9 +247,11 @@ static Interval interval_of_binary(Lower *l, const Relaxed *r, const Expr *e) {
   switch (e->binop) {
   case OP_DIV:
   case OP_MOD: return known && d > 0 ? interval_divmod(l, r, e, e->binop, d) : interval_numeric(l, e);
-  case OP_SHR: return known && (d & 63) < 40 ? interval_divmod(l, r, e, OP_DIV, (int64_t)1 << (d & 63)) : interval_numeric(l, e);
+  case OP_SHR:
+    return known && (d & 63) < 40 ? interval_divmod(l, r, e, OP_DIV, (int64_t)1 << (d & 63)) : interval_numeric(l, e);
   case OP_AND:
-    return known && d > 0 && d < FAR && !(d & (d + 1)) ? interval_divmod(l, r, e, OP_MOD, d + 1) : interval_numeric(l, e);
+    return known && d > 0 && d < FAR && !(d & (d + 1)) ? interval_divmod(l, r, e, OP_MOD, d + 1)
+                                                       : interval_numeric(l, e);
   case OP_MIN:
   case OP_MAX:
     if (!mentions_relaxed(r, e->b)) return interval_bounded(l, r, e, e->a, e->b);
@@ -322,8 +332,8 @@ static Interval interval_union(Lower *l, const Interval *a, const Interval *b) {
   return out.extent < by_numbers.extent ? out : by_numbers;
 }
 
-// An index of an axis of extent n without the bounds 0 and n - 1: its region is shifted inside the axis anyway, and then
-// has whatever the bounds give. So clamp(y - 1, 0, n - 1) and y + 1 have starts that differ by a constant.
+// An index of an axis of extent n without the bounds 0 and n - 1: its region is shifted inside the axis anyway, and
+// then has whatever the bounds give. So clamp(y - 1, 0, n - 1) and y + 1 have starts that differ by a constant.
 static const Expr *without_clamps(Lower *l, const Expr *e, int64_t n) {
   Ctx *cx = l->cx;
   for (;;) {
@@ -373,14 +383,15 @@ static void interval_clip(Lower *l, const Interval *v, int64_t n, const Expr **m
   *min = at;
 }
 
-// ---- regions ------------------------------------------------------------------------------------------------------------------------
+// ---- regions
+// ---------------------------------------------------------------------------------------------------------------------
 
 // While regions are inferred, each reader's axes are expressions over fixed and relaxed variables.
 typedef struct Infer {
   Lower *l;
   Relaxed relaxed;
-  Interval **need;   // by Stage.index: an interval an axis; NULL: nobody reads it yet
-  bool *is_inside;   // by Stage.index
+  Interval **need;       // by Stage.index: an interval an axis; NULL: nobody reads it yet
+  bool *is_inside;       // by Stage.index
   const TeExpr **moving; // by Stage.index: an index of it that loops which are fixed take part in; NULL: none
 } Infer;
 
@@ -403,7 +414,8 @@ static const Expr *relax(Infer *f, Name name, int64_t lo, int64_t hi) {
 static const Expr *index_expr(Infer *f, const Instance *in, const TeExpr *e) {
   Ctx *cx = f->l->cx;
   switch (e->kind) {
-  case TE_CONST: return dtype_is_float(e->type) ? expr_float(cx, e->type, e->value.f) : expr_int(cx, e->type, e->value.i);
+  case TE_CONST:
+    return dtype_is_float(e->type) ? expr_float(cx, e->type, e->value.f) : expr_int(cx, e->type, e->value.i);
   case TE_AXIS:
     for (int i = 0; i < in->stage->nroot; i++)
       if (in->stage->root[i]->root == e->axis) return in->root_value[i];
@@ -421,7 +433,8 @@ static const Expr *index_expr(Infer *f, const Instance *in, const TeExpr *e) {
     return expr_math(cx, e->fn, index_expr(f, in, e->args[0]), NULL);
   case TE_ACCESS: break;
   }
-  // A value that is known when the kernel runs: anything its type holds (of a uint64, which bits are what it looks like).
+  // A value that is known when the kernel runs: anything its type holds (of a uint64, which bits are what it looks
+  // like).
   int bits = dtype_is_float(e->type) ? 64 : dtype_bits(e->type);
   int64_t lo = INT64_MIN, hi = INT64_MAX;
   if (bits < 64) lo = dtype_is_signed(e->type) ? -((int64_t)1 << (bits - 1)) : 0, hi = lo + ((int64_t)1 << bits) - 1;
@@ -434,9 +447,11 @@ static void need_of(Infer *f, const Instance *in, const TeExpr *e) {
   switch (e->kind) {
   case TE_CONST:
   case TE_AXIS: return;
-  case TE_SELECT: need_of(f, in, e->c);
+  case TE_SELECT:
+    need_of(f, in, e->c);
     // fall through
-  case TE_BINARY: need_of(f, in, e->b);
+  case TE_BINARY:
+    need_of(f, in, e->b);
     // fall through
   case TE_UNARY:
   case TE_CAST: need_of(f, in, e->a); return;
@@ -519,9 +534,11 @@ static void collect_inside(Infer *f, const Stage *s, int from) {
 // Says, as a remark, that a stage is computed whole in each iteration of the loop at which it is computed.
 static void tell_whole(const Infer *f, const Stage *s, const Axis *at, const Region *r) {
   bool whole = true, one = true;
-  for (int a = 0; a < s->nroot; a++) whole = whole && r->extent[a] == s->root[a]->extent, one = one && r->extent[a] == 1;
+  for (int a = 0; a < s->nroot; a++)
+    whole = whole && r->extent[a] == s->root[a]->extent, one = one && r->extent[a] == 1;
   if (s->at_axis != at || !f->moving[s->index] || !whole || one) return;
-  Diag *g = diag_report(f->l->cx->diags, R_REGION, s->attach_loc, "`%s` is computed whole in each iteration of `%s`", s->name, at->name);
+  Diag *g = diag_report(f->l->cx->diags, R_REGION, s->attach_loc, "`%s` is computed whole in each iteration of `%s`",
+                        s->name, at->name);
   diag_about(g, s->name);
   diag_also(g, f->moving[s->index]->loc, "what this needs of it is all of it, or is not known to be less");
 }

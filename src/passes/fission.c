@@ -17,9 +17,9 @@ typedef VEC(Footprint) Footprints; // as the loop to split sees them
 typedef struct Fission {
   PassCtx *pc;
   Ctx *cx;
-  Ranges ranges;   // of all loops around
-  size_t inside;   // ranges from here on are of loops inside the one to split
-  bool unknown;    // a statement that is not understood
+  Ranges ranges; // of all loops around
+  size_t inside; // ranges from here on are of loops inside the one to split
+  bool unknown;  // a statement that is not understood
 } Fission;
 
 // All on-chip accesses in s.
@@ -43,7 +43,8 @@ static void collect(Fission *f, const Stmt *s, Footprints *out) {
     n = tile_accesses(&f->ranges, s, a);
     if (!tile_unit(s)) f->unknown = true; // a token
     for (int i = 0; i < n; i++) {
-      Footprint whole = tile_footprint(f->cx, &f->ranges, &a[i]), seen = footprint_widen(f->cx, &f->ranges, &whole, f->inside);
+      Footprint whole = tile_footprint(f->cx, &f->ranges, &a[i]),
+                seen = footprint_widen(f->cx, &f->ranges, &whole, f->inside);
       VEC_PUSH(f->cx->arena, *out, seen);
     }
     return;

@@ -2,8 +2,9 @@
 // Pass intrin: what is left of on-chip buffers becomes numbers, tile operations become calls of the runtime.
 //
 //     alloc a : vta.inp @base 128 {
-//       vta.load(&a[7], &data[t * 4], y=14, ..)         =>    vta.load_call(&data[t * 4], y=14, .., tile=135, memory=inp)
-//       vta.kernel(..) { vta.uop(&c[i], &a[i], &w[0]) }       vta.kernel(..) { vta.uop(i + 64, i + 128, 0) }
+//       vta.load(&a[7], &data[t * 4], y=14, ..)         =>    vta.load_call(&data[t * 4], y=14, .., tile=135,
+//       memory=inp) vta.kernel(..) { vta.uop(&c[i], &a[i], &w[0]) }       vta.kernel(..) { vta.uop(i + 64, i + 128, 0)
+//       }
 //     }
 //
 // Requires: FORM_TILES after `storage` (every on-chip buffer has a base) and `uop` (no tile arithmetic outside
@@ -99,10 +100,15 @@ static bool check_leftover(PassCtx *pc, const Stmt *body) {
   Leftover l = {0};
   stmt_visit(body, find_statement, find_buffer, &l);
   if (!l.buffer) return true;
-  Refusal r = {.cx = pc->cx, .phase = "intrin", .nest = l.stmt, .asked = l.stmt->why, .asked_as = "asked for here",
+  Refusal r = {.cx = pc->cx,
+               .phase = "intrin",
+               .nest = l.stmt,
+               .asked = l.stmt->why,
+               .asked_as = "asked for here",
                .rule = "before the pass `intrin` only transfers and micro-ops refer to on-chip buffers"};
-  Diag *g = refuse(&r, E_UNPLACED, l.stmt->loc,
-                   arena_printf(pc->cx->arena, "`%s`, in %s, is left for the CPU", l.buffer->name, l.buffer->scope->name));
+  Diag *g =
+      refuse(&r, E_UNPLACED, l.stmt->loc,
+             arena_printf(pc->cx->arena, "`%s`, in %s, is left for the CPU", l.buffer->name, l.buffer->scope->name));
   diag_help(g, "run the passes from `tensorize` to `uop` first");
   return false;
 }

@@ -21,7 +21,8 @@ typedef enum Mode { UPDATE, INIT } Mode; // the nest proper, or the nest that st
 static const Stmt *lower_leaf(Lower *l, Instance *in, int i, Mode mode);
 static const Stmt *lower_instance(Lower *l, Instance *in);
 
-// ---- expressions --------------------------------------------------------------------------------------------------------
+// ---- expressions
+// --------------------------------------------------------------------------------------------------------
 
 static const Expr *lower_expr(Lower *l, const Instance *in, const TeExpr *e);
 
@@ -53,7 +54,8 @@ static const Expr *lower_access(Lower *l, const Instance *in, const TeExpr *e) {
 static const Expr *lower_node(Lower *l, const Instance *in, const TeExpr *e) {
   Ctx *cx = l->cx;
   switch (e->kind) {
-  case TE_CONST: return dtype_is_float(e->type) ? expr_float(cx, e->type, e->value.f) : expr_int(cx, e->type, e->value.i);
+  case TE_CONST:
+    return dtype_is_float(e->type) ? expr_float(cx, e->type, e->value.f) : expr_int(cx, e->type, e->value.i);
   case TE_AXIS: return lower_axis(in, e->axis);
   case TE_ACCESS: return lower_access(l, in, e);
   case TE_UNARY: return expr_unary(cx, e->unop, lower_expr(l, in, e->a));
@@ -73,7 +75,8 @@ static const Expr *lower_expr(Lower *l, const Instance *in, const TeExpr *e) {
   return expr_at(l->cx, lower_node(l, in, e), e->loc);
 }
 
-// ---- the innermost statement ----------------------------------------------------------------------------------------------
+// ---- the innermost statement
+// ----------------------------------------------------------------------------------------------
 
 // The value that a reduction starts with.
 static const Expr *reduce_start(Ctx *cx, TeReduce r, DType t) {
@@ -152,7 +155,8 @@ static const Stmt *lower_store(Lower *l, Instance *in, Mode mode) {
   return guard ? stmt_if(cx, guard, st, NULL) : st;
 }
 
-// ---- marked nests ------------------------------------------------------------------------------------------------------------
+// ---- marked nests
+// ------------------------------------------------------------------------------------------------------------
 
 typedef VEC(const Stmt *) StmtVec;
 
@@ -195,7 +199,8 @@ static const Stmt *mark_nests(Lower *l, const Stage *s, const Stmt *nest) {
   return stmt_seq(cx, (int)nests.len, nests.data);
 }
 
-// ---- loops ---------------------------------------------------------------------------------------------------------------------
+// ---- loops
+// ---------------------------------------------------------------------------------------------------------------------
 
 // What a stage of a circle computes in one turn: all that stands at the values of the loops shared.
 static Region *region_of_turn(Lower *l, Instance *in, const Stage *p) {
@@ -392,7 +397,8 @@ static const Stmt *lower_leaf(Lower *l, Instance *in, int i, Mode mode) {
 
 static const Stmt *lower_instance(Lower *l, Instance *in) { return lower_leaf(l, in, 0, UPDATE); }
 
-// ---- the function ------------------------------------------------------------------------------------------------------------------
+// ---- the function
+// ------------------------------------------------------------------------------------------------------------------
 
 // The stages at root from `from` on, each inside the allocations of those before it.
 static const Stmt *lower_roots(Lower *l, size_t from) {

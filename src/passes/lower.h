@@ -41,17 +41,17 @@ typedef struct Instance {
   int nlimits;
   Limit *limits;
   const Expr **root_value, **rroot_value; // the tensor's axes as expressions, set where needed
-  int first_reduce;     // the outermost reduction leaf; -1: none
-  int mark_leaf;        // the leaf at which the marked nest starts
-  bool marked, started; // inside it; the reduction's start is done
+  int first_reduce;                       // the outermost reduction leaf; -1: none
+  int mark_leaf;                          // the leaf at which the marked nest starts
+  bool marked, started;                   // inside it; the reduction's start is done
 } Instance;
 
 typedef struct Lower {
   Ctx *cx;
   const Schedule *schedule;
-  Place *place;       // by Stage.index
-  Ranges ranges;      // of the loops entered
-  int64_t unrolled;   // copies that the unrolled loops around make of what is inside
+  Place *place;     // by Stage.index
+  Ranges ranges;    // of the loops entered
+  int64_t unrolled; // copies that the unrolled loops around make of what is inside
 } Lower;
 
 // bounds.c

@@ -69,7 +69,7 @@ Func *pass_sync(PassCtx *pc, const Func *f);        // sync.c
 bool sync_was_here(const Func *f); // whether there are tokens or syncs in a function
 // Whether its tokens and syncs keep the units, and the CPU, in order. Reports E0116, and R0003 where it cannot be told.
 bool sync_text_check(PassCtx *pc, const Func *f);
-Func *pass_uop(PassCtx *pc, const Func *f);         // uop.c
-Func *pass_intrin(PassCtx *pc, const Func *f);      // intrin.c
+Func *pass_uop(PassCtx *pc, const Func *f);    // uop.c
+Func *pass_intrin(PassCtx *pc, const Func *f); // intrin.c
 
 #endif

@@ -5,9 +5,11 @@
 #include "passes/passes.h"
 
 const Pass pass_table[] = {
-    {"tensorize", pass_tensorize, FORM_LOOPS, FORM_TILES, PASS_REGIONS, "put vta.gemm in place of the loops marked for it"},
+    {"tensorize", pass_tensorize, FORM_LOOPS, FORM_TILES, PASS_REGIONS,
+     "put vta.gemm in place of the loops marked for it"},
     {"inject_copy", pass_inject_copy, FORM_TILES, FORM_TILES, PASS_REGIONS, "cut copy nests into 2D transfers"},
-    {"inject_alu", pass_inject_alu, FORM_TILES, FORM_TILES, PASS_REGIONS, "put ALU operations in place of arithmetic nests"},
+    {"inject_alu", pass_inject_alu, FORM_TILES, FORM_TILES, PASS_REGIONS,
+     "put ALU operations in place of arithmetic nests"},
     {"vthread", pass_vthread, FORM_TILES, FORM_TILES, 0, "interleave virtual threads"},
     {"storage", pass_storage, FORM_TILES, FORM_TILES, 0, "place buffers on chip, in place where lifetimes allow"},
     {"sync", pass_sync, FORM_TILES, FORM_TILES, 0, "order load, compute and store with dependence tokens"},

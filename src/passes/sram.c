@@ -8,9 +8,7 @@
 #include "passes/sram.h"
 #include "tir/refuse.h"
 
-static bool overlap_in_time(const Region *a, const Region *b) {
-  return a->first <= b->last && b->first <= a->last;
-}
+static bool overlap_in_time(const Region *a, const Region *b) { return a->first <= b->last && b->first <= a->last; }
 
 // By place, lowest first.
 static int by_base(const void *x, const void *y) {
@@ -132,12 +130,15 @@ static void help_fit(Diag *g, const Scope *scope, const Region *top, int threads
   if (need <= scope->depth) {
     diag_note(g, "together they would fit, but not in pieces of these sizes");
   } else if (need < INT64_MAX && room >= threads) {
-    diag_help(g, "compute `%s` in smaller tiles: beside the others there is room for %lld%s; smaller factors in "
-                 "the splits of the stage that it is computed at, or compute_at a loop further in", stage_of(top),
-              (long long)(room / threads), threads > 1 ? " in each thread" : "");
+    diag_help(g,
+              "compute `%s` in smaller tiles: beside the others there is room for %lld%s; smaller factors in "
+              "the splits of the stage that it is computed at, or compute_at a loop further in",
+              stage_of(top), (long long)(room / threads), threads > 1 ? " in each thread" : "");
   } else {
-    diag_help(g, "compute `%s` and the others in smaller tiles: smaller factors in the splits of the stage that "
-                 "they are computed at, or compute_at a loop further in", stage_of(top));
+    diag_help(g,
+              "compute `%s` and the others in smaller tiles: smaller factors in the splits of the stage that "
+              "they are computed at, or compute_at a loop further in",
+              stage_of(top));
   }
   if (threads > 1) diag_help(g, "or use fewer virtual threads: each has its own copy (%d now)", threads);
 }
@@ -153,11 +154,16 @@ void sram_report(PassCtx *pc, const Scope *scope, const Region *regions, int n) 
   qsort(live, (size_t)nlive, sizeof *live, by_size);
   const Region *top = live[0];
   for (int i = 0; i < nlive; i++) threads += stage_of(live[i]) == stage_of(top) && live[i]->tiles == top->tiles;
-  Refusal r = {.cx = pc->cx, .phase = "storage", .nest = top->filled, .asked = top->why, .asked_as = "what fills it is asked for here"};
+  Refusal r = {.cx = pc->cx,
+               .phase = "storage",
+               .nest = top->filled,
+               .asked = top->why,
+               .asked_as = "what fills it is asked for here"};
   r.rule = arena_printf(pc->cx->arena, "stages that are alive at the same time share the %lld tiles of %s",
                         (long long)scope->depth, scope->name);
-  Diag *g = refuse(&r, E_SRAM, top->buffer->loc, arena_printf(pc->cx->arena, "%s overflows: %s needed, it holds %s", scope->name,
-                                                              size_text(pc, scope, need), size_text(pc, scope, scope->depth)));
+  Diag *g = refuse(&r, E_SRAM, top->buffer->loc,
+                   arena_printf(pc->cx->arena, "%s overflows: %s needed, it holds %s", scope->name,
+                                size_text(pc, scope, need), size_text(pc, scope, scope->depth)));
   diag_about(g, scope->name);
   diag_here(g, "`%s` takes the most of it", stage_of(top));
   note_live(pc, g, scope, live, nlive);

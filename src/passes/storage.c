@@ -28,7 +28,7 @@ typedef struct Life {
   int depth;           // loops around its allocation
   int64_t first, last; // -1: never used
   int64_t tiles;
-  int parent;          // union-find: buffers in the same place; the root's first, last and tiles count
+  int parent; // union-find: buffers in the same place; the root's first, last and tiles count
 } Life;
 
 typedef struct LoopUse { // a buffer used inside a loop that does not contain its allocation
@@ -56,7 +56,7 @@ typedef struct Storage {
   VEC(LoopUse) uses;
   VEC(int) stack; // loops around the current statement
   VEC(Mov) movs;
-  size_t next_mov; // that rewrite_movs meets
+  size_t next_mov;    // that rewrite_movs meets
   const Stmt *moment; // the nest or statement that is looked at
   bool failed;
 } Storage;
@@ -88,7 +88,11 @@ static void note_use(Storage *s, const Buffer *b) {
 
 // An access by the CPU: nothing computes this stage on the accelerator.
 static void refuse_cpu_access(Storage *s, const Buffer *b, Loc at) {
-  Refusal r = {.cx = s->cx, .phase = "storage", .nest = s->moment, .asked = s->moment->why, .asked_as = "asked for here",
+  Refusal r = {.cx = s->cx,
+               .phase = "storage",
+               .nest = s->moment,
+               .asked = s->moment->why,
+               .asked_as = "asked for here",
                .rule = "only DMA transfers, vta.gemm and the ALU reach on-chip memory"};
   Diag *g = refuse(&r, E_UNPLACED, loc_known(b->loc) ? b->loc : at,
                    arena_printf(s->cx->arena, "`%s` is in %s, but the CPU would have to compute or read it",
@@ -154,8 +158,12 @@ static void walk(Storage *s, const Stmt *st) {
     return;
   case STMT_ALLOC:
     if (tile_is_on_chip(st->buffer)) {
-      Life l = {.buffer = st->buffer, .depth = (int)s->stack.len, .first = -1, .last = -1,
-        .tiles = buffer_tiles(st->buffer), .parent = (int)s->lives.len};
+      Life l = {.buffer = st->buffer,
+                .depth = (int)s->stack.len,
+                .first = -1,
+                .last = -1,
+                .tiles = buffer_tiles(st->buffer),
+                .parent = (int)s->lives.len};
       add_life(s, &l);
     }
     walk(s, st->body);
@@ -282,8 +290,13 @@ static bool place_scope(Storage *s, const Scope *scope, int64_t *bases) {
   for (size_t i = 0; i < s->lives.len; i++) {
     const Life *l = &s->lives.data[i];
     if (l->buffer->scope != scope || l->first < 0 || root(s, (int)i) != (int)i) continue;
-    Region r = {.buffer = l->buffer, .why = l->why, .filled = l->filled ? l->filled : s->moment, .tiles = l->tiles, .first = l->first, .last = l->last,
-      .base = -1};
+    Region r = {.buffer = l->buffer,
+                .why = l->why,
+                .filled = l->filled ? l->filled : s->moment,
+                .tiles = l->tiles,
+                .first = l->first,
+                .last = l->last,
+                .base = -1};
     region_of[i] = (int)regions.len;
     VEC_PUSH(s->cx->arena, regions, r);
   }

@@ -31,7 +31,7 @@ static const Stmt *serial_tokens(void *self, const Stmt *s) {
   VtaChannel to = unit == UNIT_LOAD ? COMPUTE_TO_LOAD : COMPUTE_TO_STORE;
   VtaChannel back = unit == UNIT_LOAD ? LOAD_TO_COMPUTE : STORE_TO_COMPUTE;
   const Stmt *parts[5] = {token_stmt(pc, VTA_PUSH, to, s), token_stmt(pc, VTA_POP, to, s), s,
-    token_stmt(pc, VTA_PUSH, back, s), token_stmt(pc, VTA_POP, back, s)};
+                          token_stmt(pc, VTA_PUSH, back, s), token_stmt(pc, VTA_POP, back, s)};
   return stmt_seq(pc->cx, 5, parts);
 }
 

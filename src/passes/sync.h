@@ -10,7 +10,8 @@ const Stmt *token_stmt(PassCtx *pc, VtaOp op, VtaChannel c, const Stmt *like);
 
 /* sync_dram.c */
 // s with vta.sync() where the CPU and the accelerator, or two of its units, meet in a host buffer, and at the end.
-// Those that are there already are counted on: what has all it needs stays as it is. *first (may be NULL): where the first is added.
+// Those that are there already are counted on: what has all it needs stays as it is. *first (may be NULL): where the
+// first is added.
 const Stmt *sync_dram(PassCtx *pc, const Stmt *s, Loc *first);
 
 /* sync_tokens.c */

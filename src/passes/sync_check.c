@@ -34,8 +34,8 @@ typedef struct Walk {
   Queue queues[VTA_CHANNEL_COUNT];
   Records memory[3]; // by Scope.id
   size_t sweep_at[3];
-  int turns;      // most turns of a loop that are walked
-  int64_t nests;  // walked so far
+  int turns;     // most turns of a loop that are walked
+  int64_t nests; // walked so far
   const char *why;
 } Walk;
 

@@ -82,9 +82,9 @@ static void queue_more(HostUses *queued, const HostUses *s) {
 
 typedef struct Dram {
   PassCtx *pc;
-  HostUses queued;  // since the last sync
-  bool flushed;     // there was a sync for certain
-  Loc *first;       // where the first was placed; NULL: nobody asks
+  HostUses queued; // since the last sync
+  bool flushed;    // there was a sync for certain
+  Loc *first;      // where the first was placed; NULL: nobody asks
 } Dram;
 
 static void count_sync(Dram *d, const Stmt *like) {

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// Whether a text that has been through `sync`, and may have been edited since, still keeps its units in order. What orders
-// the accelerator and the CPU in the host's memory is what pass `sync` would place: it has nothing to add. What orders the
-// units is found out on the instructions: the text goes through the passes that are left, and the stream that it becomes through
-// the simulator with its hazard checker, which tells of every two accesses to a place that no token orders, of every token
-// awaited or left over. Where the stream depends on data, the walk of sync_check.c has to do.
+// Whether a text that has been through `sync`, and may have been edited since, still keeps its units in order. What
+// orders the accelerator and the CPU in the host's memory is what pass `sync` would place: it has nothing to add. What
+// orders the units is found out on the instructions: the text goes through the passes that are left, and the stream
+// that it becomes through the simulator with its hazard checker, which tells of every two accesses to a place that no
+// token orders, of every token awaited or left over. Where the stream depends on data, the walk of sync_check.c has to
+// do.
 #include <string.h>
 
 #include "passes/sync.h"
@@ -51,7 +52,8 @@ static void help_order(PassCtx *pc, Diag *g, const VtaStreamFault *fault) {
 static void report(PassCtx *pc, const Func *f, const VtaStreamFault *fault) {
   Loc at = loc_known(fault->at) ? fault->at : f->loc;
   if (fault->unit) {
-    Diag *g = diag_report(pc->cx->diags, E_TIR, at, "no token orders this access after an earlier one to the same place");
+    Diag *g =
+        diag_report(pc->cx->diags, E_TIR, at, "no token orders this access after an earlier one to the same place");
     diag_also(g, fault->earlier, "the earlier access");
     diag_note(g, "%s", fault->text);
     help_order(pc, g, fault);
@@ -59,7 +61,8 @@ static void report(PassCtx *pc, const Func *f, const VtaStreamFault *fault) {
   }
   Diag *g = diag_report(pc->cx->diags, E_TIR, at, "the units of `%s` are not kept in order", f->name);
   diag_note(g, "%s", fault->text);
-  diag_help(g, "each `vta.pop` takes what one `vta.push` of the same units gives; `tetc opt --from storage` places all tokens anew in a "
+  diag_help(g, "each `vta.pop` takes what one `vta.push` of the same units gives; `tetc opt --from storage` places all "
+               "tokens anew in a "
                "text that has none");
 }
 
@@ -98,7 +101,8 @@ static bool host_is_ordered(PassCtx *pc, const Func *f) {
 
 // Nothing is known of the order.
 static bool not_proved(PassCtx *pc, const Func *f, const char *why) {
-  Diag *g = diag_report(pc->cx->diags, R_UNPROVED, f->loc, "it is not proved that tokens keep the units of `%s` in order", f->name);
+  Diag *g = diag_report(pc->cx->diags, R_UNPROVED, f->loc,
+                        "it is not proved that tokens keep the units of `%s` in order", f->name);
   diag_note(g, "%s", why);
   return true;
 }

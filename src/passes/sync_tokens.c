@@ -40,8 +40,8 @@ typedef struct Access {
 typedef struct Item {
   const Stmt *stmt;
   VEC(Access) acc;
-  unsigned units;          // bit u: unit u has accesses
-  unsigned uses, covers;   // bit c: has tokens on channel c; has an arc that is certainly executed
+  unsigned units;              // bit u: unit u has accesses
+  unsigned uses, covers;       // bit c: has tokens on channel c; has an arc that is certainly executed
   int open[VTA_CHANNEL_COUNT]; // tokens that must be in flight before and are after; 0: balanced
 } Item;
 
@@ -90,7 +90,8 @@ static void leaf_accesses(Tokens *t, Item *it, const Stmt *s) {
 
 // Whether two accesses differ in their tiles alone.
 static bool same_standing(const Access *a, const Access *b) {
-  if (a->unit != b->unit || a->at.space != b->at.space || a->at.write != b->at.write || a->ordered != b->ordered) return false;
+  if (a->unit != b->unit || a->at.space != b->at.space || a->at.write != b->at.write || a->ordered != b->ordered)
+    return false;
   for (int c = 0; c < VTA_CHANNEL_COUNT; c++)
     if (a->rank[c] != b->rank[c]) return false;
   return affine_equal(&a->at.form, &b->at.form);
@@ -450,8 +451,7 @@ static bool chain_carries(Tokens *t, const Body *b, int c) {
   for (int i = 0; i < b->n; i++) {
     const Item *old = &b->items[i];
     seen[i].acc.data = NEW_ARRAY(t->cx->arena, Access, old->acc.len + 1);
-    for (size_t k = 0; k < old->acc.len; k++)
-      seen[i].acc.data[k] = seen_from_outside(&view, i, &old->acc.data[k]);
+    for (size_t k = 0; k < old->acc.len; k++) seen[i].acc.data[k] = seen_from_outside(&view, i, &old->acc.data[k]);
   }
   for (int i = 0; i < b->n; i++)
     for (int j = 0; j < b->n; j++)

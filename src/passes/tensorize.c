@@ -65,7 +65,8 @@ static const Expr *peel_operand(Gemm *g, const Expr *e) {
                      "`%s` is multiplied, but an operand of vta.gemm is an element as it "
                      "is in memory",
                      expr_text(g->p.cx, in));
-  if (in->kind == EXPR_SELECT) diag_help(d, "choose in a stage of its own, and copy that one in: `dma_copy` pads with zeros");
+  if (in->kind == EXPR_SELECT)
+    diag_help(d, "choose in a stage of its own, and copy that one in: `dma_copy` pads with zeros");
   else diag_help(d, "compute it in a stage of its own, before the stage that is tensorized");
   return NULL;
 }
@@ -118,8 +119,8 @@ static void place_operand(Gemm *g, const Expr *load) {
     diag_here(d, "expected an element of vta.inp or vta.wgt");
     const char *name = buffer_stage(b), *scope = looks_like_weight(g, load) ? "vta.wgt" : "vta.inp";
     if (b->scope != &scope_host)
-      diag_help(d, "copy it out of %s first, and back into %s: `%s` as int8 in host memory, then `cache_read(%s)`", b->scope->name,
-                scope, name, scope);
+      diag_help(d, "copy it out of %s first, and back into %s: `%s` as int8 in host memory, then `cache_read(%s)`",
+                b->scope->name, scope, name, scope);
     if (b->scope == &scope_host) nest_fix_cache(&g->p, d, b, scope);
     return;
   }
@@ -132,7 +133,8 @@ static void place_operand(Gemm *g, const Expr *load) {
                        "both operands, `%s` and `%s`, are in %s, but vta.gemm takes one from "
                        "vta.inp and one from vta.wgt",
                        buffer_stage((*slot)->buffer), buffer_stage(b), b->scope->name);
-    diag_help(d, "bring one of them into %s", b->scope == &v->inp ? "vta.wgt, with tiles [j, r]" : "vta.inp, with tiles [b, r]");
+    diag_help(d, "bring one of them into %s",
+              b->scope == &v->inp ? "vta.wgt, with tiles [j, r]" : "vta.inp, with tiles [b, r]");
     return;
   }
   *slot = load;
@@ -151,7 +153,8 @@ static void help_accumulate(Gemm *g, Diag *d, const Expr *rest) {
   while (rest->kind == EXPR_CAST) rest = rest->a;
   if (!product) diag_help(d, "a sum without products runs on the ALU: `%s.alu();`", buffer_stage(g->n->store->buffer));
   else if (rest->kind == EXPR_SELECT)
-    diag_help(d, "where a product is left out, let an operand be zero: choose in a stage of its own, and copy that one in (`dma_copy` "
+    diag_help(d, "where a product is left out, let an operand be zero: choose in a stage of its own, and copy that one "
+                 "in (`dma_copy` "
                  "pads with zeros)");
   else diag_help(d, "sum up the products alone, and do the rest in a stage of its own after the sum, with `.alu()`");
 }
@@ -181,9 +184,8 @@ static bool match_value(Gemm *g) {
   }
   Diag *d = MISMATCH(g, E_GEMM_OPERAND, v->loc, "`%s` is tensorized, but it is not a sum of products",
                      buffer_stage(g->n->store->buffer));
-  diag_help(
-      d, "vta.gemm computes `sum[.., r: vta.block_in](int32(inp[.., r]) * int32(wgt[.., r]))`; what is done with "
-         "the sum belongs in a stage of its own, with `.alu()`");
+  diag_help(d, "vta.gemm computes `sum[.., r: vta.block_in](int32(inp[.., r]) * int32(wgt[.., r]))`; what is done with "
+               "the sum belongs in a stage of its own, with `.alu()`");
   return false;
 }
 
@@ -236,18 +238,19 @@ static GemmAxis axis_of(const Gemm *g, const Var *v) {
   return a > 0 && a < t->acc.cols ? AXIS_J : a > 0 && a % t->acc.cols == 0 ? AXIS_B : AXIS_BAD;
 }
 
-static void wrong_coefficient(Gemm *g, const NestLoop *l, GemmAxis axis, const Expr *load, int64_t is,
-                              int64_t want) {
+static void wrong_coefficient(Gemm *g, const NestLoop *l, GemmAxis axis, const Expr *load, int64_t is, int64_t want) {
   const Buffer *b = load->buffer;
   Diag *d = MISMATCH(g, E_GEMM_OPERAND, load->loc,
                      "`%s` is read in steps of %lld along `%s`, but vta.gemm steps by %lld there", buffer_stage(b),
                      (long long)is, l->var->name ? l->var->name : "?", (long long)want);
   diag_note(d, "`%s` runs over %s (`%s`, %s): the coefficient of `%s` in the linear index of `%s` must be %lld",
-            l->var->name, axis_role[axis], axis_name[axis], axis_const[axis], l->var->name,
-            expr_text(g->p.cx, load), (long long)want);
+            l->var->name, axis_role[axis], axis_name[axis], axis_const[axis], l->var->name, expr_text(g->p.cx, load),
+            (long long)want);
   nest_note_part(g->n, d, l->var);
   bool weight = b->scope == &g->p.vta->wgt;
-  diag_help(d, "%s has elements [%s, r]: the operand's last axes are `%s, r: vta.block_in`, in this order, and a CPU stage can pack it so",
+  diag_help(d,
+            "%s has elements [%s, r]: the operand's last axes are `%s, r: vta.block_in`, in this order, and a CPU "
+            "stage can pack it so",
             b->scope->name, axis_name[weight ? AXIS_J : AXIS_B], weight ? "j: vta.block_out" : "b: vta.batch");
 }
 
@@ -261,7 +264,8 @@ static bool refuse_exchanged(Gemm *g) {
   }
   if (!found) return false;
   const char *x = buffer_stage(g->inp->buffer), *y = buffer_stage(g->wgt->buffer);
-  Diag *d = MISMATCH(g, E_GEMM_OPERAND, g->inp->loc, "the operands are in each other's memory: `%s` in vta.inp, `%s` in vta.wgt", x, y);
+  Diag *d = MISMATCH(g, E_GEMM_OPERAND, g->inp->loc,
+                     "the operands are in each other's memory: `%s` in vta.inp, `%s` in vta.wgt", x, y);
   diag_here(d, "this one has the tiles of weights, [j, r]");
   diag_help(d, "bring `%s` into vta.wgt and `%s` into vta.inp", x, y);
   return true;
@@ -287,7 +291,8 @@ static void match_loop(Gemm *g, const NestLoop *l) {
                        "whole tiles of %lld",
                        l->var->name, (long long)a, buffer_stage(g->n->store->buffer), (long long)t->acc.tile);
     nest_note_part(g->n, d, l->var);
-    diag_help(d, "let the last two axes of `%s` be `b: vta.batch, j: vta.block_out`", buffer_stage(g->n->store->buffer));
+    diag_help(d, "let the last two axes of `%s` be `b: vta.batch, j: vta.block_out`",
+              buffer_stage(g->n->store->buffer));
     return;
   }
   int64_t unit = axis == AXIS_B ? a / t->acc.cols : axis == AXIS_J ? a : i > 0 ? i : w;
@@ -363,8 +368,11 @@ static void match_extents(Gemm *g) {
     else if (g->covered[x] < want[x] && g->lane[x] > 1)
       diag_help(d, "split it by a factor that divides %lld: a tail is less than a tile", (long long)want[x]);
     else if (g->covered[x] != want[x] && x != AXIS_B)
-      diag_help(d, "pack the tensors with an axis `%s: %s`, innermost, and one over blocks of %lld: a CPU stage can do that, with "
-                "zeros where the last block is not full", axis_name[x], axis_const[x], (long long)want[x]);
+      diag_help(d,
+                "pack the tensors with an axis `%s: %s`, innermost, and one over blocks of %lld: a CPU stage can do "
+                "that, with "
+                "zeros where the last block is not full",
+                axis_name[x], axis_const[x], (long long)want[x]);
     else diag_help(d, "give `%s` the axis `%s: %s`, whole and innermost", stage, axis_name[x], axis_const[x]);
   }
 }
@@ -372,7 +380,8 @@ static void match_extents(Gemm *g) {
 // What remains of an index besides the lanes must be whole tiles.
 static void match_base(Gemm *g, const Affine *a, const Buffer *b, Loc loc) {
   int64_t tile = b->scope->tile;
-  static const char whole[] = "read and write whole tiles: shift or slice by them, or in the copy that brings `%s` on chip";
+  static const char whole[] =
+      "read and write whole tiles: shift or slice by them, or in the copy that brings `%s` on chip";
   if (a->constant % tile)
     diag_help(MISMATCH(g, E_GEMM_OPERAND, loc, "`%s` starts %lld elements into a tile of %lld", buffer_stage(b),
                        (long long)floor_mod(a->constant, tile), (long long)tile),

@@ -148,7 +148,7 @@ typedef struct FindCut {
   const NestPlace *p;
   const Nest *n;
   Ranges ranges;
-  int loop;      // -1: none found
+  int loop; // -1: none found
   int64_t inner;
 } FindCut;
 
@@ -184,8 +184,7 @@ static const Expr *simplify_index(TirMap *m, const Expr *e) {
 void nest_unfuse(const NestPlace *p, Nest *n) {
   for (int rounds = 0; rounds < 40; rounds++) {
     FindCut f = {.p = p, .n = n, .ranges = nest_ranges(p, n), .loop = -1};
-    for (int i = 0; i < n->store->nargs; i++)
-      expr_visit(expr_simplify(p->cx, &f.ranges, n->index[i]), find_cut, &f);
+    for (int i = 0; i < n->store->nargs; i++) expr_visit(expr_simplify(p->cx, &f.ranges, n->index[i]), find_cut, &f);
     TirMap m = {.cx = p->cx, .expr = simplify_index, .self = &f};
     expr_map(&m, n->value);
     if (f.loop < 0) return;
@@ -225,8 +224,7 @@ const char *buffer_stage(const Buffer *b) { return b->stage ? b->stage : b->name
 
 // The source text of a place on one line; NULL if there is none that a message could quote.
 static const char *source_text(Ctx *cx, Loc l) {
-  if (!loc_known(l) || l.line != l.end_line || l.line < 1 || l.line > l.src->nlines || l.end_col <= l.col)
-    return NULL;
+  if (!loc_known(l) || l.line != l.end_line || l.line < 1 || l.line > l.src->nlines || l.end_col <= l.col) return NULL;
   size_t from = l.src->line_start[l.line - 1] + l.col - 1, len = l.end_col - l.col;
   if (len > 100 || from + len > l.src->len) return NULL;
   return arena_printf(cx->arena, "%.*s", (int)len, l.src->text + from);
@@ -244,7 +242,9 @@ void nest_note_part(const Nest *n, Diag *g, const Var *v) {
   for (int k = 0; k < n->nloops; k++) {
     const NestLoop *l = &n->loops[k];
     if (l->var == v && l->extent != l->whole)
-      diag_note(g, "`%s`, of extent %lld, is taken apart to be matched with tiles: this is about its part with %lld steps of %lld",
+      diag_note(g,
+                "`%s`, of extent %lld, is taken apart to be matched with tiles: this is about its part with %lld steps "
+                "of %lld",
                 v->name ? v->name : "?", (long long)l->whole, (long long)l->extent, (long long)l->step);
   }
 }
@@ -257,7 +257,13 @@ void nest_fix_cache(const NestPlace *p, Diag *g, const Buffer *b, const char *sc
                  "bring it on chip: `%s = %s.cache_read(%s);  %s.dma_copy();`", buf, name, scope, buf);
 }
 
-Diag *nest_refuse(const NestPlace *p, DiagCode code, Loc at, const char *asked, const char *rule, const char *headline) {
-  Refusal r = {.cx = p->cx, .phase = p->phase, .nest = p->region->body, .asked = p->region->why, .asked_as = asked, .rule = rule};
+Diag *nest_refuse(const NestPlace *p, DiagCode code, Loc at, const char *asked, const char *rule,
+                  const char *headline) {
+  Refusal r = {.cx = p->cx,
+               .phase = p->phase,
+               .nest = p->region->body,
+               .asked = p->region->why,
+               .asked_as = asked,
+               .rule = rule};
   return refuse(&r, code, at, headline);
 }

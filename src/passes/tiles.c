@@ -55,7 +55,10 @@ int tile_accesses(const Ranges *r, const Stmt *s, TileAccess out[TILE_ACCESS_MAX
     VtaAccess how = row->operands[i].access;
     const Expr *e = s->args[row->operands[i].arg];
     if (how == ACCESS_NONE || e->kind != EXPR_REF || !tile_is_on_chip(e->buffer)) continue;
-    out[n++] = (TileAccess){.buffer = e->buffer, .tile = e->args[0], .count = count, .read = (how & ACCESS_READ) != 0,
+    out[n++] = (TileAccess){.buffer = e->buffer,
+                            .tile = e->args[0],
+                            .count = count,
+                            .read = (how & ACCESS_READ) != 0,
                             .write = (how & ACCESS_WRITE) != 0};
   }
   return n;
@@ -71,7 +74,8 @@ static const Buffer *host_access(const Stmt *s, VtaAccess how) {
   if (s->kind != STMT_INTRIN || vta_row_of(s->intrin)->cls != CLASS_TILE) return NULL;
   const VtaRow *row = vta_row_of(s->intrin);
   for (int i = 0; i < row->noperands; i++)
-    if (row->operands[i].kind == KIND_HOST && (row->operands[i].access & how)) return s->args[row->operands[i].arg]->buffer;
+    if (row->operands[i].kind == KIND_HOST && (row->operands[i].access & how))
+      return s->args[row->operands[i].arg]->buffer;
   return NULL;
 }
 
@@ -161,7 +165,8 @@ typedef struct Check {
 } Check;
 
 static Refusal operand_refusal(const Check *c, const Stmt *s, const char *rule) {
-  return (Refusal){.cx = c->pc->cx, .phase = c->phase, .nest = s, .asked = s->why, .asked_as = "asked for here", .rule = rule};
+  return (Refusal){
+      .cx = c->pc->cx, .phase = c->phase, .nest = s, .asked = s->why, .asked_as = "asked for here", .rule = rule};
 }
 
 static void check_place(Check *c, const Stmt *s, const Buffer *b) {
@@ -254,8 +259,12 @@ const Stmt *tile_copy(Ctx *cx, const Stmt *s, const TirSubst *t) {
     VEC_PUSH(cx->arena, c.from, t->from[i]);
     VEC_PUSH(cx->arena, c.to, t->to[i]);
   }
-  TirSubst all = {.nvars = (int)c.vars.len, .vars = c.vars.data, .values = c.values.data,
-    .nbuffers = (int)c.from.len, .from = c.from.data, .to = c.to.data};
+  TirSubst all = {.nvars = (int)c.vars.len,
+                  .vars = c.vars.data,
+                  .values = c.values.data,
+                  .nbuffers = (int)c.from.len,
+                  .from = c.from.data,
+                  .to = c.to.data};
   bool binds = c.next_var || c.next_buffer;
   c.next_var = c.next_buffer = 0;
   // First the binders: a substitution may decide an `if`, and binders would go missing.

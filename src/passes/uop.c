@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Pass uop: a nest of loops around one compute operation becomes as few instructions as possible.
 //
-//     for dy in 0..3 for dx in 0..3                  vta.kernel(gemm, loops=(3, 56), dst=(0, 1), src=(58, 1), wgt=(3, 0)) {
+//     for dy in 0..3 for dx in 0..3                  vta.kernel(gemm, loops=(3, 56), dst=(0, 1), src=(58, 1), wgt=(3,
+//     0)) {
 //       for y in 0..14 for x in 0..56           =>     for dx in 0..3 for y in 0..14
 //         vta.gemm(&c[y * 56 + x], ..)                   vta.uop(&c[y * 56], &a[dx + y * 58], &w[dx])
 //                                                       }
@@ -21,8 +22,8 @@
 #include "tir/refuse.h"
 #include "passes/tiles.h"
 
-#define EXTENT_MAX 16383 // 14 bits
-#define LOOPS_MAX 12     // more loops than that: the outer ones stay with the host
+#define EXTENT_MAX 16383             // 14 bits
+#define LOOPS_MAX 12                 // more loops than that: the outer ones stay with the host
 #define REACH_MAX ((int64_t)1 << 40) // a loop that steps over more tiles stays with the host too: no memory has them
 
 enum { DST, SRC, WGT, OPERANDS };
@@ -41,7 +42,7 @@ typedef struct Kernel {
   Ctx *cx;
   const Stmt *leaf;
   VtaOp op;
-  const Expr *imm; // an immediate for the last operand; NULL: none
+  const Expr *imm;                // an immediate for the last operand; NULL: none
   const Buffer *buffer[OPERANDS]; // NULL: unused, or as dst
   Affine base[OPERANDS];
   bool ordered; // the loops' order matters
@@ -50,8 +51,8 @@ typedef struct Kernel {
 } Kernel;
 
 typedef struct Choice {
-  int out, in;    // hardware loops; -1: none
-  unsigned uops;  // bit i: loop i is unrolled
+  int out, in;   // hardware loops; -1: none
+  unsigned uops; // bit i: loop i is unrolled
   int64_t instructions, nuops;
   bool hazard;
   int64_t in_extent, out_extent;
@@ -69,7 +70,11 @@ static bool set_immediate(Kernel *k, const Expr *e) {
   int64_t v;
   k->imm = e;
   if (expr_is_int(e, &v) && v >= INT16_MIN && v <= INT16_MAX) return true;
-  Refusal r = {.cx = k->cx, .phase = "uop", .nest = k->leaf, .asked = k->leaf->why, .asked_as = "asked for here",
+  Refusal r = {.cx = k->cx,
+               .phase = "uop",
+               .nest = k->leaf,
+               .asked = k->leaf->why,
+               .asked_as = "asked for here",
                .rule = "an immediate is a constant of 16 bits, -32768 to 32767"};
   Diag *g = refuse(&r, E_FIELD, k->leaf->loc,
                    arena_printf(k->cx->arena, "an operand of %s does not fit the instruction", k->leaf->intrin->name));
@@ -81,9 +86,14 @@ static bool set_immediate(Kernel *k, const Expr *e) {
 // What no micro-op does.
 static bool refuse_operation(Kernel *k) {
   const char *name = k->leaf->intrin->name;
-  Refusal r = {.cx = k->cx, .phase = "uop", .nest = k->leaf, .asked = k->leaf->why, .asked_as = "asked for here",
+  Refusal r = {.cx = k->cx,
+               .phase = "uop",
+               .nest = k->leaf,
+               .asked = k->leaf->why,
+               .asked_as = "asked for here",
                .rule = "a micro-op is a reset, a gemm or an operation of the ALU"};
-  Diag *g = refuse(&r, E_UNPLACED, k->leaf->loc, arena_printf(k->cx->arena, "%s is no operation of the hardware", name));
+  Diag *g =
+      refuse(&r, E_UNPLACED, k->leaf->loc, arena_printf(k->cx->arena, "%s is no operation of the hardware", name));
   diag_help(g, "run the pass `storage` first");
   return false;
 }
@@ -194,7 +204,8 @@ static void tidy_loops(Kernel *k) {
   for (int i = k->n; i-- > 0;)
     if (k->loops[i].extent == 1) remove_loop(k, i);
   for (int i = 0; i < k->n && !k->ordered; i++) turn_round(k, &k->loops[i]);
-  while (merge_once(k)) {}
+  while (merge_once(k)) {
+  }
   for (int i = 0; i < k->n; i++) cut_long(k, i);
 }
 

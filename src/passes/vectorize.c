@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Tells of vectorized loops that do not become lanes, after pass lower. What can become lanes is tir/vector.c's to say; the
-// back end asks the same. (Folds that keep their order are told by the schedule already: of floats.)
+// Tells of vectorized loops that do not become lanes, after pass lower. What can become lanes is tir/vector.c's to say;
+// the back end asks the same. (Folds that keep their order are told by the schedule already: of floats.)
 #include "passes/passes.h"
 
 typedef struct Walk {

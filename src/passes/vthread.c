@@ -30,9 +30,9 @@ typedef struct Weave {
   Ctx *cx;
   const Var *var;
   int n;
-  const Expr **values;           // of the variable, by thread
-  VEC(const Buffer *) from;      // allocated inside the loop
-  VEC(const Buffer **) to;       // each thread's own, by thread
+  const Expr **values;      // of the variable, by thread
+  VEC(const Buffer *) from; // allocated inside the loop
+  VEC(const Buffer **) to;  // each thread's own, by thread
 } Weave;
 typedef VEC(const Stmt *) Stmts;
 typedef struct Local { // a thread's own buffer
@@ -49,8 +49,12 @@ static bool is_single(unsigned units) { return units && !(units & (units - 1)); 
 static const Stmt *copy_for_thread(Weave *w, const Stmt *s, int t) {
   const Buffer **to = NEW_ARRAY(w->cx->arena, const Buffer *, w->to.len + 1);
   for (size_t i = 0; i < w->to.len; i++) to[i] = w->to.data[i][t];
-  TirSubst subst = {.nvars = 1, .vars = &w->var, .values = &w->values[t], .nbuffers = (int)w->from.len,
-    .from = w->from.data, .to = to};
+  TirSubst subst = {.nvars = 1,
+                    .vars = &w->var,
+                    .values = &w->values[t],
+                    .nbuffers = (int)w->from.len,
+                    .from = w->from.data,
+                    .to = to};
   return tile_copy(w->cx, s, &subst);
 }
 
@@ -146,8 +150,9 @@ static const Stmt *expand(TirMap *m, const Stmt *s) {
   Ctx *cx = pc->cx;
   int64_t n, size = 0, total;
   if (!expr_is_int(s->extent, &n)) return keep_serial(pc, s, "its extent is not a constant");
-  if (n > THREADS_MAX) return keep_serial(pc, s, arena_printf(cx->arena, "it has %lld threads, %d is the most",
-                                                              (long long)n, THREADS_MAX));
+  if (n > THREADS_MAX)
+    return keep_serial(pc, s,
+                       arena_printf(cx->arena, "it has %lld threads, %d is the most", (long long)n, THREADS_MAX));
   stmt_visit(s->body, count_one, NULL, &size);
   if (!mul_ok(size, n, &total) || total > STATEMENTS_MAX)
     return keep_serial(pc, s, "the program would become too large");

@@ -10,13 +10,14 @@
 // A physical address space of up to 4 GiB, starting at 0x1000 (0 is no address). Buffers are page aligned, hence
 // aligned to every element size, and read as zero when new. Allocation is thread-safe.
 typedef struct TetcDram TetcDram;
-TetcDram *tetc_dram_new(void); // NULL when memory is out
+TetcDram *tetc_dram_new(void);          // NULL when memory is out
 TetcDram *tetc_dram_share(TetcDram *d); // one more user: it lives until each has called tetc_dram_free
 void tetc_dram_free(TetcDram *d);
 // The host's view of a new buffer, its physical address in *phys; NULL when there is no room.
 void *tetc_dram_alloc(TetcDram *d, size_t bytes, uint64_t *phys);
 void tetc_dram_release(TetcDram *d, uint64_t phys); // phys: as given by tetc_dram_alloc
-// The device's view of bytes [phys, phys + bytes), the host's too where memory is coherent; NULL unless they lie inside one buffer.
+// The device's view of bytes [phys, phys + bytes), the host's too where memory is coherent; NULL unless they lie inside
+// one buffer.
 uint8_t *tetc_dram_at(const TetcDram *d, uint64_t phys, uint64_t bytes);
 
 // Memory without coherence: from now on (before the first buffer) the device sees of the host's writes only what was
@@ -25,7 +26,8 @@ uint8_t *tetc_dram_at(const TetcDram *d, uint64_t phys, uint64_t bytes);
 bool tetc_dram_split(TetcDram *d);
 void tetc_dram_flush(TetcDram *d, uint64_t phys, uint64_t bytes);
 bool tetc_dram_invalidate(TetcDram *d, uint64_t phys, uint64_t bytes); // false: what the host wrote would be lost
-// Whether the host has written, and not flushed, what the device is about to read, or a line in which it is about to write.
+// Whether the host has written, and not flushed, what the device is about to read, or a line in which it is about to
+// write.
 bool tetc_dram_dirty(const TetcDram *d, uint64_t phys, uint64_t bytes, bool write);
 
 // ---- counters ------------------------------------------------------------------------------------------------------
@@ -43,11 +45,11 @@ typedef struct TetcStats {
   uint64_t loads[MEM_COUNT];      // LOAD instructions that move data, by memory
   uint64_t load_bytes[MEM_COUNT]; // bytes read from DRAM, padding not counted (upstream counts MEM_ACC8 fourfold)
   uint64_t stores, store_bytes;
-  uint64_t gemms, resets, alus;               // instructions
-  uint64_t gemm_uops, reset_uops, alu_uops;   // micro-operations executed (tile operations)
-  uint64_t macs;                              // multiply-accumulates of gemm_uops
-  uint64_t cycles;                            // 0 where the device has no notion of time
-  uint64_t counters[TETC_COUNTERS];           // only with cycles
+  uint64_t gemms, resets, alus;             // instructions
+  uint64_t gemm_uops, reset_uops, alu_uops; // micro-operations executed (tile operations)
+  uint64_t macs;                            // multiply-accumulates of gemm_uops
+  uint64_t cycles;                          // 0 where the device has no notion of time
+  uint64_t counters[TETC_COUNTERS];         // only with cycles
 } TetcStats;
 
 // ---- faults --------------------------------------------------------------------------------------------------------
@@ -56,7 +58,7 @@ typedef struct TetcStats {
 typedef struct TetcFault {
   char text[400];
   bool no_memory; // memory is out
-  int count; // of insns that are valid
+  int count;      // of insns that are valid
   size_t insns[2];
 } TetcFault;
 
@@ -76,7 +78,7 @@ struct TetcDevice {
   const TetcStats *(*stats)(void *self); // since creation or the last clear
   void (*clear_stats)(void *self);
   bool (*finish)(void *self, const char **why); // ends the files that it writes; false: one is not whole. May be NULL
-  void (*free)(void *self); // frees dram and the TetcDevice too
+  void (*free)(void *self);                     // frees dram and the TetcDevice too
 };
 
 // fsim.c: the functional simulator. NULL when memory is out. `config` must be one that encodes.

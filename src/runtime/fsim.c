@@ -10,7 +10,7 @@
 #include <string.h>
 
 static const char *const channel_names[VTA_CHANNEL_COUNT] = {"load to compute", "compute to load", "compute to store",
-  "store to compute"};
+                                                             "store to compute"};
 static const char *const unit_names[4] = {"", "load", "compute", "store"};
 
 // A unit's share of the stream.
@@ -22,14 +22,14 @@ typedef struct Unit {
 typedef struct Fsim {
   TetcDevice device;
   Sram sram;
-  Hazard *hazard; // NULL: off
+  Hazard *hazard;  // NULL: off
   bool no_checker; // there was no memory for it
   TetcStats stats;
-  Unit units[4];  // by VtaUnit
+  Unit units[4]; // by VtaUnit
   uint64_t tokens[VTA_CHANNEL_COUNT];
   size_t last_push[VTA_CHANNEL_COUNT]; // who gave the newest token
-  const VtaWord *stream;      // during a launch
-  size_t current;             // the instruction that runs
+  const VtaWord *stream;               // during a launch
+  size_t current;                      // the instruction that runs
   TetcFault *fault;
   TetcFsimWrite *see; // NULL: nobody watches
   void *see_context;
@@ -57,8 +57,7 @@ static InsnText insn_text(const Fsim *f, size_t n) {
 }
 
 // Notes what went wrong with the current instruction.
-__attribute__((format(printf, 2, 3)))
-static bool fail(Fsim *f, const char *fmt, ...) {
+__attribute__((format(printf, 2, 3))) static bool fail(Fsim *f, const char *fmt, ...) {
   va_list ap;
   va_start(ap, fmt);
   vsnprintf(f->fault->text, sizeof f->fault->text, fmt, ap);
@@ -105,13 +104,14 @@ static uint8_t *dram_rows(Fsim *f, const VtaInsn *i, uint64_t elem) {
   const char *does = i->opcode == OPC_STORE ? "writes where" : "reads what";
   uint64_t span = ((uint64_t)(i->y_size - 1) * i->x_stride + i->x_size) * elem;
   uint8_t *p = tetc_dram_at(f->device.dram, i->dram_base * elem, span);
-  if (!p) fail(f, "%s touches DRAM bytes 0x%llx to 0x%llx, which are not in one buffer", insn_text(f, f->current).text,
-               (unsigned long long)(i->dram_base * elem), (unsigned long long)(i->dram_base * elem + span));
+  if (!p)
+    fail(f, "%s touches DRAM bytes 0x%llx to 0x%llx, which are not in one buffer", insn_text(f, f->current).text,
+         (unsigned long long)(i->dram_base * elem), (unsigned long long)(i->dram_base * elem + span));
   for (uint32_t y = 0; p && y < i->y_size; y++) {
     uint64_t at = (i->dram_base + (uint64_t)y * i->x_stride) * elem;
     if (!tetc_dram_dirty(f->device.dram, at, i->x_size * elem, i->opcode == OPC_STORE)) continue;
-    fail(f, "%s %s the CPU has written, and no barrier flushed it (row %u, DRAM byte 0x%llx)", insn_text(f, f->current).text,
-         does, y, (unsigned long long)at);
+    fail(f, "%s %s the CPU has written, and no barrier flushed it (row %u, DRAM byte 0x%llx)",
+         insn_text(f, f->current).text, does, y, (unsigned long long)at);
     return NULL;
   }
   return p;
@@ -377,7 +377,8 @@ static bool fetch(Fsim *f, size_t n) {
   for (size_t k = 0; k < n; k++) {
     VtaInsn i;
     f->current = k;
-    if (!vta_decode(&f->device.config, f->stream[k], &i)) return fail(f, "%s is not an instruction", insn_text(f, k).text);
+    if (!vta_decode(&f->device.config, f->stream[k], &i))
+      return fail(f, "%s is not an instruction", insn_text(f, k).text);
     if ((i.opcode == OPC_FINISH) != (k + 1 == n))
       return fail(f, k + 1 == n ? "the stream ends without finish, in %s" : "the stream goes on after %s",
                   insn_text(f, k).text);
@@ -474,9 +475,16 @@ static void fsim_free(void *self) {
 TetcDevice *tetc_fsim_new(const VtaConfig *config) {
   Fsim *f = calloc(1, sizeof *f);
   if (!f) return NULL;
-  f->device = (TetcDevice){.name = "fsim", .config = *config, .dram = tetc_dram_new(), .self = f,
-    .launch = fsim_launch, .reset = fsim_reset, .check = fsim_check, .stats = fsim_stats,
-    .clear_stats = fsim_clear_stats, .free = fsim_free};
+  f->device = (TetcDevice){.name = "fsim",
+                           .config = *config,
+                           .dram = tetc_dram_new(),
+                           .self = f,
+                           .launch = fsim_launch,
+                           .reset = fsim_reset,
+                           .check = fsim_check,
+                           .stats = fsim_stats,
+                           .clear_stats = fsim_clear_stats,
+                           .free = fsim_free};
   if (f->device.dram && sram_init(&f->sram, config)) return &f->device;
   fsim_free(f);
   return NULL;

@@ -31,15 +31,15 @@ typedef struct Fifo {
 } Fifo;
 
 struct Hazard {
-  uint64_t now[UNITS];   // number of the unit's current or last instruction
-  uint64_t base[UNITS];  // its value when the launch started
+  uint64_t now[UNITS];  // number of the unit's current or last instruction
+  uint64_t base[UNITS]; // its value when the launch started
   Clock clock[UNITS];
   Fifo fifo[CHANNELS];
   Mark *sram[MEM_COUNT]; // OUT and ACC8 share ACC's
   uint64_t depth[MEM_COUNT];
-  uint64_t granule;      // bytes of DRAM that share a mark
-  Mark **pages;          // by page number; NULL: untouched
-  bool lost;             // memory was out: something went unchecked
+  uint64_t granule; // bytes of DRAM that share a mark
+  Mark **pages;     // by page number; NULL: untouched
+  bool lost;        // memory was out: something went unchecked
 };
 
 Hazard *hazard_new(const VtaConfig *c) {
@@ -122,8 +122,8 @@ static bool touch(Hazard *h, int u, Mark *m, bool write, HazardReport *report) {
   const uint64_t *done = h->clock[u].done;
   bool ok = true;
   if (m->write && m->writer != u && m->write > done[m->writer]) {
-    *report = (HazardReport){.first_writes = true, .first_unit = (VtaUnit)(m->writer + 1),
-      .first = m->write - h->base[m->writer] - 1};
+    *report = (HazardReport){
+        .first_writes = true, .first_unit = (VtaUnit)(m->writer + 1), .first = m->write - h->base[m->writer] - 1};
     ok = false;
   }
   if (!write) {

@@ -16,17 +16,17 @@ typedef struct Queue {
   uint32_t *marks; // of each instruction
   uint32_t mark;   // what new ones get
   size_t count, cap, limit;
-  size_t last[4];          // 1 + index of the newest instruction of each unit; 0: none in this launch
-  uint64_t pending[4];     // pop flags that the unit's next instruction will carry
-  uint64_t carried[VTA_CHANNEL_COUNT];  // pushes less pops, as the program asked for them (pending pops count as done)
+  size_t last[4];                      // 1 + index of the newest instruction of each unit; 0: none in this launch
+  uint64_t pending[4];                 // pop flags that the unit's next instruction will carry
+  uint64_t carried[VTA_CHANNEL_COUNT]; // pushes less pops, as the program asked for them (pending pops count as done)
 } Queue;
 
 // A list of micro-ops, known by its content. It lives in DRAM for good and comes and goes on chip.
 typedef struct UopSeq {
   uint64_t hash;
   uint32_t count;
-  uint32_t dram;  // element index of the first one
-  int32_t sram;   // where it is on chip; -1: it is not
+  uint32_t dram;         // element index of the first one
+  int32_t sram;          // where it is on chip; -1: it is not
   const uint32_t *words; // the DRAM copy
 } UopSeq;
 
@@ -36,8 +36,8 @@ typedef struct UopCache {
   size_t count, cap;
   uint32_t *table; // open addressing: 1 + index into seqs; 0: free
   size_t table_size;
-  uint32_t head;     // next free on-chip entry
-  uint32_t *ring;    // resident sequences, oldest first, as a circular list of depth entries
+  uint32_t head;  // next free on-chip entry
+  uint32_t *ring; // resident sequences, oldest first, as a circular list of depth entries
   size_t ring_first, ring_count;
   uint64_t *chunks; // physical addresses of the DRAM that holds them
   size_t nchunks;
@@ -70,7 +70,7 @@ struct TetcRuntime {
   int debug;
   char error[512];
   bool no_memory; // the error is that memory is out
-  int nfault; // marks of the instructions that the error speaks of
+  int nfault;     // marks of the instructions that the error speaks of
   uint32_t fault[2];
   bool failed; // an error since the start of the kernel
   Queue queue;
@@ -87,8 +87,8 @@ void runtime_no_memory(TetcRuntime *rt, const char *what); // the same, because 
 // queue.c. All return false after runtime_fail.
 void queue_clear(Queue *q);
 bool queue_reserve(TetcRuntime *rt); // room for what one call may emit, cutting the stream if it got too long
-bool queue_emit(TetcRuntime *rt, const VtaInsn *i);          // carries the unit's pending pops
-bool queue_emit_early(TetcRuntime *rt, const VtaInsn *i);    // does not: they stay for the next one
+bool queue_emit(TetcRuntime *rt, const VtaInsn *i);       // carries the unit's pending pops
+bool queue_emit_early(TetcRuntime *rt, const VtaInsn *i); // does not: they stay for the next one
 bool queue_push(TetcRuntime *rt, int from, int to);
 bool queue_pop(TetcRuntime *rt, int from, int to);
 bool queue_launch(TetcRuntime *rt, bool keep_tokens); // runs everything; the queue is empty then

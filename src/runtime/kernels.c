@@ -73,7 +73,8 @@ static bool level_available(const Sram *s, SimdLevel level) {
   case SIMD_AVX2: return s->block_out % 8 == 0 && s->block_in % 2 == 0 && __builtin_cpu_supports("avx2");
   case SIMD_VNNI:
     return s->block_out % 16 == 0 && s->block_in % 4 == 0 && __builtin_cpu_supports("avx512vnni") &&
-           __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq");
+           __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl") &&
+           __builtin_cpu_supports("avx512dq");
 #else
   case SIMD_AVX2:
   case SIMD_VNNI: break;
@@ -175,8 +176,8 @@ INLINE TARGET_VNNI __m512i vnni_row(__m512i acc, int32_t fix, const int8_t *inp,
   return _mm512_add_epi32(acc, _mm512_add_epi32(a, b));
 }
 
-INLINE TARGET_VNNI void vnni_tile(int32_t *acc, const int8_t *inp, const int32_t *fix, const __m512i *wgt, int64_t batch,
-                                  int64_t columns, int64_t groups) {
+INLINE TARGET_VNNI void vnni_tile(int32_t *acc, const int8_t *inp, const int32_t *fix, const __m512i *wgt,
+                                  int64_t batch, int64_t columns, int64_t groups) {
   for (int64_t b = 0; b < batch; b++)
     for (int64_t c = 0; c < columns; c++) {
       int32_t *at = acc + (b * columns + c) * 16;
@@ -319,32 +320,32 @@ INLINE int32_t alu_lane(VtaAluOp op, int32_t x, int32_t y) {
 
 // Generates the three loops for one way of computing a tile. STEP(op, x, y, imm, lanes) does one tile: x = op(x, y).
 // `op` and `use_imm` are constants where `name` is inlined; two tiles are the same or do not overlap.
-#define ALU_LOOPS(attributes, name, STEP)                                                                              \
-  INLINE attributes void name##_loops(Sram *s, const VtaInsn *i, VtaAluOp op, bool use_imm, int64_t lanes) {           \
-    for (uint32_t o = 0; o < i->iter_out; o++)                                                                         \
-      for (uint32_t j = 0; j < i->iter_in; j++) {                                                                      \
-        uint32_t dst = o * i->dst_out + j * i->dst_in, src = o * i->src_out + j * i->src_in;                           \
-        for (uint32_t k = i->uop_begin; k < i->uop_end; k++) {                                                         \
-          int32_t *x = s->acc + (int64_t)(s->uop[k].dst + dst) * lanes;                                                \
-          STEP(op, x, use_imm ? NULL : s->acc + (int64_t)(s->uop[k].src + src) * lanes, i->imm, lanes);                \
-        }                                                                                                              \
-      }                                                                                                                \
-  }                                                                                                                    \
-  INLINE attributes void name##_op(Sram *s, const VtaInsn *i, bool use_imm, int64_t lanes) {                           \
-    switch (i->alu_op) {                                                                                               \
-    case ALU_MIN: name##_loops(s, i, ALU_MIN, use_imm, lanes); break;                                                  \
-    case ALU_MAX: name##_loops(s, i, ALU_MAX, use_imm, lanes); break;                                                  \
-    case ALU_ADD: name##_loops(s, i, ALU_ADD, use_imm, lanes); break;                                                  \
-    case ALU_SHR: name##_loops(s, i, ALU_SHR, use_imm, lanes); break;                                                  \
-    case ALU_MUL: name##_loops(s, i, ALU_MUL, use_imm, lanes); break;                                                  \
-    }                                                                                                                  \
-  }                                                                                                                    \
-  attributes static void name(Sram *s, const VtaInsn *i) {                                                             \
-    int64_t lanes = s->batch * s->block_out;                                                                           \
-    if (lanes == 16 && i->use_imm) name##_op(s, i, true, 16);                                                          \
-    else if (lanes == 16) name##_op(s, i, false, 16);                                                                  \
-    else if (i->use_imm) name##_op(s, i, true, lanes);                                                                 \
-    else name##_op(s, i, false, lanes);                                                                                \
+#define ALU_LOOPS(attributes, name, STEP) \
+  INLINE attributes void name##_loops(Sram *s, const VtaInsn *i, VtaAluOp op, bool use_imm, int64_t lanes) { \
+    for (uint32_t o = 0; o < i->iter_out; o++) \
+      for (uint32_t j = 0; j < i->iter_in; j++) { \
+        uint32_t dst = o * i->dst_out + j * i->dst_in, src = o * i->src_out + j * i->src_in; \
+        for (uint32_t k = i->uop_begin; k < i->uop_end; k++) { \
+          int32_t *x = s->acc + (int64_t)(s->uop[k].dst + dst) * lanes; \
+          STEP(op, x, use_imm ? NULL : s->acc + (int64_t)(s->uop[k].src + src) * lanes, i->imm, lanes); \
+        } \
+      } \
+  } \
+  INLINE attributes void name##_op(Sram *s, const VtaInsn *i, bool use_imm, int64_t lanes) { \
+    switch (i->alu_op) { \
+    case ALU_MIN: name##_loops(s, i, ALU_MIN, use_imm, lanes); break; \
+    case ALU_MAX: name##_loops(s, i, ALU_MAX, use_imm, lanes); break; \
+    case ALU_ADD: name##_loops(s, i, ALU_ADD, use_imm, lanes); break; \
+    case ALU_SHR: name##_loops(s, i, ALU_SHR, use_imm, lanes); break; \
+    case ALU_MUL: name##_loops(s, i, ALU_MUL, use_imm, lanes); break; \
+    } \
+  } \
+  attributes static void name(Sram *s, const VtaInsn *i) { \
+    int64_t lanes = s->batch * s->block_out; \
+    if (lanes == 16 && i->use_imm) name##_op(s, i, true, 16); \
+    else if (lanes == 16) name##_op(s, i, false, 16); \
+    else if (i->use_imm) name##_op(s, i, true, lanes); \
+    else name##_op(s, i, false, lanes); \
   }
 
 // y NULL: the immediate.

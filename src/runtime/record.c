@@ -54,9 +54,15 @@ static void record_free(void *self) {
 TetcDevice *tetc_record_new(const VtaConfig *config) {
   Recorder *r = calloc(1, sizeof *r);
   if (!r) return NULL;
-  r->device = (TetcDevice){.name = "record", .config = *config, .dram = tetc_dram_new(), .self = r,
-    .launch = record_launch, .reset = record_reset, .stats = record_stats, .clear_stats = record_clear_stats,
-    .free = record_free};
+  r->device = (TetcDevice){.name = "record",
+                           .config = *config,
+                           .dram = tetc_dram_new(),
+                           .self = r,
+                           .launch = record_launch,
+                           .reset = record_reset,
+                           .stats = record_stats,
+                           .clear_stats = record_clear_stats,
+                           .free = record_free};
   if (r->device.dram) return &r->device;
   free(r);
   return NULL;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Finds the core that fits: libtetc_rtl_MODEL.so, one for each configuration and bus that was built. They are the only part
-// of tetc that is C++, and loaded when --device=rtl asks for them.
+// Finds the core that fits: libtetc_rtl_MODEL.so, one for each configuration and bus that was built. They are the only
+// part of tetc that is C++, and loaded when --device=rtl asks for them.
 #include "runtime/device.h"
 
 #include <dirent.h>
@@ -71,7 +71,8 @@ static TetcDevice *try_directory(const char *dir, const VtaConfig *c, const Tetc
   return device;
 }
 
-// Modules are beside the program, in the build tree, or where they were installed; those that write waveforms below that.
+// Modules are beside the program, in the build tree, or where they were installed; those that write waveforms below
+// that.
 TetcDevice *tetc_rtl_open(const VtaConfig *config, const TetcRtlOptions *options, TetcRtlWhy *why) {
   static const char *const places[] = {".", "hw", TETC_LIBDIR_FROM_BIN, "../hw", "../../hw"};
   char program[PATH_MAX], dir[2 * PATH_MAX + 8];

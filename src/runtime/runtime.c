@@ -253,8 +253,9 @@ static Buffer *buffer_range(TetcRuntime *rt, const void *handle, uint64_t offset
   Buffer *b = buffer_of(handle);
   if (!b) runtime_fail(rt, "%s names something that is not a device buffer", what);
   else if (offset <= b->bytes && size <= b->bytes - offset) return b;
-  else runtime_fail(rt, "%s of %llu bytes at offset %llu leaves its buffer of %zu bytes", what, (unsigned long long)size,
-                    (unsigned long long)offset, b->bytes);
+  else
+    runtime_fail(rt, "%s of %llu bytes at offset %llu leaves its buffer of %zu bytes", what, (unsigned long long)size,
+                 (unsigned long long)offset, b->bytes);
   return NULL;
 }
 
@@ -292,8 +293,8 @@ void *VTABufferCPUPtr(VTACommandHandle cmd, void *buffer) {
 }
 
 // The bytes that a barrier speaks of, and where they are; NULL after an error.
-static Buffer *barrier(TetcRuntime *rt, void *buffer, uint32_t elem_bits, uint32_t start, uint32_t extent, uint64_t *offset,
-                       uint64_t *size) {
+static Buffer *barrier(TetcRuntime *rt, void *buffer, uint32_t elem_bits, uint32_t start, uint32_t extent,
+                       uint64_t *offset, uint64_t *size) {
   uint64_t elem = ((uint64_t)elem_bits + 7) / 8;
   *offset = elem * start;
   *size = elem * extent;
@@ -342,8 +343,9 @@ static bool transfer_fits(TetcRuntime *rt, const VtaInsn *i) {
     return false;
   }
   if (i->sram_base + width * height > (uint64_t)vta_depth(&rt->config, i->memory)) {
-    runtime_fail(rt, "%llu tiles from tile %u leave an on-chip memory of %lld: %s", (unsigned long long)(width * height),
-                 i->sram_base, (long long)vta_depth(&rt->config, i->memory), insn_text(rt, i).text);
+    runtime_fail(rt, "%llu tiles from tile %u leave an on-chip memory of %lld: %s",
+                 (unsigned long long)(width * height), i->sram_base, (long long)vta_depth(&rt->config, i->memory),
+                 insn_text(rt, i).text);
     return false;
   }
   return true;
@@ -389,9 +391,16 @@ void VTALoadBuffer2D(VTACommandHandle cmd, void *src_dram_addr, uint32_t src_ele
     runtime_fail(rt, "a load into memory type %u, which does not exist", dst_memory_type);
     return;
   }
-  VtaInsn i = {.opcode = OPC_LOAD, .memory = (VtaMemory)dst_memory_type, .sram_base = dst_sram_index,
-    .y_size = y_size, .x_size = x_size, .x_stride = x_stride, .y_pad0 = y_pad_before, .y_pad1 = y_pad_after,
-    .x_pad0 = x_pad_before, .x_pad1 = x_pad_after};
+  VtaInsn i = {.opcode = OPC_LOAD,
+               .memory = (VtaMemory)dst_memory_type,
+               .sram_base = dst_sram_index,
+               .y_size = y_size,
+               .x_size = x_size,
+               .x_stride = x_stride,
+               .y_pad0 = y_pad_before,
+               .y_pad1 = y_pad_after,
+               .x_pad0 = x_pad_before,
+               .x_pad1 = x_pad_after};
   if (i.memory == MEM_UOP) uop_cache_evict_all(&rt->cache); // somebody else's micro-ops: ours may be overwritten
   transfer(rt, &i, src_dram_addr, src_elem_offset);
 }
@@ -404,8 +413,12 @@ void VTAStoreBuffer2D(VTACommandHandle cmd, uint32_t src_sram_index, uint32_t sr
     runtime_fail(rt, "a store from memory type %u: only OUT (4) can be stored", src_memory_type);
     return;
   }
-  VtaInsn i = {.opcode = OPC_STORE, .memory = MEM_OUT, .sram_base = src_sram_index, .y_size = y_size,
-    .x_size = x_size, .x_stride = x_stride};
+  VtaInsn i = {.opcode = OPC_STORE,
+               .memory = MEM_OUT,
+               .sram_base = src_sram_index,
+               .y_size = y_size,
+               .x_size = x_size,
+               .x_stride = x_stride};
   transfer(rt, &i, dst_dram_addr, dst_elem_offset);
 }
 

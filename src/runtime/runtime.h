@@ -39,8 +39,8 @@ void VTABufferCopy(const void *from, size_t from_offset, void *to, size_t to_off
 VTACommandHandle VTATLSCommandHandle(void);
 void VTARuntimeShutdown(void); // frees the calling thread's own default runtime, if it has one
 void *VTABufferCPUPtr(VTACommandHandle cmd, void *buffer);
-// Elements start .. start + extent of a buffer. Write: what VTA has written there is what the CPU reads next. Read: what the
-// CPU has written there is what VTA reads next.
+// Elements start .. start + extent of a buffer. Write: what VTA has written there is what the CPU reads next. Read:
+// what the CPU has written there is what VTA reads next.
 void VTAWriteBarrier(VTACommandHandle cmd, void *buffer, uint32_t elem_bits, uint32_t start, uint32_t extent);
 void VTAReadBarrier(VTACommandHandle cmd, void *buffer, uint32_t elem_bits, uint32_t start, uint32_t extent);
 void VTASetDebugMode(VTACommandHandle cmd, int debug_flag);
@@ -70,7 +70,8 @@ void VTASynchronize(VTACommandHandle cmd, uint32_t wait_cycles);
 
 // ---- kernels -------------------------------------------------------------------------------------------------------
 
-// What a kernel made by tetc returns. Unless it is 0, its outputs are undefined; the next kernel is none the worse for it.
+// What a kernel made by tetc returns. Unless it is 0, its outputs are undefined; the next kernel is none the worse for
+// it.
 typedef enum TetcStatus {
   TETC_DONE,          // everything is in its place
   TETC_NO_MEMORY,     // memory, or device memory, is out
@@ -86,12 +87,13 @@ const char *tetc_error_text(void);
 const char *tetc_status_text(int status); // in general
 
 // What generated code calls besides upstream's interface, by weak references: upstream's runtime has none of it.
-// The start of a kernel on this runtime, whatever happened before: TETC_DONE, or TETC_MISFIT where `stamp` (vta_stamp of
-// isa.h) is not the runtime's own, TETC_NO_MEMORY where cmd is NULL.
+// The start of a kernel on this runtime, whatever happened before: TETC_DONE, or TETC_MISFIT where `stamp` (vta_stamp
+// of isa.h) is not the runtime's own, TETC_NO_MEMORY where cmd is NULL.
 int tetc_kernel_begin(VTACommandHandle cmd, const char *kernel, const char *stamp);
 // Whether nothing failed since then: TETC_DONE or TETC_DEVICE_FAILED. Asked for before outputs are given out.
 int tetc_kernel_done(VTACommandHandle cmd);
-// The end of a kernel whose status is not 0: what it has queued is thrown away. why: NULL, or more than the status tells.
+// The end of a kernel whose status is not 0: what it has queued is thrown away. why: NULL, or more than the status
+// tells.
 void tetc_kernel_failed(VTACommandHandle cmd, const char *kernel, int status, const char *why);
 
 // ---- our additions -------------------------------------------------------------------------------------------------

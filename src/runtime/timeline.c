@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Follows instructions through the core. The core says "one is taken", not which: units take instructions in the order of
-// the stream, engines finish in the order in which they were started, so counting tells. Only of compute's window the core
-// says which slot starts.
+// Follows instructions through the core. The core says "one is taken", not which: units take instructions in the order
+// of the stream, engines finish in the order in which they were started, so counting tells. Only of compute's window
+// the core says which slot starts.
 #include "runtime/timeline.h"
 
 #include <stdlib.h>
@@ -29,8 +29,8 @@ struct TimelineState {
   size_t first, n, fetched;    // spans of this launch
   uint32_t *next;
   Unit units[UNIT_STORE + 1];
-  uint32_t window[WINDOW];     // spans by slot
-  size_t slot;                 // the next to be filled
+  uint32_t window[WINDOW]; // spans by slot
+  size_t slot;             // the next to be filled
   Engine engines[ROW_COUNT];
 };
 
@@ -81,7 +81,8 @@ static bool reserve(TetcTimeline *t, void *array, size_t *room, size_t count, si
   return true;
 }
 
-// ---- a launch --------------------------------------------------------------------------------------------------------
+// ---- a launch
+// --------------------------------------------------------------------------------------------------------
 
 static TetcRow unit_row(VtaUnit u) { return u == UNIT_LOAD ? ROW_LOAD : u == UNIT_COMPUTE ? ROW_COMPUTE : ROW_STORE; }
 
@@ -153,7 +154,8 @@ void tetc_timeline_launch(TetcTimeline *t, const VtaConfig *c, const VtaWord *in
   s->n = n;
 }
 
-// ---- events ----------------------------------------------------------------------------------------------------------
+// ---- events
+// ----------------------------------------------------------------------------------------------------------
 
 static bool has(uint64_t word, TetcSignal s) { return word >> s & 1; }
 
@@ -261,13 +263,14 @@ static void events(TetcTimeline *t, uint64_t w, uint32_t at) {
 
 // Signals that say that something happens, once for each cycle in which they are high.
 static const uint64_t pulses =
-  1ull << SIGNAL_FETCHED | 1ull << SIGNAL_LOAD_START | 1ull << SIGNAL_LOAD_TAKEN | 1ull << SIGNAL_LOAD_RETIRE |
-  1ull << SIGNAL_INP_DONE | 1ull << SIGNAL_WGT_DONE | 1ull << SIGNAL_COMPUTE_START | 1ull << SIGNAL_COMPUTE_TAKEN |
-  1ull << SIGNAL_COMPUTE_RETIRE | 1ull << SIGNAL_UOP_DONE | 1ull << SIGNAL_ACC_DONE | 1ull << SIGNAL_GEMM_START |
-  1ull << SIGNAL_GEMM_DONE | 1ull << SIGNAL_ALU_START | 1ull << SIGNAL_ALU_DONE | 1ull << SIGNAL_RESET_DONE |
-  1ull << SIGNAL_STORE_START | 1ull << SIGNAL_STORE_RETIRE;
+    1ull << SIGNAL_FETCHED | 1ull << SIGNAL_LOAD_START | 1ull << SIGNAL_LOAD_TAKEN | 1ull << SIGNAL_LOAD_RETIRE |
+    1ull << SIGNAL_INP_DONE | 1ull << SIGNAL_WGT_DONE | 1ull << SIGNAL_COMPUTE_START | 1ull << SIGNAL_COMPUTE_TAKEN |
+    1ull << SIGNAL_COMPUTE_RETIRE | 1ull << SIGNAL_UOP_DONE | 1ull << SIGNAL_ACC_DONE | 1ull << SIGNAL_GEMM_START |
+    1ull << SIGNAL_GEMM_DONE | 1ull << SIGNAL_ALU_START | 1ull << SIGNAL_ALU_DONE | 1ull << SIGNAL_RESET_DONE |
+    1ull << SIGNAL_STORE_START | 1ull << SIGNAL_STORE_RETIRE;
 
-// ---- waiting ---------------------------------------------------------------------------------------------------------
+// ---- waiting
+// ---------------------------------------------------------------------------------------------------------
 
 // A stretch of cycles in which the signals were the same.
 typedef struct Stretch {
@@ -306,8 +309,8 @@ static void starve(TetcTimeline *t, TetcRow row, TetcSignal starved, TetcSignal 
     wait_add(span_of(t, t->state->engines[row].oldest), has(r->word, memory) ? WAIT_MEMORY : WAIT_BUS, r);
 }
 
-// Why arithmetic stands: what compute's oldest instruction waits for, or, where that is a token of a unit that itself waits for
-// memory or bus, that. NULL: nobody waits, things start or drain.
+// Why arithmetic stands: what compute's oldest instruction waits for, or, where that is a token of a unit that itself
+// waits for memory or bus, that. NULL: nobody waits, things start or drain.
 static const TetcSpan *blame(TetcTimeline *t, uint64_t w, TetcWait *reason) {
   const Engine *e = t->state->engines;
   bool prev = has(w, SIGNAL_COMPUTE_PREV), next = has(w, SIGNAL_COMPUTE_NEXT), older = has(w, SIGNAL_COMPUTE_HAZARD);
@@ -344,7 +347,8 @@ static void waits(TetcTimeline *t, const Stretch *r) {
   if (has(r->word, SIGNAL_STORE_BUS)) wait_add(store, WAIT_BUS, r);
 }
 
-// ---- time ------------------------------------------------------------------------------------------------------------
+// ---- time
+// ------------------------------------------------------------------------------------------------------------
 
 // The signals were t->state->word from `since` to now.
 static void advance(TetcTimeline *t, uint64_t now) {

@@ -272,8 +272,13 @@ static bool make_resident(TetcRuntime *rt, int64_t s) {
   if (rt->cache.seqs[s].sram >= 0) return true;
   if (!place(rt, s)) return false;
   const UopSeq *q = &rt->cache.seqs[s];
-  VtaInsn load = {.opcode = OPC_LOAD, .memory = MEM_UOP, .sram_base = (uint32_t)q->sram, .dram_base = q->dram,
-    .y_size = 1, .x_size = q->count, .x_stride = q->count};
+  VtaInsn load = {.opcode = OPC_LOAD,
+                  .memory = MEM_UOP,
+                  .sram_base = (uint32_t)q->sram,
+                  .dram_base = q->dram,
+                  .y_size = 1,
+                  .x_size = q->count,
+                  .x_stride = q->count};
   return queue_emit_early(rt, &load);
 }
 
@@ -289,8 +294,7 @@ static bool kernel_fits(TetcRuntime *rt, const UopKernel *k, const UopLoop l[2])
   const VtaConfig *c = &rt->config;
   bool gemm = k->mode == 0;
   if (l[0].extent >= 1 << 14 || l[1].extent >= 1 << 14) {
-    runtime_fail(rt, "a micro-op loop of %u iterations: a field holds at most 16383",
-                 larger(l[0].extent, l[1].extent));
+    runtime_fail(rt, "a micro-op loop of %u iterations: a field holds at most 16383", larger(l[0].extent, l[1].extent));
     return false;
   }
   if ((int64_t)k->count > vta_depth(c, MEM_UOP)) {
@@ -302,9 +306,10 @@ static bool kernel_fits(TetcRuntime *rt, const UopKernel *k, const UopLoop l[2])
   uint64_t src = reach(k->src_max, l, l[0].src, l[1].src);
   uint64_t wgt = reach(k->wgt_max, l, l[0].wgt, l[1].wgt);
   VtaMemory from = gemm ? MEM_INP : MEM_ACC;
-  const char *what = dst >= (uint64_t)vta_depth(c, MEM_ACC) ? "destination"
-                     : src >= (uint64_t)vta_depth(c, from)  ? "source"
-                     : wgt >= (uint64_t)vta_depth(c, MEM_WGT) ? "weight" : NULL;
+  const char *what = dst >= (uint64_t)vta_depth(c, MEM_ACC)   ? "destination"
+                     : src >= (uint64_t)vta_depth(c, from)    ? "source"
+                     : wgt >= (uint64_t)vta_depth(c, MEM_WGT) ? "weight"
+                                                              : NULL;
   if (what) {
     runtime_fail(rt, "the %s of a micro-op kernel leaves the on-chip memory (dst up to %llu, src %llu, wgt %llu)", what,
                  (unsigned long long)dst, (unsigned long long)src, (unsigned long long)wgt);
@@ -337,10 +342,21 @@ static int kernel_emit(TetcRuntime *rt, UopKernel *k) {
   int64_t s = cache_find(rt, k->words, k->count);
   if (s < 0 || !make_resident(rt, s)) return -1;
   uint32_t begin = (uint32_t)rt->cache.seqs[s].sram;
-  VtaInsn i = {.opcode = k->mode == 0 ? OPC_GEMM : OPC_ALU, .reset = k->reset, .uop_begin = begin,
-    .uop_end = begin + (uint32_t)k->count, .iter_out = l[0].extent, .iter_in = l[1].extent, .dst_out = l[0].dst,
-    .dst_in = l[1].dst, .src_out = l[0].src, .src_in = l[1].src, .wgt_out = l[0].wgt, .wgt_in = l[1].wgt,
-    .alu_op = (VtaAluOp)(k->mode == 1 ? k->opcode : 0), .use_imm = k->use_imm, .imm = k->use_imm ? k->imm : 0};
+  VtaInsn i = {.opcode = k->mode == 0 ? OPC_GEMM : OPC_ALU,
+               .reset = k->reset,
+               .uop_begin = begin,
+               .uop_end = begin + (uint32_t)k->count,
+               .iter_out = l[0].extent,
+               .iter_in = l[1].extent,
+               .dst_out = l[0].dst,
+               .dst_in = l[1].dst,
+               .src_out = l[0].src,
+               .src_in = l[1].src,
+               .wgt_out = l[0].wgt,
+               .wgt_in = l[1].wgt,
+               .alu_op = (VtaAluOp)(k->mode == 1 ? k->opcode : 0),
+               .use_imm = k->use_imm,
+               .imm = k->use_imm ? k->imm : 0};
   return queue_emit(rt, &i) ? 0 : -1;
 }
 

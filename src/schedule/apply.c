@@ -57,7 +57,8 @@ static bool check_arguments(Applier *ap, const Primitive *p, const SchedStmt *st
   Ctx *cx = ap->cx;
   for (int i = 0; i < st->nargs; i++)
     if (st->args[i].key && !has_key(p->keys, st->args[i].key)) {
-      Diag *g = diag_report(cx->diags, E_ARGUMENT, st->args[i].loc, "`%s` takes no argument `%s`", p->name, st->args[i].key);
+      Diag *g =
+          diag_report(cx->diags, E_ARGUMENT, st->args[i].loc, "`%s` takes no argument `%s`", p->name, st->args[i].key);
       fix_key(cx, g, p, &st->args[i]);
       diag_help(g, "it is written `%s`", p->usage);
       return false;
@@ -85,7 +86,8 @@ void report_no_stage(Applier *ap, Loc at, Name name) {
   Diag *g = diag_report(ap->cx->diags, E_NO_STAGE, at, "there is no stage `%s`", name);
   if (ap->frame->part) {
     diag_also(g, ap->frame->part->name_loc, "in this part");
-    diag_help(g, "a part has the stages that it is given, and those that it makes: let it have a parameter for this one");
+    diag_help(g,
+              "a part has the stages that it is given, and those that it makes: let it have a parameter for this one");
     return;
   }
   Text t = {.arena = ap->cx->arena};
@@ -111,7 +113,8 @@ static bool name_results(Applier *ap, const Primitive *p, SchedStmt *st) {
   }
   if (stages && f->part) {
     const char *base = st->nresults ? st->results[0].name : "buf";
-    SchedName r = {.name = schedule_fresh_name(ap->s, arena_printf(cx->arena, "%s.%s", f->first, base)), .loc = st->loc};
+    SchedName r = {.name = schedule_fresh_name(ap->s, arena_printf(cx->arena, "%s.%s", f->first, base)),
+                   .loc = st->loc};
     if (st->nresults) frame_bind_stage(ap, st->results[0].name, r.name, st->results[0].loc);
     st->results = arena_copy(cx->arena, &r, sizeof r);
     st->nresults = 1;
@@ -126,7 +129,8 @@ static bool name_results(Applier *ap, const Primitive *p, SchedStmt *st) {
       return false;
     }
     // A loop: where the name stands for a stage it goes on to do so.
-    if (!stages && was != r.name && !(was && schedule_stage_named(ap->s, was))) frame_bind_stage(ap, r.name, r.name, r.loc);
+    if (!stages && was != r.name && !(was && schedule_stage_named(ap->s, was)))
+      frame_bind_stage(ap, r.name, r.name, r.loc);
   }
   return true;
 }
@@ -173,7 +177,8 @@ static bool read_set(Applier *ap, const SchedStmt *st, Knob *k) {
   int n = st->set ? st->set->nitems : 0;
   k->set = NEW_ARRAY(ap->cx->arena, int64_t, n + 1);
   for (k->nset = 0; k->nset < n; k->nset++)
-    ok &= te_const_eval(ap->cx, ap->s->module, ap->opt->te_target, st->set->items[k->nset], knob_lookup, ap->s, &k->set[k->nset]);
+    ok &= te_const_eval(ap->cx, ap->s->module, ap->opt->te_target, st->set->items[k->nset], knob_lookup, ap->s,
+                        &k->set[k->nset]);
   return ok;
 }
 
@@ -184,8 +189,8 @@ static void check_set(Applier *ap, const Knob *k, const char *from) {
     if (k->set[i] == k->value) return;
     text_add(&t, "%s%lld", i ? ", " : "", (long long)k->set[i]);
   }
-  Diag *g = diag_report(ap->cx->diags, E_KNOB, k->loc, "knob `%s` is %lld%s, which is not in its set", k->name, (long long)k->value,
-                        from);
+  Diag *g = diag_report(ap->cx->diags, E_KNOB, k->loc, "knob `%s` is %lld%s, which is not in its set", k->name,
+                        (long long)k->value, from);
   diag_help(g, "choose one of [%s]", t.len ? t.data : "none");
 }
 
@@ -233,7 +238,8 @@ static void apply_for(Applier *ap, const SchedStmt *st) {
 static void apply_if(Applier *ap, const SchedStmt *st) {
   bool holds = false;
   diags_keep_whole(ap->cx->diags, st->loc);
-  if (!applier_condition(ap, st->value, &holds)) ap->frame->done = true; // what follows may need what it would have made
+  if (!applier_condition(ap, st->value, &holds))
+    ap->frame->done = true; // what follows may need what it would have made
   else if (holds) apply_statements(ap, st->nbody, st->body);
   else apply_statements(ap, st->nother, st->other);
 }
@@ -249,7 +255,8 @@ static void apply_statement(Applier *ap, const SchedStmt *st) {
       apply_knob(ap, st);
       return;
     }
-    diag_help(diag_report(ap->cx->diags, E_KNOB, st->loc, "a knob stands in a part"), "declare it in the schedule, and give it to the part");
+    diag_help(diag_report(ap->cx->diags, E_KNOB, st->loc, "a knob stands in a part"),
+              "declare it in the schedule, and give it to the part");
     return;
   case SCHED_FOR: apply_for(ap, st); return;
   case SCHED_IF: apply_if(ap, st); return;
@@ -263,7 +270,8 @@ void apply_statements(Applier *ap, int n, const SchedStmt *const *stmts) {
       apply_statement(ap, stmts[i]);
       continue;
     }
-    Diag *g = diag_report(ap->cx->diags, E_TOO_DEEP, stmts[i]->loc, "the schedule has more than %d statements", MOST_STATEMENTS);
+    Diag *g = diag_report(ap->cx->diags, E_TOO_DEEP, stmts[i]->loc, "the schedule has more than %d statements",
+                          MOST_STATEMENTS);
     diag_help(g, "each call of a part counts all statements of the part");
   }
 }
@@ -279,14 +287,15 @@ Schedule *schedule_apply(Ctx *cx, const TeModule *m, const TeKernel *k, const Te
   if (source) apply_statements(&ap, source->nstmts, source->stmts);
   for (int i = 0; i < opt->nknobs; i++)
     if (!ap.knob_used[i]) {
-      Diag *g = diag_report(cx->diags, E_PARAM, source ? source->loc : k->name_loc, "-K %s sets a knob that the schedule does not have",
-                            opt->knobs[i].name);
+      Diag *g = diag_report(cx->diags, E_PARAM, source ? source->loc : k->name_loc,
+                            "-K %s sets a knob that the schedule does not have", opt->knobs[i].name);
       if (!source) diag_note(g, "kernel `%s` has no schedule", k->name);
     }
   for (size_t i = 0; i < s->knobs.len && diags_errors(cx->diags) == before; i++)
     if (!s->knobs.data[i].used)
-      diag_fix_drop(diag_report(cx->diags, W_NO_EFFECT, s->knobs.data[i].loc, "knob `%s` has no effect: nothing uses it",
-                                s->knobs.data[i].name), s->knobs.data[i].loc, "drop it");
+      diag_fix_drop(diag_report(cx->diags, W_NO_EFFECT, s->knobs.data[i].loc,
+                                "knob `%s` has no effect: nothing uses it", s->knobs.data[i].name),
+                    s->knobs.data[i].loc, "drop it");
   return diags_errors(cx->diags) == before && schedule_complete(s) ? s : NULL;
 }
 
@@ -302,7 +311,8 @@ const TeSchedule *schedule_find(Ctx *cx, const TeModule *m, const TeKernel *k, c
   for (int i = 0; i < m->nschedules; i++)
     if (m->schedules[i]->kernel == k->name && m->schedules[i]->name) text_add(&t, " `%s`", m->schedules[i]->name);
   if (t.len) diag_help(g, "choose one of its named schedules:%s", t.data);
-  else diag_help(g, "it has none with a name: leave out --schedule, or write `schedule %s : %s { ... }`", k->name, name);
+  else
+    diag_help(g, "it has none with a name: leave out --schedule, or write `schedule %s : %s { ... }`", k->name, name);
   *ok = false;
   return NULL;
 }

@@ -51,8 +51,7 @@ static void explain_axis(Diag *g, Ctx *cx, const Stage *s, Name name) {
     const Relation *r = a->used_by;
     if (r->kind == REL_SPLIT)
       diag_also(g, r->loc, "`%s` became `%s` and `%s` here", name, r->outer->name, r->inner->name);
-    else
-      diag_also(g, r->loc, "`%s` was fused into `%s` here", name, r->parent->name);
+    else diag_also(g, r->loc, "`%s` was fused into `%s` here", name, r->parent->name);
     break;
   }
   diag_note(g, "the loops of `%s` are now: %s", s->name, leaf_names(cx, s));
@@ -69,7 +68,9 @@ static const Axis *axis_now(const Stage *s, Name name) {
 
 void report_no_axis(Ctx *cx, Loc at, const Stage *of, Name name) {
   Diag *g = diag_report(cx->diags, E_AXIS, at, "`%s` has no axis `%s`%s", of->name, name,
-                        of->tensor->role == TE_INPUT ? ": it is an input" : of->tensor->role == TE_CONSTANT ? ": it is a constant" : " at this point");
+                        of->tensor->role == TE_INPUT      ? ": it is an input"
+                        : of->tensor->role == TE_CONSTANT ? ": it is a constant"
+                                                          : " at this point");
   explain_axis(g, cx, of, name);
   Nearest near = {.wanted = name};
   for (size_t i = 0; i < of->leaf.len; i++) nearest_try(&near, of->leaf.data[i]->name);
@@ -92,7 +93,8 @@ Axis *call_axis(Call *c, int position, Stage *of) {
   }
   Axis *found = stage_axis(of, a->value->name);
   // A name that stands for a stage may be that of a loop, too.
-  if (!found && a->written && !a->free && schedule_stage_named(c->ap->s, a->value->name)) found = stage_axis(of, a->written);
+  if (!found && a->written && !a->free && schedule_stage_named(c->ap->s, a->value->name))
+    found = stage_axis(of, a->written);
   if (!found && applier_failed(c->ap, a->value->name)) {
     c->failed = true;
   } else if (!found) {
@@ -138,7 +140,8 @@ const Scope *call_scope(Call *c, int position) {
   const char *name = a->value->kind == AST_NAME || quoted ? a->value->name : "this";
   const Scope *s = strcmp(name, "host") == 0 ? &scope_host : t ? tir_scope(t, name) : NULL;
   if (s && !quoted) return s;
-  Diag *g = diag_report(c->ap->cx->diags, E_SCOPE, a->loc, quoted && s ? "a scope is written without quotes: `%s`" : "there is no scope `%s`", name);
+  Diag *g = diag_report(c->ap->cx->diags, E_SCOPE, a->loc,
+                        quoted && s ? "a scope is written without quotes: `%s`" : "there is no scope `%s`", name);
   Nearest near = {.wanted = name};
   nearest_try(&near, "host");
   for (int i = 0; t && i < t->nscopes; i++) nearest_try(&near, t->scopes[i]->name);

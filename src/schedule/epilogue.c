@@ -99,11 +99,11 @@ void epilogue_apart(Schedule *s, Stage *st, Loc why, bool asked) {
   const TeExpr *e = st->body;
   while (e->kind == TE_CAST && dtype_is_int(e->a->type)) e = e->a;
   if (acc && acc->type == DT_I32) e = in_int32(cx, e);
-  if (st->mark != MARK_COPY || st->scope != &scope_host || is_plain_copy(st->body) || !acc || !e || e->type != acc->type ||
-      st->reduce != TE_NO_REDUCE) {
+  if (st->mark != MARK_COPY || st->scope != &scope_host || is_plain_copy(st->body) || !acc || !e ||
+      e->type != acc->type || st->reduce != TE_NO_REDUCE) {
     if (!asked) return;
     Diag *g = diag_report(cx->diags, W_NO_EFFECT, why, "`legalize_epilogue` does nothing to `%s`", st->name);
-    diag_note(g, st->mark != MARK_COPY ? "it is not copied by a `dma_copy` before this line"
+    diag_note(g, st->mark != MARK_COPY     ? "it is not copied by a `dma_copy` before this line"
                  : is_plain_copy(st->body) ? "it only moves data already"
                                            : "what it computes is not an int32 epilogue stored to host memory");
     if (st->mark != MARK_COPY) diag_help(g, "put it behind the `dma_copy` of `%s`", st->name);
@@ -124,11 +124,13 @@ void epilogue_apart(Schedule *s, Stage *st, Loc why, bool asked) {
   st->body = te_cast(cx->arena, st->tensor->type, copy, st->body->loc);
   stage_insert(s, act, st->index);
   op_done(&(Op){.s = s, .stage = st, .name = "legalize_epilogue"})->loc = why;
-  diag_report(cx->diags, R_LEGALIZED, why, "what `%s` computed runs in a stage of its own, `%s`, on the VTA ALU; `%s` copies it",
-              st->name, name, st->name);
+  diag_report(cx->diags, R_LEGALIZED, why,
+              "what `%s` computed runs in a stage of its own, `%s`, on the VTA ALU; `%s` copies it", st->name, name,
+              st->name);
 }
 
-// The epilogue of a copy, unless the schedule says where, is computed around the copy: there the copied tile is complete.
+// The epilogue of a copy, unless the schedule says where, is computed around the copy: there the copied tile is
+// complete.
 void place_epilogue(Schedule *s, Stage *act) {
   Stage *st = act->epilogue_of;
   int at = -1;

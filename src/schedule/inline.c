@@ -55,7 +55,8 @@ bool inline_stages(Schedule *sch) {
     diag_note(g, "its expression would have more than %d nodes, or more than %d levels", INLINE_NODES, INLINE_DEPTH);
     for (size_t k = 0; k < i; k++) {
       const Stage *in = sch->stages.data[k];
-      if (in->attach == ATTACH_INLINE && expr_reads(before, in->tensor)) diag_also(g, in->attach_loc, "`%s` is inlined here", in->name);
+      if (in->attach == ATTACH_INLINE && expr_reads(before, in->tensor))
+        diag_also(g, in->attach_loc, "`%s` is inlined here", in->name);
     }
     diag_help(g, "inline fewer stages");
     return false;

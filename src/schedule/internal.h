@@ -35,9 +35,9 @@ typedef struct Applier {
   Ctx *cx;
   Schedule *s;
   const ScheduleOptions *opt;
-  Frame *frame;    // of what is being run
+  Frame *frame;     // of what is being run
   int fors, nstmts; // `for` around it; how many statements were run
-  bool *knob_used; // one an entry of opt->knobs
+  bool *knob_used;  // one an entry of opt->knobs
   VEC(Name) failed; // results of statements that were refused: what uses them is not told again
 } Applier;
 
@@ -45,8 +45,8 @@ typedef struct Applier {
 typedef struct Call {
   Applier *ap;
   const SchedStmt *stmt;
-  Stage *stage;  // the receiver
-  bool failed;   // an argument was reported
+  Stage *stage; // the receiver
+  bool failed;  // an argument was reported
 } Call;
 
 typedef struct Primitive {
@@ -64,7 +64,7 @@ extern const int primitive_count;
 // stage.c
 Stage *stage_new(Ctx *cx, const TeTensor *t);
 Axis *stage_add_axis(Ctx *cx, Stage *s, Name name, bool reduce, int64_t extent, Loc loc);
-void stage_insert(Schedule *s, Stage *st, int at); // and renumbers
+void stage_insert(Schedule *s, Stage *st, int at);             // and renumbers
 Name schedule_fresh_name(const Schedule *s, const char *base); // `base`, or `base_2` and so on if a stage has that name
 TeTensor *tensor_like(Ctx *cx, const TeTensor *t, Name name, Loc loc); // own copies of its spatial axes; no body
 const TeExpr *expr_replace_axes(Ctx *cx, const TeExpr *e, int n, const TeAxis *const *from, const TeExpr *const *to);
@@ -83,7 +83,7 @@ SequenceKept stage_sequence(Ctx *cx, const Stage *s, int64_t *p, int64_t *q);
 // Whether reduction loop b may come directly after a: no other stands between them in the kernel's order.
 bool stage_order_allows(Ctx *cx, const Stage *s, const Axis *a, const Axis *b);
 void stage_note_order(const Op *o, const ScheduleStep *step); // after a step that moved loops
-bool check_sequence(Ctx *cx, const Stage *s); // of the complete schedule; reports
+bool check_sequence(Ctx *cx, const Stage *s);                 // of the complete schedule; reports
 
 // foreign.c: says what a primitive of other compilers means, and what to write instead; false: it is none
 bool foreign_primitive(Diag *g, Name primitive);
@@ -95,11 +95,13 @@ TeLookup knob_lookup;                              // self: the Schedule; notes 
 void report_no_stage(Applier *ap, Loc at, Name name);
 
 // parts.c
-Name applier_full_name(Applier *ap, Name name); // of the stage that a name of the text stands for; NULL: it stands for none
+Name applier_full_name(Applier *ap,
+                       Name name); // of the stage that a name of the text stands for; NULL: it stands for none
 Stage *applier_stage(Applier *ap, Name name);
 void frame_bind(Applier *ap, Name name, const AstExpr *value, const TePart *free);
 void frame_bind_stage(Applier *ap, Name name, Name stage, Loc at); // or an axis
-SchedStmt *applier_rewrite(Applier *ap, const SchedStmt *st); // with what the names in its arguments stand for; NULL after a report
+SchedStmt *applier_rewrite(Applier *ap,
+                           const SchedStmt *st); // with what the names in its arguments stand for; NULL after a report
 bool applier_number(Applier *ap, const AstExpr *e, const TePart *free, int64_t *value); // e is rewritten
 bool applier_condition(Applier *ap, const AstExpr *e, bool *holds);
 bool apply_part(Applier *ap, const SchedStmt *st); // false: its results are no names
@@ -112,8 +114,9 @@ Name op_receiver(const Op *o);     // what the statement calls the stage
 Diag *op_fail(Op *o, DiagCode code, Loc at, const char *fmt, ...) PRINTF_LIKE(4, 5);
 bool op_is_loop(Op *o, const Stage *of, const Axis *a); // reports if it is none now
 bool op_is_computed(Op *o);                             // reports inputs and constants
-bool op_is_recurrent(Op *o); // reports stages that read themselves, or others that read them: they keep their order and place
-ScheduleStep *op_done(const Op *o);                             // notes the operation; what follows adds to it
+bool op_is_recurrent(
+    Op *o); // reports stages that read themselves, or others that read them: they keep their order and place
+ScheduleStep *op_done(const Op *o); // notes the operation; what follows adds to it
 void step_axis(const Schedule *s, ScheduleStep *step, const Axis *a);
 void step_stage(const Schedule *s, ScheduleStep *step, const Stage *st);
 void step_scope(const Schedule *s, ScheduleStep *step, const Scope *scope);

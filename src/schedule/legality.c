@@ -5,7 +5,8 @@
 
 #include <string.h>
 
-// ---- who reads whom -----------------------------------------------------------------------------------------------------
+// ---- who reads whom
+// -----------------------------------------------------------------------------------------------------
 
 typedef struct Reads {
   Ctx *cx;
@@ -17,9 +18,11 @@ static void add_reads(Reads *r, const TeExpr *e) {
   switch (e->kind) {
   case TE_CONST:
   case TE_AXIS: return;
-  case TE_SELECT: add_reads(r, e->c);
+  case TE_SELECT:
+    add_reads(r, e->c);
     // fall through
-  case TE_BINARY: add_reads(r, e->b);
+  case TE_BINARY:
+    add_reads(r, e->b);
     // fall through
   case TE_UNARY:
   case TE_CAST: add_reads(r, e->a); return;
@@ -81,7 +84,8 @@ static void place_circles(Schedule *s) {
   }
 }
 
-// ---- checks ---------------------------------------------------------------------------------------------------------------
+// ---- checks
+// ---------------------------------------------------------------------------------------------------------------
 
 static bool check_scope(Schedule *sch, const Stage *s) {
   if (s->scope == &scope_host || s->tensor->type == s->scope->type) return true;
@@ -92,14 +96,16 @@ static bool check_scope(Schedule *sch, const Stage *s) {
   const char *wide = source_fresh_name(sch->cx->arena, s->scope_loc.src, "wide");
   if (!cached) diag_also(g, s->tensor->loc, "declared here");
   if (cached && s->tensor->type == DT_I8 && s->scope->type == DT_I32 && s->body->kind == TE_ACCESS)
-    diag_help(g, "let a stage of its own widen it, and read that: `compute %s = int32(%s);` with `%s.set_scope(%s);  %s.dma_copy();`", wide,
-              s->body->tensor->name, wide, s->scope->name, wide);
+    diag_help(g,
+              "let a stage of its own widen it, and read that: `compute %s = int32(%s);` with `%s.set_scope(%s);  "
+              "%s.dma_copy();`",
+              wide, s->body->tensor->name, wide, s->scope->name, wide);
   else if (dtype_is_int(s->tensor->type) && s->scope->type == DT_I32)
     diag_help(g, "compute it as int32 and cast in the stage that is stored: `%s(...)`", dtype_name(s->tensor->type));
   else if (!dtype_is_int(s->tensor->type))
-    diag_help(g, "VTA has no floating point: leave `%s` to the CPU, without a scope, or compute with integers", s->name);
-  else
-    diag_help(g, "convert it on the CPU first, in a stage of its own of type %s", dtype_name(s->scope->type));
+    diag_help(g, "VTA has no floating point: leave `%s` to the CPU, without a scope, or compute with integers",
+              s->name);
+  else diag_help(g, "convert it on the CPU first, in a stage of its own of type %s", dtype_name(s->scope->type));
   return false;
 }
 
@@ -108,7 +114,8 @@ static bool check_annotations(Schedule *sch, const Stage *s) {
   for (size_t i = 0; i < s->axes.len; i++) {
     const Axis *a = s->axes.data[i];
     if (a->kind == FOR_SERIAL || !a->used_by) continue;
-    Diag *g = diag_report(sch->cx->diags, E_ANNOTATION, a->kind_loc, "axis `%s` was annotated and then split or fused", a->name);
+    Diag *g = diag_report(sch->cx->diags, E_ANNOTATION, a->kind_loc, "axis `%s` was annotated and then split or fused",
+                          a->name);
     diag_also(g, a->used_by->loc, "here");
     diag_help(g, "annotate the axes that came of it");
     ok = false;
@@ -140,8 +147,8 @@ static bool check_compute_at(Schedule *sch, const Stage *s) {
   const Stage *root = s->at_stage;
   int place = stage_leaf_index(root, s->at_axis);
   if (place < 0) {
-    Diag *g = diag_report(cx->diags, E_COMPUTE_AT, s->attach_loc, "`%s` is computed at an axis that is no loop of `%s` any more",
-                          s->name, root->name);
+    Diag *g = diag_report(cx->diags, E_COMPUTE_AT, s->attach_loc,
+                          "`%s` is computed at an axis that is no loop of `%s` any more", s->name, root->name);
     if (s->at_axis->used_by) diag_also(g, s->at_axis->used_by->loc, "`%s` was replaced here", s->at_axis->name);
     diag_help(g, "move the `compute_at` after this line, and name one of the new axes");
     return false;
@@ -153,7 +160,8 @@ static bool check_compute_at(Schedule *sch, const Stage *s) {
     return false;
   }
   if (root->attach == ATTACH_INLINE) {
-    Diag *g = diag_report(cx->diags, E_COMPUTE_AT, s->attach_loc, "`%s` is inlined: nothing can be computed at it", root->name);
+    Diag *g = diag_report(cx->diags, E_COMPUTE_AT, s->attach_loc, "`%s` is inlined: nothing can be computed at it",
+                          root->name);
     diag_also(g, root->attach_loc, "inlined here");
     diag_help(g, "compute it at a stage that has loops");
     return false;
@@ -161,15 +169,16 @@ static bool check_compute_at(Schedule *sch, const Stage *s) {
   for (size_t i = 0; i < s->consumers.len; i++) {
     const Stage *c = s->consumers.data[i];
     if (!c->live || arrival(c, root, (int)sch->stages.len) >= place) continue;
-    Diag *g = diag_report(cx->diags, E_COMPUTE_AT, s->attach_loc, "`%s` cannot be computed at `%s`: `%s`, which reads it, is not computed inside that loop",
+    Diag *g = diag_report(cx->diags, E_COMPUTE_AT, s->attach_loc,
+                          "`%s` cannot be computed at `%s`: `%s`, which reads it, is not computed inside that loop",
                           s->name, root->name, c->name);
     diag_also(g, c->tensor->name_loc, "`%s` reads `%s`", c->name, s->name);
     if (c->attach == ATTACH_AT) diag_also(g, c->attach_loc, "`%s` is computed here", c->name);
     bool inside = c->tensor->role != TE_OUTPUT && c != root && readers_inside(sch, c, root, place);
     const char *at = arena_printf(cx->arena, "%s.compute_at(%s, %s)", c->name, root->name, s->at_axis->name);
     if (inside) diag_fix_after(g, s->attach_loc, at, "compute `%s` inside that loop too: `%s;`", c->name, at);
-    diag_fix(g, s->attach_loc, arena_printf(cx->arena, "%s.compute_root()", s->name), "%scompute all of `%s` first: `%s.compute_root();`",
-             inside ? "or " : "", s->name, s->name);
+    diag_fix(g, s->attach_loc, arena_printf(cx->arena, "%s.compute_root()", s->name),
+             "%scompute all of `%s` first: `%s.compute_root();`", inside ? "or " : "", s->name, s->name);
     return false;
   }
   return true;
@@ -184,7 +193,8 @@ static bool check_circles(Schedule *sch) {
     for (; st->attach == ATTACH_AT && steps <= s->stages.len; steps++) st = st->at_stage;
     if (steps <= s->stages.len) continue;
     st = s->stages.data[i];
-    Diag *g = diag_report(sch->cx->diags, E_COMPUTE_AT, st->attach_loc, "`%s` is computed at a stage that is computed at `%s`", st->name, st->name);
+    Diag *g = diag_report(sch->cx->diags, E_COMPUTE_AT, st->attach_loc,
+                          "`%s` is computed at a stage that is computed at `%s`", st->name, st->name);
     diag_help(g, "compute one of them at root");
     return false;
   }
@@ -218,23 +228,30 @@ static bool check_mark(Schedule *sch, Stage *s) {
       return true;
     }
   } else if (stage_leaf_index(s, s->mark_axis) < 0) {
-    Diag *g = diag_report(cx->diags, E_AXIS, s->mark_loc, "`%s` is no loop of `%s` any more", s->mark_axis->name, s->name);
+    Diag *g =
+        diag_report(cx->diags, E_AXIS, s->mark_loc, "`%s` is no loop of `%s` any more", s->mark_axis->name, s->name);
     if (s->mark_axis->used_by) diag_also(g, s->mark_axis->used_by->loc, "`%s` was replaced here", s->mark_axis->name);
-    diag_help(g, "move the `%s` after this line", s->mark == MARK_COPY ? "dma_copy" : s->mark == MARK_ALU ? "alu" : "tensorize");
+    diag_help(g, "move the `%s` after this line",
+              s->mark == MARK_COPY  ? "dma_copy"
+              : s->mark == MARK_ALU ? "alu"
+                                    : "tensorize");
     return false;
   } else if (stage_leaf_index(s, s->mark_axis) > taken) {
     return true;
   }
-  Diag *g = diag_report(cx->diags, E_ANNOTATION, s->mark_loc, "the loops from `%s` inwards cannot become one accelerator operation",
+  Diag *g = diag_report(cx->diags, E_ANNOTATION, s->mark_loc,
+                        "the loops from `%s` inwards cannot become one accelerator operation",
                         s->mark_axis ? s->mark_axis->name : s->leaf.data[s->leaf.len - 1]->name);
   if (who) diag_also(g, who->attach_loc, "`%s` is computed inside them", who->name);
   else diag_also(g, s->leaf.data[taken]->kind_loc, "`%s` runs in threads", s->leaf.data[taken]->name);
   if (who && s->mark == MARK_TENSORIZE)
     diag_help(g, "compute `%s` further out, at a loop around `%s`", who->name, s->mark_axis->name);
   else if (taken + 1 < (int)s->leaf.len && s->mark != MARK_TENSORIZE) {
-    const char *there = arena_printf(cx->arena, "%s.%s(%s)", s->name, s->mark == MARK_COPY ? "dma_copy" : "alu", s->leaf.data[taken + 1]->name);
+    const char *there = arena_printf(cx->arena, "%s.%s(%s)", s->name, s->mark == MARK_COPY ? "dma_copy" : "alu",
+                                     s->leaf.data[taken + 1]->name);
     diag_fix(g, s->mark_loc, there, "start at a loop inside that one: `%s;`", there);
-  } else if (taken + 1 < (int)s->leaf.len) diag_help(g, "start at a loop inside that one: `%s`", s->leaf.data[taken + 1]->name);
+  } else if (taken + 1 < (int)s->leaf.len)
+    diag_help(g, "start at a loop inside that one: `%s`", s->leaf.data[taken + 1]->name);
   return false;
 }
 
@@ -250,8 +267,8 @@ static bool check_parallel(Schedule *sch, const Stage *s) {
   for (size_t i = 0; i < s->leaf.len; i++) {
     const Axis *a = s->leaf.data[i];
     if (a->kind != FOR_PARALLEL || !uses_accelerator(s)) continue;
-    Diag *g = diag_report(sch->cx->diags, E_PARALLEL, a->kind_loc, "`%s` cannot run on several CPU threads: `%s` uses the accelerator",
-                          a->name, s->name);
+    Diag *g = diag_report(sch->cx->diags, E_PARALLEL, a->kind_loc,
+                          "`%s` cannot run on several CPU threads: `%s` uses the accelerator", a->name, s->name);
     const char *bind = arena_printf(sch->cx->arena, "%s.bind(%s, cthread)", s->name, a->name);
     diag_guess(g, a->kind_loc, bind, "bind the axis to virtual threads instead: `%s;`", bind);
     return false;
@@ -265,14 +282,18 @@ static void check_threads(Schedule *sch, const Stage *s) {
     const Axis *a = s->leaf.data[i];
     if (a->kind == FOR_VTHREAD && !uses_accelerator(s))
       diag_fix_drop(diag_report(sch->cx->diags, W_NO_EFFECT, a->kind_loc,
-                                "virtual threads have no effect on `%s`: all of it runs on the CPU", s->name), a->kind_loc, "drop it");
+                                "virtual threads have no effect on `%s`: all of it runs on the CPU", s->name),
+                    a->kind_loc, "drop it");
   }
 }
 
 // A directive on a stage that nothing needs is told. It goes, if it is the only one.
 static void warn_dead(Schedule *sch, const Stage *s) {
   int said = (s->mark != MARK_NONE) + (s->attach == ATTACH_AT) + (s->scope != &scope_host);
-  Loc at = s->mark != MARK_NONE ? s->mark_loc : s->attach == ATTACH_AT ? s->attach_loc : s->scope != &scope_host ? s->scope_loc : (Loc){0};
+  Loc at = s->mark != MARK_NONE      ? s->mark_loc
+           : s->attach == ATTACH_AT  ? s->attach_loc
+           : s->scope != &scope_host ? s->scope_loc
+                                     : (Loc){0};
   if (!loc_known(at) || s->attach == ATTACH_INLINE) return;
   Diag *g = diag_report(sch->cx->diags, W_NO_EFFECT, at, "no output needs `%s`: it is not computed", s->name);
   if (said == 1) diag_fix_drop(g, at, "drop it, or let an output need `%s`", s->name);
@@ -288,7 +309,8 @@ static void warn_no_loops(Schedule *sch, const Stage *s, const char *why) {
     for (int k = 0; k < 2; k++) {
       if (!loc_known(said[k]) || (said[k].line == last.line && said[k].col == last.col)) continue;
       last = said[k];
-      Diag *g = diag_report(sch->cx->diags, W_NO_EFFECT, last, "this has no effect: `%s` has no loops, for %s", s->name, why);
+      Diag *g =
+          diag_report(sch->cx->diags, W_NO_EFFECT, last, "this has no effect: `%s` has no loops, for %s", s->name, why);
       if (k == 1) diag_fix_drop(g, last, "drop it");
       else diag_help(g, "drop it, and what names the loops that it makes");
     }

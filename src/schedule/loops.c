@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Operations on the loops of a stage, each with the primitive that gives it its arguments from a text: cutting, joining and
-// ordering loops, and how they run.
+// Operations on the loops of a stage, each with the primitive that gives it its arguments from a text: cutting, joining
+// and ordering loops, and how they run.
 #include "schedule/internal.h"
 
 #include <string.h>
@@ -99,7 +99,12 @@ static Name result_name(Call *c, int i, const char *base, const char *suffix) {
 // Notes the number that cuts an axis: its place, once, however often the statement is repeated.
 static void note_cut(Call *c, const SchedArg *arg, const Axis *a, int64_t value, bool parts) {
   Schedule *s = c->ap->s;
-  AxisCut cut = {.at = arg->value->loc, .stage = c->stage->name, .axis = a->name, .value = value, .extent = a->extent, .parts = parts};
+  AxisCut cut = {.at = arg->value->loc,
+                 .stage = c->stage->name,
+                 .axis = a->name,
+                 .value = value,
+                 .extent = a->extent,
+                 .parts = parts};
   for (size_t i = 0; i < s->knobs.len && arg->value->kind == AST_NAME && !arg->free; i++) {
     const Knob *k = &s->knobs.data[i];
     if (k->name == arg->value->name) cut.at = k->value_loc, cut.knob = k->name, cut.nset = k->nset, cut.set = k->set;
@@ -155,7 +160,8 @@ bool stage_tile(Schedule *s, Stage *st, Axis *a, Axis *b, int64_t na, int64_t nb
   Op o = {.s = s, .stage = st, .name = "tile", .why = why};
   if (!op_is_loop(&o, st, a) || !op_is_loop(&o, st, b) || !axis_is_free(&o, a) || !axis_is_free(&o, b)) return false;
   if (a == b || na <= 0 || nb <= 0) {
-    op_fail(&o, E_ARGUMENT, op_at(&o), a == b ? "`tile` needs two different axes" : "`tile` takes two axes and two factors");
+    op_fail(&o, E_ARGUMENT, op_at(&o),
+            a == b ? "`tile` needs two different axes" : "`tile` takes two axes and two factors");
     return false;
   }
   Name r[4];
@@ -200,7 +206,8 @@ void apply_tile(Call *c) {
 
 // ---- fuse -----------------------------------------------------------------------------------------------------------
 
-// `stage.reorder(...)` that puts the second axis directly inside the first; the loops between and around keep their order.
+// `stage.reorder(...)` that puts the second axis directly inside the first; the loops between and around keep their
+// order.
 static const char *neighbours_text(const Op *o, const Axis *a, const Axis *b) {
   const Stage *s = o->stage;
   int at = stage_leaf_index(s, a), bt = stage_leaf_index(s, b), first = at < bt ? at : bt, last = at < bt ? bt : at;
@@ -284,7 +291,8 @@ static void take_places(Op *o, int n, Axis *const *order, bool *taken) {
     int at = order[i] ? stage_leaf_index(o->stage, order[i]) : -1;
     if (at < 0) continue;
     if (taken[at])
-      diag_help(op_fail(o, E_REORDER, op_arg_at(o, i), "axis `%s` is named twice", order[i]->name), "name each axis once");
+      diag_help(op_fail(o, E_REORDER, op_arg_at(o, i), "axis `%s` is named twice", order[i]->name),
+                "name each axis once");
     taken[at] = true;
   }
 }
@@ -335,7 +343,8 @@ void apply_reorder(Call *c) {
 
 static bool refuse_reduction(Op *o, const Axis *a) {
   if (!a->reduce) return false;
-  Diag *g = op_fail(o, E_PARALLEL, op_at(o), "`%s` is a reduction axis: its iterations cannot run in parallel", a->name);
+  Diag *g =
+      op_fail(o, E_PARALLEL, op_at(o), "`%s` is a reduction axis: its iterations cannot run in parallel", a->name);
   diag_note(g, "every iteration adds to the same elements of `%s`", o->stage->name);
   diag_help(g, "run an axis of the result in parallel");
   return true;
@@ -346,10 +355,11 @@ static bool may_be_threads(Op *o, const Axis *a) {
   if (refuse_reduction(o, a)) return false;
   if (a->extent <= 8) return true;
   Name stage = o->stage->name;
-  Diag *g = op_fail(o, E_ANNOTATION, op_at(o), "axis `%s` has extent %lld: at most 8 virtual threads are interleaved", a->name,
-                    (long long)a->extent);
-  diag_help(g, "split it first, and bind the outer part: `%s0, %s1 = %s.split(%s, nparts = 2);  %s.bind(%s0, cthread);`", a->name,
-            a->name, stage, a->name, stage, a->name);
+  Diag *g = op_fail(o, E_ANNOTATION, op_at(o), "axis `%s` has extent %lld: at most 8 virtual threads are interleaved",
+                    a->name, (long long)a->extent);
+  diag_help(g,
+            "split it first, and bind the outer part: `%s0, %s1 = %s.split(%s, nparts = 2);  %s.bind(%s0, cthread);`",
+            a->name, a->name, stage, a->name, stage, a->name);
   return false;
 }
 
@@ -376,7 +386,8 @@ bool stage_annotate(Schedule *s, Stage *st, Axis *a, ForKind kind, const SchedSt
   }
   if (kind == FOR_PARALLEL && refuse_reduction(&o, a)) return false;
   if (a->reduce && kind == FOR_VECTORIZED && stage_keeps_order_of_floats(st)) {
-    Diag *g = diag_report(s->cx->diags, W_NO_EFFECT, op_at(&o), "this has no effect: `%s` is a reduction axis of floats", a->name);
+    Diag *g = diag_report(s->cx->diags, W_NO_EFFECT, op_at(&o),
+                          "this has no effect: `%s` is a reduction axis of floats", a->name);
     diag_note(g, "lanes would take the points of `%s` in another order, which changes the result", st->name);
     diag_fix_drop(g, op_at(&o), "drop it: axes of the result can be vectorized");
     return true;

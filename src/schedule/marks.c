@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Marks: which loops of a stage become accelerator instructions. Each operation with the primitive that gives it its arguments
-// from a text; `pragma`, too, which is another spelling.
+// Marks: which loops of a stage become accelerator instructions. Each operation with the primitive that gives it its
+// arguments from a text; `pragma`, too, which is another spelling.
 #include "schedule/internal.h"
 
 #include <string.h>
@@ -12,7 +12,8 @@ static const struct {
 
 bool stage_mark(Schedule *s, Stage *st, Mark m, Axis *a, const SchedStmt *why) {
   Op o = {.s = s, .stage = st, .name = marks[m].primitive, .why = why};
-  if (((a || m == MARK_TENSORIZE) && !op_is_loop(&o, st, a)) || !op_is_computed(&o) || op_is_recurrent(&o)) return false;
+  if (((a || m == MARK_TENSORIZE) && !op_is_loop(&o, st, a)) || !op_is_computed(&o) || op_is_recurrent(&o))
+    return false;
   const Intrin *intrin = s->target ? tir_intrin(s->target, marks[m].region) : NULL;
   if (!intrin) {
     Diag *g = op_fail(&o, E_TARGET, op_at(&o), "`%s` needs an accelerator", o.name);
@@ -26,7 +27,8 @@ bool stage_mark(Schedule *s, Stage *st, Mark m, Axis *a, const SchedStmt *why) {
     return false;
   }
   if (st->mark == m) {
-    Diag *g = diag_report(s->cx->diags, W_NO_EFFECT, st->mark_loc, "this has no effect: it is said again for `%s` later", st->name);
+    Diag *g = diag_report(s->cx->diags, W_NO_EFFECT, st->mark_loc,
+                          "this has no effect: it is said again for `%s` later", st->name);
     diag_also(g, op_at(&o), "this counts");
     diag_fix_drop(g, st->mark_loc, "drop the earlier one");
   }
@@ -58,7 +60,8 @@ void apply_tensorize(Call *c) {
   }
   Diag *g = diag_report(c->ap->cx->diags, E_INTRINSIC, i ? i->loc : c->stmt->loc, "there is no intrinsic `%s`", name);
   diag_note(g, "the intrinsics are: vta.gemm");
-  if (!c->ap->s->target) diag_help(g, "name the accelerator at the head of the file, `target vta;`, and write `vta.gemm` here");
+  if (!c->ap->s->target)
+    diag_help(g, "name the accelerator at the head of the file, `target vta;`, and write `vta.gemm` here");
   else if (i) diag_guess(g, i->loc, "vta.gemm", "there is this one");
   c->failed = true;
 }

@@ -10,7 +10,9 @@
 
 #include <string.h>
 
-bool stage_keeps_order_of_floats(const Stage *s) { return s->reduce != TE_NO_REDUCE && dtype_is_float(s->tensor->type); }
+bool stage_keeps_order_of_floats(const Stage *s) {
+  return s->reduce != TE_NO_REDUCE && dtype_is_float(s->tensor->type);
+}
 
 static int axis_place(const AxisList *l, const Axis *a) {
   for (size_t i = 0; i < l->len; i++)
@@ -30,7 +32,8 @@ static void list_replace(Ctx *cx, AxisList *l, int at, int removed, Axis *a, Axi
 
 // Fuses two axes of the list: they are neighbours but for loops of one iteration, or one of them is such a loop.
 static bool list_fuse(Ctx *cx, AxisList *l, const Relation *r) {
-  int a = axis_place(l, r->outer), b = axis_place(l, r->inner), keep = r->outer->extent == 1 ? b : a, lose = keep == a ? b : a;
+  int a = axis_place(l, r->outer), b = axis_place(l, r->inner), keep = r->outer->extent == 1 ? b : a,
+      lose = keep == a ? b : a;
   if (r->outer->extent > 1 && r->inner->extent > 1) {
     if (a > b) return false;
     for (int i = a + 1; i < b; i++)
@@ -163,7 +166,8 @@ bool stage_order_allows(Ctx *cx, const Stage *s, const Axis *a, const Axis *b) {
   return at < bt;
 }
 
-// ---- statements and the message -----------------------------------------------------------------------------------------
+// ---- statements and the message
+// -----------------------------------------------------------------------------------------
 
 // `stage.reorder(...)` with the reduction loops in the kernel's order, in the places that they have; NULL: not known.
 static const char *reorder_text(Ctx *cx, const Stage *s, Name receiver) {
@@ -211,8 +215,9 @@ bool check_sequence(Ctx *cx, const Stage *s) {
   if (!stage_keeps_order_of_floats(s) || !s->disorder) return true;
   SequenceKept kept = stage_sequence(cx, s, p, q);
   if (kept == SEQUENCE_KEPT) return true;
-  Diag *g = diag_report(cx->diags, E_FLOAT_ORDER, s->disorder->loc, "this changes the order in which the %s `%s` of %s takes its points",
-                        reduce_text(s->reduce), s->name, dtype_name(s->tensor->type));
+  Diag *g = diag_report(cx->diags, E_FLOAT_ORDER, s->disorder->loc,
+                        "this changes the order in which the %s `%s` of %s takes its points", reduce_text(s->reduce),
+                        s->name, dtype_name(s->tensor->type));
   diag_also(g, s->body->loc, "its points are reduced here");
   if (kept == SEQUENCE_CHANGED)
     diag_note(g, "[%s] would be taken before [%s]", point_text(cx, s, q), point_text(cx, s, p));
@@ -223,9 +228,13 @@ bool check_sequence(Ctx *cx, const Stage *s) {
   if (s->order_text && strcmp(s->disorder->name, "reorder") == 0)
     diag_fix(g, s->disorder->loc, s->order_text, "keep the reduction loops in their order: `%s;`", s->order_text);
   else if (s->order_text)
-    diag_fix_after(g, s->disorder->loc, s->order_text, "put the reduction loops back in their order: `%s;`", s->order_text);
-  diag_help(g, "loops of other axes may stand anywhere around, between and inside them; integers may be reduced in any order");
+    diag_fix_after(g, s->disorder->loc, s->order_text, "put the reduction loops back in their order: `%s;`",
+                   s->order_text);
+  diag_help(
+      g,
+      "loops of other axes may stand anywhere around, between and inside them; integers may be reduced in any order");
   if (s->reduce != TE_DOT)
-    diag_help(g, "for lanes, the kernel says the order: with `by 16` behind an axis, 16 partial results are made and then combined");
+    diag_help(g, "for lanes, the kernel says the order: with `by 16` behind an axis, 16 partial results are made and "
+                 "then combined");
   return false;
 }

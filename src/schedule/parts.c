@@ -28,7 +28,9 @@ void frame_bind(Applier *ap, Name name, const AstExpr *value, const TePart *free
   VEC_PUSH(ap->cx->arena, ap->frame->names, ((Binding){name, value, free}));
 }
 
-void frame_bind_stage(Applier *ap, Name name, Name stage, Loc at) { frame_bind(ap, name, name_expr(ap->cx, stage, at), NULL); }
+void frame_bind_stage(Applier *ap, Name name, Name stage, Loc at) {
+  frame_bind(ap, name, name_expr(ap->cx, stage, at), NULL);
+}
 
 // What a name, or what stands before a dot in it, was given or made as; NULL: nothing.
 static const AstExpr *meaning(Applier *ap, Name name, Loc at, const TePart **free) {
@@ -75,14 +77,16 @@ static const AstExpr *rewrite(Applier *ap, const AstExpr *e, bool inside, const 
   }
   const TePart *ignored;
   AstExpr *copy = arena_copy(cx->arena, e, sizeof *e);
-  if ((e->a && !(copy->a = rewrite(ap, e->a, true, &ignored))) || (e->b && !(copy->b = rewrite(ap, e->b, true, &ignored))) ||
+  if ((e->a && !(copy->a = rewrite(ap, e->a, true, &ignored))) ||
+      (e->b && !(copy->b = rewrite(ap, e->b, true, &ignored))) ||
       (e->c && !(copy->c = rewrite(ap, e->c, true, &ignored))))
     return NULL;
   copy->items = NEW_ARRAY(cx->arena, const AstExpr *, e->nitems + 1);
   for (int i = 0; i < e->nitems; i++)
     if (!(copy->items[i] = rewrite(ap, e->items[i], true, &ignored))) return NULL;
   if (e->kind != AST_INDEX || !ap->frame->part) return copy;
-  return applier_number(ap, copy, ap->frame->part, &v) ? number_expr(cx, v, e->loc) : NULL; // of a list of the part's file
+  return applier_number(ap, copy, ap->frame->part, &v) ? number_expr(cx, v, e->loc)
+                                                       : NULL; // of a list of the part's file
 }
 
 bool applier_condition(Applier *ap, const AstExpr *e, bool *holds) {
@@ -113,7 +117,8 @@ static Diag *misfit(Applier *ap, const SchedStmt *st, Loc at, const char *text) 
   const TePart *p = st->part;
   Diag *g = diag_report(ap->cx->diags, E_ARGUMENT, at, "%s", text);
   Text t = {.arena = ap->cx->arena};
-  for (int i = 0; i < p->nparams; i++) text_add(&t, "%s%s%s", i ? ", " : "", p->params[i].name, p->params[i].value ? " = ..." : "");
+  for (int i = 0; i < p->nparams; i++)
+    text_add(&t, "%s%s%s", i ? ", " : "", p->params[i].name, p->params[i].value ? " = ..." : "");
   diag_also(g, p->name_loc, "the part is declared here");
   diag_help(g, "it is called as `%s(%s)`", st->method.name, t.data ? t.data : "");
   return g;
@@ -129,20 +134,25 @@ static bool match_args(Applier *ap, const SchedStmt *st, const SchedArg **given)
     int at = a->key ? 0 : position++;
     while (a->key && at < p->nparams && p->params[at].name != a->key) at++;
     if (at >= p->nparams)
-      return misfit(ap, st, a->loc, a->key ? arena_printf(m, "`%s` has no parameter `%s`", st->method.name, a->key)
-                                           : arena_printf(m, "`%s` takes %d argument%s, not %d", st->method.name, p->nparams,
-                                                          p->nparams == 1 ? "" : "s", st->nargs)), false;
+      return misfit(ap, st, a->loc,
+                    a->key ? arena_printf(m, "`%s` has no parameter `%s`", st->method.name, a->key)
+                           : arena_printf(m, "`%s` takes %d argument%s, not %d", st->method.name, p->nparams,
+                                          p->nparams == 1 ? "" : "s", st->nargs)),
+             false;
     if (given[at]) return misfit(ap, st, a->loc, arena_printf(m, "`%s` is given twice", p->params[at].name)), false;
     given[at] = a;
   }
   for (int i = 0; i < p->nparams; i++)
     if (!given[i] && !p->params[i].value)
-      return misfit(ap, st, st->loc, arena_printf(m, "`%s` is not given `%s`", st->method.name, p->params[i].name)), false;
+      return misfit(ap, st, st->loc, arena_printf(m, "`%s` is not given `%s`", st->method.name, p->params[i].name)),
+             false;
   return true;
 }
 
 // Whether an argument is known to be what a refused statement would have made.
-static bool given_failed(Applier *ap, const SchedArg *a) { return a->value->kind == AST_NAME && !a->free && applier_failed(ap, a->value->name); }
+static bool given_failed(Applier *ap, const SchedArg *a) {
+  return a->value->kind == AST_NAME && !a->free && applier_failed(ap, a->value->name);
+}
 
 // Gives the parameters what they stand for; ap->frame is the part's. Numbers are found once.
 static bool bind_params(Applier *ap, const SchedStmt *st, const SchedArg *const *given) {
@@ -157,15 +167,17 @@ static bool bind_params(Applier *ap, const SchedStmt *st, const SchedArg *const 
       e = number_expr(ap->cx, v, e->loc);
     }
     frame_bind(ap, p->params[i].name, e, free);
-    if (!ap->frame->first && e->kind == AST_NAME && !free && schedule_stage_named(ap->s, e->name)) ap->frame->first = e->name;
+    if (!ap->frame->first && e->kind == AST_NAME && !free && schedule_stage_named(ap->s, e->name))
+      ap->frame->first = e->name;
   }
   return true;
 }
 
 static bool bind_results(Applier *ap, const SchedStmt *st, const Frame *of) {
   if (st->nresults > of->nreturned) {
-    Diag *g = misfit(ap, st, st->loc, arena_printf(ap->cx->arena, "`%s` returns %d name%s, not %d", st->method.name, of->nreturned,
-                                                   of->nreturned == 1 ? "" : "s", st->nresults));
+    Diag *g = misfit(ap, st, st->loc,
+                     arena_printf(ap->cx->arena, "`%s` returns %d name%s, not %d", st->method.name, of->nreturned,
+                                  of->nreturned == 1 ? "" : "s", st->nresults));
     if (of->returned) diag_also(g, of->returned->loc, "it returns here");
     return false;
   }
@@ -203,7 +215,8 @@ void apply_return(Applier *ap, const SchedStmt *st) {
   Ctx *cx = ap->cx;
   f->done = true;
   if (!f->part) {
-    diag_help(diag_report(cx->diags, E_SYNTAX, st->loc, "`return` stands in a schedule"), "it gives names from a part, `schedule def`, to its caller");
+    diag_help(diag_report(cx->diags, E_SYNTAX, st->loc, "`return` stands in a schedule"),
+              "it gives names from a part, `schedule def`, to its caller");
     return;
   }
   f->returned = st;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Operations on where a stage is computed and where it lives, each with the primitive that gives it its arguments from a text.
+// Operations on where a stage is computed and where it lives, each with the primitive that gives it its arguments from
+// a text.
 #include "schedule/internal.h"
 
 // ---- compute_at, compute_root, compute_inline -----------------------------------------------------------------------
@@ -8,7 +9,8 @@
 static ScheduleStep *place(Op *o, Attach attach, Stage *at, Axis *axis) {
   Stage *s = o->stage;
   if (s->placed) {
-    Diag *g = diag_report(o->s->cx->diags, W_NO_EFFECT, s->attach_loc, "this has no effect: where `%s` is computed is said again later", s->name);
+    Diag *g = diag_report(o->s->cx->diags, W_NO_EFFECT, s->attach_loc,
+                          "this has no effect: where `%s` is computed is said again later", s->name);
     diag_also(g, op_at(o), "this counts");
     diag_fix_drop(g, s->attach_loc, "drop the earlier one");
   }
@@ -24,7 +26,8 @@ bool stage_compute_at(Schedule *s, Stage *st, Stage *at, Axis *a, const SchedStm
   Op o = {.s = s, .stage = st, .name = "compute_at", .why = why};
   if (!op_is_loop(&o, at, a) || !op_is_computed(&o) || op_is_recurrent(&o)) return false;
   if (at == st) {
-    diag_help(op_fail(&o, E_COMPUTE_AT, op_at(&o), "`%s` cannot be computed at itself", at->name), "name the stage that reads it");
+    diag_help(op_fail(&o, E_COMPUTE_AT, op_at(&o), "`%s` cannot be computed at itself", at->name),
+              "name the stage that reads it");
     return false;
   }
   ScheduleStep *step = place(&o, ATTACH_AT, at, a);
@@ -56,7 +59,8 @@ bool stage_compute_inline(Schedule *s, Stage *st, const SchedStmt *why) {
   if (!reason) return place(&o, ATTACH_INLINE, NULL, NULL);
   Diag *g = op_fail(&o, E_INLINE, op_at(&o), "`%s` cannot be inlined: %s", st->name, reason);
   if (!output) diag_help(g, "compute it where it is used: `%s.compute_at(consumer, axis);`", st->name);
-  diag_fix_drop(g, op_at(&o), output ? "it is computed by itself: without this line" : "or by itself: without this line");
+  diag_fix_drop(g, op_at(&o),
+                output ? "it is computed by itself: without this line" : "or by itself: without this line");
   return false;
 }
 
@@ -75,7 +79,8 @@ bool stage_set_scope(Schedule *s, Stage *st, const Scope *scope, const SchedStmt
     Arena *m = s->cx->arena;
     const char *buf = source_fresh_name(m, op_at(&o).src, arena_printf(m, "%s_buf", st->name));
     const char *copied = in ? buf : st->name;
-    const char *line = arena_printf(m, "%s = %s.cache_%s(%s); %s.dma_copy()", buf, st->name, in ? "read" : "write", scope->name, copied);
+    const char *line = arena_printf(m, "%s = %s.cache_%s(%s); %s.dma_copy()", buf, st->name, in ? "read" : "write",
+                                    scope->name, copied);
     diag_fix(g, op_at(&o), line, in ? "read it into %s: `%s;`" : "write it through %s: `%s;`", scope->name, line);
     return false;
   }
@@ -119,7 +124,8 @@ static void fail_unread(Op *o) {
 }
 
 // A stage that copies this one (or this input) into a scope; its readers, all (n = 0) or those named, read the copy.
-Stage *stage_cache_read(Schedule *s, Stage *st, const Scope *scope, int n, Stage *const *named, Name given, const SchedStmt *why) {
+Stage *stage_cache_read(Schedule *s, Stage *st, const Scope *scope, int n, Stage *const *named, Name given,
+                        const SchedStmt *why) {
   Op o = {.s = s, .stage = st, .name = "cache_read", .why = why};
   Ctx *cx = s->cx;
   VEC(Stage *) readers = {0};
@@ -189,7 +195,8 @@ Stage *stage_cache_write(Schedule *sch, Stage *s, const Scope *scope, Name given
   if (!op_is_computed(&o) || op_is_recurrent(&o)) return NULL;
   for (int i = 0; i < s->nrroot; i++)
     if (s->rroot[i]->used_by || s->rroot[i]->kind != FOR_SERIAL) {
-      op_fail(&o, E_ARGUMENT, op_at(&o), "`cache_write` must come before the reduction axes of `%s` are scheduled", s->name);
+      op_fail(&o, E_ARGUMENT, op_at(&o), "`cache_write` must come before the reduction axes of `%s` are scheduled",
+              s->name);
       return NULL;
     }
   Name name = copy_name(&o, given);
@@ -198,7 +205,8 @@ Stage *stage_cache_write(Schedule *sch, Stage *s, const Scope *scope, Name given
   t->reduce = s->reduce;
   t->nraxes = s->nrroot;
   t->raxes = s->tensor->raxes;
-  bool casts = scope != &scope_host && s->reduce == TE_NO_REDUCE && s->body->kind == TE_CAST && s->body->a->type == scope->type;
+  bool casts =
+      scope != &scope_host && s->reduce == TE_NO_REDUCE && s->body->kind == TE_CAST && s->body->a->type == scope->type;
   const TeExpr *value = casts ? s->body->a : s->body;
   t->type = value->type;
   t->body = expr_replace_axes(cx, value, t->naxes, s->tensor->axes, axis_exprs(cx, t));

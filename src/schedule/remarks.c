@@ -55,7 +55,8 @@ void schedule_remarks(Ctx *cx, const Schedule *sch) {
       break;
     case MARK_COPY:
       g = diag_report(cx->diags, R_PLACEMENT, at, "`%s` runs on VTA: copied by DMA %s %s", s->name,
-                      s->scope == &scope_host ? "to" : "into", s->scope == &scope_host ? "host memory" : s->scope->name);
+                      s->scope == &scope_host ? "to" : "into",
+                      s->scope == &scope_host ? "host memory" : s->scope->name);
       diag_also(g, s->mark_loc, "asked for here");
       break;
     case MARK_ALU:

@@ -30,15 +30,15 @@ struct Relation {
 struct Axis {
   Name name;
   bool reduce;
-  bool carried;         // a recurrence steps along it: its loop keeps its place and order
-  int64_t extent;       // over the whole tensor; smaller where the stage is computed at another
+  bool carried;   // a recurrence steps along it: its loop keeps its place and order
+  int64_t extent; // over the whole tensor; smaller where the stage is computed at another
   Loc loc;
-  const TeAxis *root;   // NULL if made by a relation
-  Relation *made_by;    // the relation it is a result of; NULL for a root axis
-  Relation *used_by;    // the relation that consumed it; NULL while it is a leaf
-  ForKind kind;         // how its loop runs
+  const TeAxis *root; // NULL if made by a relation
+  Relation *made_by;  // the relation it is a result of; NULL for a root axis
+  Relation *used_by;  // the relation that consumed it; NULL while it is a leaf
+  ForKind kind;       // how its loop runs
   Loc kind_loc;
-  int index;            // among the stage's axes, in order of creation
+  int index; // among the stage's axes, in order of creation
 };
 
 typedef enum Attach { ATTACH_ROOT, ATTACH_AT, ATTACH_INLINE } Attach;
@@ -51,27 +51,27 @@ struct Stage {
   const TeTensor *tensor;
   const TeExpr *body; // NULL for inputs
   TeReduce reduce;
-  bool whole;     // stored whole, though computed at another: what a circle of recurrences reads again later
+  bool whole;          // stored whole, though computed at another: what a circle of recurrences reads again later
   const TeExpr *where; // of the reduction: NULL: all points
-  int index; // in Schedule.stages: an order of evaluation
-  VEC(Axis *) axes;  // all of them, in order of creation
-  VEC(Axis *) leaf;  // the loops, outermost first
+  int index;           // in Schedule.stages: an order of evaluation
+  VEC(Axis *) axes;    // all of them, in order of creation
+  VEC(Axis *) leaf;    // the loops, outermost first
   int nroot, nrroot;
   Axis **root, **rroot; // of tensor->axes; of the reduction axes
   Attach attach;
   Stage *at_stage; // ATTACH_AT
   Axis *at_axis;
-  bool placed;     // an operation said where
+  bool placed; // an operation said where
   Loc attach_loc;
   const Scope *scope;
   Loc scope_loc;
   Mark mark;
   Axis *mark_axis; // where the marked nest starts; NULL until schedule_complete chose one
   Loc mark_loc;
-  const Intrin *intrin; // of the mark
+  const Intrin *intrin;         // of the mark
   const ScheduleStep *disorder; // since when the points of a float reduction come in another order; NULL: they do not
-  const char *order_text;    // a statement that would put that right, or NULL
-  Stage *epilogue_of;   // the copy that this stage was made for by legalize_epilogue; NULL for others
+  const char *order_text;       // a statement that would put that right, or NULL
+  Stage *epilogue_of;           // the copy that this stage was made for by legalize_epilogue; NULL for others
   // Set when the schedule is complete; in stage order:
   VEC(Stage *) consumers, producers; // no duplicates
   VEC(Stage *) attached;             // live stages computed at this one
@@ -90,7 +90,7 @@ typedef struct Knob {
 
 // A number of the text by which an axis is cut: others can be tried in its place.
 typedef struct AxisCut {
-  Loc at;                // the number, or the value of the knob that it is
+  Loc at; // the number, or the value of the knob that it is
   Name stage, axis;
   Name knob;             // or NULL
   int64_t value, extent; // of the axis
@@ -125,23 +125,23 @@ typedef struct Schedule {
   Ctx *cx; // its memory, and where refusals are told
   const TeModule *module;
   const TeKernel *kernel;
-  const TeSchedule *source; // NULL: the default order
-  const TirTarget *target;  // NULL: no accelerator
-  bool legalize;            // ScheduleOptions.legalize
-  VEC(Stage *) stages;      // producers before consumers
-  PtrMap by_name;           // names to Stages
-  VEC(ScheduleStep *) steps;        // what was done, in that order
+  const TeSchedule *source;  // NULL: the default order
+  const TirTarget *target;   // NULL: no accelerator
+  bool legalize;             // ScheduleOptions.legalize
+  VEC(Stage *) stages;       // producers before consumers
+  PtrMap by_name;            // names to Stages
+  VEC(ScheduleStep *) steps; // what was done, in that order
   VEC(Knob) knobs;
   VEC(AxisCut) cuts; // in order of the text, each place once
-  PtrMap *by_tensor;        // once it is complete: to Stages
+  PtrMap *by_tensor; // once it is complete: to Stages
 } Schedule;
 
 typedef struct ScheduleOptions {
-  const TirTarget *target;     // NULL when the module names no target
+  const TirTarget *target; // NULL when the module names no target
   const TeTarget *te_target;
   int nknobs;
-  const TeDefine *knobs;       // -K NAME=int
-  bool legalize;               // --legalize: as if every computing copy had legalize_epilogue()
+  const TeDefine *knobs; // -K NAME=int
+  bool legalize;         // --legalize: as if every computing copy had legalize_epilogue()
 } ScheduleOptions;
 
 // apply.c: runs the schedule's statements (source NULL: none) and checks the result. NULL after reported errors.
@@ -150,9 +150,10 @@ Schedule *schedule_apply(Ctx *cx, const TeModule *m, const TeKernel *k, const Te
 // The schedule of a kernel: by name, or the first one for it, NULL if there is none. Reports an unknown name.
 const TeSchedule *schedule_find(Ctx *cx, const TeModule *m, const TeKernel *k, const char *name, bool *ok);
 
-Schedule *schedule_new(Ctx *cx, const TeModule *m, const TeKernel *k, const ScheduleOptions *opt); // in the default order
-// legality.c: makes a schedule, to which nothing is done any more, ready for pass_lower (consumers, inlining, where marks start)
-// and refuses what would change the result. False after reported errors.
+Schedule *schedule_new(Ctx *cx, const TeModule *m, const TeKernel *k,
+                       const ScheduleOptions *opt); // in the default order
+// legality.c: makes a schedule, to which nothing is done any more, ready for pass_lower (consumers, inlining, where
+// marks start) and refuses what would change the result. False after reported errors.
 bool schedule_complete(Schedule *s);
 
 Stage *schedule_stage_of(const Schedule *s, const TeTensor *t); // NULL: not in this schedule
@@ -161,10 +162,10 @@ Axis *stage_axis(const Stage *s, Name name);                    // one of its pr
 int stage_leaf_index(const Stage *s, const Axis *a);            // -1: not a leaf
 
 // ---- operations -----------------------------------------------------------------------------------------------------
-// What a planner calls, and what the statements of a text call. Axes are present loops of their stage. `why` is the statement
-// that asks for it, whose places and names the messages give; NULL: none does. An operation that is refused reports why and
-// does nothing. Names of results may be NULL: then they are made of the old one, and such that no other has them. Given ones
-// are words that a text could have there. docs/schedule.md has the meaning of each.
+// What a planner calls, and what the statements of a text call. Axes are present loops of their stage. `why` is the
+// statement that asks for it, whose places and names the messages give; NULL: none does. An operation that is refused
+// reports why and does nothing. Names of results may be NULL: then they are made of the old one, and such that no other
+// has them. Given ones are words that a text could have there. docs/schedule.md has the meaning of each.
 
 // loops.c
 // One of factor and nparts is 0. names: outer, inner. NULL: refused.
@@ -175,21 +176,24 @@ bool stage_tile(Schedule *s, Stage *st, Axis *a, Axis *b, int64_t na, int64_t nb
                 const SchedStmt *why);
 Axis *stage_fuse(Schedule *s, Stage *st, Axis *outer, Axis *inner, Name name, const SchedStmt *why); // NULL: refused
 bool stage_reorder(Schedule *s, Stage *st, int n, Axis *const *order, const SchedStmt *why);
-bool stage_annotate(Schedule *s, Stage *st, Axis *a, ForKind kind, const SchedStmt *why); // FOR_VTHREAD: bind; not FOR_SERIAL
+bool stage_annotate(Schedule *s, Stage *st, Axis *a, ForKind kind,
+                    const SchedStmt *why); // FOR_VTHREAD: bind; not FOR_SERIAL
 // place.c
 bool stage_compute_at(Schedule *s, Stage *st, Stage *consumer, Axis *a, const SchedStmt *why);
 bool stage_compute_root(Schedule *s, Stage *st, const SchedStmt *why);
 bool stage_compute_inline(Schedule *s, Stage *st, const SchedStmt *why);
 bool stage_set_scope(Schedule *s, Stage *st, const Scope *scope, const SchedStmt *why);
 // The new stage; NULL: refused. n = 0: all readers.
-Stage *stage_cache_read(Schedule *s, Stage *st, const Scope *scope, int n, Stage *const *readers, Name name, const SchedStmt *why);
+Stage *stage_cache_read(Schedule *s, Stage *st, const Scope *scope, int n, Stage *const *readers, Name name,
+                        const SchedStmt *why);
 Stage *stage_cache_write(Schedule *s, Stage *st, const Scope *scope, Name name, const SchedStmt *why);
 // marks.c; a: NULL lets schedule_complete choose, not for MARK_TENSORIZE
 bool stage_mark(Schedule *s, Stage *st, Mark m, Axis *a, const SchedStmt *why);
 // epilogue.c
 bool stage_legalize_epilogue(Schedule *s, Stage *st, const SchedStmt *why);
 
-// steps.c: what was done so far as the text of a schedule: done to the same kernel, with the same -D, it gives the same schedule.
+// steps.c: what was done so far as the text of a schedule: done to the same kernel, with the same -D, it gives the same
+// schedule.
 void schedule_text(const Schedule *s, Text *out);
 
 // remarks.c: reports, as remarks, where each stage runs and why.

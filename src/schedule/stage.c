@@ -112,7 +112,8 @@ bool expr_reads(const TeExpr *e, const TeTensor *t) { return te_any(e, is_access
 
 void schedule_index(Ctx *cx, Schedule *s) {
   s->by_tensor = NEW(cx->arena, PtrMap);
-  for (size_t i = 0; i < s->stages.len; i++) ptrmap_set(cx->arena, s->by_tensor, s->stages.data[i]->tensor, s->stages.data[i]);
+  for (size_t i = 0; i < s->stages.len; i++)
+    ptrmap_set(cx->arena, s->by_tensor, s->stages.data[i]->tensor, s->stages.data[i]);
 }
 
 Stage *schedule_stage_of(const Schedule *s, const TeTensor *t) {

@@ -39,8 +39,9 @@ bool op_is_computed(Op *o) {
 
 bool op_is_recurrent(Op *o) {
   if (!o->stage->tensor->circle) return false;
-  Diag *g = op_fail(o, E_RECURRENT, op_at(o), "`%s` cannot be asked of `%s`, which is computed from its earlier elements",
-                    o->why ? o->why->method.name : o->name, o->stage->name);
+  Diag *g =
+      op_fail(o, E_RECURRENT, op_at(o), "`%s` cannot be asked of `%s`, which is computed from its earlier elements",
+              o->why ? o->why->method.name : o->name, o->stage->name);
   diag_help(g, "leave it where and as it is; a stage that reads it may be scheduled");
   return true;
 }
@@ -58,10 +59,18 @@ ScheduleStep *op_done(const Op *o) {
 
 static void add_arg(const Schedule *s, ScheduleStep *step, ScheduleStepArg a) { VEC_PUSH(s->cx->arena, step->args, a); }
 
-void step_axis(const Schedule *s, ScheduleStep *step, const Axis *a) { add_arg(s, step, (ScheduleStepArg){STEP_AXIS, .name = a->name}); }
-void step_stage(const Schedule *s, ScheduleStep *step, const Stage *st) { add_arg(s, step, (ScheduleStepArg){STEP_STAGE, .name = st->name}); }
-void step_scope(const Schedule *s, ScheduleStep *step, const Scope *scope) { add_arg(s, step, (ScheduleStepArg){STEP_SCOPE, .scope = scope}); }
-void step_word(const Schedule *s, ScheduleStep *step, const char *word) { add_arg(s, step, (ScheduleStepArg){STEP_WORD, .word = word}); }
+void step_axis(const Schedule *s, ScheduleStep *step, const Axis *a) {
+  add_arg(s, step, (ScheduleStepArg){STEP_AXIS, .name = a->name});
+}
+void step_stage(const Schedule *s, ScheduleStep *step, const Stage *st) {
+  add_arg(s, step, (ScheduleStepArg){STEP_STAGE, .name = st->name});
+}
+void step_scope(const Schedule *s, ScheduleStep *step, const Scope *scope) {
+  add_arg(s, step, (ScheduleStepArg){STEP_SCOPE, .scope = scope});
+}
+void step_word(const Schedule *s, ScheduleStep *step, const char *word) {
+  add_arg(s, step, (ScheduleStepArg){STEP_WORD, .word = word});
+}
 void step_result(const Schedule *s, ScheduleStep *step, Name name) { VEC_PUSH(s->cx->arena, step->results, name); }
 
 void step_number(const Schedule *s, ScheduleStep *step, const char *key, int64_t n) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Constant tensors from files: .npy, and .npz, a zip archive of them. An archive is listed when it is imported; an array is
-// unpacked and converted (byte order, Fortran order) when a kernel uses it. What is no plain number is refused, never run.
+// Constant tensors from files: .npy, and .npz, a zip archive of them. An archive is listed when it is imported; an
+// array is unpacked and converted (byte order, Fortran order) when a kernel uses it. What is no plain number is
+// refused, never run.
 #include "te/internal.h"
 
 #include <errno.h>
@@ -15,7 +16,7 @@ typedef struct Packed {
   size_t len, size; // packed and unpacked
   int method;       // 0: as it is; 8: deflate
   uint32_t crc;
-  bool checked;     // has a crc
+  bool checked; // has a crc
 } Packed;
 
 struct Arrays {
@@ -74,8 +75,13 @@ static size_t list_member(Ctx *cx, Arrays *a, const unsigned char *file, size_t 
   if (data > len || len - data < packed) return 0;
   size_t short_name = name > 4 && !memcmp(e + 46 + name - 4, ".npy", 4) ? name - 4 : name;
   bool text = !memchr(e + 46, 0, name);
-  Packed p = {.name = name_of_bytes(cx->names, (const char *)e + 46, short_name), .data = file + data, .len = (size_t)packed,
-              .size = (size_t)size, .method = (int)le(e + 10, 2), .crc = le(e + 16, 4), .checked = true};
+  Packed p = {.name = name_of_bytes(cx->names, (const char *)e + 46, short_name),
+              .data = file + data,
+              .len = (size_t)packed,
+              .size = (size_t)size,
+              .method = (int)le(e + 10, 2),
+              .crc = le(e + 16, 4),
+              .checked = true};
   if (text && !(le(e + 8, 2) & 1)) VEC_PUSH(cx->arena, a->list, p); // not encrypted
   return 46 + name + extra + comment;
 }
@@ -162,15 +168,18 @@ static const char *value_of(const char *text, const char *key) {
 }
 
 static const char *parse_descr(const char *at, Header *h) {
-  static const struct { const char *name; DType type; } types[] = {
-      {"b1", DT_BOOL}, {"i1", DT_I8}, {"i2", DT_I16}, {"i4", DT_I32}, {"i8", DT_I64}, {"u1", DT_U8}, {"u2", DT_U16},
-      {"u4", DT_U32}, {"u8", DT_U64}, {"f2", DT_F16}, {"f4", DT_F32}, {"f8", DT_F64}};
+  static const struct {
+    const char *name;
+    DType type;
+  } types[] = {{"b1", DT_BOOL}, {"i1", DT_I8},  {"i2", DT_I16}, {"i4", DT_I32}, {"i8", DT_I64}, {"u1", DT_U8},
+               {"u2", DT_U16},  {"u4", DT_U32}, {"u8", DT_U64}, {"f2", DT_F16}, {"f4", DT_F32}, {"f8", DT_F64}};
   if (!at || (*at != '\'' && *at != '"')) return "it holds records, and constants are plain numbers";
   if (!strchr("<>|=", at[1])) return "its type is not understood";
   h->swap = at[1] == '>';
   for (size_t i = 0; i < sizeof types / sizeof *types; i++)
     if (strncmp(at + 2, types[i].name, 2) == 0 && at[4] == at[0]) return h->type = types[i].type, NULL;
-  return at[2] == 'O' ? "it holds objects, which are never loaded" : "it holds no numbers of a type that the language has";
+  return at[2] == 'O' ? "it holds objects, which are never loaded"
+                      : "it holds no numbers of a type that the language has";
 }
 
 static const char *parse_shape(const char *at, Header *h) {
@@ -195,7 +204,8 @@ static const char *parse_header(Ctx *cx, const unsigned char *data, size_t len, 
   if (data[6] < 1 || data[6] > 3) return "its version is not known";
   size_t from = data[6] == 1 ? 10 : 12, n = le(data + 8, data[6] == 1 ? 2 : 4);
   if (n > len || from + n > len || memchr(data + from, 0, n)) return "its header is malformed";
-  const char *text = arena_printf(cx->arena, "%.*s", (int)n, (const char *)data + from), *order = value_of(text, "'fortran_order'");
+  const char *text = arena_printf(cx->arena, "%.*s", (int)n, (const char *)data + from),
+             *order = value_of(text, "'fortran_order'");
   const char *wrong = parse_descr(value_of(text, "'descr'"), h);
   if (!wrong) wrong = parse_shape(value_of(text, "'shape'"), h);
   if (wrong || !order) return wrong ? wrong : "its header is malformed";
@@ -232,9 +242,11 @@ static TeTensor *tensor_of(Ctx *cx, const Packed *p, Loc at, const char **error)
   t->axes = NEW_ARRAY(cx->arena, const TeAxis *, h.naxes + 1);
   int64_t elems = 1;
   for (int i = 0; i < h.naxes; i++) {
-    TeAxis axis = {.name = name_of(cx->names, arena_printf(cx->arena, "d%d", i)), .extent = h.extents[i], .loc = at, .index = i};
+    TeAxis axis = {
+        .name = name_of(cx->names, arena_printf(cx->arena, "d%d", i)), .extent = h.extents[i], .loc = at, .index = i};
     t->axes[i] = arena_copy(cx->arena, &axis, sizeof axis);
-    if (!mul_ok(elems, axis.extent, &elems) || elems >= (int64_t)1 << 40) return *error = "it has 2^40 elements or more", NULL;
+    if (!mul_ok(elems, axis.extent, &elems) || elems >= (int64_t)1 << 40)
+      return *error = "it has 2^40 elements or more", NULL;
   }
   size_t bytes = (size_t)elems * (size_t)dtype_bytes(h.type);
   if (p->size - h.start != bytes) return *error = "its size is not that of its elements", NULL;
@@ -263,7 +275,8 @@ TeTensor *arrays_tensor(Ctx *cx, const Arrays *a, Name name, Loc decl, Loc at) {
   if (t) return t;
   Diag *g = diag_report(cx->diags, E_IMPORT, at, "`%s` of `%s` cannot be used: %s", name, a->path, error);
   diag_also(g, decl, "imported here");
-  diag_help(g, "write it anew: `numpy.savez(\"%s\", %s = numpy.asarray(x, dtype = \"float32\"))`", a->path, *name ? name : "x");
+  diag_help(g, "write it anew: `numpy.savez(\"%s\", %s = numpy.asarray(x, dtype = \"float32\"))`", a->path,
+            *name ? name : "x");
   return NULL;
 }
 

@@ -17,8 +17,8 @@ typedef struct Bounds {
   const TeTensor *stage;
   const TeTensor *circle; // an access of it is compared with the stage's point; NULL: nothing is
   int nleading;
-  Earlier earlier;        // what was found so far
-  Loc where;              // of the worst
+  Earlier earlier; // what was found so far
+  Loc where;       // of the worst
 } Bounds;
 
 static bool is_far(Interval r) { return r.lo <= -FAR || r.hi >= FAR; }
@@ -59,8 +59,7 @@ static LinNode node_of(const void *expr) {
     return dtype_is_float(e->type) ? leaf : (LinNode){.kind = LIN_CONST, .type = e->type, .value = e->value.i};
   case TE_UNARY: return (LinNode){.kind = LIN_UNARY, .type = e->type, .unop = e->unop, .a = e->a};
   case TE_BINARY: return (LinNode){.kind = LIN_BINARY, .type = e->type, .binop = e->binop, .a = e->a, .b = e->b};
-  case TE_CAST:
-    return dtype_is_float(e->a->type) ? leaf : (LinNode){.kind = LIN_CAST, .type = e->type, .a = e->a};
+  case TE_CAST: return dtype_is_float(e->a->type) ? leaf : (LinNode){.kind = LIN_CAST, .type = e->type, .a = e->a};
   case TE_SELECT: return (LinNode){.kind = LIN_SELECT, .type = e->type, .a = e->a, .b = e->b, .c = e->c};
   case TE_MATH: return e->fn == FN_ABS ? (LinNode){.kind = LIN_ABS, .type = e->type, .a = e->args[0]} : leaf;
   case TE_AXIS:
@@ -108,8 +107,7 @@ static FloatRange float_range(Bounds *b, const TeExpr *e) {
     return (FloatRange){(double)r.lo, (double)r.hi};
   }
   switch (e->kind) {
-  case TE_CONST:
-    return isnan(e->value.f) ? (FloatRange){INFINITY, -INFINITY} : (FloatRange){e->value.f, e->value.f};
+  case TE_CONST: return isnan(e->value.f) ? (FloatRange){INFINITY, -INFINITY} : (FloatRange){e->value.f, e->value.f};
   case TE_CAST: {
     FloatRange x = float_range(b, e->a);
     return (FloatRange){round_float(e->type, x.lo), round_float(e->type, x.hi)};
@@ -175,8 +173,8 @@ static void report_index(Bounds *b, const TeExpr *access, int i, Interval r) {
     g = diag_report(cx->diags, E_BOUNDS, index->loc, "index %s..%s of axis `%s` of `%s`, which has extent %lld",
                     wide_text(cx, r.lo), wide_text(cx, r.hi), axis->name, t->name, (long long)axis->extent);
   else
-    g = diag_report(cx->diags, E_BOUNDS, index->loc, "the index `%s` is not known to stay in axis `%s` of `%s`",
-                    text, axis->name, t->name);
+    g = diag_report(cx->diags, E_BOUNDS, index->loc, "the index `%s` is not known to stay in axis `%s` of `%s`", text,
+                    axis->name, t->name);
   diag_also(g, axis->loc, "the axis is declared here");
   if (is_far(r))
     diag_note(g, "every access must be safe whatever the tensors hold; valid indices are 0..%lld",
@@ -272,7 +270,11 @@ static void note_values(Bounds *b, TeTensor *t) {
 }
 
 Earlier reads_earlier(Checker *ck, const TeTensor *stage, const TeTensor *t, int n, Loc *where) {
-  Bounds b = {.ck = ck, .facts = {.arena = ck->cx->arena, .read = &reader, .work = 1 << 23}, .stage = stage, .circle = t, .nleading = n};
+  Bounds b = {.ck = ck,
+              .facts = {.arena = ck->cx->arena, .read = &reader, .work = 1 << 23},
+              .stage = stage,
+              .circle = t,
+              .nleading = n};
   b.facts.self = &b;
   if (stage->where) {
     walk(&b, stage->where);

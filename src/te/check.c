@@ -31,8 +31,7 @@ static const char *canonical(Ctx *cx, const char *path) {
 static const Source *find_import(Checker *ck, const char *from, const char *path, const char **error) {
   Arena *a = ck->cx->arena;
   const char *slash = strrchr(from, '/');
-  const char *first =
-      path[0] == '/' || !slash ? path : arena_printf(a, "%.*s/%s", (int)(slash - from), from, path);
+  const char *first = path[0] == '/' || !slash ? path : arena_printf(a, "%.*s/%s", (int)(slash - from), from, path);
   const Source *src = source_read(a, first, error);
   for (int i = 0; !src && path[0] != '/' && i < ck->opt->ninclude_dirs; i++) {
     const char *ignored;
@@ -48,7 +47,9 @@ static void load_arrays(Checker *ck, AstItem *item) {
   const char *from = item->loc.src->path, *slash = strrchr(from, '/'), *error = NULL, *ignored;
   Arena *a = ck->cx->arena;
   bool absolute = item->name[0] == '/';
-  item->arrays = arrays_read(ck->cx, absolute || !slash ? item->name : arena_printf(a, "%.*s/%s", (int)(slash - from), from, item->name), &error);
+  item->arrays = arrays_read(
+      ck->cx, absolute || !slash ? item->name : arena_printf(a, "%.*s/%s", (int)(slash - from), from, item->name),
+      &error);
   for (int i = 0; !item->arrays && !absolute && i < ck->opt->ninclude_dirs; i++)
     item->arrays = arrays_read(ck->cx, arena_printf(a, "%s/%s", ck->opt->include_dirs[i], item->name), &ignored);
   Diag *g = NULL;
@@ -98,7 +99,8 @@ static void load_import(Loader *l, AstItem *item, const OpenFile *self, int dept
     return;
   }
   if (depth >= TE_MAX_IMPORT_DEPTH) {
-    Diag *g = diag_report(ck->cx->diags, E_TOO_DEEP, item->loc, "imports are nested more than %d deep", TE_MAX_IMPORT_DEPTH);
+    Diag *g =
+        diag_report(ck->cx->diags, E_TOO_DEEP, item->loc, "imports are nested more than %d deep", TE_MAX_IMPORT_DEPTH);
     diag_help(g, "import the innermost ones in the first file: what is imported once is known everywhere");
     return;
   }
@@ -170,8 +172,7 @@ static void add_kernel(Checker *ck, ModuleParts *m, NameTable *names, const AstF
 static void add_schedule(Checker *ck, ModuleParts *m, const NameTable *kernels, const AstItem *item) {
   const TeSchedule *s = item->schedule;
   if (name_table_find(kernels, s->kernel) < 0 && !ck->broken) {
-    Diag *g =
-        diag_report(ck->cx->diags, E_NO_KERNEL, item->name_loc, "there is no kernel `%s` to schedule", s->kernel);
+    Diag *g = diag_report(ck->cx->diags, E_NO_KERNEL, item->name_loc, "there is no kernel `%s` to schedule", s->kernel);
     Nearest n = {.wanted = s->kernel};
     for (size_t i = 0; i < m->kernel_items.len; i++) nearest_try(&n, m->kernel_items.data[i]->name);
     if (n.best) diag_guess(g, item->name_loc, n.best, "a similar name exists");

@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-// Recurrences: a stage may read itself at points that are earlier in the order of its axes; stages may read each other in a
-// circle if they share leading axes along which every circle steps back. What is read is proved to be computed, from
-// indices, guards and `where`; then the kernel's tensors are put in an order in which those of a circle stand together.
+// Recurrences: a stage may read itself at points that are earlier in the order of its axes; stages may read each other
+// in a circle if they share leading axes along which every circle steps back. What is read is proved to be computed,
+// from indices, guards and `where`; then the kernel's tensors are put in an order in which those of a circle stand
+// together.
 #include "te/internal.h"
 
 #include <string.h>
 
 typedef struct Node {
-  VEC(int) reads; // tensors, each once
+  VEC(int) reads;  // tensors, each once
   int number, low; // of Tarjan's walk; 0: not seen
   bool open;
   int part; // its strongly connected part, from 1 on
@@ -71,11 +72,15 @@ static bool reads(const Graph *g, int stage, int of) {
 }
 
 static bool refuse(Graph *g, const TeTensor *t, const TeTensor *of, Loc where) {
-  Diag *d = diag_report(g->kx->ck->cx->diags, E_RECURRENCE, where, t == of ? "`%s` reads itself at a point that is not known to be earlier"
-                                                                           : "`%s` reads `%s`, which needs it, at a point that is not known to be earlier",
+  Diag *d = diag_report(g->kx->ck->cx->diags, E_RECURRENCE, where,
+                        t == of ? "`%s` reads itself at a point that is not known to be earlier"
+                                : "`%s` reads `%s`, which needs it, at a point that is not known to be earlier",
                         t->name, of->name);
   diag_also(d, of->name_loc, "`%s` is declared here", of->name);
-  diag_help(d, "read elements that come before in the order of the axes, and guard those that have none before: `i == 0 ? 0 : %s[i - 1]`", of->name);
+  diag_help(d,
+            "read elements that come before in the order of the axes, and guard those that have none before: `i == 0 ? "
+            "0 : %s[i - 1]`",
+            of->name);
   return false;
 }
 
@@ -83,7 +88,7 @@ static bool refuse(Graph *g, const TeTensor *t, const TeTensor *of, Loc where) {
 static bool order_turn(Graph *g, int count, int *members, int n) {
   Arena *a = g->kx->ck->cx->arena;
   const TeTensor *const *t = g->kx->tensors.data;
-  bool *waits = NEW_ARRAY(a, bool, count * count), *done = NEW_ARRAY(a, bool, count);
+  bool *waits = NEW_ARRAY(a, bool, count *count), *done = NEW_ARRAY(a, bool, count);
   int *order = NEW_ARRAY(a, int, count), placed = 0;
   Loc where;
   for (int i = 0; i < count; i++)
@@ -148,7 +153,8 @@ static bool check_circle(Graph *g, int id, int count, int *members) {
   Loc where = {0};
   for (int i = 0; i < count; i++) { // alone, each steps back along its own axes
     const TeTensor *t = tensors[members[i]];
-    if (reads(g, members[i], members[i]) && reads_earlier(ck, t, t, t->naxes, &where) != EARLIER) return refuse(g, t, t, where);
+    if (reads(g, members[i], members[i]) && reads_earlier(ck, t, t, t->naxes, &where) != EARLIER)
+      return refuse(g, t, t, where);
   }
   int n = 0, most = shared_axes(tensors, count, members);
   bool found = count == 1;

@@ -20,7 +20,8 @@ static bool fill_number(Fill *f, const AstExpr *e) {
   if (!const_value(&consts, e, &v)) return false;
   AstExpr literal = {.kind = v.kind == VALUE_FLOAT ? AST_FLOAT : AST_INT, .loc = e->loc, .value = v.i, .number = v.f};
   if (v.kind == VALUE_LIST || (e->kind == AST_BOOL) != (t == DT_BOOL)) {
-    Diag *g = diag_report(consts.cx->diags, E_TYPE, e->loc, "`%s` is not a value of type %s", te_snippet(consts.cx, e->loc), dtype_name(t));
+    Diag *g = diag_report(consts.cx->diags, E_TYPE, e->loc, "`%s` is not a value of type %s",
+                          te_snippet(consts.cx, e->loc), dtype_name(t));
     diag_help(g, "the innermost braces hold %s", t == DT_BOOL ? "true and false" : "numbers");
     return false;
   }
@@ -37,10 +38,14 @@ static bool fill(Fill *f, const AstExpr *e, int axis) {
   const TeAxis *a = f->t->axes[axis];
   if (e->kind == AST_BAD) return false;
   if (e->kind != AST_LIST || e->nitems != a->extent) {
-    Diag *g = e->kind == AST_LIST ? diag_report(cx->diags, E_SHAPE, e->loc, "axis `%s` has %lld elements, and these are %d", a->name, (long long)a->extent, e->nitems)
-                                  : diag_report(cx->diags, E_SHAPE, e->loc, "axis `%s` has %lld elements, and this is one", a->name, (long long)a->extent);
+    Diag *g = e->kind == AST_LIST
+                  ? diag_report(cx->diags, E_SHAPE, e->loc, "axis `%s` has %lld elements, and these are %d", a->name,
+                                (long long)a->extent, e->nitems)
+                  : diag_report(cx->diags, E_SHAPE, e->loc, "axis `%s` has %lld elements, and this is one", a->name,
+                                (long long)a->extent);
     diag_also(g, a->loc, "the axis is declared here");
-    diag_help(g, "braces hold the elements of an axis, and braces for each of them where there are more axes: `{{1, 2}, {3, 4}}`");
+    diag_help(g, "braces hold the elements of an axis, and braces for each of them where there are more axes: `{{1, "
+                 "2}, {3, 4}}`");
     return false;
   }
   for (int i = 0; i < e->nitems; i++)
@@ -134,8 +139,10 @@ TeTensor *check_constant(Scope *s, const AstDecl *decl, Name full) {
     for (int i = first; t && i < (int)s->kx->tensors.len; i++) {
       const TeTensor *u = s->kx->tensors.data[i], *more = u->body ? reads_more(s->kx, u->body, first) : NULL;
       if (!more && te_tensor_elems(u) <= CONSTANT_MAX) continue;
-      Diag *g = more ? diag_report(cx->diags, E_NOT_CONST, decl->body->loc, "`%s` depends on `%s`, which is not constant", decl->name, more->name)
-                     : diag_report(cx->diags, E_NOT_CONST, decl->body->loc, "`%s` has more than %d elements to be computed", decl->name, CONSTANT_MAX);
+      Diag *g = more ? diag_report(cx->diags, E_NOT_CONST, decl->body->loc,
+                                   "`%s` depends on `%s`, which is not constant", decl->name, more->name)
+                     : diag_report(cx->diags, E_NOT_CONST, decl->body->loc,
+                                   "`%s` has more than %d elements to be computed", decl->name, CONSTANT_MAX);
       diag_help(g, "compute it when the kernel runs: `compute %s[...]`", decl->name);
       t = NULL;
     }

@@ -25,11 +25,11 @@ static bool target_const(const TeTarget *t, Name name, TeValue *value) {
 void report_unknown_name(ConstScope *s, Name name, Loc at, const char *what) {
   if (s->quiet_unknown) return;
   if (strchr(name, '.') && !s->target) {
-    Diag *g =
-        diag_report(s->cx->diags, E_TARGET, at, "`%s` is a name of a target, and this file chooses none", name);
+    Diag *g = diag_report(s->cx->diags, E_TARGET, at, "`%s` is a name of a target, and this file chooses none", name);
     const char *target = arena_printf(s->cx->arena, "%.*s", (int)(strchr(name, '.') - name), name);
     if (s->hint_target) target = s->hint_target;
-    diag_fix_head(g, at.src, arena_printf(s->cx->arena, "target %s;", target), "write `target %s;` at the top of the file", target);
+    diag_fix_head(g, at.src, arena_printf(s->cx->arena, "target %s;", target),
+                  "write `target %s;` at the top of the file", target);
     return;
   }
   Diag *g = diag_report(s->cx->diags, E_UNKNOWN_NAME, at, "unknown %s `%s`", what, name);
@@ -40,8 +40,7 @@ void report_unknown_name(ConstScope *s, Name name, Loc at, const char *what) {
 }
 
 static Diag *not_const(ConstScope *s, const AstExpr *e, const char *why) {
-  Diag *g =
-      diag_report(s->cx->diags, E_NOT_CONST, e->loc, "`%s` is not a constant integer", te_snippet(s->cx, e->loc));
+  Diag *g = diag_report(s->cx->diags, E_NOT_CONST, e->loc, "`%s` is not a constant integer", te_snippet(s->cx, e->loc));
   diag_note(g, "%s", why);
   return g;
 }
@@ -58,7 +57,8 @@ static bool is_float(ConstScope *s, const AstExpr *e, double number) {
 
 static bool divides_by_zero(ConstScope *s, const AstExpr *e) {
   const char *by = te_snippet(s->cx, e->b->loc);
-  diag_help(not_const(s, e, "it divides by zero"), "let `%s` be another number: the params and consts in it decide", by);
+  diag_help(not_const(s, e, "it divides by zero"), "let `%s` be another number: the params and consts in it decide",
+            by);
   return false;
 }
 
@@ -182,7 +182,8 @@ static bool call_of_one(ConstScope *s, const AstExpr *e, TeValue v, TeValue *val
   DType to;
   MathFn fn;
   if (dtype_of_name(e->name, &to)) {
-    Scalar x = v.kind == VALUE_FLOAT ? scalar_cast(to, DT_F64, (Scalar){.f = v.f}) : scalar_cast(to, DT_I64, (Scalar){.i = v.i});
+    Scalar x = v.kind == VALUE_FLOAT ? scalar_cast(to, DT_F64, (Scalar){.f = v.f})
+                                     : scalar_cast(to, DT_I64, (Scalar){.i = v.i});
     *value = dtype_is_float(to) ? value_float(x.f) : value_int(x.i);
     return true;
   }
@@ -245,12 +246,13 @@ static bool eval_index(ConstScope *s, const AstExpr *e, TeValue *value) {
   ConstFound found = e->name && s->find ? s->find(s->self, e->name, e->name_loc, &list) : CONST_VARIES;
   if (found == CONST_POISON) return false;
   if (found == CONST_MISSING) return report_unknown_name(s, e->name, e->name_loc, "constant"), false;
-  if (found == CONST_VARIES) return not_const(s, e, "elements of tensors are not known when the kernel is compiled"), false;
+  if (found == CONST_VARIES)
+    return not_const(s, e, "elements of tensors are not known when the kernel is compiled"), false;
   if (list.kind != VALUE_LIST || e->nitems != 1) return not_const(s, e, "only a list is indexed, by one number"), false;
   if (!const_eval(s, e->items[0], &i)) return false;
   if (i < 0 || i >= list.nitems) {
-    Diag *g = diag_report(s->cx->diags, E_BOUNDS, e->items[0]->loc, "index %lld of `%s`, which has %d elements", (long long)i,
-                          e->name, list.nitems);
+    Diag *g = diag_report(s->cx->diags, E_BOUNDS, e->items[0]->loc, "index %lld of `%s`, which has %d elements",
+                          (long long)i, e->name, list.nitems);
     diag_help(g, "the elements count from 0 to %d", list.nitems - 1);
     return false;
   }
@@ -318,8 +320,8 @@ static void module_candidates(void *self, Nearest *n) {
   for (int i = 0; l->m && i < l->m->nconsts; i++) nearest_try(n, l->m->consts[i].name);
 }
 
-bool te_const_eval(Ctx *cx, const TeModule *m, const TeTarget *target, const AstExpr *e, TeLookup *more,
-                   void *self, int64_t *value) {
+bool te_const_eval(Ctx *cx, const TeModule *m, const TeTarget *target, const AstExpr *e, TeLookup *more, void *self,
+                   int64_t *value) {
   ModuleLookup l = {m, more, self};
   ConstScope s = {.cx = cx,
                   .target = target,

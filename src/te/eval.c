@@ -69,7 +69,9 @@ typedef struct Eval {
 } Eval;
 
 static Arena *arena(Eval *v) { return v->cx->arena; }
-static void *array_of(const Eval *v, const TeTensor *t) { return t->data ? (void *)t->data : v->arrays->data[t->index]; }
+static void *array_of(const Eval *v, const TeTensor *t) {
+  return t->data ? (void *)t->data : v->arrays->data[t->index];
+}
 static Scalar *reg(Eval *v, int r) { return *v->regs.data[r]; }
 
 // ---- compiling -------------------------------------------------------------------------------------------------
@@ -103,9 +105,7 @@ static int axis_slot(const TeTensor *t, const TeAxis *axis) {
   return own == axis ? i : -1;
 }
 
-static const TeAxis *slot_axis(const TeTensor *t, int i) {
-  return i < t->naxes ? t->axes[i] : t->raxes[i - t->naxes];
-}
+static const TeAxis *slot_axis(const TeTensor *t, int i) { return i < t->naxes ? t->axes[i] : t->raxes[i - t->naxes]; }
 
 // Adds k * e to the form (base, coef); false when e is not affine in the axes.
 static bool affine(const TeTensor *t, const TeExpr *e, int64_t k, Load *form) {
@@ -164,8 +164,7 @@ static int compile(Eval *v, const TeExpr *e, int mask);
 
 static int compile_const(Eval *v, const TeExpr *e) {
   for (size_t i = 0; i < v->consts.len && i < 64; i++)
-    if (v->consts.data[i]->type == e->type && v->consts.data[i]->value.i == e->value.i)
-      return v->const_regs.data[i];
+    if (v->consts.data[i]->type == e->type && v->consts.data[i]->value.i == e->value.i) return v->const_regs.data[i];
   int r = new_reg(v, false);
   VEC_PUSH(arena(v), v->consts, e);
   VEC_PUSH(arena(v), v->const_regs, r);
@@ -291,11 +290,12 @@ static int compile(Eval *v, const TeExpr *e, int mask) {
 
 static void report_gather(Eval *v, const TeExpr *e, int i, int64_t index) {
   const TeAxis *axis = e->tensor->axes[i];
-  Diag *g = diag_report(v->cx->diags, E_BOUNDS, e->args[i]->loc,
-                        "index %lld of axis `%s` of `%s`, which has extent %lld", (long long)index, axis->name,
-                        e->tensor->name, (long long)axis->extent);
+  Diag *g =
+      diag_report(v->cx->diags, E_BOUNDS, e->args[i]->loc, "index %lld of axis `%s` of `%s`, which has extent %lld",
+                  (long long)index, axis->name, e->tensor->name, (long long)axis->extent);
   diag_note(g, "found while evaluating `%s`", v->stage->name);
-  diag_help(g, "guard it, or write `clamp(%s, 0, %lld)`", te_snippet(v->cx, e->args[i]->loc), (long long)axis->extent - 1);
+  diag_help(g, "guard it, or write `clamp(%s, 0, %lld)`", te_snippet(v->cx, e->args[i]->loc),
+            (long long)axis->extent - 1);
   v->failed = true;
 }
 
@@ -374,8 +374,7 @@ static void run_ops(Eval *v) {
     case OPK_CAST: lanes_cast(op->type, op->from, reg(v, op->d), reg(v, op->a), n); break;
     case OPK_SELECT: run_select(v, op); break;
     case OPK_LOAD:
-      lanes_load(op->type, reg(v, op->d), array_of(v, op->load->tensor), op->load->off, op->load->step,
-                 n);
+      lanes_load(op->type, reg(v, op->d), array_of(v, op->load->tensor), op->load->off, op->load->step, n);
       break;
     case OPK_GATHER:
       run_gather(v, op);
@@ -440,8 +439,8 @@ static void enter_point(Eval *v, const int64_t *point) {
 
 // What the code of a stage leaves where.
 typedef struct Code {
-  int body, where;     // registers; where NO_REG: all points count
-  int x, y;            // of TE_DOT: the factors
+  int body, where; // registers; where NO_REG: all points count
+  int x, y;        // of TE_DOT: the factors
 } Code;
 
 // Takes the current point into the lanes of acc in which it counts.
@@ -509,8 +508,7 @@ static Code compile_stage(Eval *v, const TeTensor *t) {
 static void start_stage(Eval *v, const TeTensor *t, Code *code) {
   begin_stage(v, t);
   *code = compile_stage(v, t);
-  for (size_t i = 0; i < v->consts.len; i++)
-    lanes_fill(reg(v, v->const_regs.data[i]), v->consts.data[i]->value, BLOCK);
+  for (size_t i = 0; i < v->consts.len; i++) lanes_fill(reg(v, v->const_regs.data[i]), v->consts.data[i]->value, BLOCK);
 }
 
 // Computes the elements first .. first + total - 1, `step` at once.

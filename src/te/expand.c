@@ -50,8 +50,14 @@ static bool is_constant(const StageCx *sx, const AstExpr *e) {
 }
 
 TeTensor *stage_of_expr(Scope *s, const AstExpr *e, Name full, Name dtype, TensorRef *ref) {
-  AstDecl decl = {.role = TE_COMPUTE, .name = full, .loc = e->loc, .name_loc = e->loc, .nnames = 1, .dtype = dtype,
-                  .dtype_loc = e->loc, .body = e};
+  AstDecl decl = {.role = TE_COMPUTE,
+                  .name = full,
+                  .loc = e->loc,
+                  .name_loc = e->loc,
+                  .nnames = 1,
+                  .dtype = dtype,
+                  .dtype_loc = e->loc,
+                  .body = e};
   return check_stage(s, &decl, full, TE_COMPUTE, ref);
 }
 
@@ -101,8 +107,10 @@ static bool match_args(Binder *b) {
     Diag *g = NULL;
     if (at < 0) g = diag_report(cx->diags, E_CALL, call->items[i]->loc, "`%s` has no parameter `%s`", call->name, key);
     else if (at >= def->nparams)
-      g = diag_report(cx->diags, E_CALL, call->items[i]->loc, "`%s` takes %d argument%s", call->name, def->nparams, def->nparams == 1 ? "" : "s");
-    else if (b->given[at]) g = diag_report(cx->diags, E_CALL, call->items[i]->loc, "`%s` is given twice", def->params[at].name);
+      g = diag_report(cx->diags, E_CALL, call->items[i]->loc, "`%s` takes %d argument%s", call->name, def->nparams,
+                      def->nparams == 1 ? "" : "s");
+    else if (b->given[at])
+      g = diag_report(cx->diags, E_CALL, call->items[i]->loc, "`%s` is given twice", def->params[at].name);
     if (g) {
       Nearest near = {.wanted = key ? key : ""};
       for (int k = 0; k < def->nparams; k++) nearest_try(&near, def->params[k].name);
@@ -114,7 +122,8 @@ static bool match_args(Binder *b) {
   }
   for (int k = 0; k < def->nparams; k++) {
     if (b->given[k] || def->params[k].value) continue;
-    Diag *g = misfit(b, E_CALL, call->loc, &def->params[k], arena_printf(cx->arena, "`%s` is not given its `%s`", call->name, def->params[k].name));
+    Diag *g = misfit(b, E_CALL, call->loc, &def->params[k],
+                     arena_printf(cx->arena, "`%s` is not given its `%s`", call->name, def->params[k].name));
     diag_help(g, "give it: `%s = ...`", def->params[k].name);
     return false;
   }
@@ -142,7 +151,8 @@ static bool bind_value(Binder *b, int k) {
     if (!const_value(&consts, e, &out.value)) return false;
   } else {
     bool names_axis = e->kind == AST_NAME && find_axis(&sx, e->name);
-    Binding named = e->kind == AST_NAME && !names_axis ? scope_find(sx.scope, e->name, e->loc) : (Binding){.kind = BIND_NONE};
+    Binding named =
+        e->kind == AST_NAME && !names_axis ? scope_find(sx.scope, e->name, e->loc) : (Binding){.kind = BIND_NONE};
     if (named.kind == BIND_POISON) return false;
     if (named.kind == BIND_TENSOR || (named.kind == BIND_ARG && b->in->pure)) {
       out = named;
@@ -154,7 +164,10 @@ static bool bind_value(Binder *b, int k) {
       out.arg = arena_copy(b->sx->ck->cx->arena, &arg, sizeof arg);
     } else {
       out.kind = BIND_TENSOR;
-      out.ref = tensor_arg(&sx, e, name_of(b->sx->ck->cx->names, arena_printf(b->sx->ck->cx->arena, "%s.%s", b->in->scope->prefix, p->name)), NULL);
+      out.ref = tensor_arg(
+          &sx, e,
+          name_of(b->sx->ck->cx->names, arena_printf(b->sx->ck->cx->arena, "%s.%s", b->in->scope->prefix, p->name)),
+          NULL);
       if (!out.ref.t) return false;
     }
   }
@@ -181,7 +194,9 @@ static bool bind_type(Binder *b, const AstParam *p, const TeTensor *t, Loc at) {
     return true;
   }
   if (want == t->type) return true;
-  Diag *g = misfit(b, E_CALL, at, p, arena_printf(cx->arena, "`%s` of `%s` is %s, and this is %s", p->name, b->in->def->name, dtype_name(want), dtype_name(t->type)));
+  Diag *g = misfit(b, E_CALL, at, p,
+                   arena_printf(cx->arena, "`%s` of `%s` is %s, and this is %s", p->name, b->in->def->name,
+                                dtype_name(want), dtype_name(t->type)));
   if (bound) diag_also(g, bound->loc, "`%s` is %s here", p->dtype, dtype_name(want));
   diag_help(g, "give it a tensor of that type, or cast: `%s(...)`", dtype_name(want));
   return false;
@@ -219,8 +234,9 @@ static bool bind_tensor(Binder *b, int k, TensorRef *ref) {
   for (int i = 0; i < p->naxes; i++) rests += p->axes[i].name == NULL;
   int left = ref->t->naxes - (p->naxes - rests);
   if (rests > 1 || left < 0 || (!rests && left)) {
-    Diag *g = misfit(b, E_CALL, e->loc, p, arena_printf(cx->arena, "`%s` of `%s` has %d %s, and this has %d", p->name, b->in->def->name,
-                                                        p->naxes - rests, p->naxes - rests == 1 ? "axis" : "axes", ref->t->naxes));
+    Diag *g = misfit(b, E_CALL, e->loc, p,
+                     arena_printf(cx->arena, "`%s` of `%s` has %d %s, and this has %d", p->name, b->in->def->name,
+                                  p->naxes - rests, p->naxes - rests == 1 ? "axis" : "axes", ref->t->naxes));
     diag_here(g, "it is %s", shape_text(cx, ref->t));
     diag_help(g, rests > 1 ? "`..` stands once among the axes of a parameter" : "give it a tensor of that many axes");
     return false;
@@ -237,8 +253,11 @@ static bool bind_tensor(Binder *b, int k, TensorRef *ref) {
     }
     int64_t extent = ref->t->axes[at]->extent;
     names[at++] = axis->name;
-    if (axis->extent->kind != AST_NAME || strchr(axis->extent->name, '.') || scope_own(b->in->scope, axis->extent->name)) continue;
-    scope_bind(b->in->scope, axis->extent->name, (Binding){.kind = BIND_VALUE, .value = value_int(extent), .loc = e->loc});
+    if (axis->extent->kind != AST_NAME || strchr(axis->extent->name, '.') ||
+        scope_own(b->in->scope, axis->extent->name))
+      continue;
+    scope_bind(b->in->scope, axis->extent->name,
+               (Binding){.kind = BIND_VALUE, .value = value_int(extent), .loc = e->loc});
   }
   ref->axes = names;
   scope_bind(b->in->scope, p->name, (Binding){.kind = BIND_TENSOR, .loc = p->name_loc, .ref = *ref});
@@ -260,9 +279,13 @@ static bool check_extents(Binder *b, int k, const TensorRef *ref) {
     if (!const_eval(&consts, p->axes[i].extent, &want)) return false;
     if (want == is) continue;
     const char *text = te_snippet(cx, p->axes[i].extent->loc);
-    Diag *g = misfit(b, E_CALL, at, p, arena_printf(cx->arena, "axis `%s` of `%s` is %lld here, and `%s` is %lld", p->axes[i].name, p->name, (long long)is, text, (long long)want));
-    const Binding *bound = p->axes[i].extent->kind == AST_NAME ? scope_own(b->in->scope, p->axes[i].extent->name) : NULL;
-    if (bound && loc_known(bound->loc)) diag_also(g, bound->loc, "`%s` is %lld by this argument", text, (long long)want);
+    Diag *g = misfit(b, E_CALL, at, p,
+                     arena_printf(cx->arena, "axis `%s` of `%s` is %lld here, and `%s` is %lld", p->axes[i].name,
+                                  p->name, (long long)is, text, (long long)want));
+    const Binding *bound =
+        p->axes[i].extent->kind == AST_NAME ? scope_own(b->in->scope, p->axes[i].extent->name) : NULL;
+    if (bound && loc_known(bound->loc))
+      diag_also(g, bound->loc, "`%s` is %lld by this argument", text, (long long)want);
     diag_help(g, "let the shapes of the arguments agree");
     return false;
   }
@@ -308,7 +331,8 @@ static void expand_decls(Instance *in, int nnames, const Name *full, TeRole role
     const AstDecl *d = &def->decls[i];
     Name *names = NEW_ARRAY(in->scope->kx->ck->cx->arena, Name, d->nnames);
     bool value = d->role == TE_CONSTANT && !d->has_axes;
-    for (int n = 0; n < d->nnames && !value; n++) names[n] = name_inside(in, d->names ? d->names[n].name : d->name, nnames, full);
+    for (int n = 0; n < d->nnames && !value; n++)
+      names[n] = name_inside(in, d->names ? d->names[n].name : d->name, nnames, full);
     check_decl(in->scope, d, names, role_inside(names[0], nnames, full, role));
   }
 }
@@ -325,8 +349,18 @@ static TeTensor *result_of(Instance *in, int i, int nnames, const Name *full, Te
     if (b.kind == BIND_TENSOR && (!asked || b.ref.t->name == full[i])) return (TeTensor *)b.ref.t;
   }
   Name name = asked ? full[i] : i == 0 ? s->prefix : fresh_name(s->kx, s->prefix, "result");
-  AstDecl d = {.role = TE_COMPUTE, .name = name, .loc = r->loc, .name_loc = e->loc, .nnames = 1, .has_axes = r->has_axes,
-               .naxes = r->naxes, .axes = r->axes, .axes_loc = r->axes_loc, .dtype = r->dtype, .dtype_loc = r->dtype_loc, .body = e};
+  AstDecl d = {.role = TE_COMPUTE,
+               .name = name,
+               .loc = r->loc,
+               .name_loc = e->loc,
+               .nnames = 1,
+               .has_axes = r->has_axes,
+               .naxes = r->naxes,
+               .axes = r->axes,
+               .axes_loc = r->axes_loc,
+               .dtype = r->dtype,
+               .dtype_loc = r->dtype_loc,
+               .body = e};
   TensorRef ref;
   return make_tensors(s, &d, &name, asked ? role : TE_COMPUTE, &ref) ? (TeTensor *)ref.t : NULL;
 }
@@ -335,7 +369,8 @@ static bool expand(Instance *in, int nnames, const Name *full, TeRole role) {
   const AstReturn *r = in->def->def->result;
   Ctx *cx = in->scope->kx->ck->cx;
   if (nnames > r->nitems) {
-    Diag *g = diag_report(cx->diags, E_CALL, in->call->loc, "`%s` gives %d result%s, not %d", in->def->name, r->nitems, r->nitems == 1 ? "" : "s", nnames);
+    Diag *g = diag_report(cx->diags, E_CALL, in->call->loc, "`%s` gives %d result%s, not %d", in->def->name, r->nitems,
+                          r->nitems == 1 ? "" : "s", nnames);
     diag_also(g, r->loc, "it returns here");
     diag_help(g, "name as many as it gives");
     return false;
@@ -367,7 +402,8 @@ static bool is_too_many(const StageCx *sx, const AstExpr *e) {
   KernelCx *kx = sx->kx;
   if (++kx->ninstances <= INSTANCES_MAX && kx->tensors.len < INSTANCES_MAX) return false;
   kx->ok = false;
-  Diag *g = diag_report(sx->ck->cx->diags, E_TOO_DEEP, e->loc, "the calls of this kernel expand to more than %d stages", INSTANCES_MAX);
+  Diag *g = diag_report(sx->ck->cx->diags, E_TOO_DEEP, e->loc, "the calls of this kernel expand to more than %d stages",
+                        INSTANCES_MAX);
   diag_help(g, "split the kernel");
   return true;
 }

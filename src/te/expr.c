@@ -39,7 +39,8 @@ static DType wider_type(DType t, double wide, int64_t v) {
 }
 
 static const TeExpr *misfit(StageCx *sx, const TeExpr *e, DType t, double wide) {
-  const char *text = dtype_is_float(t) ? arena_printf(arena(sx), "%g", wide) : arena_printf(arena(sx), "%lld", (long long)e->value.i);
+  const char *text =
+      dtype_is_float(t) ? arena_printf(arena(sx), "%g", wide) : arena_printf(arena(sx), "%lld", (long long)e->value.i);
   Diag *g = diag_report(ctx(sx)->diags, E_LITERAL, e->loc, "%s does not fit %s", text, dtype_name(t));
   if (dtype_is_int(t) && t != DT_U64) {
     int bits = dtype_bits(t) - (dtype_is_signed(t) ? 1 : 0);
@@ -48,7 +49,9 @@ static const TeExpr *misfit(StageCx *sx, const TeExpr *e, DType t, double wide) 
               (long long)top);
   }
   const char *w = dtype_name(wider_type(t, wide, e->value.i));
-  diag_help(g, "choose a number that does, or let it meet %s: cast what it stands beside, `%s(...)`, or declare its stage so", w, w);
+  diag_help(
+      g, "choose a number that does, or let it meet %s: cast what it stands beside, `%s(...)`, or declare its stage so",
+      w, w);
   return NULL;
 }
 
@@ -108,8 +111,8 @@ static const TeExpr *settle_default(StageCx *sx, Typed x) {
 static const TeExpr *settle_to(StageCx *sx, Typed x, DType t) {
   if (!x.e || x.lit == TYPED) return x.e;
   if (t == DT_BOOL) {
-    Diag *g = diag_report(ctx(sx)->diags, E_TYPE, x.e->loc, "`%s` is a number where a bool is needed",
-                          text_of(sx, x.e->loc));
+    Diag *g =
+        diag_report(ctx(sx)->diags, E_TYPE, x.e->loc, "`%s` is a number where a bool is needed", text_of(sx, x.e->loc));
     diag_help(g, "write true, false or a comparison");
     return NULL;
   }
@@ -153,7 +156,8 @@ static Typed unknown_name(StageCx *sx, Name name, Loc loc, const char *what) {
   if (diags_errors(d) >= TE_MAX_ERRORS) return POISON;
   if (name == sx->stage->name) {
     Diag *g = diag_report(d, E_CYCLE, loc, "`%s` is computed from itself", name);
-    diag_help(g, "a stage reads the tensors declared before it; a sum over many elements is a reduction, `sum[k: 8](...)`");
+    diag_help(
+        g, "a stage reads the tensors declared before it; a sum over many elements is a reduction, `sum[k: 8](...)`");
     return POISON;
   }
   for (int i = 0; i < sx->scope->item->ndecls; i++) {
@@ -182,7 +186,8 @@ static Typed unknown_name(StageCx *sx, Name name, Loc loc, const char *what) {
     const Binding *b = scope_own(sx->scope, decl->name);
     if (b && b->kind == BIND_TENSOR) nearest_try(&n, decl->name);
   }
-  for (int i = 0; sx->scope->item->def && i < sx->scope->item->def->nparams; i++) nearest_try(&n, sx->scope->item->def->params[i].name);
+  for (int i = 0; sx->scope->item->def && i < sx->scope->item->def->nparams; i++)
+    nearest_try(&n, sx->scope->item->def->params[i].name);
   if (!tensor_only) {
     ConstScope consts = scope_consts(sx->scope);
     consts.candidates(consts.self, &n);
@@ -217,8 +222,8 @@ static Typed whole_tensor(StageCx *sx, const TeTensor *t, Loc loc) {
 static Typed lit_value(StageCx *sx, TeValue v, Loc loc) {
   if (v.kind == VALUE_INT) return lit_int(sx, v.i, loc);
   if (v.kind == VALUE_FLOAT) return lit_float(sx, v.f, loc);
-  diag_help(diag_report(ctx(sx)->diags, E_TYPE, loc, "a list is not a value of an expression"),
-            "index it: `%s[0]`", text_of(sx, loc));
+  diag_help(diag_report(ctx(sx)->diags, E_TYPE, loc, "a list is not a value of an expression"), "index it: `%s[0]`",
+            text_of(sx, loc));
   return POISON;
 }
 
@@ -272,7 +277,8 @@ static bool keeps_values(DType from, DType to) {
 void te_offer_cast(Ctx *cx, Diag *g, const TeExpr *e, DType to) {
   const char *cast = arena_printf(cx->arena, "%s(%s)", dtype_name(to), te_snippet(cx, e->loc));
   bool plain = e->kind == TE_ACCESS || e->kind == TE_CAST || e->kind == TE_CONST || e->kind == TE_AXIS;
-  if (e->loc.line != e->loc.end_line || strstr(cast, "...")) diag_help(g, "write the cast `%s(...)` around it", dtype_name(to));
+  if (e->loc.line != e->loc.end_line || strstr(cast, "..."))
+    diag_help(g, "write the cast `%s(...)` around it", dtype_name(to));
   else if (plain && keeps_values(e->type, to)) diag_fix(g, e->loc, cast, "write the cast `%s`", cast);
   else diag_guess(g, e->loc, cast, "write the cast `%s`", cast);
 }
@@ -297,8 +303,7 @@ static bool agree(StageCx *sx, Loc loc, const char *what, Typed *x, Typed *y) {
   bool left_axes = is_of_axes(x->e), right_axes = is_of_axes(y->e);
   if (left_axes != right_axes) {
     diag_note(g, "axes are int64");
-    diag_help(g, "write the cast `%s(%s)`", dtype_name(left_axes ? b : a),
-              text_of(sx, (left_axes ? x : y)->e->loc));
+    diag_help(g, "write the cast `%s(%s)`", dtype_name(left_axes ? b : a), text_of(sx, (left_axes ? x : y)->e->loc));
     return false;
   }
   bool cast_left = dtype_is_float(b) != dtype_is_float(a) ? dtype_is_float(b) : dtype_bits(a) < dtype_bits(b);
@@ -346,9 +351,7 @@ static bool is_compare(BinOp op) {
   return op == OP_LT || op == OP_LE || op == OP_GT || op == OP_GE || op == OP_EQ || op == OP_NE;
 }
 static bool is_logic(BinOp op) { return op == OP_LAND || op == OP_LOR; }
-static bool is_bits(BinOp op) {
-  return op == OP_SHL || op == OP_SHR || op == OP_AND || op == OP_XOR || op == OP_OR;
-}
+static bool is_bits(BinOp op) { return op == OP_SHL || op == OP_SHR || op == OP_AND || op == OP_XOR || op == OP_OR; }
 
 // Computes with two literals of which one is a float; false: not an operation on floats.
 static Typed fold_floats(StageCx *sx, Loc loc, BinOp op, double a, double b) {
@@ -534,9 +537,9 @@ static Typed infer_call(StageCx *sx, const AstExpr *e) {
     diag_help(g, "the reduction is written `%s[axis: extent](...)`", e->name);
     return POISON;
   }
-  static const char *const elsewhere[][2] = {
-      {"relu", "max(x, 0)"}, {"select", "c ? a : b"}, {"where", "c ? a : b"}, {"if", "c ? a : b"},
-      {"cast", "int32(x)"},  {"mod", "x % y"},        {"sqr", "x * x"}};
+  static const char *const elsewhere[][2] = {{"relu", "max(x, 0)"}, {"select", "c ? a : b"}, {"where", "c ? a : b"},
+                                             {"if", "c ? a : b"},   {"cast", "int32(x)"},    {"mod", "x % y"},
+                                             {"sqr", "x * x"}};
   for (size_t i = 0; i < sizeof elsewhere / sizeof *elsewhere; i++) {
     if (strcmp(e->name, elsewhere[i][0])) continue;
     diag_help(g, "write `%s`", elsewhere[i][1]);
@@ -561,10 +564,9 @@ static const TeExpr *infer_index(StageCx *sx, const AstExpr *e) {
   if (x.lit == LIT_INT) return settle(sx, x.e, DT_I64);
   if (x.lit == TYPED && x.e->type == DT_I64) return x.e;
   DType t = x.lit == LIT_FLOAT ? DT_F32 : x.e->type;
-  Diag *g = diag_report(ctx(sx)->diags, E_TYPE, e->loc, "the index `%s` is %s; indices are int64",
-                        text_of(sx, e->loc), dtype_name(t));
-  if (t != DT_BOOL)
-    te_offer_cast(ctx(sx), g, x.e, DT_I64);
+  Diag *g = diag_report(ctx(sx)->diags, E_TYPE, e->loc, "the index `%s` is %s; indices are int64", text_of(sx, e->loc),
+                        dtype_name(t));
+  if (t != DT_BOOL) te_offer_cast(ctx(sx), g, x.e, DT_I64);
   else diag_help(g, "choose an index by it: `%s ? 1 : 0`", text_of(sx, e->loc));
   return NULL;
 }
@@ -669,8 +671,9 @@ static Typed infer(StageCx *sx, const AstExpr *e) {
   case AST_INDEX: return infer_access(sx, e);
   case AST_REDUCE: return typed(reduce_inside(sx, e, DT_COUNT));
   case AST_LIST:
-    return no_value(sx, e, "a list in brackets",
-                    "indices follow the name of their tensor, `t[x, y]`, and axes that of a reduction, `sum[k: 8](...)`");
+    return no_value(
+        sx, e, "a list in brackets",
+        "indices follow the name of their tensor, `t[x, y]`, and axes that of a reduction, `sum[k: 8](...)`");
   case AST_STRING: return no_value(sx, e, "a text in quotes", "write a name without quotes, or a number");
   case AST_REST: return no_value(sx, e, "`..`", "it stands among the indices of a tensor");
   case AST_BAD: break;

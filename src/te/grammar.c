@@ -160,8 +160,14 @@ const AstExpr *ast_paren(TeParser *p, Loc loc, const AstExpr *e) {
 }
 
 AstDecl parser_decl(TeRole role, SchedName name, Loc loc, const AxesAt *axes, SchedName dtype, const AstExpr *body) {
-  AstDecl d = {.role = role, .name = name.name, .loc = loc, .name_loc = name.loc, .nnames = 1, .dtype = dtype.name,
-               .dtype_loc = dtype.loc, .body = body};
+  AstDecl d = {.role = role,
+               .name = name.name,
+               .loc = loc,
+               .name_loc = name.loc,
+               .nnames = 1,
+               .dtype = dtype.name,
+               .dtype_loc = dtype.loc,
+               .body = body};
   if (axes) {
     d.has_axes = true;
     d.axes_loc = axes->loc;
@@ -219,15 +225,22 @@ void parser_part(TeParser *p, Loc loc, SchedName name, const AstParams *params, 
     const AstParam *in = &params->data[i];
     out[i] = (SchedParam){in->name, in->loc, in->value};
     if (in->has_axes)
-      diag_help(diag_report(p->cx->diags, E_SYNTAX, in->loc, "a part's parameter has no axes and no type"), "write `%s`", in->name);
+      diag_help(diag_report(p->cx->diags, E_SYNTAX, in->loc, "a part's parameter has no axes and no type"),
+                "write `%s`", in->name);
     for (size_t k = 0; k < i; k++)
       if (out[k].name == in->name)
-        diag_also(diag_report(p->cx->diags, E_DUPLICATE_NAME, in->loc, "two parameters are called `%s`", in->name), out[k].loc,
-                  "the other is here");
+        diag_also(diag_report(p->cx->diags, E_DUPLICATE_NAME, in->loc, "two parameters are called `%s`", in->name),
+                  out[k].loc, "the other is here");
   }
   TePart *part = NEW(a, TePart);
-  *part = (TePart){.name = name.name, .loc = loc, .name_loc = name.loc, .nparams = (int)params->len, .params = out,
-                   .nstmts = (int)stmts->len, .stmts = stmts->data, .ncalls = (int)(p->file->calls.len - p->calls_done)};
+  *part = (TePart){.name = name.name,
+                   .loc = loc,
+                   .name_loc = name.loc,
+                   .nparams = (int)params->len,
+                   .params = out,
+                   .nstmts = (int)stmts->len,
+                   .stmts = stmts->data,
+                   .ncalls = (int)(p->file->calls.len - p->calls_done)};
   part->calls = NEW_ARRAY(a, SchedStmt *, part->ncalls + 1);
   for (int i = 0; i < part->ncalls; i++) part->calls[i] = p->file->calls.data[p->calls_done + (size_t)i];
   p->calls_done = p->file->calls.len;
@@ -268,8 +281,13 @@ const SchedStmt *parser_knob(TeParser *p, Loc loc, SchedName name, const AstExpr
 
 const SchedStmt *parser_if(TeParser *p, Loc loc, const AstExpr *cond, const SchedStmts *body, const SchedStmts *other) {
   SchedStmt *s = NEW(p->cx->arena, SchedStmt);
-  *s = (SchedStmt){.kind = SCHED_IF, .loc = loc, .value = cond, .nbody = (int)body->len, .body = body->data,
-                   .nother = other ? (int)other->len : 0, .other = other ? other->data : NULL};
+  *s = (SchedStmt){.kind = SCHED_IF,
+                   .loc = loc,
+                   .value = cond,
+                   .nbody = (int)body->len,
+                   .body = body->data,
+                   .nother = other ? (int)other->len : 0,
+                   .other = other ? other->data : NULL};
   return s;
 }
 
@@ -316,7 +334,8 @@ uint64_t parser_int(TeParser *p, Loc loc, const char *text, size_t len) {
     uint64_t digit = c <= '9' ? (uint64_t)(c - '0') : (uint64_t)((c | 32) - 'a') + 10;
     if (__builtin_mul_overflow(v, base, &v) || __builtin_add_overflow(v, digit, &v)) {
       Diag *g = diag_report(p->cx->diags, E_LITERAL, loc, "`%s` does not fit 64 bits", te_snippet(p->cx, loc));
-      diag_help(g, "the largest integer is 18446744073709551615; a floating-point number has a point: `%s.0`", te_snippet(p->cx, loc));
+      diag_help(g, "the largest integer is 18446744073709551615; a floating-point number has a point: `%s.0`",
+                te_snippet(p->cx, loc));
       return 0;
     }
   }
@@ -342,7 +361,7 @@ Name parser_string(TeParser *p, Loc loc, const char *text, size_t len) {
 // What text copied from elsewhere has in place of a character of the language; NULL if it is another character.
 static const char *plain_spelling(const char *text) {
   static const char *const spellings[][2] = {
-      {"\u00d7", "*"}, {"\u00b7", "*"},  {"\u2217", "*"}, {"\u00f7", "/"},  {"\u2212", "-"},  {"\u2013", "-"},
+      {"\u00d7", "*"},  {"\u00b7", "*"},  {"\u2217", "*"},  {"\u00f7", "/"},  {"\u2212", "-"},  {"\u2013", "-"},
       {"\u2264", "<="}, {"\u2265", ">="}, {"\u2260", "!="}, {"\u2227", "&&"}, {"\u2228", "||"}, {"\u00ac", "!"},
       {"\u201c", "\""}, {"\u201d", "\""}, {"\u00a0", " "},  {"\ufeff", ""},   {"\u200b", ""}};
   for (size_t i = 0; i < sizeof spellings / sizeof *spellings; i++)
@@ -353,15 +372,18 @@ static const char *plain_spelling(const char *text) {
 static void bad_symbol(TeParser *p, Loc loc, const char *text) {
   unsigned char c = (unsigned char)text[0];
   bool control = c < 32 || c == 127;
-  Diag *g = control ? diag_report(p->cx->diags, E_LEX, loc, "the control character 0x%02x is not part of the language", c)
-                    : diag_report(p->cx->diags, E_LEX, loc, "`%s` is not a character of the language", te_snippet(p->cx, loc));
+  Diag *g =
+      control
+          ? diag_report(p->cx->diags, E_LEX, loc, "the control character 0x%02x is not part of the language", c)
+          : diag_report(p->cx->diags, E_LEX, loc, "`%s` is not a character of the language", te_snippet(p->cx, loc));
   const char *plain = plain_spelling(text);
   if (c >= 0x80) diag_note(g, "outside comments and quoted texts, a .te file is plain ASCII");
   if (control) diag_fix(g, loc, "", "delete it");
   else if (plain && *plain == ' ') diag_fix(g, loc, plain, "replace it by a space");
   else if (plain && *plain) diag_fix(g, loc, plain, "write `%s`", plain);
   else if (plain) diag_fix(g, loc, plain, "delete it");
-  else diag_help(g, "the operators are + - * / %% << >> & | ^ ~ ! < <= > >= == != && || ?: and calls such as `pow(x, y)`");
+  else
+    diag_help(g, "the operators are + - * / %% << >> & | ^ ~ ! < <= > >= == != && || ?: and calls such as `pow(x, y)`");
 }
 
 // Reports a token that the language does not have.
@@ -410,8 +432,8 @@ static const char *expectation(TeParser *p, int n, const char *const *expected) 
   for (int i = 0; i < n; i++) {
     const char *e = expected[i];
     bool in_expr = has(11,
-                       (const char *const[]){"number", "integer", "text in quotes", "`(`", "`[`", "`-`", "`!`",
-                                             "`~`", "`true`", "`false`", "name"},
+                       (const char *const[]){"number", "integer", "text in quotes", "`(`", "`[`", "`-`", "`!`", "`~`",
+                                             "`true`", "`false`", "name"},
                        e);
     if ((expr && in_expr) || (operators && is_operator(e))) continue;
     if (operators && (strcmp(e, "`.`") == 0 || strcmp(e, "`(`") == 0 || strcmp(e, "`[`") == 0)) continue;
@@ -464,18 +486,19 @@ static const char *slip_help(TeParser *p, Loc loc, const char *got, int n, const
   if (strcmp(got, "`=`") == 0 && operators) return "equality is written `==`";
   if (strcmp(got, "`=`") == 0 && n == 1 && has(n, expected, "`:`"))
     return "the type follows the axes: `t[x: 4] : int32 = ...`";
-  if (n == 1 && has(n, expected, "`:`") && strcmp(got, "name") == 0)
-    return "the type follows the axes after a `:`";
+  if (n == 1 && has(n, expected, "`:`") && strcmp(got, "name") == 0) return "the type follows the axes after a `:`";
   if (n == 1 && has(n, expected, "`:`") && (strcmp(got, "`]`") == 0 || strcmp(got, "`,`") == 0))
     return "an axis is declared with its extent: `x: 8`";
-  if ((n == 1 || has(n, expected, "`]`")) && has(n, expected, "name") && !has(n, expected, "number") && strcmp(got, "integer") == 0)
+  if ((n == 1 || has(n, expected, "`]`")) && has(n, expected, "name") && !has(n, expected, "number") &&
+      strcmp(got, "integer") == 0)
     return "an axis is declared with its name: `x: 8`";
   if (last == '+' && strcmp(got, "`+`") == 0) return "there is no `++`";
   if (last == '*' && strcmp(got, "`*`") == 0) return "powers are written `pow(x, y)`";
   return NULL;
 }
 
-// The remedy that the grammar alone knows: what closes or separates goes into the gap before; else what has to be written.
+// The remedy that the grammar alone knows: what closes or separates goes into the gap before; else what has to be
+// written.
 static void expected_help(TeParser *p, Diag *g, Loc loc, const char *got, int n, const char *const *expected) {
   static const char *const closing[] = {"`)`", "`]`", "`}`"};
   bool starts = strcmp(got, "name") == 0 || strcmp(got, "integer") == 0 || strcmp(got, "number") == 0;
@@ -519,15 +542,15 @@ void parser_syntax(TeParser *p, Loc loc, const char *got, int nall, const char *
   }
   if (loc_known(p->bad) && loc.line <= p->bad.end_line + 1) return;
   bool end = strcmp(got, "end of file") == 0;
-  const char *found =
-      end || !*got ? "the end of the file" : arena_printf(p->cx->arena, "`%s`", te_snippet(p->cx, loc));
+  const char *found = end || !*got ? "the end of the file" : arena_printf(p->cx->arena, "`%s`", te_snippet(p->cx, loc));
   const char *want = expectation(p, nexpected, expected);
   bool semicolon = has(nexpected, expected, "`;`");
   bool starts_line = loc.col == 1 || before(p->src, loc).line < loc.line;
   if (semicolon && (end || starts_line || strcmp(got, "`}`") == 0)) {
     Loc gap = before(p->src, loc);
     Diag *g = diag_report(p->cx->diags, E_SYNTAX, gap, "a `;` is missing before %s", found);
-    if (strcmp(got, "`:`") == 0 || strcmp(got, "`[`") == 0) diag_help(g, "axes follow the name, and the type follows them: `t[x: 4] : int32`");
+    if (strcmp(got, "`:`") == 0 || strcmp(got, "`[`") == 0)
+      diag_help(g, "axes follow the name, and the type follows them: `t[x: 4] : int32`");
     else diag_fix(g, gap, ";", "end the statement here");
     return;
   }

@@ -18,16 +18,16 @@
 
 // A declaration in a kernel or def: a tensor, the results of a call, or a constant.
 typedef struct AstDecl {
-  TeRole role;   // TE_CONSTANT: `const`
-  Name name;     // the first of the names
+  TeRole role; // TE_CONSTANT: `const`
+  Name name;   // the first of the names
   Loc loc, name_loc;
-  int nnames;    // more than one: results of a call, in `names`
+  int nnames; // more than one: results of a call, in `names`
   const SchedName *names;
   bool has_axes; // written, though there may be none; else the pointwise shorthand, or a constant that is no tensor
   int naxes;
   const AstAxis *axes;
-  Loc axes_loc;  // with the brackets
-  Name dtype;    // NULL: not written
+  Loc axes_loc; // with the brackets
+  Name dtype;   // NULL: not written
   Loc dtype_loc;
   const AstExpr *body; // NULL for an input; AST_LIST for values in braces
 } AstDecl;
@@ -66,20 +66,27 @@ typedef struct AstDef {
 typedef struct Arrays Arrays; // of an .npz or .npy file
 
 typedef enum AstItemKind {
-  ITEM_TARGET, ITEM_PARAM, ITEM_CONST, ITEM_IMPORT, ITEM_KERNEL, ITEM_SCHEDULE, ITEM_DEF, ITEM_PART
+  ITEM_TARGET,
+  ITEM_PARAM,
+  ITEM_CONST,
+  ITEM_IMPORT,
+  ITEM_KERNEL,
+  ITEM_SCHEDULE,
+  ITEM_DEF,
+  ITEM_PART
 } AstItemKind;
 
 typedef struct AstItem {
   AstItemKind kind;
   Name name; // ITEM_IMPORT: the path as written
   Loc loc, name_loc;
-  const AstExpr *value; // ITEM_PARAM ITEM_CONST
-  Name as;              // ITEM_IMPORT: what qualifies its names; NULL: nothing does
+  const AstExpr *value;   // ITEM_PARAM ITEM_CONST
+  Name as;                // ITEM_IMPORT: what qualifies its names; NULL: nothing does
   struct AstFile *import; // ITEM_IMPORT, once loaded
   const Arrays *arrays;   // the same, of a file of arrays
-  int ndecls;           // ITEM_KERNEL ITEM_DEF; ITEM_CONST that is a tensor: 1
+  int ndecls;             // ITEM_KERNEL ITEM_DEF; ITEM_CONST that is a tensor: 1
   const AstDecl *decls;
-  bool broken;          // ITEM_KERNEL ITEM_DEF: a declaration was lost to a syntax error
+  bool broken; // ITEM_KERNEL ITEM_DEF: a declaration was lost to a syntax error
   const TeSchedule *schedule;
   TePart *part;
   const AstDef *def;
@@ -119,13 +126,12 @@ typedef struct NameTable {
   PtrMap map;
 } NameTable;
 
-
 typedef struct AstFile {
   const Source *src;
   AstItems items;
-  SchedCalls calls; // of all schedules and parts
-  bool broken; // an item was lost to a syntax error
-  NameTable *visible; // names to Checker.globals: its own, and those of its imports
+  SchedCalls calls;              // of all schedules and parts
+  bool broken;                   // an item was lost to a syntax error
+  NameTable *visible;            // names to Checker.globals: its own, and those of its imports
   VEC(Name) names;               // those of `visible`
   VEC(struct AstFile *) imports; // without `as`
 } AstFile;
@@ -190,8 +196,8 @@ int te_parse_run(TeParser *p);
 
 // The source text of a span on one line, cut to a readable length; never NULL.
 const char *te_snippet(Ctx *cx, Loc loc);
-// expr.c: offers a cast around e. A guess where e computes (its operands may have been meant to be widened) or where the
-// cast may change a value.
+// expr.c: offers a cast around e. A guess where e computes (its operands may have been meant to be widened) or where
+// the cast may change a value.
 void te_offer_cast(Ctx *cx, Diag *g, const TeExpr *e, DType to);
 
 // ---- constants: consts.c ---------------------------------------------------------------------------------------
@@ -205,7 +211,7 @@ static inline TeValue value_float(double v) { return (TeValue){.kind = VALUE_FLO
 // Where constant expressions find their names. `candidates` feeds the suggestion for an unknown name.
 typedef struct ConstScope {
   Ctx *cx;
-  const TeTarget *target; // NULL: none chosen
+  const TeTarget *target;  // NULL: none chosen
   const char *hint_target; // a known target's name to propose when none is chosen; may be NULL
   void *self;
   ConstFound (*find)(void *self, Name name, Loc at, TeValue *value);
@@ -245,12 +251,12 @@ static inline void name_table_put(NameTable *t, Name name, int value) { ptrmap_p
 
 // What a file declares, or imports under a name.
 typedef struct Global {
-  const AstItem *item;    // ITEM_PARAM ITEM_CONST ITEM_DEF ITEM_PART ITEM_IMPORT
-  const AstFile *file;    // that declares it
-  int slot;               // of a constant that is no tensor
-  const AstFile *import;  // ITEM_IMPORT of a .te file
-  const Arrays *arrays;   // ITEM_IMPORT of arrays
-  const AstItem *other;   // a second import declares the name too: using it is an error
+  const AstItem *item;   // ITEM_PARAM ITEM_CONST ITEM_DEF ITEM_PART ITEM_IMPORT
+  const AstFile *file;   // that declares it
+  int slot;              // of a constant that is no tensor
+  const AstFile *import; // ITEM_IMPORT of a .te file
+  const Arrays *arrays;  // ITEM_IMPORT of arrays
+  const AstItem *other;  // a second import declares the name too: using it is an error
 } Global;
 
 typedef VEC(ConstSlot) ConstSlots;
@@ -315,12 +321,12 @@ typedef struct TensorRef {
 typedef enum BindKind { BIND_NONE, BIND_POISON, BIND_TENSOR, BIND_VALUE, BIND_ARG, BIND_TYPE, BIND_LATER } BindKind;
 typedef struct Binding {
   BindKind kind;
-  Loc loc;               // of what declares it, or of the argument
-  TensorRef ref;         // BIND_TENSOR
-  TeValue value;         // BIND_VALUE
-  Arg *arg;              // BIND_ARG
-  DType type;            // BIND_TYPE
-  const AstDecl *decl;   // BIND_LATER: declared further down
+  Loc loc;             // of what declares it, or of the argument
+  TensorRef ref;       // BIND_TENSOR
+  TeValue value;       // BIND_VALUE
+  Arg *arg;            // BIND_ARG
+  DType type;          // BIND_TYPE
+  const AstDecl *decl; // BIND_LATER: declared further down
 } Binding;
 
 // The kernel under construction.
@@ -348,7 +354,7 @@ struct Scope {
   NameTable *names;
   VEC(Binding) bindings;
   PtrMap calls; // expressions to instances
-  int nrest;           // `..`: the axes that are left, once bound
+  int nrest;    // `..`: the axes that are left, once bound
   const TeAxis **rest;
   bool has_rest;
   Loc rest_loc;
@@ -359,7 +365,7 @@ struct Instance {
   const AstExpr *call;
   const AstItem *def;
   Scope *scope;
-  bool pure;   // it only returns an expression, which stands in the caller's stage
+  bool pure; // it only returns an expression, which stands in the caller's stage
   bool failed;
   int nresults;
   TeTensor **results;
@@ -389,24 +395,27 @@ struct StageCx {
   Checker *ck;
   KernelCx *kx;
   Scope *scope;
-  TeTensor *stage;        // axes filled in, body not yet
-  Name prefix;            // of what is made on the way: its name, or that of the pure call the expression is in
-  TensorRef like;         // what its axes are called here: t NULL: by no names
-  bool shorthand;         // whole tensors are read at the stage's point
-  bool inside;            // brackets of an index or reduction: an axis hides a tensor of its name
-  const Reducing *raxes;  // of this scope
+  TeTensor *stage;       // axes filled in, body not yet
+  Name prefix;           // of what is made on the way: its name, or that of the pure call the expression is in
+  TensorRef like;        // what its axes are called here: t NULL: by no names
+  bool shorthand;        // whole tensors are read at the stage's point
+  bool inside;           // brackets of an index or reduction: an axis hides a tensor of its name
+  const Reducing *raxes; // of this scope
   const Guard *guards;
 };
 
 // kernel.c
 const TeKernel *check_kernel(Checker *ck, const AstFile *file, const AstItem *item);
-// Evaluates a list of axes (`..` those that are left); names must differ among themselves and from `others`. NULL after a report.
-const TeAxis **check_axes(Scope *s, int *n, const AstAxis *ast, bool reduce, int nothers, const TeAxis **others, int *rest);
+// Evaluates a list of axes (`..` those that are left); names must differ among themselves and from `others`. NULL after
+// a report.
+const TeAxis **check_axes(Scope *s, int *n, const AstAxis *ast, bool reduce, int nothers, const TeAxis **others,
+                          int *rest);
 // A tensor under its full name, and what its axes are called where it stands. NULL after a report.
 TeTensor *check_stage(Scope *s, const AstDecl *decl, Name full, TeRole role, TensorRef *ref);
 // Declares what a declaration does, under full names of as many as it has.
 void check_decl(Scope *s, const AstDecl *decl, const Name *full, TeRole role);
-bool make_tensors(Scope *s, const AstDecl *decl, const Name *full, TeRole role, TensorRef *refs); // without binding names
+bool make_tensors(Scope *s, const AstDecl *decl, const Name *full, TeRole role,
+                  TensorRef *refs);                                                      // without binding names
 bool fits_axes(Ctx *cx, const TeTensor *is, const TeTensor *asked, const AstDecl *decl); // reports what does not
 void push_tensor(KernelCx *kx, TeTensor *t);
 void bind_later(Scope *s);
@@ -425,7 +434,7 @@ ConstScope scope_consts(Scope *s);
 typedef struct Operands {
   TensorRef first; // t NULL: none has axes
   Loc loc;
-  bool scalar;     // there is an operand without axes
+  bool scalar;            // there is an operand without axes
   const AstExpr *unknown; // the first name that means nothing
   bool failed;
 } Operands;
@@ -435,7 +444,7 @@ Operands find_operands(const StageCx *sx, const AstExpr *e);
 const Global *find_def(Scope *s, Name name); // NULL: no def
 // The call of a def, expanded once; `full` is the name of its result, or NULL.
 Instance *def_instance(const StageCx *sx, const AstExpr *e, int nnames, const Name *full, TeRole role);
-bool def_is_pure(const AstItem *def); // it only returns an expression
+bool def_is_pure(const AstItem *def);                     // it only returns an expression
 TeTensor *def_stage(const StageCx *sx, const AstExpr *e); // its result as a stage; NULL after a report
 // An expression of the scope as a stage of its own.
 TeTensor *stage_of_expr(Scope *s, const AstExpr *e, Name full, Name dtype, TensorRef *ref);
@@ -471,7 +480,8 @@ bool arrays_single(const Arrays *a); // one, without a name
 TeTensor *arrays_tensor(Ctx *cx, const Arrays *a, Name name, Loc decl, Loc at);
 void note_constant_range(TeTensor *t); // constant.c
 
-// circles.c: finds the stages that need each other, proves that they can be computed, and orders the kernel's tensors so.
+// circles.c: finds the stages that need each other, proves that they can be computed, and orders the kernel's tensors
+// so.
 bool order_circles(KernelCx *kx);
 
 // build.c

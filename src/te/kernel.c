@@ -9,7 +9,8 @@ static void bad_extent(Checker *ck, const AstAxis *ast, int64_t extent) {
   const char *what = te_snippet(ck->cx, ast->extent->loc);
   const char *headline =
       ast->extent->kind == AST_INT
-          ? arena_printf(ck->cx->arena, "axis `%s` has the extent %lld, which is not positive", ast->name, (long long)extent)
+          ? arena_printf(ck->cx->arena, "axis `%s` has the extent %lld, which is not positive", ast->name,
+                         (long long)extent)
           : arena_printf(ck->cx->arena, "the extent `%s` is %lld, which is not positive", what, (long long)extent);
   if (ast->extent->kind != AST_INT && diags_told(ck->cx->diags, E_EXTENT, headline)) return;
   Diag *g = diag_report(ck->cx->diags, E_EXTENT, ast->loc, "%s", headline);
@@ -73,7 +74,8 @@ static void add_rest(AxisList *l, const AstAxis *ast, int nwritten, const AstAxi
   }
   for (int i = 0; i < l->s->nrest; i++) {
     TeAxis *axis = arena_copy(cx->arena, l->s->rest[i], sizeof *axis);
-    *axis = (TeAxis){.name = axis->name, .extent = axis->extent, .loc = axis->loc, .index = (int)l->axes.len, .reduce = l->reduce};
+    *axis = (TeAxis){
+        .name = axis->name, .extent = axis->extent, .loc = axis->loc, .index = (int)l->axes.len, .reduce = l->reduce};
     for (int n = 2;; n++) {
       bool taken = axis_named(l, axis->name) != NULL;
       for (int k = 0; k < nwritten; k++) taken |= written[k].name == axis->name;
@@ -84,7 +86,8 @@ static void add_rest(AxisList *l, const AstAxis *ast, int nwritten, const AstAxi
   }
 }
 
-const TeAxis **check_axes(Scope *s, int *n, const AstAxis *ast, bool reduce, int nothers, const TeAxis **others, int *rest) {
+const TeAxis **check_axes(Scope *s, int *n, const AstAxis *ast, bool reduce, int nothers, const TeAxis **others,
+                          int *rest) {
   Ctx *cx = s->kx->ck->cx;
   AxisList l = {.s = s, .nothers = nothers, .others = others, .reduce = reduce};
   Loc all = *n ? loc_join(ast[0].loc, ast[*n - 1].loc) : (Loc){0};
@@ -109,7 +112,8 @@ const TeAxis **check_axes(Scope *s, int *n, const AstAxis *ast, bool reduce, int
   for (int i = 0; i < *n; i++)
     if (points <= 0 || !mul_ok(points, l.axes.data[i]->extent, &points) || points >= (int64_t)1 << 40) points = -1;
   if (points > 0) return *n ? l.axes.data : NEW_ARRAY(cx->arena, const TeAxis *, 1);
-  Diag *g = diag_report(cx->diags, E_EXTENT, all, "%s has 2^40 elements or more", reduce ? "the reduction" : "the tensor");
+  Diag *g =
+      diag_report(cx->diags, E_EXTENT, all, "%s has 2^40 elements or more", reduce ? "the reduction" : "the tensor");
   Text t = {.arena = cx->arena};
   for (int i = 0; i < *n; i++) text_add(&t, "%s%lld", i ? " x " : "", (long long)l.axes.data[i]->extent);
   diag_note(g, "its extents are %s", t.data);
@@ -153,8 +157,8 @@ static bool shorthand_axes(StageCx *sx, TeTensor *t, const AstDecl *decl) {
   }
   if (!o.first.t && o.unknown && !check_expr(sx, o.unknown, DT_COUNT)) return false;
   if (!o.first.t && !o.scalar && !decl->dtype) {
-    Diag *g = diag_report(cx->diags, E_SHAPE, decl->name_loc,
-                          "`%s` has no axes: no operand stands without indices", decl->name);
+    Diag *g = diag_report(cx->diags, E_SHAPE, decl->name_loc, "`%s` has no axes: no operand stands without indices",
+                          decl->name);
     diag_help(g, "write them: `%s[i: N, ...] : int32 = ...`", decl->name);
     return false;
   }
@@ -187,10 +191,11 @@ static bool check_dtype(Checker *ck, const AstDecl *decl, DType *out) {
   Diag *g = diag_report(ck->cx->diags, E_UNKNOWN_NAME, decl->dtype_loc, "unknown type `%s`", decl->dtype);
   Nearest n = {.wanted = decl->dtype};
   for (int t = 0; t < DT_COUNT; t++) nearest_try(&n, dtype_name((DType)t));
-  static const char *const elsewhere[][2] = {{"float", "float32"}, {"double", "float64"}, {"half", "float16"}, {"char", "int8"},
-                                             {"short", "int16"}, {"int", "int32"}, {"long", "int64"}, {"unsigned", "uint32"},
-                                             {"i8", "int8"}, {"i16", "int16"}, {"i32", "int32"}, {"i64", "int64"},
-                                             {"u8", "uint8"}, {"f16", "float16"}, {"f32", "float32"}, {"f64", "float64"}};
+  static const char *const elsewhere[][2] = {
+      {"float", "float32"}, {"double", "float64"}, {"half", "float16"}, {"char", "int8"},
+      {"short", "int16"},   {"int", "int32"},      {"long", "int64"},   {"unsigned", "uint32"},
+      {"i8", "int8"},       {"i16", "int16"},      {"i32", "int32"},    {"i64", "int64"},
+      {"u8", "uint8"},      {"f16", "float16"},    {"f32", "float32"},  {"f64", "float64"}};
   for (size_t i = 0; i < sizeof elsewhere / sizeof *elsewhere; i++)
     if (strcmp(decl->dtype, elsewhere[i][0]) == 0) // those without a digit are of other sizes elsewhere
       n.best = elsewhere[i][1], n.distance = !strpbrk(decl->dtype, "1368");
@@ -249,7 +254,8 @@ void bind_later(Scope *s) {
   for (int i = 0; i < s->item->ndecls; i++) {
     const AstDecl *d = &s->item->decls[i];
     bool known = d->has_axes && d->dtype && d->body && d->nnames == 1 && d->role != TE_CONSTANT;
-    if (known && !scope_own(s, d->name)) scope_bind(s, d->name, (Binding){.kind = BIND_LATER, .loc = d->name_loc, .decl = d});
+    if (known && !scope_own(s, d->name))
+      scope_bind(s, d->name, (Binding){.kind = BIND_LATER, .loc = d->name_loc, .decl = d});
   }
 }
 
@@ -260,7 +266,12 @@ const TeTensor *find_later(Scope *s, Name name) {
   if (b->ref.t) return b->ref.t;
   TeTensor *t = NEW(s->kx->ck->cx->arena, TeTensor);
   int rest;
-  *t = (TeTensor){.name = name, .role = b->decl->role, .loc = b->decl->loc, .name_loc = b->decl->name_loc, .naxes = b->decl->naxes, .index = -1};
+  *t = (TeTensor){.name = name,
+                  .role = b->decl->role,
+                  .loc = b->decl->loc,
+                  .name_loc = b->decl->name_loc,
+                  .naxes = b->decl->naxes,
+                  .index = -1};
   if (!find_dtype(s, b->decl, &t->type)) return NULL;
   t->axes = check_axes(s, &t->naxes, b->decl->axes, false, 0, NULL, &rest);
   if (!t->axes) return NULL;
@@ -332,7 +343,8 @@ static bool adopt(Scope *s, const AstDecl *decl, TeTensor *t) {
     Diag *g = diag_report(cx->diags, E_TYPE, decl->body->loc, "`%s` is %s, but its expression is %s", decl->name,
                           dtype_name(type), dtype_name(t->type));
     diag_also(g, decl->dtype_loc, "declared %s here", dtype_name(type));
-    diag_help(g, "declare it %s, or cast what is called: `%s(%s)`", dtype_name(t->type), dtype_name(type), te_snippet(cx, decl->body->loc));
+    diag_help(g, "declare it %s, or cast what is called: `%s(%s)`", dtype_name(t->type), dtype_name(type),
+              te_snippet(cx, decl->body->loc));
     return false;
   }
   if (!decl->has_axes) return true;
@@ -345,7 +357,8 @@ static bool adopt(Scope *s, const AstDecl *decl, TeTensor *t) {
     TeAxis *r = (TeAxis *)t->raxes[i];
     Name base = r->name;
     for (int n = 2, k = 0; k < t->naxes; k++)
-      if (t->axes[k]->name == r->name) r->name = name_of(cx->names, arena_printf(cx->arena, "%s_%d", base, n++)), k = -1;
+      if (t->axes[k]->name == r->name)
+        r->name = name_of(cx->names, arena_printf(cx->arena, "%s_%d", base, n++)), k = -1;
   }
   return true;
 }
@@ -420,14 +433,19 @@ void check_decl(Scope *s, const AstDecl *decl, const Name *full, TeRole role) {
   bool made = make_tensors(s, decl, full, role, refs);
   if (!made) s->kx->ok = false;
   for (int i = 0; i < decl->nnames; i++)
-    scope_bind(s, names[i].name, (Binding){.kind = made ? BIND_TENSOR : BIND_POISON, .loc = names[i].loc, .ref = refs[i]});
+    scope_bind(s, names[i].name,
+               (Binding){.kind = made ? BIND_TENSOR : BIND_POISON, .loc = names[i].loc, .ref = refs[i]});
 }
 
 const TeKernel *check_kernel(Checker *ck, const AstFile *file, const AstItem *item) {
   TeKernel *k = NEW(ck->cx->arena, TeKernel);
   *k = (TeKernel){.name = item->name, .loc = item->loc, .name_loc = item->name_loc};
-  KernelCx kx = {.ck = ck, .item = item, .k = k, .taken = name_table_new(ck->cx->arena),
-                 .globals = name_table_new(ck->cx->arena), .ok = true};
+  KernelCx kx = {.ck = ck,
+                 .item = item,
+                 .k = k,
+                 .taken = name_table_new(ck->cx->arena),
+                 .globals = name_table_new(ck->cx->arena),
+                 .ok = true};
   Scope *s = scope_new(&kx, file, item, NULL, NULL);
   bool output = false;
   bind_later(s);

@@ -9,22 +9,22 @@
 
 // d = (T)(a op b) in wrapping arithmetic, for every integer type.
 #define WRAPPING(T, op) \
-  EACH d[l].i = (int64_t)(T)((uint64_t)a[l].i op (uint64_t)b[l].i); \
+  EACH d[l].i = (int64_t)(T)((uint64_t)a[l].i op(uint64_t) b[l].i); \
   return true
-#define WRAPPING_SWITCH(op)                     \
-  switch (t) {                                  \
-  case DT_I8: WRAPPING(int8_t, op);             \
-  case DT_I16: WRAPPING(int16_t, op);           \
-  case DT_I32: WRAPPING(int32_t, op);           \
-  case DT_I64: WRAPPING(int64_t, op);           \
-  case DT_U8: WRAPPING(uint8_t, op);            \
-  case DT_U16: WRAPPING(uint16_t, op);          \
-  case DT_U32: WRAPPING(uint32_t, op);          \
-  case DT_U64: WRAPPING(uint64_t, op);          \
-  default: return false;                        \
+#define WRAPPING_SWITCH(op) \
+  switch (t) { \
+  case DT_I8: WRAPPING(int8_t, op); \
+  case DT_I16: WRAPPING(int16_t, op); \
+  case DT_I32: WRAPPING(int32_t, op); \
+  case DT_I64: WRAPPING(int64_t, op); \
+  case DT_U8: WRAPPING(uint8_t, op); \
+  case DT_U16: WRAPPING(uint16_t, op); \
+  case DT_U32: WRAPPING(uint32_t, op); \
+  case DT_U64: WRAPPING(uint64_t, op); \
+  default: return false; \
   }
 #define LOOP(expression) \
-  EACH expression;       \
+  EACH expression; \
   return true
 
 static bool add_ints(DType t, Scalar *d, const Scalar *a, const Scalar *b, int n) { WRAPPING_SWITCH(+) }
@@ -139,10 +139,10 @@ void lanes_cast(DType to, DType from, Scalar *d, const Scalar *a, int n) {
   else EACH d[l] = scalar_cast(to, from, a[l]);
 }
 
-#define LOADS(T, field)                            \
-  do {                                             \
-    const T *p = (const T *)array + at;            \
-    EACH d[l].field = p[off[l]];                   \
+#define LOADS(T, field) \
+  do { \
+    const T *p = (const T *)array + at; \
+    EACH d[l].field = p[off[l]]; \
   } while (0)
 
 void lanes_load(DType t, Scalar *d, const void *array, const int64_t *off, int64_t at, int n) {
@@ -163,10 +163,10 @@ void lanes_load(DType t, Scalar *d, const void *array, const int64_t *off, int64
   }
 }
 
-#define STORES(T, field)                  \
-  do {                                    \
-    T *p = (T *)array + first;            \
-    EACH p[l] = (T)a[l].field;            \
+#define STORES(T, field) \
+  do { \
+    T *p = (T *)array + first; \
+    EACH p[l] = (T)a[l].field; \
   } while (0)
 
 void lanes_store(DType t, void *array, int64_t first, const Scalar *a, int n) {
@@ -180,7 +180,7 @@ void lanes_store(DType t, void *array, int64_t first, const Scalar *a, int n) {
   case DT_U32: STORES(uint32_t, i); return;
   case DT_I64:
   case DT_U64: STORES(int64_t, i); return;
-  case DT_F16: EACH ((uint16_t *)array)[first + l] = half_of_float((float)a[l].f); return;
+  case DT_F16: EACH((uint16_t *)array)[first + l] = half_of_float((float)a[l].f); return;
   case DT_F32: STORES(float, f); return;
   case DT_F64: STORES(double, f); return;
   case DT_COUNT: return;

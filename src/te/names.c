@@ -86,17 +86,20 @@ Binding scope_find(Scope *s, Name name, Loc at) {
   Binding *own = scope_own(s, name);
   if (own) return *own;
   const Global *g = file_find(s->kx->ck, s->view.file, name, s->view.own_only);
-  if (g && g->arrays && arrays_single(g->arrays)) return array_binding(s, g, name_of(s->kx->ck->cx->names, ""), name, at);
+  if (g && g->arrays && arrays_single(g->arrays))
+    return array_binding(s, g, name_of(s->kx->ck->cx->names, ""), name, at);
   if (g) return global_binding(s, g, at);
   const char *dot = strchr(name, '.');
   if (dot) {
     Names *names = s->kx->ck->cx->names;
-    const Global *of = file_find(s->kx->ck, s->view.file, name_of_bytes(names, name, (size_t)(dot - name)), s->view.own_only);
+    const Global *of =
+        file_find(s->kx->ck, s->view.file, name_of_bytes(names, name, (size_t)(dot - name)), s->view.own_only);
     if (of && of->arrays && !arrays_single(of->arrays)) return array_binding(s, of, name_of(names, dot + 1), name, at);
   }
   const TeTarget *target = s->kx->ck->target;
   for (int i = 0; target && i < target->nconsts; i++)
-    if (strcmp(target->consts[i].name, name) == 0) return (Binding){.kind = BIND_VALUE, .value = value_int(target->consts[i].value)};
+    if (strcmp(target->consts[i].name, name) == 0)
+      return (Binding){.kind = BIND_VALUE, .value = value_int(target->consts[i].value)};
   if (strcmp(name, "inf") == 0) return (Binding){.kind = BIND_VALUE, .value = value_float(INFINITY)};
   if (strcmp(name, "nan") == 0) return (Binding){.kind = BIND_VALUE, .value = value_float(NAN)};
   return (Binding){.kind = BIND_NONE};

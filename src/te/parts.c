@@ -17,9 +17,11 @@ static void report_no_part(Checker *ck, const AstFile *f, const SchedStmt *st) {
   Diag *g = diag_report(ck->cx->diags, E_UNKNOWN_NAME, st->method.loc, "there is no part `%s`", st->method.name);
   Nearest near = {.wanted = st->method.name};
   for (size_t i = 0; i < f->names.len; i++)
-    if (file_find(ck, f, f->names.data[i], true)->item->kind == ITEM_PART) nearest_try(&near, f->names.data[i] + BEFORE);
+    if (file_find(ck, f, f->names.data[i], true)->item->kind == ITEM_PART)
+      nearest_try(&near, f->names.data[i] + BEFORE);
   if (near.best) diag_nearest(g, st->method.loc, &near, "a similar one exists");
-  diag_help(g, "a primitive is called on a stage, `stage.%s(...)`; a part is declared by `schedule def %s(...) { ... }`",
+  diag_help(g,
+            "a primitive is called on a stage, `stage.%s(...)`; a part is declared by `schedule def %s(...) { ... }`",
             st->method.name, st->method.name);
 }
 
@@ -29,7 +31,8 @@ static void resolve_call(Checker *ck, const AstFile *f, SchedStmt *st) {
   if (!g) return;
   st->part = g->item->part;
   if (!g->other) return;
-  Diag *d = diag_report(ck->cx->diags, E_DUPLICATE_NAME, st->method.loc, "two imports have a part `%s`", st->method.name);
+  Diag *d =
+      diag_report(ck->cx->diags, E_DUPLICATE_NAME, st->method.loc, "two imports have a part `%s`", st->method.name);
   diag_also(d, g->item->name_loc, "one is here");
   diag_also(d, g->other->name_loc, "and one here");
   diag_help(d, "import one of them under a name, `import \"file.te\" as f;`, and write `f.%s`", st->method.name);
@@ -45,7 +48,8 @@ static int depth_of(Checker *ck, TePart *p, int above) {
     TePart *to = st->part ? (TePart *)(uintptr_t)st->part : NULL;
     int below = to ? depth_of(ck, to, above + 1) : 0;
     if (below < 0) {
-      Diag *g = diag_report(ck->cx->diags, E_CYCLE, st->loc, "the part `%s` calls itself%s", to->name, to == p ? "" : ", by way of others");
+      Diag *g = diag_report(ck->cx->diags, E_CYCLE, st->loc, "the part `%s` calls itself%s", to->name,
+                            to == p ? "" : ", by way of others");
       diag_also(g, to->name_loc, "it is declared here");
       diag_help(g, "a part is expanded where it is called: repeat statements by `for`");
     } else if (to && (below >= MOST_DEPTH || above >= MOST_DEPTH)) {

@@ -55,7 +55,8 @@ static void print_name(Text *out, const char *name) {
   for (const char *p = name;; p++) {
     size_t n = strcspn(p, ".");
     bool plain = n > 0 && !(*p >= '0' && *p <= '9');
-    for (size_t i = 0; i < n; i++) plain &= p[i] == '_' || (p[i] >= '0' && p[i] <= '9') || ((p[i] | 32) >= 'a' && (p[i] | 32) <= 'z');
+    for (size_t i = 0; i < n; i++)
+      plain &= p[i] == '_' || (p[i] >= '0' && p[i] <= '9') || ((p[i] | 32) >= 'a' && (p[i] | 32) <= 'z');
     const char *part = arena_printf(out->arena, "%.*s", (int)n, p);
     if (plain || p == name) text_add(out, "%s", part);
     else ast_string_text(out, part);

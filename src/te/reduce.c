@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// Reductions: at the top of a stage they are the stage's own; inside an expression they become stages that have the axes
-// around them that they read, and the conditions under which they stand. What one stage cannot do is composed: sums in
-// lanes of partial sums and a tree over them; the place of a maximum of the maximum and the first point that has it.
+// Reductions: at the top of a stage they are the stage's own; inside an expression they become stages that have the
+// axes around them that they read, and the conditions under which they stand. What one stage cannot do is composed:
+// sums in lanes of partial sums and a tree over them; the place of a maximum of the maximum and the first point that
+// has it.
 #include "te/internal.h"
 
 #include <math.h>
@@ -14,8 +15,8 @@ static const struct {
   TeReduce reduce; // of the stage, or, of argmax and argmin, of the first of them
   int nargs;
 } reductions[RED_COUNT] = {
-    [RED_SUM] = {"sum", TE_SUM, 1},       [RED_PROD] = {"prod", TE_PROD, 1},      [RED_MIN] = {"min", TE_MIN, 1},
-    [RED_MAX] = {"max", TE_MAX, 1},       [RED_DOT] = {"dot", TE_DOT, 2},         [RED_ARGMAX] = {"argmax", TE_MAX, 1},
+    [RED_SUM] = {"sum", TE_SUM, 1},       [RED_PROD] = {"prod", TE_PROD, 1}, [RED_MIN] = {"min", TE_MIN, 1},
+    [RED_MAX] = {"max", TE_MAX, 1},       [RED_DOT] = {"dot", TE_DOT, 2},    [RED_ARGMAX] = {"argmax", TE_MAX, 1},
     [RED_ARGMIN] = {"argmin", TE_MIN, 1},
 };
 
@@ -52,13 +53,14 @@ static bool check_form(StageCx *sx, const AstExpr *e, Reduction r) {
     return false;
   }
   if (e->nitems != reductions[r].nargs) {
-    Diag *g = diag_report(cx->diags, E_REDUCE, e->loc, "`%s` reduces %d expression%s, not %d", e->name, reductions[r].nargs,
-                          reductions[r].nargs == 1 ? "" : "s", e->nitems);
+    Diag *g = diag_report(cx->diags, E_REDUCE, e->loc, "`%s` reduces %d expression%s, not %d", e->name,
+                          reductions[r].nargs, reductions[r].nargs == 1 ? "" : "s", e->nitems);
     diag_help(g, reductions[r].nargs == 1 ? "it is written `%s[k: 8](x)`" : "it is written `%s[k: 8](x, y)`", e->name);
     return false;
   }
   if ((r == RED_ARGMAX || r == RED_ARGMIN) && e->naxes != 1) {
-    Diag *g = diag_report(cx->diags, E_REDUCE, e->loc, "`%s` gives the index of one axis, and this has %d", e->name, e->naxes);
+    Diag *g = diag_report(cx->diags, E_REDUCE, e->loc, "`%s` gives the index of one axis, and this has %d", e->name,
+                          e->naxes);
     diag_help(g, "reduce one axis; for more, reduce a tensor in which they are one");
     return false;
   }
@@ -72,7 +74,8 @@ static bool check_reduced_type(StageCx *sx, const AstExpr *e, Reduction r, DType
     return false;
   }
   if (r != RED_DOT || dtype_is_float(t)) return true;
-  Diag *g = diag_report(sx->ck->cx->diags, E_TYPE, e->loc, "`dot` is a chain of fused multiply-adds of floating-point numbers, not %s", dtype_name(t));
+  Diag *g = diag_report(sx->ck->cx->diags, E_TYPE, e->loc,
+                        "`dot` is a chain of fused multiply-adds of floating-point numbers, not %s", dtype_name(t));
   diag_help(g, "of integers, write the sum: `sum[k: 8](x * y)`");
   return false;
 }
@@ -85,7 +88,8 @@ static const TeExpr *check_reduced(StageCx *sx, const AstExpr *e, Reduction r, D
   const TeExpr *y = check_expr(sx, e->items[1], x->type);
   if (!y) return NULL;
   if (y->type != x->type) {
-    Diag *g = diag_report(sx->ck->cx->diags, E_TYPE, e->loc, "the operands of `dot` are %s and %s", dtype_name(x->type), dtype_name(y->type));
+    Diag *g = diag_report(sx->ck->cx->diags, E_TYPE, e->loc, "the operands of `dot` are %s and %s", dtype_name(x->type),
+                          dtype_name(y->type));
     diag_help(g, "cast one of them");
     return NULL;
   }
@@ -96,7 +100,8 @@ static const TeExpr *check_reduced(StageCx *sx, const AstExpr *e, Reduction r, D
 static const TeExpr *check_where(StageCx *sx, const AstExpr *e) {
   const TeExpr *c = check_expr(sx, e, DT_COUNT);
   if (!c || c->type == DT_BOOL) return c;
-  Diag *g = diag_report(sx->ck->cx->diags, E_TYPE, e->loc, "the condition `%s` is %s, not bool", te_snippet(sx->ck->cx, e->loc), dtype_name(c->type));
+  Diag *g = diag_report(sx->ck->cx->diags, E_TYPE, e->loc, "the condition `%s` is %s, not bool",
+                        te_snippet(sx->ck->cx, e->loc), dtype_name(c->type));
   diag_help(g, "write `%s != 0`", te_snippet(sx->ck->cx, e->loc));
   return NULL;
 }
@@ -255,7 +260,8 @@ static const TeExpr *in_lanes(StageCx *sx, const AstExpr *e, DType want) {
   int64_t width;
   if (!const_eval(&consts, e->by, &width)) return NULL;
   if (width < 2 || width > 64 || (width & (width - 1))) {
-    Diag *g = diag_report(cx->diags, E_REDUCE, e->by->loc, "%lld partial results: their number is a power of two from 2 to 64", (long long)width);
+    Diag *g = diag_report(cx->diags, E_REDUCE, e->by->loc,
+                          "%lld partial results: their number is a power of two from 2 to 64", (long long)width);
     diag_help(g, "write `by 8` or `by 16`");
     return NULL;
   }
@@ -300,15 +306,22 @@ Scalar te_reduce_identity(TeReduce r, DType t) {
   return (Scalar){.i = r == TE_PROD};
 }
 
-// `argmax[i: N](e)`: the first point that has the maximum. If that is what a maximum starts with, no point was greater: 0.
+// `argmax[i: N](e)`: the first point that has the maximum. If that is what a maximum starts with, no point was greater:
+// 0.
 static const TeExpr *place_of(StageCx *sx, const AstExpr *e) {
   Arena *a = sx->ck->cx->arena;
   Moved m = {.arena = a}, n = {.arena = a};
   TeTensor *top = hidden(sx, e, reduction_of(e) == RED_ARGMAX ? "max" : "min"), *first = hidden(sx, e, "first");
   if (!reduce_into(sx, top, e, DT_COUNT)) return NULL;
   top->where = both(a, all_guards(a, sx->guards), top->where);
-  *first = (TeTensor){.name = first->name, .role = TE_COMPUTE, .loc = e->loc, .name_loc = e->loc, .reduce = TE_MIN,
-                      .reduce_loc = e->loc, .nraxes = 1, .where = top->where};
+  *first = (TeTensor){.name = first->name,
+                      .role = TE_COMPUTE,
+                      .loc = e->loc,
+                      .name_loc = e->loc,
+                      .reduce = TE_MIN,
+                      .reduce_loc = e->loc,
+                      .nraxes = 1,
+                      .where = top->where};
   const TeExpr *value = top->body;
   const TeAxis *own = arena_copy(a, top->raxes[0], sizeof *own);
   first->raxes = arena_copy(a, &own, sizeof own);
@@ -323,7 +336,8 @@ static const TeExpr *place_of(StageCx *sx, const AstExpr *e) {
   first->where = both(a, moved(&point, first->where), equal);
   take_axes(sx, first, &n);
   finish(sx, first);
-  const TeExpr *none = te_binary(a, OP_EQ, best, te_const(a, value->type, te_reduce_identity(top->reduce, value->type), e->loc), e->loc);
+  const TeExpr *none =
+      te_binary(a, OP_EQ, best, te_const(a, value->type, te_reduce_identity(top->reduce, value->type), e->loc), e->loc);
   return te_select(a, none, int_const(a, 0, e->loc), element(sx, first, &n, NULL, e->loc), e->loc);
 }
 

@@ -19,7 +19,10 @@ static void see(Checker *ck, AstFile *f, Name name, int i) {
 }
 
 static const char *kind_of(const AstItem *item) {
-  return item->kind == ITEM_DEF ? "the def" : item->kind == ITEM_PART ? "the part" : item->kind == ITEM_IMPORT ? "the import" : "the constant";
+  return item->kind == ITEM_DEF      ? "the def"
+         : item->kind == ITEM_PART   ? "the part"
+         : item->kind == ITEM_IMPORT ? "the import"
+                                     : "the constant";
 }
 
 // Several imports may have one of a name, and a file's own hides theirs.
@@ -29,7 +32,8 @@ Name part_key(Ctx *cx, Name name) { return name_of(cx->names, arena_printf(cx->a
 
 // Adds what a file declares itself.
 static void declare_item(Checker *ck, AstFile *f, const AstItem *item) {
-  Name said = item->kind == ITEM_IMPORT ? item->as : item->name, name = item->kind == ITEM_PART ? part_key(ck->cx, said) : said;
+  Name said = item->kind == ITEM_IMPORT ? item->as : item->name,
+       name = item->kind == ITEM_PART ? part_key(ck->cx, said) : said;
   int old = name_table_find(f->visible, name);
   if (old >= 0 && (ck->globals.data[old].file == f || (!is_def(item) && !is_def(ck->globals.data[old].item)))) {
     report_duplicate(ck, said, item->name_loc, ck->globals.data[old].item->name_loc, kind_of(item));
@@ -160,7 +164,8 @@ static void define_param(Checker *ck, ConstSlot *slot, const TeDefine *def) {
   ConstFound found = eval_slot(ck, slot, (Loc){0}, &value);
   bool floats = found == CONST_FOUND && value.kind == VALUE_FLOAT;
   if (def->is_float && !floats) {
-    Diag *g = diag_report(ck->cx->diags, E_PARAM, slot->item->loc, "-D %s=%g: the param is an integer", def->name, def->number);
+    Diag *g = diag_report(ck->cx->diags, E_PARAM, slot->item->loc, "-D %s=%g: the param is an integer", def->name,
+                          def->number);
     diag_help(g, "give an integer, or let the param be a floating-point number: `param %s = 0.5;`", def->name);
     return;
   }
@@ -179,8 +184,10 @@ void apply_defines(Checker *ck) {
       continue;
     }
     if (!slot && ck->broken) continue;
-    const char *given = def->is_float ? arena_printf(ck->cx->arena, "%g", def->number) : arena_printf(ck->cx->arena, "%lld", (long long)def->value);
-    Diag *g = diag_report(ck->cx->diags, E_PARAM, slot ? slot->item->loc : (Loc){0}, "-D %s=%s names no param", def->name, given);
+    const char *given = def->is_float ? arena_printf(ck->cx->arena, "%g", def->number)
+                                      : arena_printf(ck->cx->arena, "%lld", (long long)def->value);
+    Diag *g = diag_report(ck->cx->diags, E_PARAM, slot ? slot->item->loc : (Loc){0}, "-D %s=%s names no param",
+                          def->name, given);
     if (slot) {
       diag_note(g, "`%s` is a const; -D sets params", def->name);
       diag_help(g, "write `param %s = ...;`", def->name);
@@ -197,4 +204,3 @@ void apply_defines(Checker *ck) {
     if (n.best) diag_help(g, "did you mean `-D %s=%s`?", n.best, given);
   }
 }
-

@@ -69,17 +69,17 @@ typedef struct SchedArg {
   Name key; // `factor` in `factor = 2`; NULL for a positional argument
   Loc loc;  // key and value
   const AstExpr *value;
-  // Of a statement in a part, when it runs: the name as written (NULL: it was none), and the part in which it stands for
-  // nothing that the part was given or made; then it is an axis, a scope or a constant.
+  // Of a statement in a part, when it runs: the name as written (NULL: it was none), and the part in which it stands
+  // for nothing that the part was given or made; then it is an axis, a scope or a constant.
   Name written;
   const struct TePart *free;
 } SchedArg;
 
 typedef enum SchedKind {
-  SCHED_CALL, // results = receiver.method(args);
-  SCHED_KNOB, // knob name = value in set;
-  SCHED_FOR,  // for var in (names) { body }
-  SCHED_IF,   // if (value) { body } else { other }
+  SCHED_CALL,  // results = receiver.method(args);
+  SCHED_KNOB,  // knob name = value in set;
+  SCHED_FOR,   // for var in (names) { body }
+  SCHED_IF,    // if (value) { body } else { other }
   SCHED_RETURN // return results;
 } SchedKind;
 
@@ -132,7 +132,7 @@ typedef struct TePart {
   SchedStmt **calls; // that may be of parts
   int nconsts;       // that its file sees
   const TeConst *consts;
-  int depth;         // of calls below it; -1: being found out
+  int depth; // of calls below it; -1: being found out
 } TePart;
 
 // ---- the graph ----------------------------------------------------------------------------------------------------
@@ -165,16 +165,16 @@ struct TeExpr {
   DType type;
   Loc loc;
   union {
-    Scalar value;                     // TE_CONST
-    const TeAxis *axis;               // TE_AXIS
-    struct {                          // TE_UNARY TE_BINARY TE_CAST TE_SELECT
-      UnOp unop;                      //   TE_UNARY
-      BinOp binop;                    //   TE_BINARY
-      const TeExpr *a, *b, *c;        //   b: TE_BINARY TE_SELECT; c: TE_SELECT
+    Scalar value;              // TE_CONST
+    const TeAxis *axis;        // TE_AXIS
+    struct {                   // TE_UNARY TE_BINARY TE_CAST TE_SELECT
+      UnOp unop;               //   TE_UNARY
+      BinOp binop;             //   TE_BINARY
+      const TeExpr *a, *b, *c; //   b: TE_BINARY TE_SELECT; c: TE_SELECT
     };
-    struct {                          // TE_ACCESS TE_MATH
-      const TeTensor *tensor;         //   TE_ACCESS
-      MathFn fn;                      //   TE_MATH
+    struct {                  // TE_ACCESS TE_MATH
+      const TeTensor *tensor; //   TE_ACCESS
+      MathFn fn;              //   TE_MATH
       int nargs;
       const TeExpr **args;
     };
@@ -201,10 +201,10 @@ struct TeTensor {
   const void *data;   // TE_CONSTANT: the values, dense
   Loc reduce_loc;
   const TeExpr *where; // of a reduction: its points are those where this holds; NULL: all
-  int circle;         // of stages that are computed from their own earlier elements; 0: none
-  int leading;        // how many of its axes those of a circle of several share
-  bool lanes;         // its last axis holds partial results, side by side
-  bool bounded;       // an integer stage whose values the checker found to be in lo..hi
+  int circle;          // of stages that are computed from their own earlier elements; 0: none
+  int leading;         // how many of its axes those of a circle of several share
+  bool lanes;          // its last axis holds partial results, side by side
+  bool bounded;        // an integer stage whose values the checker found to be in lo..hi
   int64_t lo, hi;
 };
 
@@ -260,7 +260,7 @@ typedef struct TeOptions {
   int ntargets;
   int ndefines;
   const TeDefine *defines;
-  int ninclude_dirs;       // -I, searched after the importing file's directory
+  int ninclude_dirs; // -I, searched after the importing file's directory
   const char **include_dirs;
 } TeOptions;
 
@@ -276,7 +276,7 @@ bool te_const_eval(Ctx *cx, const TeModule *m, const TeTarget *target, const Ast
 // build.c: nodes for rooms that rewrite stages (schedule: cache_read, cache_write, compute_inline).
 const TeExpr *te_const(Arena *a, DType t, Scalar v, Loc loc);
 const TeExpr *te_axis(Arena *a, const TeAxis *axis, Loc loc);
-const TeExpr *te_cast(Arena *a, DType t, const TeExpr *e, Loc loc); // e itself if it has that type
+const TeExpr *te_cast(Arena *a, DType t, const TeExpr *e, Loc loc);                // e itself if it has that type
 const TeExpr *te_access(Arena *a, const TeTensor *t, const TeExpr **idx, Loc loc); // copies the index array
 // Rebuilds e bottom-up: `f` sees each rebuilt node and returns it or another. Unchanged trees keep their pointer.
 typedef const TeExpr *TeMapFn(void *self, const TeExpr *e);
@@ -285,8 +285,8 @@ const TeExpr *te_map(Arena *a, const TeExpr *e, TeMapFn *f, void *self);
 // visits all.
 typedef bool TeVisitFn(void *self, const TeExpr *e);
 bool te_any(const TeExpr *e, TeVisitFn *f, void *self);
-// Whether what the kernel computes is the same on every machine: it has no function like exp, which libraries round each
-// in their own way.
+// Whether what the kernel computes is the same on every machine: it has no function like exp, which libraries round
+// each in their own way.
 bool te_is_exact(const TeKernel *k);
 
 // print.c: the module after checking, as text that te_load reads again (phase `te` of the dumps).
@@ -300,9 +300,9 @@ typedef struct TeArrays {
   void **data;
 } TeArrays;
 Scalar te_reduce_identity(TeReduce r, DType t); // what a reduction starts with, and what one of no points gives
-int64_t te_tensor_elems(const TeTensor *t); // product of the extents (checked when loaded: below 2^40)
-// Evaluates the unscheduled kernel: inputs are given (constants have their values), all other tensors are computed into the given arrays. Reports
-// an error (an access out of bounds where the checker could not tell) and returns false.
+int64_t te_tensor_elems(const TeTensor *t);     // product of the extents (checked when loaded: below 2^40)
+// Evaluates the unscheduled kernel: inputs are given (constants have their values), all other tensors are computed into
+// the given arrays. Reports an error (an access out of bounds where the checker could not tell) and returns false.
 bool te_eval(Ctx *cx, const TeKernel *k, const TeArrays *arrays);
 
 #endif

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-// Accesses and conflicts: which places an access touches, and whether two touch the same one in the same turn of the loops
-// around both, or in turns of a loop that are some way apart.
+// Accesses and conflicts: which places an access touches, and whether two touch the same one in the same turn of the
+// loops around both, or in turns of a loop that are some way apart.
 //
 //     for v in 0..8 { for k in 0..4 { .. x[16 * v + 2 * k + 3] .. } }     seen from inside v: 16 * v + [3, 9]
 //
 // A footprint keeps what both sides of a comparison have in common as a form, and an interval of what is left. Two with
-// equal forms meet if their intervals do; in turns d apart, if the form's step times d brings them together. What is not
-// the same on both sides is widened: its bounds go into the interval. So a footprint is never smaller than the truth.
+// equal forms meet if their intervals do; in turns d apart, if the form's step times d brings them together. What is
+// not the same on both sides is widened: its bounds go into the interval. So a footprint is never smaller than the
+// truth.
 //
 // Unknown is the whole buffer, and that may touch whatever is in it: bounds that do not fit 62 bits (an index may have
 // wrapped into the buffer), data that may be written between two evaluations of an index.
@@ -77,8 +78,8 @@ Footprint footprint_widen(Ctx *cx, const Ranges *r, const Footprint *f, size_t f
   return w;
 }
 
-Footprint footprint_of(Ctx *cx, const Ranges *r, const void *space, bool write, int64_t first, int64_t size, const Affine *index,
-                       int64_t count) {
+Footprint footprint_of(Ctx *cx, const Ranges *r, const void *space, bool write, int64_t first, int64_t size,
+                       const Affine *index, int64_t count) {
   Footprint f = {.space = space, .write = write, .first = first, .last = first + size - 1};
   Wide lo = (Wide)first + index->constant, hi = lo + (count < 1 ? 1 : count) - 1;
   bool changing = false;
@@ -118,8 +119,8 @@ static bool steps_into(int64_t step, int64_t lo, int64_t hi, int64_t least, int6
   return (from < least ? least : from) <= (to > most ? most : to);
 }
 
-bool footprints_meet_later(Ctx *cx, const Ranges *r, const Footprint *a, const Footprint *b, const Var *v, int64_t least,
-                           int64_t most) {
+bool footprints_meet_later(Ctx *cx, const Ranges *r, const Footprint *a, const Footprint *b, const Var *v,
+                           int64_t least, int64_t most) {
   if (apart(a, b) || least > most) return false;
   int64_t step = affine_coef(&a->form, v);
   Affine x = affine_without(cx, &a->form, v), y = affine_without(cx, &b->form, v);
@@ -137,7 +138,8 @@ void footprint_absorb(Footprint *a, const Footprint *b) {
   if (b->last > a->last) a->last = b->last;
 }
 
-// ---- addresses of arrays ---------------------------------------------------------------------------------------------
+// ---- addresses of arrays
+// ---------------------------------------------------------------------------------------------
 
 static bool is_part(const Expr *e, BinOp op) { return e->kind == EXPR_BINARY && e->binop == op && e->type == DT_I64; }
 
@@ -146,13 +148,16 @@ static bool join_parts(Ctx *cx, Affine *a) {
   for (int i = 0; i < a->nterms; i++) {
     const Expr *mod = a->terms[i].atom;
     int64_t c, k = a->terms[i].coef, kc;
-    if (!is_part(mod, OP_MOD) || !expr_is_int(mod->b, &c) || c <= 0 || k == INT64_MIN || !mul_ok(k < 0 ? -k : k, c, &kc)) continue;
+    if (!is_part(mod, OP_MOD) || !expr_is_int(mod->b, &c) || c <= 0 || k == INT64_MIN ||
+        !mul_ok(k < 0 ? -k : k, c, &kc))
+      continue;
     for (int j = 0; j < a->nterms; j++) {
       const Expr *div = a->terms[j].atom;
       if (!is_part(div, OP_DIV) || a->terms[j].coef != (k < 0 ? -kc : kc) || !expr_equal(div->b, mod->b) ||
           !expr_equal(div->a, mod->a))
         continue;
-      Affine rest = {.constant = a->constant, .terms = NEW_ARRAY(cx->arena, AffineTerm, a->nterms)}, x = affine_of(cx, mod->a, NULL);
+      Affine rest = {.constant = a->constant, .terms = NEW_ARRAY(cx->arena, AffineTerm, a->nterms)},
+             x = affine_of(cx, mod->a, NULL);
       for (int t = 0; t < a->nterms; t++)
         if (t != i && t != j) rest.terms[rest.nterms++] = a->terms[t];
       *a = affine_add(cx, &rest, k, &x);

@@ -43,9 +43,7 @@ static void add_term(Builder *b, const Expr *atom, int64_t coef) {
 static void collect(Builder *b, const Expr *e, int64_t scale) {
   int64_t k;
   if (e->type == DT_I64) switch (e->kind) {
-    case EXPR_INT:
-      b->constant = wrap_add(b->constant, wrap_mul(e->value.i, scale, &b->ok), &b->ok);
-      return;
+    case EXPR_INT: b->constant = wrap_add(b->constant, wrap_mul(e->value.i, scale, &b->ok), &b->ok); return;
     case EXPR_UNARY:
       if (e->unop != UN_NEG) break;
       collect(b, e->a, wrap_mul(scale, -1, &b->ok));
@@ -90,7 +88,7 @@ Affine affine_of(Ctx *cx, const Expr *e, bool *ok) {
 static const Expr *plus_term(Ctx *cx, const Expr *sum, const Expr *atom, int64_t coef) {
   bool minus = sum && coef < 0 && coef != INT64_MIN;
   int64_t k = minus ? -coef : coef;
-  const Expr *e = k == 1             ? atom
+  const Expr *e = k == 1            ? atom
                   : k == -1 && !sum ? expr_unary(cx, UN_NEG, atom)
                                     : expr_binary(cx, OP_MUL, atom, expr_index(cx, k));
   return !sum ? e : expr_binary(cx, minus ? OP_SUB : OP_ADD, sum, e);
@@ -100,8 +98,7 @@ const Expr *affine_expr(Ctx *cx, const Affine *a) {
   const Expr *sum = NULL;
   for (int i = 0; i < a->nterms; i++) sum = plus_term(cx, sum, a->terms[i].atom, a->terms[i].coef);
   if (!sum) return expr_index(cx, a->constant);
-  if (a->constant < 0 && a->constant != INT64_MIN)
-    return expr_binary(cx, OP_SUB, sum, expr_index(cx, -a->constant));
+  if (a->constant < 0 && a->constant != INT64_MIN) return expr_binary(cx, OP_SUB, sum, expr_index(cx, -a->constant));
   return a->constant ? expr_binary(cx, OP_ADD, sum, expr_index(cx, a->constant)) : sum;
 }
 

@@ -19,7 +19,8 @@ const Expr *expr_raw_binary(Ctx *cx, BinOp op, const Expr *a, const Expr *b, Loc
 const Expr *expr_raw_unary(Ctx *cx, UnOp op, const Expr *a, Loc loc);
 const Expr *expr_raw_cast(Ctx *cx, DType t, const Expr *a, Loc loc);
 const Expr *expr_raw_select(Ctx *cx, const Expr *c, const Expr *a, const Expr *b, Loc loc);
-const Expr *expr_raw_args(Ctx *cx, ExprKind kind, DType t, const Buffer *b, MathFn f, int n, const Expr **args, Loc loc);
+const Expr *expr_raw_args(Ctx *cx, ExprKind kind, DType t, const Buffer *b, MathFn f, int n, const Expr **args,
+                          Loc loc);
 
 /* bounds.c */
 Interval interval_of(const Ranges *r, const Expr *e);
@@ -44,7 +45,7 @@ typedef struct Sim {
   VEC(Binding) values; // a stack; the last entry for a variable counts
 } Sim;
 Sim sim_new(Ctx *cx, const Ranges *outer); // outer may be NULL
-enum { SIM_WALKS = 16 }; // until nothing changes, but never more; 2 have always been enough
+enum { SIM_WALKS = 16 };                   // until nothing changes, but never more; 2 have always been enough
 const Expr *sim_expr(Sim *s, const Expr *e, Interval *range); // e simplified, and its interval
 // Pushes the ranges that follow from a simplified condition being `truth`. The caller resets ranges.len.
 void sim_learn(Sim *s, const Expr *cond, bool truth);

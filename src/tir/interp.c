@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// The interpreter. A function is compiled once into register code (compile_*) and then run (run). Registers are Scalars:
-// constants sit below register 0, loop variables and temporaries above. Every index is checked against its dimension,
-// when the code is made if the ranges of the loops prove it good, else each time. Good indices are sums of loop
-// variables, which are added up in the loops that own them (address_of): an access in an inner loop then costs one
+// The interpreter. A function is compiled once into register code (compile_*) and then run (run). Registers are
+// Scalars: constants sit below register 0, loop variables and temporaries above. Every index is checked against its
+// dimension, when the code is made if the ranges of the loops prove it good, else each time. Good indices are sums of
+// loop variables, which are added up in the loops that own them (address_of): an access in an inner loop then costs one
 // addition. Local buffers are filled with a pattern when they are allocated, so that a read of something
 // never written gives a visible wrong result rather than a lucky zero.
 #include <inttypes.h>
@@ -12,38 +12,53 @@
 
 #include "tir/internal.h"
 
+// clang-format off
 #define INT_OPS(X) X(ADD) X(SUB) X(MUL) X(DIV) X(MOD) X(MIN) X(MAX) X(SHL) X(SHR) X(AND) X(XOR) X(OR)
 #define COMPARES(X) X(LT) X(LE) X(GT) X(GE) X(EQ) X(NE)
 #define FLOAT_OPS(X) X(ADD) X(SUB) X(MUL) X(DIV) X(MIN) X(MAX)
 #define MEMORY_TYPES(X) \
   X(BOOL, uint8_t, i) X(I8, int8_t, i) X(I16, int16_t, i) X(I32, int32_t, i) X(I64, int64_t, i) \
   X(U8, uint8_t, i) X(U16, uint16_t, i) X(U32, uint32_t, i) X(U64, int64_t, i) X(F32, float, f) X(F64, double, f)
+// clang-format on
 
 typedef enum Code {
 #define X(op) I64_##op, INT_##op,
   INT_OPS(X)
 #undef X
 #define X(op) INT_##op, FLOAT_##op,
-  COMPARES(X)
+      COMPARES(X)
 #undef X
 #define X(op) F32_##op, F64_##op,
-  FLOAT_OPS(X)
+          FLOAT_OPS(X)
 #undef X
 #define X(t, c, m) LOAD_##t, STORE_##t,
-  MEMORY_TYPES(X)
+              MEMORY_TYPES(X)
 #undef X
-  LOAD_ANY, STORE_ANY, // float16
-  BINARY_ANY,          // everything that has no code of its own
-  UNARY_ANY, CAST_ANY, CAST_INT, MATH_ANY,
+                  LOAD_ANY,
+  STORE_ANY,  // float16
+  BINARY_ANY, // everything that has no code of its own
+  UNARY_ANY,
+  CAST_ANY,
+  CAST_INT,
+  MATH_ANY,
   MOVE,
   ADDRESS_FIRST, // dst = x + y * b
   ADDRESS_NEXT,  // dst = a + y * b
   INDEX_NEXT,    // dst = a + y * b, 0 <= b < z
-  JUMP, JUMP_IF, JUMP_UNLESS, // by x instructions
-  LOOP_BEGIN, // dst = a, dst + 1 = b; by x if b <= 0
-  LOOP_NEXT,  // by x while there is more
-  ALLOC, CALL, ENTER, LEAVE, FAULT, HALT,
-  WEAVE_BEGIN, WEAVE_TURN, WEAVE_END // virtual threads: all start; the next one's turn; one is done, on by x if all are
+  JUMP,
+  JUMP_IF,
+  JUMP_UNLESS, // by x instructions
+  LOOP_BEGIN,  // dst = a, dst + 1 = b; by x if b <= 0
+  LOOP_NEXT,   // by x while there is more
+  ALLOC,
+  CALL,
+  ENTER,
+  LEAVE,
+  FAULT,
+  HALT,
+  WEAVE_BEGIN,
+  WEAVE_TURN,
+  WEAVE_END // virtual threads: all start; the next one's turn; one is done, on by x if all are
 } Code;
 
 // An intrinsic's arguments, filled anew each time.
@@ -106,10 +121,10 @@ typedef struct Interp {
   size_t owned_bytes;
   Block *block; // where code goes
   VEC(Frame) frames;
-  Ranges ranges; // of the frames' variables
+  Ranges ranges;         // of the frames' variables
   VEC(Scalar) constants; // and the registers of partial sums
-  int top, most; // registers in use; the most ever
-  Weave *weave;  // the threads that the code is for; NULL: none
+  int top, most;         // registers in use; the most ever
+  Weave *weave;          // the threads that the code is for; NULL: none
   const Stmt *stmt;
   const char *error;
 } Interp;
@@ -119,7 +134,8 @@ static const size_t memory_limit = (size_t)6 << 30;
 // More threads, or more code for them, and their loop runs as a serial one: what it computes is the same.
 enum { THREADS_MAX = 64, WEAVE_CODE_MAX = 1 << 20 };
 
-// ---- compiling ----------------------------------------------------------------------------------------------------------
+// ---- compiling
+// ----------------------------------------------------------------------------------------------------------
 
 static void fail(Interp *in, const char *text) {
   if (!in->error) in->error = text;
@@ -169,10 +185,16 @@ static int to_want(Interp *in, int reg, int want) {
 static Code binary_code(BinOp op, DType t) {
   bool any = t == DT_F16 || (t == DT_U64 && op != OP_ADD && op != OP_SUB && op != OP_MUL);
   switch (op) {
-#define X(o) case OP_##o: if (!any && !dtype_is_float(t)) return t == DT_I64 ? I64_##o : INT_##o; break;
+#define X(o) \
+  case OP_##o: \
+    if (!any && !dtype_is_float(t)) return t == DT_I64 ? I64_##o : INT_##o; \
+    break;
     INT_OPS(X)
 #undef X
-#define X(o) case OP_##o: if (!any) return dtype_is_float(t) ? FLOAT_##o : INT_##o; break;
+#define X(o) \
+  case OP_##o: \
+    if (!any) return dtype_is_float(t) ? FLOAT_##o : INT_##o; \
+    break;
     COMPARES(X)
 #undef X
   case OP_LAND:
@@ -181,7 +203,8 @@ static Code binary_code(BinOp op, DType t) {
   }
   if (any) return BINARY_ANY;
   switch (op) {
-#define X(o) case OP_##o: return t == DT_F32 ? F32_##o : F64_##o;
+#define X(o) \
+  case OP_##o: return t == DT_F32 ? F32_##o : F64_##o;
     FLOAT_OPS(X)
 #undef X
   default: return BINARY_ANY;
@@ -277,7 +300,7 @@ static int compile_index(Interp *in, const Buffer *b, const Expr **args) {
   for (int i = 0; i < b->ndim; i++) {
     if (expr_is_int(args[i], &v) && (v < 0 || v >= b->shape[i]))
       emit(in, FAULT, 0, 0, 0)->text = arena_printf(
-        in->cx->arena, "index %d of `%s` is %" PRId64 ", outside 0..%" PRId64, i, b->name, v, b->shape[i] - 1);
+          in->cx->arena, "index %d of `%s` is %" PRId64 ", outside 0..%" PRId64, i, b->name, v, b->shape[i] - 1);
     proved[i] = is_proved(in, args[i], b->shape[i], &index);
     if (proved[i]) sum = affine_add(in->cx, &sum, strides[i], &index);
   }
@@ -305,7 +328,8 @@ static void *buffer_data(Interp *in, const Buffer *b) {
 static Code memory_code(DType t, bool store) {
   if (t == DT_BOOL && !store) return LOAD_ANY; // any byte but 0 is true
   switch (t) {
-#define X(id, c, m) case DT_##id: return store ? STORE_##id : LOAD_##id;
+#define X(id, c, m) \
+  case DT_##id: return store ? STORE_##id : LOAD_##id;
     MEMORY_TYPES(X)
 #undef X
   case DT_F16:
@@ -434,7 +458,9 @@ static void compile_weave(Interp *in, const Stmt *s) {
   int64_t n = 0;
   expr_is_int(s->extent, &n);
   Weave *w = NEW(in->cx->arena, Weave);
-  *w = (Weave){.outer = in->weave, .n = (int)n, .starts = NEW_ARRAY(in->cx->arena, size_t, n),
+  *w = (Weave){.outer = in->weave,
+               .n = (int)n,
+               .starts = NEW_ARRAY(in->cx->arena, size_t, n),
                .next = NEW_ARRAY(in->cx->arena, const Ins *, n)};
   size_t *ends = NEW_ARRAY(in->cx->arena, size_t, n);
   Interval r = loop_range(in, s);
@@ -602,7 +628,8 @@ static void compile_stmt(Interp *in, const Stmt *s) {
   }
 }
 
-// ---- running ----------------------------------------------------------------------------------------------------------------
+// ---- running
+// ----------------------------------------------------------------------------------------------------------------
 
 static inline int64_t narrow(DType t, int64_t v) {
   switch (t) {
@@ -632,7 +659,9 @@ static inline int64_t int_DIV(int64_t a, int64_t b, DType t) { return (void)t, b
 static inline int64_t int_MOD(int64_t a, int64_t b, DType t) { return (void)t, b ? floor_mod(a, b) : 0; }
 static inline int64_t int_MIN(int64_t a, int64_t b, DType t) { return (void)t, b < a ? b : a; }
 static inline int64_t int_MAX(int64_t a, int64_t b, DType t) { return (void)t, b > a ? b : a; }
-static inline int64_t int_SHL(int64_t a, int64_t b, DType t) { return (int64_t)((uint64_t)a << (b & (dtype_bits(t) - 1))); }
+static inline int64_t int_SHL(int64_t a, int64_t b, DType t) {
+  return (int64_t)((uint64_t)a << (b & (dtype_bits(t) - 1)));
+}
 static inline int64_t int_SHR(int64_t a, int64_t b, DType t) { return a >> (b & (dtype_bits(t) - 1)); }
 static inline int64_t int_AND(int64_t a, int64_t b, DType t) { return (void)t, a & b; }
 static inline int64_t int_XOR(int64_t a, int64_t b, DType t) { return (void)t, a ^ b; }
@@ -701,48 +730,61 @@ static bool run(Interp *in, Scalar *r, TirFault *fault) {
   const TirMachine *m = in->machine;
   // A fault without a statement named is one of the instruction's.
 #define FAULT_HERE(f) (fault->at = in->block->where.data[i - code], f)
-#define NEXT { i++; break; }
+#define NEXT \
+  { \
+    i++; \
+    break; \
+  }
   for (;;) {
     switch ((Code)i->code) {
 #define X(op) \
-    case I64_##op: r[i->dst].i = int_##op(r[i->a].i, r[i->b].i, DT_I64); NEXT \
-    case INT_##op: r[i->dst].i = narrow(i->type, int_##op(r[i->a].i, r[i->b].i, i->type)); NEXT
+  case I64_##op: \
+    r[i->dst].i = int_##op(r[i->a].i, r[i->b].i, DT_I64); \
+    NEXT case INT_##op : r[i->dst].i = narrow(i->type, int_##op(r[i->a].i, r[i->b].i, i->type)); \
+    NEXT
       INT_OPS(X)
 #undef X
 #define X(op) \
-    case INT_##op: r[i->dst].i = r[i->a].i CMP_##op r[i->b].i; NEXT \
-    case FLOAT_##op: r[i->dst].i = r[i->a].f CMP_##op r[i->b].f; NEXT
+  case INT_##op: \
+    r[i->dst].i = r[i->a].i CMP_##op r[i->b].i; \
+    NEXT case FLOAT_##op : r[i->dst].i = r[i->a].f CMP_##op r[i->b].f; \
+    NEXT
       COMPARES(X)
 #undef X
 // A float32 operation may be done in float64 and rounded: 53 bits are more than 2 * 24 + 2.
 #define X(op) \
-    case F32_##op: r[i->dst].f = (double)(float)float_##op(r[i->a].f, r[i->b].f); NEXT \
-    case F64_##op: r[i->dst].f = float_##op(r[i->a].f, r[i->b].f); NEXT
+  case F32_##op: \
+    r[i->dst].f = (double)(float)float_##op(r[i->a].f, r[i->b].f); \
+    NEXT case F64_##op : r[i->dst].f = float_##op(r[i->a].f, r[i->b].f); \
+    NEXT
       FLOAT_OPS(X)
 #undef X
 #define X(id, type, member) \
-    case LOAD_##id: r[i->dst].member = ((const type *)i->data)[r[i->a].i]; NEXT \
-    case STORE_##id: ((type *)i->data)[r[i->a].i] = (type)r[i->dst].member; NEXT
+  case LOAD_##id: \
+    r[i->dst].member = ((const type *)i->data)[r[i->a].i]; \
+    NEXT case STORE_##id : ((type *)i->data)[r[i->a].i] = (type)r[i->dst].member; \
+    NEXT
       MEMORY_TYPES(X)
 #undef X
-    case LOAD_ANY: r[i->dst] = scalar_load(i->type, (const char *)i->data + r[i->a].i * dtype_bytes(i->type)); NEXT
-    case STORE_ANY: scalar_store(i->type, (char *)i->data + r[i->a].i * dtype_bytes(i->type), r[i->dst]); NEXT
-    case BINARY_ANY: r[i->dst] = scalar_binary(i->op, i->type, r[i->a], r[i->b]); NEXT
-    case UNARY_ANY: r[i->dst] = scalar_unary(i->op, i->type, r[i->a]); NEXT
-    case CAST_ANY: r[i->dst] = scalar_cast(i->type, i->op, r[i->a]); NEXT
-    case CAST_INT: r[i->dst].i = narrow(i->type, r[i->a].i); NEXT
-    case MATH_ANY: r[i->dst] = scalar_call(i->op, i->type, (Scalar[]){r[i->a], r[i->b], r[i->x]}); NEXT
-    case MOVE: r[i->dst] = r[i->a]; NEXT
-    case ADDRESS_FIRST: r[i->dst].i = (int64_t)((uint64_t)i->x + (uint64_t)i->y * (uint64_t)r[i->b].i); NEXT
-    case ADDRESS_NEXT: r[i->dst].i = (int64_t)((uint64_t)r[i->a].i + (uint64_t)i->y * (uint64_t)r[i->b].i); NEXT
-    case INDEX_NEXT: {
-      int64_t v = r[i->b].i;
-      if ((uint64_t)v >= (uint64_t)i->z) {
-        return FAULT_HERE(index_error(in, i, v, fault));
+    case LOAD_ANY:
+      r[i->dst] = scalar_load(i->type, (const char *)i->data + r[i->a].i * dtype_bytes(i->type));
+      NEXT case STORE_ANY : scalar_store(i->type, (char *)i->data + r[i->a].i * dtype_bytes(i->type), r[i->dst]);
+      NEXT case BINARY_ANY : r[i->dst] = scalar_binary(i->op, i->type, r[i->a], r[i->b]);
+      NEXT case UNARY_ANY : r[i->dst] = scalar_unary(i->op, i->type, r[i->a]);
+      NEXT case CAST_ANY : r[i->dst] = scalar_cast(i->type, i->op, r[i->a]);
+      NEXT case CAST_INT : r[i->dst].i = narrow(i->type, r[i->a].i);
+      NEXT case MATH_ANY : r[i->dst] = scalar_call(i->op, i->type, (Scalar[]){r[i->a], r[i->b], r[i->x]});
+      NEXT case MOVE : r[i->dst] = r[i->a];
+      NEXT case ADDRESS_FIRST : r[i->dst].i = (int64_t)((uint64_t)i->x + (uint64_t)i->y * (uint64_t)r[i->b].i);
+      NEXT case ADDRESS_NEXT : r[i->dst].i = (int64_t)((uint64_t)r[i->a].i + (uint64_t)i->y * (uint64_t)r[i->b].i);
+      NEXT case INDEX_NEXT : {
+        int64_t v = r[i->b].i;
+        if ((uint64_t)v >= (uint64_t)i->z) {
+          return FAULT_HERE(index_error(in, i, v, fault));
+        }
+        r[i->dst].i = r[i->a].i + i->y * v;
+        NEXT
       }
-      r[i->dst].i = r[i->a].i + i->y * v;
-      NEXT
-    }
     case JUMP: i += i->x; break;
     case JUMP_IF: i += r[i->a].i ? i->x : 1; break;
     case JUMP_UNLESS: i += r[i->a].i ? 1 : i->x; break;
@@ -757,18 +799,15 @@ static bool run(Interp *in, Scalar *r, TirFault *fault) {
       r[i->dst].i = (int64_t)((uint64_t)r[i->dst].i + 1);
       i += --r[i->dst + 1].i ? i->x : 1;
       break;
-    case ALLOC: memset(i->data, i->type ? 1 : 0xa5, (size_t)i->x); NEXT
-    case CALL:
-      if (FAULT_HERE(call_machine(m, m->run, i->call, r, fault))) NEXT
-      return false;
+    case ALLOC:
+      memset(i->data, i->type ? 1 : 0xa5, (size_t)i->x);
+      NEXT case CALL : if (FAULT_HERE(call_machine(m, m->run, i->call, r, fault))) NEXT return false;
     case ENTER:
-      if (FAULT_HERE(call_machine(m, m ? m->enter : NULL, i->call, r, fault))) NEXT
-      if (fault->text) return false;
+      if (FAULT_HERE(call_machine(m, m ? m->enter : NULL, i->call, r, fault))) NEXT if (fault->text) return false;
       i += i->x; // skip the body
       break;
     case LEAVE:
-      if (FAULT_HERE(call_machine(m, m ? m->leave : NULL, i->call, r, fault))) NEXT
-      return false;
+      if (FAULT_HERE(call_machine(m, m ? m->leave : NULL, i->call, r, fault))) NEXT return false;
     case WEAVE_BEGIN: i = weave_begin(i->weave, i); break;
     case WEAVE_TURN: i = weave_turn(i->weave, i + 1); break;
     case WEAVE_END: i = weave_end(i->weave, i + i->x); break;

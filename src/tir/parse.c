@@ -12,7 +12,8 @@ enum { MOST_ERRORS = 30 };
 
 bool parse_hopeless(const TirParser *p) { return diags_errors(p->cx->diags) >= MOST_ERRORS; }
 
-// ---- words ------------------------------------------------------------------------------------------------------------
+// ---- words
+// ------------------------------------------------------------------------------------------------------------
 
 static void add_word(TirParser *p, const char *text, int token, int value) {
   ptrmap_put(p->cx->arena, &p->words, name_of(p->cx->names, text), (int64_t)token << 8 | value);
@@ -23,12 +24,27 @@ static void add_words(TirParser *p) {
     const char *text;
     int token, value;
   } fixed[] = {
-    {"func", TOK_FUNC, 0}, {"target", TOK_TARGET, 0}, {"for", TOK_FOR, 0}, {"in", TOK_IN, 0}, {"if", TOK_IF, 0},
-    {"else", TOK_ELSE, 0}, {"alloc", TOK_ALLOC, 0}, {"input", TOK_INPUT, 0}, {"output", TOK_OUTPUT, 0}, {"const", TOK_CONST, 0},
-    {"of", TOK_OF, 0}, {"by", TOK_BY, 0}, {"base", TOK_BASE, 0}, {"true", TOK_BOOL, 1}, {"false", TOK_BOOL, 0},
-    {"min", TOK_MINMAX, OP_MIN}, {"max", TOK_MINMAX, OP_MAX}, {"parallel", TOK_FORKIND, FOR_PARALLEL},
-    {"vthread", TOK_FORKIND, FOR_VTHREAD}, {"vectorized", TOK_FORKIND, FOR_VECTORIZED},
-    {"unrolled", TOK_FORKIND, FOR_UNROLLED},
+      {"func", TOK_FUNC, 0},
+      {"target", TOK_TARGET, 0},
+      {"for", TOK_FOR, 0},
+      {"in", TOK_IN, 0},
+      {"if", TOK_IF, 0},
+      {"else", TOK_ELSE, 0},
+      {"alloc", TOK_ALLOC, 0},
+      {"input", TOK_INPUT, 0},
+      {"output", TOK_OUTPUT, 0},
+      {"const", TOK_CONST, 0},
+      {"of", TOK_OF, 0},
+      {"by", TOK_BY, 0},
+      {"base", TOK_BASE, 0},
+      {"true", TOK_BOOL, 1},
+      {"false", TOK_BOOL, 0},
+      {"min", TOK_MINMAX, OP_MIN},
+      {"max", TOK_MINMAX, OP_MAX},
+      {"parallel", TOK_FORKIND, FOR_PARALLEL},
+      {"vthread", TOK_FORKIND, FOR_VTHREAD},
+      {"vectorized", TOK_FORKIND, FOR_VECTORIZED},
+      {"unrolled", TOK_FORKIND, FOR_UNROLLED},
   };
   for (size_t i = 0; i < sizeof fixed / sizeof *fixed; i++) add_word(p, fixed[i].text, fixed[i].token, fixed[i].value);
   for (int t = 0; t < DT_COUNT; t++) add_word(p, dtype_name((DType)t), TOK_DTYPE, t);
@@ -41,7 +57,8 @@ int64_t parse_word(TirParser *p, const char *text, size_t len, Name *name) {
   return ptrmap_get(&p->words, *name, &word) ? word : 0;
 }
 
-// ---- literals ---------------------------------------------------------------------------------------------------------
+// ---- literals
+// ---------------------------------------------------------------------------------------------------------
 
 static ParsedExpr bad_expr(TirParser *p) { return (ParsedExpr){.e = expr_index(p->cx, 0), .bad = true}; }
 
@@ -96,7 +113,8 @@ ParsedExpr parse_float(TirParser *p, const char *text, Loc loc) {
     return bad_expr(p);
   }
   if (!type_of_suffix(end, &t)) {
-    diag_help(diag_report(p->cx->diags, E_LEX, loc, "`%s` ends in no type of float", text), "the types are f16, f32 and f64");
+    diag_help(diag_report(p->cx->diags, E_LEX, loc, "`%s` ends in no type of float", text),
+              "the types are f16, f32 and f64");
     return bad_expr(p);
   }
   v = round_float(t, v);
@@ -158,7 +176,8 @@ Loc parse_location(TirParser *p, const char *text) {
   return (Loc){(const Source *)(intptr_t)known, line, col, line, col};
 }
 
-// ---- scopes -----------------------------------------------------------------------------------------------------------------
+// ---- scopes
+// -----------------------------------------------------------------------------------------------------------------
 
 static const Symbol *find_symbol(TirParser *p, Name name) {
   int64_t i;
@@ -192,7 +211,8 @@ static const Buffer *find_buffer(TirParser *p, Name name, Loc loc) {
   return NULL;
 }
 
-// ---- expressions ------------------------------------------------------------------------------------------------------
+// ---- expressions
+// ------------------------------------------------------------------------------------------------------
 
 static void report_unknown(TirParser *p, const UnknownName *u) {
   if (u->buffer) diag_report(p->cx->diags, E_RANK, u->loc, "buffer `%s` stands without indices", u->name);
@@ -310,9 +330,12 @@ ParsedArgs *parse_args(TirParser *p, ParsedArgs *args, ParsedExpr e) {
 ParsedExpr parse_call(TirParser *p, MathFn f, ParsedArgs *args, Loc loc) {
   if (args->bad) return bad_expr(p);
   if ((int)args->list.len != math_arity(f)) {
-    Diag *g = diag_report(p->cx->diags, E_ARGUMENT, loc, "`%s` takes %d argument%s, not %zu", math_name(f), math_arity(f),
-                          math_arity(f) == 1 ? "" : "s", args->list.len);
-    diag_help(g, "it is written `%s(%s)`", math_name(f), math_arity(f) == 1 ? "x" : math_arity(f) == 2 ? "x, y" : "x, y, z");
+    Diag *g = diag_report(p->cx->diags, E_ARGUMENT, loc, "`%s` takes %d argument%s, not %zu", math_name(f),
+                          math_arity(f), math_arity(f) == 1 ? "" : "s", args->list.len);
+    diag_help(g, "it is written `%s(%s)`", math_name(f),
+              math_arity(f) == 1   ? "x"
+              : math_arity(f) == 2 ? "x, y"
+                                   : "x, y, z");
     return bad_expr(p);
   }
   DType t = args->list.data[0]->type;
@@ -328,7 +351,8 @@ ParsedExpr parse_call(TirParser *p, MathFn f, ParsedArgs *args, Loc loc) {
 ParsedExpr parse_minmax(TirParser *p, BinOp op, ParsedArgs *args, Loc loc) {
   if (args->bad) return bad_expr(p);
   if (args->list.len != 2) {
-    Diag *g = diag_report(p->cx->diags, E_ARGUMENT, loc, "`%s` takes 2 arguments, not %zu", binop_text(op), args->list.len);
+    Diag *g =
+        diag_report(p->cx->diags, E_ARGUMENT, loc, "`%s` takes 2 arguments, not %zu", binop_text(op), args->list.len);
     diag_help(g, "it is written `%s(x, y)`", binop_text(op));
     return bad_expr(p);
   }
@@ -339,8 +363,8 @@ ParsedExpr parse_minmax(TirParser *p, BinOp op, ParsedArgs *args, Loc loc) {
 // The number and type of indices.
 static bool check_indices(TirParser *p, const Buffer *b, int want, const ParsedArgs *args, Loc loc) {
   if ((int)args->list.len != want) {
-    diag_report(p->cx->diags, E_RANK, loc, "`%s` takes %d ind%s here, not %zu", b->name, want, want == 1 ? "ex" : "ices",
-                args->list.len);
+    diag_report(p->cx->diags, E_RANK, loc, "`%s` takes %d ind%s here, not %zu", b->name, want,
+                want == 1 ? "ex" : "ices", args->list.len);
     return false;
   }
   for (int i = 0; i < want; i++) {
@@ -360,7 +384,8 @@ ParsedExpr parse_access(TirParser *p, ExprKind kind, Name name, ParsedArgs *args
   return good_expr(p, e, args->depth + 1, loc);
 }
 
-// ---- statements ---------------------------------------------------------------------------------------------------------
+// ---- statements
+// ---------------------------------------------------------------------------------------------------------
 
 ParsedPlace *parse_place(TirParser *p, Loc loc, Loc why) {
   ParsedPlace *at = NEW(p->cx->arena, ParsedPlace);
@@ -510,7 +535,8 @@ ParsedStmt parse_for(TirParser *p, ForKind kind, ParsedBlock mark, ParsedRange *
   return good_stmt(p, s, body.depth + 1, loc);
 }
 
-ParsedStmt parse_if(TirParser *p, ParsedExpr cond, ParsedPlace at, ParsedStmt then, const ParsedStmt *otherwise, Loc loc) {
+ParsedStmt parse_if(TirParser *p, ParsedExpr cond, ParsedPlace at, ParsedStmt then, const ParsedStmt *otherwise,
+                    Loc loc) {
   if (cond.bad) return no_stmt(p);
   if (cond.e->type != DT_BOOL) {
     diag_report(p->cx->diags, E_TYPE, cond.e->loc, "the condition is %s, not bool", dtype_name(cond.e->type));
@@ -524,7 +550,8 @@ ParsedStmt parse_if(TirParser *p, ParsedExpr cond, ParsedPlace at, ParsedStmt th
   return good_stmt(p, s, depth + 1, loc);
 }
 
-// ---- operands of intrinsics ------------------------------------------------------------------------------------------
+// ---- operands of intrinsics
+// ------------------------------------------------------------------------------------------
 
 static ParsedOperand *operand_new(TirParser *p, ParsedArgs *args, Name word, Loc loc) {
   ParsedOperand *o = NEW(p->cx->arena, ParsedOperand);
@@ -630,8 +657,9 @@ static int operand_index(TirParser *p, const Intrin *op, const ParsedOperand *o,
   }
   int takes = 0;
   while (takes < op->noperands && !op->operands[takes].named) takes++;
-  Diag *g = operand_error(p, op, o->loc, arena_printf(p->cx->arena, "`%s` takes %d operand%s without a name", op->name, takes,
-                                                      takes == 1 ? "" : "s"));
+  Diag *g = operand_error(
+      p, op, o->loc,
+      arena_printf(p->cx->arena, "`%s` takes %d operand%s without a name", op->name, takes, takes == 1 ? "" : "s"));
   if (takes < op->noperands)
     diag_help(g, "a text from before operands had names is printed anew from its kernel, by `tetc compile --dump-tir`");
   return -1;
@@ -643,7 +671,8 @@ const char *operand_word(const IntrinOperand *o, const Expr *value) {
 }
 
 // Makes the word of an operand its number; false after a report.
-static bool read_word(TirParser *p, const Intrin *op, const IntrinOperand *o, ParsedOperands *list, ParsedOperand *from) {
+static bool read_word(TirParser *p, const Intrin *op, const IntrinOperand *o, ParsedOperands *list,
+                      ParsedOperand *from) {
   for (int v = 0; from->word && v < o->nwords; v++) {
     if (!o->words[v] || strcmp(o->words[v], from->word) != 0) continue;
     forget_unknown(list, from);
@@ -719,7 +748,8 @@ static bool plain_arguments(TirParser *p, Operands *o, const ParsedOperands *lis
     o->args[o->nargs++] = from->args->list.data[0];
   }
   if (n >= op->min_args && (op->max_args < 0 || n <= op->max_args)) return true;
-  Diag *g = diag_report(p->cx->diags, E_ARGUMENT, loc, "`%s` does not take %d argument%s", op->name, n, n == 1 ? "" : "s");
+  Diag *g =
+      diag_report(p->cx->diags, E_ARGUMENT, loc, "`%s` does not take %d argument%s", op->name, n, n == 1 ? "" : "s");
   if (op->max_args < 0) diag_help(g, "it takes %d or more", op->min_args);
   else if (op->min_args == op->max_args) diag_help(g, "it takes %d", op->min_args);
   else diag_help(g, "it takes %d to %d", op->min_args, op->max_args);
@@ -741,8 +771,8 @@ static bool any_bad(const ParsedOperands *list) {
   return false;
 }
 
-ParsedStmt parse_intrin(TirParser *p, Name name, ParsedOperands *operands, ParsedPlace at, const ParsedStmt *body, Loc loc,
-                        Loc name_loc) {
+ParsedStmt parse_intrin(TirParser *p, Name name, ParsedOperands *operands, ParsedPlace at, const ParsedStmt *body,
+                        Loc loc, Loc name_loc) {
   Operands o = {.op = tir_intrin(p->func ? p->func->target : NULL, name)};
   const Intrin *op = o.op;
   if (!op) {
@@ -754,7 +784,8 @@ ParsedStmt parse_intrin(TirParser *p, Name name, ParsedOperands *operands, Parse
   if (!read_operands(p, &o, operands, loc)) return no_stmt(p);
   report_unknowns(p, &operands->unknowns);
   if ((body != NULL) != op->has_body) {
-    Diag *g = diag_report(p->cx->diags, E_ARGUMENT, loc, op->has_body ? "`%s` needs a body" : "`%s` takes no body", name);
+    Diag *g =
+        diag_report(p->cx->diags, E_ARGUMENT, loc, op->has_body ? "`%s` needs a body" : "`%s` takes no body", name);
     diag_help(g, op->has_body ? "it is written `%s(...) { ... }`" : "it is written `%s(...);`", name);
     return no_stmt(p);
   }
@@ -768,7 +799,8 @@ ParsedStmt parse_intrin(TirParser *p, Name name, ParsedOperands *operands, Parse
   return good_stmt(p, s, (body ? body->depth : 0) + 1, loc);
 }
 
-// ---- buffers and the function ------------------------------------------------------------------------------------------
+// ---- buffers and the function
+// ------------------------------------------------------------------------------------------
 
 void parse_dim(TirParser *p, ParsedExpr e, Loc loc) {
   int64_t v = parse_number(p, e, loc);
@@ -791,14 +823,16 @@ Buffer *parse_buffer(TirParser *p, Name name, DType t, Name scope_name, int64_t 
   bool good = true;
   for (size_t i = 0; i < p->dims.len; i++) good &= p->dims.data[i] > 0 && mul_ok(elems, p->dims.data[i], &elems);
   if (!good || elems > INT64_MAX / 8)
-    diag_report(p->cx->diags, E_EXTENT, loc, "the shape of `%s` is not made of positive numbers of a size that fits", name);
-  if (!scope) diag_help(diag_report(p->cx->diags, E_SCOPE, scope_loc, "there is no memory `%s`", scope_name), "%s",
-                        p->func && p->func->target ? "docs/tir.md lists the memories of the target; without `@` it is the host's"
-                                                   : "give the function the target that has it: `) target vta {`");
+    diag_report(p->cx->diags, E_EXTENT, loc, "the shape of `%s` is not made of positive numbers of a size that fits",
+                name);
+  if (!scope)
+    diag_help(diag_report(p->cx->diags, E_SCOPE, scope_loc, "there is no memory `%s`", scope_name), "%s",
+              p->func && p->func->target ? "docs/tir.md lists the memories of the target; without `@` it is the host's"
+                                         : "give the function the target that has it: `) target vta {`");
   const int64_t one[1] = {1};
   bool scalar = !p->dims.len;
-  Buffer *b = (Buffer *)tir_buffer(p->cx, name, t, scope ? scope : &scope_host, BUF_LOCAL, good && !scalar ? (int)p->dims.len : 1,
-                                   good && !scalar ? p->dims.data : one, loc);
+  Buffer *b = (Buffer *)tir_buffer(p->cx, name, t, scope ? scope : &scope_host, BUF_LOCAL,
+                                   good && !scalar ? (int)p->dims.len : 1, good && !scalar ? p->dims.data : one, loc);
   b->scalar = scalar;
   b->base = base;
   b->stage = stage ? stage : name; // what is printed without `of` is of the stage of that name
@@ -819,9 +853,7 @@ void parse_param(TirParser *p, Buffer *b, BufferRole role, ParsedPlace at, Loc l
 }
 
 // The value of a hexadecimal digit; -1: it is none.
-static int digit_of(char c) {
-  return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
+static int digit_of(char c) { return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1; }
 
 void parse_const(TirParser *p, Buffer *b, Name text, ParsedPlace at, Loc loc) {
   size_t n = (size_t)buffer_elems(b) * (size_t)dtype_bytes(b->type), len = strlen(text);
@@ -832,7 +864,9 @@ void parse_const(TirParser *p, Buffer *b, Name text, ParsedPlace at, Loc loc) {
     good = high >= 0 && low >= 0;
     data[i] = (unsigned char)(high * 16 + low);
   }
-  if (!good) diag_report(p->cx->diags, E_LITERAL, loc, "the values of `%s` are %zu bytes, two hexadecimal digits each", b->name, n);
+  if (!good)
+    diag_report(p->cx->diags, E_LITERAL, loc, "the values of `%s` are %zu bytes, two hexadecimal digits each", b->name,
+                n);
   if (b->scope != &scope_host)
     diag_help(diag_report(p->cx->diags, E_SCOPE, loc, "constant `%s` is not in the host's memory", b->name),
               "leave out its `@`, and copy it to a buffer of that memory");

@@ -124,16 +124,19 @@ void parse_bind(TirParser *p, Name name, const Var *v, const Buffer *b);
 ParsedStmt parse_store(TirParser *p, Name name, ParsedArgs *args, ParsedExpr value, ParsedPlace at, Loc loc,
                        Loc name_loc);
 ParsedBlock parse_mark(TirParser *p);
-ParsedStmt parse_for(TirParser *p, ForKind kind, ParsedBlock mark, ParsedRange *r, ParsedPlace at, ParsedStmt body, Loc loc);
-ParsedStmt parse_if(TirParser *p, ParsedExpr cond, ParsedPlace at, ParsedStmt then, const ParsedStmt *otherwise, Loc loc);
+ParsedStmt parse_for(TirParser *p, ForKind kind, ParsedBlock mark, ParsedRange *r, ParsedPlace at, ParsedStmt body,
+                     Loc loc);
+ParsedStmt parse_if(TirParser *p, ParsedExpr cond, ParsedPlace at, ParsedStmt then, const ParsedStmt *otherwise,
+                    Loc loc);
 ParsedOperand *parse_value(TirParser *p, ParsedExpr e, Loc loc);
 ParsedOperand *parse_word_value(TirParser *p, Name word, Loc loc);
 ParsedOperand *parse_group(TirParser *p, ParsedExpr first, const ParsedArgs *rest, Loc loc);
 ParsedOperand *parse_named(TirParser *p, Name name, ParsedOperand *o, Loc loc);
-ParsedOperands *parse_operands(TirParser *p, ParsedOperands *list, ParsedOperand *o); // list NULL: a new one; o NULL: none
+ParsedOperands *parse_operands(TirParser *p, ParsedOperands *list,
+                               ParsedOperand *o); // list NULL: a new one; o NULL: none
 ParsedOperands *parse_operands_end(TirParser *p, ParsedOperands *list);
-ParsedStmt parse_intrin(TirParser *p, Name name, ParsedOperands *operands, ParsedPlace at, const ParsedStmt *body, Loc loc,
-                        Loc name_loc);
+ParsedStmt parse_intrin(TirParser *p, Name name, ParsedOperands *operands, ParsedPlace at, const ParsedStmt *body,
+                        Loc loc, Loc name_loc);
 void parse_alloc(TirParser *p, Buffer *b, ParsedPlace at, Loc loc);
 ParsedRange *parse_range(TirParser *p, ParsedExpr a, ParsedExpr b, bool is_extent, Loc loc);
 
@@ -144,7 +147,7 @@ void parse_param(TirParser *p, Buffer *b, BufferRole role, ParsedPlace at, Loc l
 void parse_const(TirParser *p, Buffer *b, Name text, ParsedPlace at, Loc loc); // text: its bytes in hexadecimal digits
 void parse_header(TirParser *p, Name name, Name target, ParsedPlace at, Loc loc, Loc target_loc);
 void parse_func(TirParser *p, ParsedStmt body);
-void parse_recover(TirParser *p); // after a syntax error
+void parse_recover(TirParser *p);        // after a syntax error
 bool parse_hopeless(const TirParser *p); // so many errors that reading on helps nobody
 
 #endif

@@ -28,9 +28,8 @@ static const char *const words[] = {
 #include "base/dtypes.def"
 #define MATH(id, name, arity) name,
 #include "base/ops.def"
-    "min",        "max",      "true",    "false",   "func",    "target",  "for",     "in",       "if",
-    "else",       "alloc",    "input",   "output",  "const", "of",      "by",      "base",    "parallel", "vthread",
-    "vectorized", "unrolled",
+    "min",   "max",    "true",  "false", "func", "target", "for",      "in",      "if",         "else",     "alloc",
+    "input", "output", "const", "of",    "by",   "base",   "parallel", "vthread", "vectorized", "unrolled",
 };
 
 static bool is_word(const char *name) {
@@ -56,7 +55,8 @@ static void indent(Printer *p, int n) {
   for (n *= 2; n > 0; n -= 64) text_add_bytes(p->out, spaces, (size_t)(n < 64 ? n : 64));
 }
 
-// ---- names ----------------------------------------------------------------------------------------------------------------
+// ---- names
+// ----------------------------------------------------------------------------------------------------------------
 
 static size_t taken_slot(const Taken *t, const char *key) {
   uint64_t h = 1469598103934665603u;
@@ -132,7 +132,8 @@ static const char *name_at(Printer *p, const void *thing, const char *hint) {
   return identifier(p->out->arena, hint);
 }
 
-// ---- expressions ------------------------------------------------------------------------------------------------------
+// ---- expressions
+// ------------------------------------------------------------------------------------------------------
 
 static const char *suffix(DType t) {
   switch (t) {
@@ -274,7 +275,8 @@ static void put_expr(Printer *p, const Expr *e, int prec) {
   }
 }
 
-// ---- statements ---------------------------------------------------------------------------------------------------------
+// ---- statements
+// ---------------------------------------------------------------------------------------------------------
 
 static void put_loc(Printer *p, Loc loc) {
   if (!loc_known(loc)) {

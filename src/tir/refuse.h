@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What every refusal of a pass, or of a back end, tells, in one place: the expression at fault, the schedule statement that asked, the nest
-// in TIR, the rule that it breaks. The caller adds notes of its own and the remedies.
+// What every refusal of a pass, or of a back end, tells, in one place: the expression at fault, the schedule statement
+// that asked, the nest in TIR, the rule that it breaks. The caller adds notes of its own and the remedies.
 #ifndef TETC_REFUSE_H
 #define TETC_REFUSE_H
 

@@ -26,7 +26,8 @@ Sim sim_new(Ctx *cx, const Ranges *outer) {
   return s;
 }
 
-// ---- terms ------------------------------------------------------------------------------------------------------------
+// ---- terms
+// ------------------------------------------------------------------------------------------------------------
 
 static int64_t add_wrap(Terms *t, int64_t a, int64_t b) {
   int64_t r;
@@ -163,8 +164,8 @@ static void terms_recombine(Sim *s, Terms *t) {
   }
 }
 
-// The interval of the sum as ordinary integers. False: it may leave int64 (and then wraps). Where it does not, it is the
-// value, even if coefficients wrapped while they were added up: both are the same modulo 2^64.
+// The interval of the sum as ordinary integers. False: it may leave int64 (and then wraps). Where it does not, it is
+// the value, even if coefficients wrapped while they were added up: both are the same modulo 2^64.
 static bool terms_interval(const Terms *t, Interval *out) {
   Interval r = interval_point(t->constant), all = interval_all();
   for (size_t i = 0; i < t->list.len; i++) {
@@ -189,7 +190,8 @@ static Terms terms_copy(Sim *s, const Terms *t) {
   return r;
 }
 
-// ---- results --------------------------------------------------------------------------------------------------------------
+// ---- results
+// --------------------------------------------------------------------------------------------------------------
 
 // r in the place of e: e itself if they are the same, a constant if its interval is a point.
 static const Expr *settle(Sim *s, const Expr *e, const Expr *r, Interval *range) {
@@ -296,8 +298,8 @@ static Terms terms_modulo(Sim *s, const Terms *t, int64_t d) {
     r.constant = (int64_t)((uint64_t)r.constant - (uint64_t)quotient.lo * (uint64_t)d);
     return r;
   }
-  if (r.list.len == 1 && r.list.data[0].coef == 1 && r.constant == 0 &&
-      is_op_const(r.list.data[0].atom, OP_MOD, &k) && k > 0 && k % d == 0) {
+  if (r.list.len == 1 && r.list.data[0].coef == 1 && r.constant == 0 && is_op_const(r.list.data[0].atom, OP_MOD, &k) &&
+      k > 0 && k % d == 0) {
     Terms inner = {.ok = true};
     terms_plain(s, &inner, r.list.data[0].atom->a, 1, NULL);
     if (terms_interval(&inner, &range)) return terms_modulo(s, &inner, d);
@@ -345,7 +347,8 @@ static const Expr *simp_divmod(Sim *s, const Expr *e, Interval *range) {
   return settle(s, e, expr_binary(s->cx, e->binop, terms_expr(s, &t), b), range);
 }
 
-// ---- comparisons of int64 ------------------------------------------------------------------------------------------------
+// ---- comparisons of int64
+// ------------------------------------------------------------------------------------------------
 
 static BinOp flipped(BinOp op) { // a op b == b flipped(op) a
   return op == OP_LT ? OP_GT : op == OP_LE ? OP_GE : op == OP_GT ? OP_LT : op == OP_GE ? OP_LE : op;
@@ -544,7 +547,8 @@ static const Expr *simp_given(Sim *s, const Expr *cond, bool truth, const Expr *
   return e;
 }
 
-// ---- the other operators -----------------------------------------------------------------------------------------------
+// ---- the other operators
+// -----------------------------------------------------------------------------------------------
 
 // a && b, a || b: the right side is simplified knowing the left one's outcome.
 static const Expr *simp_logical(Sim *s, const Expr *e, Interval *range) {
@@ -588,8 +592,7 @@ static const Expr *identities(Sim *s, BinOp op, const Expr *a, const Expr *b) {
   case OP_AND:
     if (known && v == 0) return b;
     return same || (known && v == wrap_int(a->type, -1)) ? a : NULL;
-  case OP_OR:
-    return same || (known && v == 0) ? a : NULL;
+  case OP_OR: return same || (known && v == 0) ? a : NULL;
   case OP_MIN:
   case OP_MAX: return same ? a : NULL;
   case OP_SHL:
@@ -680,7 +683,8 @@ static const Expr *simp_binary(Sim *s, const Expr *e, Interval *range) {
   case OP_ADD:
   case OP_SUB:
   case OP_MUL: return simp_affine(s, e, range);
-  case OP_SHL: return e->b->kind == EXPR_INT && (e->b->value.i & 63) < 63 ? simp_affine(s, e, range) : simp_integer(s, e, range);
+  case OP_SHL:
+    return e->b->kind == EXPR_INT && (e->b->value.i & 63) < 63 ? simp_affine(s, e, range) : simp_integer(s, e, range);
   case OP_DIV:
   case OP_MOD: return simp_divmod(s, e, range);
   case OP_MIN:
@@ -706,8 +710,7 @@ static const Expr *simp_unary(Sim *s, const Expr *e, Interval *range) {
   if (e->type == DT_I64 && e->unop == UN_NEG) return simp_affine(s, e, range);
   const Expr *a = sim_expr(s, e->a, range);
   *range = interval_unary(e->unop, e->type, *range);
-  if (a->kind == EXPR_UNARY && a->unop == e->unop && e->type != DT_BOOL && dtype_is_int(e->type) &&
-      e->unop != UN_NOT)
+  if (a->kind == EXPR_UNARY && a->unop == e->unop && e->type != DT_BOOL && dtype_is_int(e->type) && e->unop != UN_NOT)
     return settle_inner(s, e, a->a, range); // -(-x), ~~x
   if (e->unop == UN_NOT && e->type == DT_BOOL) {
     if (a->kind == EXPR_UNARY && a->unop == UN_NOT) return settle_inner(s, e, a->a, range);
@@ -781,9 +784,7 @@ const Expr *sim_expr(Sim *s, const Expr *e, Interval *range) {
   switch (e->kind) {
   case EXPR_INT: *range = interval_of_value(e->type, e->value.i); return e;
   case EXPR_FLOAT: return e;
-  case EXPR_VAR:
-    *range = interval_of(&s->ranges, e);
-    return settle(s, e, value_of(s, e), range);
+  case EXPR_VAR: *range = interval_of(&s->ranges, e); return settle(s, e, value_of(s, e), range);
   case EXPR_CAST: return simp_cast(s, e, range);
   case EXPR_UNARY: return simp_unary(s, e, range);
   case EXPR_BINARY: return simp_binary(s, e, range);

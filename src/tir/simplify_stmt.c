@@ -54,7 +54,8 @@ static const Stmt *simp_branch(Sim *s, const Expr *cond, bool truth, const Stmt 
 static const Stmt *simp_if(Sim *s, const Stmt *st) {
   Interval r;
   const Expr *cond = sim_expr(s, st->cond, &r);
-  if (r.lo == r.hi) return r.lo ? simp_stmt(s, st->body) : st->else_body ? simp_stmt(s, st->else_body) : stmt_nop(s->cx);
+  if (r.lo == r.hi)
+    return r.lo ? simp_stmt(s, st->body) : st->else_body ? simp_stmt(s, st->else_body) : stmt_nop(s->cx);
   const Stmt *then = simp_branch(s, cond, true, st->body);
   const Stmt *other = st->else_body ? simp_branch(s, cond, false, st->else_body) : NULL;
   if (other && stmt_is_nop(other)) other = NULL;
@@ -74,9 +75,7 @@ static const Stmt *simp_stmt(void *self, const Stmt *st) {
   switch (st->kind) {
   case STMT_FOR: return simp_for(s, st);
   case STMT_IF: return simp_if(s, st);
-  case STMT_ALLOC:
-    r = stmt_rebuild(s->cx, st, simp_stmt, simp_child, s);
-    return stmt_is_nop(r->body) ? r->body : r;
+  case STMT_ALLOC: r = stmt_rebuild(s->cx, st, simp_stmt, simp_child, s); return stmt_is_nop(r->body) ? r->body : r;
   case STMT_SEQ:
     r = stmt_rebuild(s->cx, st, simp_stmt, simp_child, s);
     return r->kind == STMT_SEQ && r->nchildren == 1 ? r->children[0] : r;

@@ -14,12 +14,12 @@ typedef struct Expr Expr;
 // A memory that buffers live in. The host's is &scope_host (DRAM). An on-chip memory is addressed in *tiles* of
 // `tile` scalars of type `type`, [rows][cols] row-major inside a tile.
 typedef struct Scope {
-  const char *name; // "vta.acc"; "host"
-  int id;           // the target's number for it; -1 for the host
-  int64_t tile;     // scalars in one addressable tile: 1 for the host
+  const char *name;   // "vta.acc"; "host"
+  int id;             // the target's number for it; -1 for the host
+  int64_t tile;       // scalars in one addressable tile: 1 for the host
   int64_t rows, cols; // a tile's shape: rows * cols == tile
-  int64_t depth;    // capacity in tiles; 0 = not bounded
-  DType type;       // of its scalars (host: unused)
+  int64_t depth;      // capacity in tiles; 0 = not bounded
+  DType type;         // of its scalars (host: unused)
 } Scope;
 extern const Scope scope_host;
 
@@ -42,10 +42,10 @@ typedef struct IntrinOperand {
 } IntrinOperand;
 
 typedef struct Intrin {
-  const char *name;   // "vta.gemm"
-  int id;             // the target's number for it
+  const char *name;       // "vta.gemm"
+  int id;                 // the target's number for it
   int min_args, max_args; // max_args -1: any number
-  bool has_body;      // `name(args) { body }`
+  bool has_body;          // `name(args) { body }`
   int noperands;
   const IntrinOperand *operands; // in the order of the arguments; NULL: all are written by place
 } Intrin;
@@ -77,17 +77,18 @@ typedef struct Buffer {
   Name name; // a hint; for inputs and outputs the user's name
   DType type;
   const Scope *scope;
-  BufferRole role; // INPUT and OUTPUT are parameters of the function, in scope_host
-  bool scalar;     // of a tensor without axes: one element; C passes an input by value
+  BufferRole role;  // INPUT and OUTPUT are parameters of the function, in scope_host
+  bool scalar;      // of a tensor without axes: one element; C passes an input by value
   const void *data; // CONST: its values, which nothing writes
-  int ndim;        // 1 or more
-  int64_t *shape;  // each > 0; the product fits int64
-  int64_t base;    // on-chip: first tile, set by pass `storage`; -1 before
-  Loc loc;         // the stage it holds
-  Name stage;      // the user's name of that stage (for messages); may be NULL
+  int ndim;         // 1 or more
+  int64_t *shape;   // each > 0; the product fits int64
+  int64_t base;     // on-chip: first tile, set by pass `storage`; -1 before
+  Loc loc;          // the stage it holds
+  Name stage;       // the user's name of that stage (for messages); may be NULL
 } Buffer;
 
-// ---- expressions ------------------------------------------------------------------------------------------------------
+// ---- expressions
+// ------------------------------------------------------------------------------------------------------
 
 typedef enum ExprKind {
   EXPR_INT,    // value.i: integers and bool
@@ -108,14 +109,14 @@ struct Expr {
   DType type;
   Loc loc;
   union {
-    Scalar value;         // EXPR_INT EXPR_FLOAT
-    const Var *var;       // EXPR_VAR
-    struct {              // EXPR_CAST EXPR_UNARY EXPR_BINARY EXPR_SELECT
+    Scalar value;   // EXPR_INT EXPR_FLOAT
+    const Var *var; // EXPR_VAR
+    struct {        // EXPR_CAST EXPR_UNARY EXPR_BINARY EXPR_SELECT
       UnOp unop;
       BinOp binop;
       const Expr *a, *b, *c;
     };
-    struct {              // EXPR_LOAD EXPR_REF EXPR_MATH
+    struct { // EXPR_LOAD EXPR_REF EXPR_MATH
       const Buffer *buffer;
       MathFn fn;
       int nargs;
@@ -124,37 +125,38 @@ struct Expr {
   };
 };
 
-// ---- statements ---------------------------------------------------------------------------------------------------------
+// ---- statements
+// ---------------------------------------------------------------------------------------------------------
 
 typedef enum ForKind { FOR_SERIAL, FOR_PARALLEL, FOR_VECTORIZED, FOR_UNROLLED, FOR_VTHREAD } ForKind;
 
 typedef enum StmtKind {
-  STMT_FOR,    // for var in min .. min + extent: body; extent is a constant > 0 unless noted
-  STMT_STORE,  // buffer[args] = value; value's type is the buffer's
-  STMT_IF,     // if cond: body, else else_body (may be NULL)
-  STMT_SEQ,    // nchildren children in order; 0: nothing
-  STMT_ALLOC,  // buffer lives in body; its contents are undefined at the start
-  STMT_INTRIN  // intrin(args) and, if it has one, body
+  STMT_FOR,   // for var in min .. min + extent: body; extent is a constant > 0 unless noted
+  STMT_STORE, // buffer[args] = value; value's type is the buffer's
+  STMT_IF,    // if cond: body, else else_body (may be NULL)
+  STMT_SEQ,   // nchildren children in order; 0: nothing
+  STMT_ALLOC, // buffer lives in body; its contents are undefined at the start
+  STMT_INTRIN // intrin(args) and, if it has one, body
 } StmtKind;
 
 typedef struct Stmt Stmt;
 struct Stmt {
   StmtKind kind;
-  Loc loc;  // the expression or stage it comes from
-  Loc why;  // the schedule statement that asked for it (unknown if none)
+  Loc loc; // the expression or stage it comes from
+  Loc why; // the schedule statement that asked for it (unknown if none)
   union {
-    struct { // STMT_FOR STMT_IF STMT_ALLOC STMT_STORE STMT_INTRIN
-      const Stmt *body;       // FOR IF ALLOC, INTRIN with a body; else NULL
-      const Stmt *else_body;  // IF; may be NULL
-      const Var *var;         // FOR
+    struct {                    // STMT_FOR STMT_IF STMT_ALLOC STMT_STORE STMT_INTRIN
+      const Stmt *body;         // FOR IF ALLOC, INTRIN with a body; else NULL
+      const Stmt *else_body;    // IF; may be NULL
+      const Var *var;           // FOR
       const Expr *min, *extent; // FOR; int64
-      ForKind for_kind;       // FOR
-      const Expr *cond;       // IF; bool
-      const Buffer *buffer;   // ALLOC STORE
-      const Intrin *intrin;   // INTRIN
-      int nargs;              // STORE INTRIN
+      ForKind for_kind;         // FOR
+      const Expr *cond;         // IF; bool
+      const Buffer *buffer;     // ALLOC STORE
+      const Intrin *intrin;     // INTRIN
+      int nargs;                // STORE INTRIN
       const Expr **args;
-      const Expr *value;      // STORE
+      const Expr *value; // STORE
     };
     struct { // STMT_SEQ
       int nchildren;
@@ -168,14 +170,15 @@ typedef struct Func {
   Name name;
   int nparams;
   const Buffer **params;
-  int nconsts;           // arrays whose values are known
+  int nconsts; // arrays whose values are known
   const Buffer **consts;
   const Stmt *body;
   const TirTarget *target; // NULL: host only
   Loc loc;
 } Func;
 
-// ---- building: build.c (folds constants where that is exact; keeps everything else as asked) -------------------------
+// ---- building: build.c (folds constants where that is exact; keeps everything else as asked)
+// -------------------------
 
 const Var *tir_var(Ctx *cx, Name name, Loc loc);
 const Buffer *tir_buffer(Ctx *cx, Name name, DType type, const Scope *scope, BufferRole role, int ndim,
@@ -194,10 +197,10 @@ const Expr *expr_select(Ctx *cx, const Expr *c, const Expr *a, const Expr *b);
 const Expr *expr_load(Ctx *cx, const Buffer *b, const Expr **idx); // copies the array (ndim indices)
 const Expr *expr_ref(Ctx *cx, const Buffer *b, const Expr *tile);
 const Expr *expr_math(Ctx *cx, MathFn f, const Expr *a, const Expr *b); // b NULL for one argument
-const Expr *expr_call(Ctx *cx, MathFn f, const Expr *const *args); // as many as f takes
-const Expr *expr_at(Ctx *cx, const Expr *e, Loc loc); // the same with another place
-bool expr_is_int(const Expr *e, int64_t *v);          // an EXPR_INT; its value
-bool expr_equal(const Expr *a, const Expr *b);        // the same tree
+const Expr *expr_call(Ctx *cx, MathFn f, const Expr *const *args);      // as many as f takes
+const Expr *expr_at(Ctx *cx, const Expr *e, Loc loc);                   // the same with another place
+bool expr_is_int(const Expr *e, int64_t *v);                            // an EXPR_INT; its value
+bool expr_equal(const Expr *a, const Expr *b);                          // the same tree
 
 const Stmt *stmt_for(Ctx *cx, const Var *v, const Expr *min, const Expr *extent, ForKind k, const Stmt *body);
 const Stmt *stmt_store(Ctx *cx, const Buffer *b, const Expr **idx, const Expr *value);
@@ -211,7 +214,8 @@ const Stmt *stmt_intrin(Ctx *cx, const Intrin *op, int nargs, const Expr **args,
 const Stmt *stmt_placed(Ctx *cx, const Stmt *s, Loc loc, Loc why); // the same with other places
 Func *func_with_body(Ctx *cx, const Func *f, const Stmt *body);
 
-// ---- rewriting: map.c ---------------------------------------------------------------------------------------------------
+// ---- rewriting: map.c
+// ---------------------------------------------------------------------------------------------------
 
 // A bottom-up rewriter. `expr` and `stmt` (either may be NULL) see each node after its children were rebuilt and
 // return it or another. A tree in which nothing changed is returned as the same pointer.
@@ -239,7 +243,8 @@ typedef struct TirSubst {
   const Buffer **from, **to;
 } TirSubst;
 const Expr *expr_subst(Ctx *cx, const Expr *e, const TirSubst *s);
-const Stmt *stmt_subst(Ctx *cx, const Stmt *s, const TirSubst *t); // bound variables and allocations are kept as they are
+const Stmt *stmt_subst(Ctx *cx, const Stmt *s,
+                       const TirSubst *t); // bound variables and allocations are kept as they are
 // Visits every statement (pre-order), every expression (pre-order). Return false from a callback to skip children.
 typedef bool StmtVisit(void *self, const Stmt *s);
 typedef bool ExprVisit(void *self, const Expr *e);
@@ -247,7 +252,8 @@ void stmt_visit(const Stmt *s, StmtVisit *sv, ExprVisit *ev, void *self);
 void expr_visit(const Expr *e, ExprVisit *ev, void *self);
 bool expr_uses_var(const Expr *e, const Var *v);
 
-// ---- integer reasoning: affine.c, simplify.c --------------------------------------------------------------------------------
+// ---- integer reasoning: affine.c, simplify.c
+// --------------------------------------------------------------------------------
 
 // An int64 expression as constant + sum of coefficient * atom, where an atom is a variable, or an expression that is
 // not affine (opaque: compared by expr_equal). Terms have nonzero coefficients and are in a stable order.
@@ -262,10 +268,10 @@ typedef struct Affine {
 } Affine;
 // Never fails: what is not affine becomes an opaque atom. ok (may be NULL) turns false on overflow.
 Affine affine_of(Ctx *cx, const Expr *e, bool *ok);
-const Expr *affine_expr(Ctx *cx, const Affine *a); // a canonical expression for it
+const Expr *affine_expr(Ctx *cx, const Affine *a);                           // a canonical expression for it
 Affine affine_add(Ctx *cx, const Affine *a, int64_t scale, const Affine *b); // a + scale * b
 Affine affine_scale(Ctx *cx, const Affine *a, int64_t k);
-int64_t affine_coef(const Affine *a, const Var *v);      // 0 if absent
+int64_t affine_coef(const Affine *a, const Var *v); // 0 if absent
 Affine affine_without(Ctx *cx, const Affine *a, const Var *v);
 bool affine_equal(const Affine *a, const Affine *b);
 bool affine_mentions(const Affine *a, const Var *v); // also inside opaque atoms
@@ -291,36 +297,39 @@ const Expr *expr_simplify(Ctx *cx, const Ranges *r, const Expr *e);
 // Also removes loops of extent 1 (substituting), of extent 0, decided ifs, empty sequences. Intrinsics are kept.
 const Stmt *stmt_simplify(Ctx *cx, const Stmt *s);
 
-// ---- accesses and conflicts: access.c --------------------------------------------------------------------------------------
+// ---- accesses and conflicts: access.c
+// --------------------------------------------------------------------------------------
 
-// The places that an access may touch, of one memory or along one dimension of an array: form + lo .. form + hi. The form's
-// constant is 0; its atoms have the same value in the two footprints that are compared. Not understood: first .. last.
+// The places that an access may touch, of one memory or along one dimension of an array: form + lo .. form + hi. The
+// form's constant is 0; its atoms have the same value in the two footprints that are compared. Not understood: first ..
+// last.
 typedef struct Footprint {
-  const void *space;   // what the places are of: pointers tell
+  const void *space; // what the places are of: pointers tell
   bool write;
   Affine form;
   int64_t lo, hi;      // inclusive; within 62 bits
   int64_t first, last; // of the buffer: no access leaves it
 } Footprint;
 // `count` places from `index` on, which counts from `first`; the buffer has `size` places there. r knows the variables.
-Footprint footprint_of(Ctx *cx, const Ranges *r, const void *space, bool write, int64_t first, int64_t size, const Affine *index,
-                       int64_t count);
-// As the loops outside of entry `from` of r see it, in all turns of those inside: terms with variables of `from` and later
-// entries become part of the interval. 0: all terms do.
+Footprint footprint_of(Ctx *cx, const Ranges *r, const void *space, bool write, int64_t first, int64_t size,
+                       const Affine *index, int64_t count);
+// As the loops outside of entry `from` of r see it, in all turns of those inside: terms with variables of `from` and
+// later entries become part of the interval. 0: all terms do.
 Footprint footprint_widen(Ctx *cx, const Ranges *r, const Footprint *f, size_t from);
 // Whether two may touch the same place while the variables of their forms have the same values, and one writes it.
 bool footprints_meet(Ctx *cx, const Ranges *r, const Footprint *a, const Footprint *b);
 // ... where b's turn of the loop over v is `least` to `most` turns of 1 after a's. r knows v, too.
-bool footprints_meet_later(Ctx *cx, const Ranges *r, const Footprint *a, const Footprint *b, const Var *v, int64_t least,
-                           int64_t most);
+bool footprints_meet_later(Ctx *cx, const Ranges *r, const Footprint *a, const Footprint *b, const Var *v,
+                           int64_t least, int64_t most);
 // Makes a stand for b too, which has the same form.
 void footprint_absorb(Footprint *a, const Footprint *b);
 Affine access_address(Ctx *cx, const Buffer *b, const Expr *const *args); // row-major, in elements
 
-// ---- loops as lanes: vector.c ----------------------------------------------------------------------------------------------
+// ---- loops as lanes: vector.c
+// ----------------------------------------------------------------------------------------------
 
-// Whether a loop's iterations may run as lanes of vectors: statement by statement, each in all lanes before the next, what
-// the body allocates once a lane.
+// Whether a loop's iterations may run as lanes of vectors: statement by statement, each in all lanes before the next,
+// what the body allocates once a lane.
 typedef struct LoopLanes {
   bool free;         // they may; stores whose element is the same in all lanes are folds (below)
   const Stmt *chain; // a fold that must take the lanes in their order; NULL: there is none
@@ -331,12 +340,13 @@ LoopLanes loop_lanes(Ctx *cx, const Ranges *around, const Stmt *loop);
 // `b[x] = b[x] op e`, or with e first: e, and whether operands may come in any order (not of floats).
 bool store_is_fold(const Stmt *s, const Expr **operand, bool *free_order);
 
-// ---- text: print.c, parse.c (grammar/tir.l, grammar/tir.y) --------------------------------------------------------------
+// ---- text: print.c, parse.c (grammar/tir.l, grammar/tir.y)
+// --------------------------------------------------------------
 
 typedef struct TirPrintOptions {
   bool locations; // `@file:line:col` after statements
-  // Told of everything that has a place, in the order of the text: statements (s), parameters and the function (s NULL).
-  // `offset` is within the line of `out` that it stands on, or starts on.
+  // Told of everything that has a place, in the order of the text: statements (s), parameters and the function (s
+  // NULL). `offset` is within the line of `out` that it stands on, or starts on.
   void (*placed)(void *self, size_t offset, const Stmt *s, Loc loc, Loc why);
   void *self;
 } TirPrintOptions;
@@ -346,7 +356,8 @@ void tir_print_expr(const Expr *e, Text *out);
 // Reads what tir_print writes; every error is reported with its place. print(parse(print(f))) == print(f).
 Func *tir_parse(Ctx *cx, const Source *src, const TirTarget *target);
 
-// ---- the forms and their verifier: verify.c ---------------------------------------------------------------------------------
+// ---- the forms and their verifier: verify.c
+// ---------------------------------------------------------------------------------
 
 typedef enum TirForm {
   FORM_LOOPS, // loops, stores, loads, and region intrinsics with bodies; no tile references
@@ -366,7 +377,8 @@ typedef struct TirVerdict {
 bool tir_judge(Ctx *cx, const Func *f, TirForm form, TirVerdict *out);
 bool tir_verify(Ctx *cx, const Func *f, TirForm form, const char **message); // only the message, if it is false
 
-// ---- execution: interp.c ---------------------------------------------------------------------------------------------------
+// ---- execution: interp.c
+// ---------------------------------------------------------------------------------------------------
 
 // What a target's intrinsics do when interpreted. `args`: integers as values, references resolved by the callbacks.
 typedef struct TirMachine TirMachine;

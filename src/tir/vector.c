@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Whether the iterations of a loop may run side by side, as the lanes of vectors: statement by statement, each in all lanes
-// before the next. They may if no lane touches what another one stores, save for sums and the like, where every iteration
-// updates the same element:
+// Whether the iterations of a loop may run side by side, as the lanes of vectors: statement by statement, each in all
+// lanes before the next. They may if no lane touches what another one stores, save for sums and the like, where every
+// iteration updates the same element:
 //   for j in 0..16 { c[i, j] = c[i, j] + a[i, k] * b[k, j]; }   apart: dimension 1 tells the iterations from each other
 //   for k in 0..16 { s[i] = s[i] + a[i, k]; }                   a fold: of integers in any order, of floats in this one
 // What is not understood counts as a conflict.
@@ -118,7 +118,8 @@ static void walk(Walk *w, const Stmt *s) {
   }
 }
 
-// ---- conflicts -------------------------------------------------------------------------------------------------------
+// ---- conflicts
+// -------------------------------------------------------------------------------------------------------
 
 static bool note_unsteady(void *self, const Expr *e) {
   Varies *v = self;
@@ -166,7 +167,8 @@ static bool apart(const Walk *w, const Access *a) {
 
 bool store_is_fold(const Stmt *s, const Expr **operand, bool *free_order) {
   const Expr *v = s->value;
-  if (v->kind != EXPR_BINARY || v->binop == OP_LAND || v->binop == OP_LOR || v->a->type != s->buffer->type) return false;
+  if (v->kind != EXPR_BINARY || v->binop == OP_LAND || v->binop == OP_LOR || v->a->type != s->buffer->type)
+    return false;
   for (int side = 0; side < 2; side++) {
     const Expr *load = side ? v->b : v->a, *other = side ? v->a : v->b;
     if (load->kind != EXPR_LOAD || load->buffer != s->buffer) continue;
@@ -175,11 +177,27 @@ bool store_is_fold(const Stmt *s, const Expr **operand, bool *free_order) {
     if (!same) continue;
     *operand = other;
     switch (v->binop) {
-    case OP_ADD: case OP_MUL: case OP_MIN: case OP_MAX: case OP_AND: case OP_OR: case OP_XOR:
-      *free_order = !dtype_is_float(s->buffer->type);
-      return true;
-    case OP_SUB: case OP_DIV: case OP_MOD: case OP_SHL: case OP_SHR: case OP_LT: case OP_LE: case OP_GT: case OP_GE:
-    case OP_EQ: case OP_NE: case OP_LAND: case OP_LOR: case OP_COUNT: break;
+    case OP_ADD:
+    case OP_MUL:
+    case OP_MIN:
+    case OP_MAX:
+    case OP_AND:
+    case OP_OR:
+    case OP_XOR: *free_order = !dtype_is_float(s->buffer->type); return true;
+    case OP_SUB:
+    case OP_DIV:
+    case OP_MOD:
+    case OP_SHL:
+    case OP_SHR:
+    case OP_LT:
+    case OP_LE:
+    case OP_GT:
+    case OP_GE:
+    case OP_EQ:
+    case OP_NE:
+    case OP_LAND:
+    case OP_LOR:
+    case OP_COUNT: break;
     }
     *free_order = false;
     return true;
@@ -216,7 +234,8 @@ LoopLanes loop_lanes(Ctx *cx, const Ranges *around, const Stmt *loop) {
   }
   if (!expr_is_int(loop->extent, &w.extent)) refuse(&w, loop, "how often it runs is not known");
   int64_t lo = INT64_MIN, hi = INT64_MAX, from, last;
-  if (expr_bounds(&w.ranges, loop->min, &from, &last) && w.extent >= 1 && add_ok(last, w.extent - 1, &last)) lo = from, hi = last;
+  if (expr_bounds(&w.ranges, loop->min, &from, &last) && w.extent >= 1 && add_ok(last, w.extent - 1, &last))
+    lo = from, hi = last;
   ranges_push(cx, &w.ranges, w.var, lo, hi);
   w.inside = w.ranges.len;
   walk(&w, loop->body);

@@ -99,7 +99,8 @@ static bool in_scope(const Verifier *v, const void *thing) {
   return ptrmap_get(&v->bound, thing, &on) && on;
 }
 
-// ---- expressions ------------------------------------------------------------------------------------------------------
+// ---- expressions
+// ------------------------------------------------------------------------------------------------------
 
 static bool check_expr(Verifier *v, const Expr *e);
 
@@ -175,7 +176,8 @@ static bool check_ref(Verifier *v, const Expr *e) {
   if (!in_scope(v, b)) return wrong(v, "buffer `%s` is not in scope", hint(b->name));
   if (e->nargs != 1) return wrong(v, "a reference to `%s` has %d indices, not 1", b->name, e->nargs);
   if (!check_expr(v, e->args[0])) return false;
-  if (e->args[0]->type != DT_I64) return wrong(v, "the tile of `%s` is %s, not int64", b->name, dtype_name(e->args[0]->type));
+  if (e->args[0]->type != DT_I64)
+    return wrong(v, "the tile of `%s` is %s, not int64", b->name, dtype_name(e->args[0]->type));
   if (e->type != b->type) return wrong(v, "a reference to `%s` has type %s", b->name, dtype_name(e->type));
   // The tiles of a host buffer are those of the memory at the other end, which only the target knows.
   if (b->scope == &scope_host || count_index(v, b, e->args[0], buffer_tiles(b), &r)) return true;
@@ -232,7 +234,8 @@ static bool check_expr(Verifier *v, const Expr *e) {
   case EXPR_BINARY: return check_binary(v, e);
   case EXPR_SELECT: return check_select(v, e);
   case EXPR_LOAD:
-    if (e->type != e->buffer->type) return wrong(v, "a load of `%s` has type %s", hint(e->buffer->name), dtype_name(e->type));
+    if (e->type != e->buffer->type)
+      return wrong(v, "a load of `%s` has type %s", hint(e->buffer->name), dtype_name(e->type));
     return check_access(v, e->buffer, e->nargs, e->args);
   case EXPR_REF: return wrong(v, "a reference to `%s` is not an intrinsic's argument", hint(e->buffer->name));
   case EXPR_MATH: return check_math(v, e);
@@ -240,7 +243,8 @@ static bool check_expr(Verifier *v, const Expr *e) {
   return wrong(v, "an expression of unknown kind");
 }
 
-// ---- statements ---------------------------------------------------------------------------------------------------------
+// ---- statements
+// ---------------------------------------------------------------------------------------------------------
 
 static bool check_stmt(Verifier *v, const Stmt *s);
 
@@ -249,13 +253,16 @@ static bool check_buffer(Verifier *v, const Buffer *b) {
   int64_t n = 1;
   if (b->ndim < 1) return wrong(v, "`%s` has no dimensions", hint(b->name));
   for (int i = 0; i < b->ndim; i++)
-    if (b->shape[i] <= 0 || !mul_ok(n, b->shape[i], &n)) return wrong(v, "the shape of `%s` is not positive or too large", hint(b->name));
+    if (b->shape[i] <= 0 || !mul_ok(n, b->shape[i], &n))
+      return wrong(v, "the shape of `%s` is not positive or too large", hint(b->name));
   if (b->scope == &scope_host) return true;
   if (v->form == FORM_CALLS) return wrong(v, "`%s` is allocated in %s in form calls", hint(b->name), b->scope->name);
   if (dtype_bits(b->type) != dtype_bits(b->scope->type))
-    return wrong(v, "`%s` is %s, but %s holds %s", hint(b->name), dtype_name(b->type), b->scope->name, dtype_name(b->scope->type));
+    return wrong(v, "`%s` is %s, but %s holds %s", hint(b->name), dtype_name(b->type), b->scope->name,
+                 dtype_name(b->scope->type));
   if (!v->regions && n % b->scope->tile)
-    return wrong(v, "`%s` has %" PRId64 " elements, which is not whole tiles of %" PRId64, hint(b->name), n, b->scope->tile);
+    return wrong(v, "`%s` has %" PRId64 " elements, which is not whole tiles of %" PRId64, hint(b->name), n,
+                 b->scope->tile);
   int64_t tiles = n / b->scope->tile;
   if (b->base >= 0 && b->scope->depth && (tiles > b->scope->depth || b->base > b->scope->depth - tiles))
     return wrong(v, "`%s` at tile %" PRId64 " does not fit the %" PRId64 " tiles of %s", hint(b->name), b->base,
@@ -278,7 +285,7 @@ static bool check_for(Verifier *v, const Stmt *s) {
   ptrmap_put(v->cx->arena, &v->bound, s->var, 1);
   FactsMark before = facts_mark(&v->known.facts);
   facts_renew(&v->known.facts); // the variable may have had another range in another loop
-  v->guards += !fixed; // may run no time at all
+  v->guards += !fixed;          // may run no time at all
   bool good = check_stmt(v, s->body);
   v->guards -= !fixed;
   facts_back(&v->known.facts, before);
@@ -313,7 +320,8 @@ static bool check_intrin(Verifier *v, const Stmt *s) {
   if (!ptrmap_get(&v->intrins, op, &unused)) return wrong(v, "`%s` is not an intrinsic of the target", op->name);
   if (s->nargs < op->min_args || (op->max_args >= 0 && s->nargs > op->max_args))
     return wrong(v, "`%s` does not take %d arguments", op->name, s->nargs);
-  if (op->has_body != (s->body != NULL)) return wrong(v, op->has_body ? "`%s` has no body" : "`%s` has a body", op->name);
+  if (op->has_body != (s->body != NULL))
+    return wrong(v, op->has_body ? "`%s` has no body" : "`%s` has a body", op->name);
   if (v->form == FORM_LOOPS && !op->has_body) return wrong(v, "`%s` is used in form loops", op->name);
   for (int i = 0; i < s->nargs; i++) {
     bool is_ref = s->args[i]->kind == EXPR_REF;
@@ -371,7 +379,8 @@ static bool check_stmt(Verifier *v, const Stmt *s) {
     if (!check_access(v, s->buffer, s->nargs, s->args) || !check_expr(v, s->value)) return false;
     if (s->buffer->role == BUF_INPUT) return wrong(v, "input `%s` is stored to", s->buffer->name);
     if (s->value->type == s->buffer->type) return true;
-    return wrong(v, "%s is stored into `%s` of %s", dtype_name(s->value->type), s->buffer->name, dtype_name(s->buffer->type));
+    return wrong(v, "%s is stored into `%s` of %s", dtype_name(s->value->type), s->buffer->name,
+                 dtype_name(s->buffer->type));
   case STMT_SEQ: break;
   }
   return wrong(v, "a statement of unknown kind");
@@ -389,7 +398,8 @@ static bool check_params(Verifier *v) {
   for (int i = 0; i < v->f->nconsts; i++) {
     const Buffer *b = v->f->consts[i];
     if (b->role != BUF_CONST || !b->data) return wrong(v, "constant `%s` has no values", hint(b->name));
-    if (b->scope != &scope_host || in_scope(v, b)) return wrong(v, "constant `%s` stands twice, or not in the host's memory", hint(b->name));
+    if (b->scope != &scope_host || in_scope(v, b))
+      return wrong(v, "constant `%s` stands twice, or not in the host's memory", hint(b->name));
     if (!check_buffer(v, b)) return false;
     ptrmap_put(v->cx->arena, &v->bound, b, 1);
   }

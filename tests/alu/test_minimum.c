@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // How many instructions a small expression of one operand takes, against the fewest that a search over all programs of
-// one accumulator finds: those that begin with the operand's own tile (which is free, but then it is gone), with a copy of
-// it (a reset and an add) or with zero, and go on with any operation on an immediate, the operand or the accumulator.
+// one accumulator finds: those that begin with the operand's own tile (which is free, but then it is gone), with a copy
+// of it (a reset and an add) or with zero, and go on with any operation on an immediate, the operand or the
+// accumulator.
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -102,7 +103,8 @@ static bool search(const Case *c, const int32_t *acc, bool alive, int left) {
       for (int k = 0; k < n; k++) next[k] = apply(alu_ops[o], acc[k], i == -1 ? acc[k] : i < 0 ? c->in[k] : c->imm[i]);
       if (left == 1) {
         if (memcmp(next, c->want, FIRST * sizeof *next)) continue;
-        for (int k = FIRST; k < POINTS; k++) next[k] = apply(alu_ops[o], acc[k], i == -1 ? acc[k] : i < 0 ? c->in[k] : c->imm[i]);
+        for (int k = FIRST; k < POINTS; k++)
+          next[k] = apply(alu_ops[o], acc[k], i == -1 ? acc[k] : i < 0 ? c->in[k] : c->imm[i]);
       }
       if (search(c, next, alive, left - 1)) return true;
     }
@@ -118,7 +120,8 @@ static bool there_is_better(const Case *c, int ours) {
   return (most >= 1 && search(c, zero, true, most - 1)) || (most >= 2 && search(c, c->in, true, most - 2));
 }
 
-// ---- cases -----------------------------------------------------------------------------------------------------------
+// ---- cases
+// -----------------------------------------------------------------------------------------------------------
 
 // Instructions: a mov from the operand is free if nothing else reads it, else a reset and an add, as any other.
 static int count_ours(const Stmt *s) {
@@ -171,8 +174,9 @@ static bool one_case(Arena *a, uint64_t seed, Tally *all) {
       int32_t v = (int32_t)rnd(&c, UINT64_C(1) << 32) >> rnd(&c, 32);
       if (at == 16 && k < 8) v = edges[k];
       if (at == 32) v = (int32_t)((uint32_t)INT32_MIN + (uint32_t)(k - 8)); // both ends of what there is
-      if (at >= 48 && at < 80 && c.nimm) // and of what overflows
-        v = (int32_t)((uint32_t)(at == 48 ? INT32_MIN : INT32_MAX) + (uint32_t)c.imm[rnd(&c, (uint64_t)c.nimm)] * (k & 1 ? 1u : ~0u));
+      if (at >= 48 && at < 80 && c.nimm)                                    // and of what overflows
+        v = (int32_t)((uint32_t)(at == 48 ? INT32_MIN : INT32_MAX) +
+                      (uint32_t)c.imm[rnd(&c, (uint64_t)c.nimm)] * (k & 1 ? 1u : ~0u));
       m.mem[0].data[k] = c.in[at + k] = v;
     }
     machine_run(&m, vta, a, nest);

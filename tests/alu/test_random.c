@@ -39,9 +39,7 @@ static uint64_t rnd(Gen *g, uint64_t n) {
   return (g->seed >> 11) % n;
 }
 
-static const Expr *add(Gen *g, const Expr *a, int64_t k) {
-  return expr_binary(g->cx, OP_ADD, a, expr_index(g->cx, k));
-}
+static const Expr *add(Gen *g, const Expr *a, int64_t k) { return expr_binary(g->cx, OP_ADD, a, expr_index(g->cx, k)); }
 
 // A buffer over some of the axes, with room around them, and its access at the point.
 static const Buffer *make_buffer(Gen *g, const char *name, bool is_dst, const Expr **idx) {
@@ -106,7 +104,8 @@ static const Expr *choice_by_place(Gen *g, int depth) {
     const Expr *o = expr_binary(g->cx, OP_MUL, expr_var(g->cx, g->outer), expr_index(g->cx, 1 + (int64_t)rnd(g, 4)));
     at = rnd(g, 4) ? expr_binary(g->cx, OP_ADD, o, at) : o;
   }
-  if (rnd(g, 4) == 0) at = expr_binary(g->cx, rnd(g, 3) ? OP_MOD : OP_DIV, at, expr_index(g->cx, 2 + (int64_t)rnd(g, 2)));
+  if (rnd(g, 4) == 0)
+    at = expr_binary(g->cx, rnd(g, 3) ? OP_MOD : OP_DIV, at, expr_index(g->cx, 2 + (int64_t)rnd(g, 2)));
   const Expr *cond = expr_binary(g->cx, compare[rnd(g, 6)], at, expr_index(g->cx, (int64_t)rnd(g, 5)));
   const Expr *other = expr_binary(g->cx, compare[rnd(g, 6)], more, expr_index(g->cx, (int64_t)rnd(g, 4)));
   if (rnd(g, 2)) cond = expr_binary(g->cx, rnd(g, 2) ? OP_LAND : OP_LOR, cond, other);
@@ -132,7 +131,8 @@ static const Expr *condition(Gen *g, int depth) {
   case 4: return expr_binary(cx, rnd(g, 4) ? OP_LOR : OP_OR, condition(g, depth - 1), condition(g, depth - 1));
   case 5: return expr_unary(cx, UN_NOT, condition(g, depth - 1));
   case 6: return expr_select(cx, condition(g, depth - 1), condition(g, depth - 1), condition(g, depth - 1));
-  case 7: return expr_binary(cx, rnd(g, 4) ? compare[rnd(g, 6)] : OP_XOR, condition(g, depth - 1), condition(g, depth - 1));
+  case 7:
+    return expr_binary(cx, rnd(g, 4) ? compare[rnd(g, 6)] : OP_XOR, condition(g, depth - 1), condition(g, depth - 1));
   default: return expr_cast(cx, DT_BOOL, expression(g, depth - 1));
   }
 }
@@ -222,8 +222,7 @@ static void fused_loops(Gen *g, const Expr **a, int64_t na, const Expr **b, int6
 static int make_loops(Gen *g, Loop *loops) {
   int n = 0;
   bool fuse_lanes = rnd(g, 6) == 0, fuse_row = !fuse_lanes && rnd(g, 6) == 0 && g->ndims;
-  for (int d = 0; d < g->ndims - (fuse_row ? 1 : 0); d++)
-    g->point[d] = axis_loops(g, "x", g->extent[d], loops, &n);
+  for (int d = 0; d < g->ndims - (fuse_row ? 1 : 0); d++) g->point[d] = axis_loops(g, "x", g->extent[d], loops, &n);
   if (fuse_lanes) {
     fused_loops(g, &g->row, g->vta->acc.rows, &g->col, g->vta->acc.cols, loops, &n);
   } else if (fuse_row) {
@@ -282,8 +281,8 @@ static const Stmt *make_nest(Gen *g) {
     loops[k] = t;
   }
   for (int i = 0; i < n; i++)
-    s = stmt_for(g->cx, loops[i].var, expr_index(g->cx, loops[i].min), expr_index(g->cx, loops[i].extent),
-                 FOR_SERIAL, s);
+    s = stmt_for(g->cx, loops[i].var, expr_index(g->cx, loops[i].min), expr_index(g->cx, loops[i].extent), FOR_SERIAL,
+                 s);
   return s;
 }
 

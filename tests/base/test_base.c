@@ -222,8 +222,7 @@ static void diagnostics_show_all_places(void **state) {
   free(p);
   p = printed(d, DIAG_JSON, false, 0);
   assert_non_null(strstr(p, "\"code\":\"E0301\",\"severity\":\"error\""));
-  assert_non_null(
-      strstr(p, "\"byte_start\":25,\"byte_end\":34,\"line_start\":3,\"line_end\":3,\"column_start\":2"));
+  assert_non_null(strstr(p, "\"byte_start\":25,\"byte_end\":34,\"line_start\":3,\"line_end\":3,\"column_start\":2"));
   assert_int_equal(strchr(p, '\n') - p, (long)strlen(p) - 1);
   free(p);
   p = printed(d, DIAG_SARIF, false, 0);

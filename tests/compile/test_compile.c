@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The compiler as a function: texts in memory, from several threads at once, without growth and with the same bytes; what a
-// caller sees on the way; errors as data.
+// The compiler as a function: texts in memory, from several threads at once, without growth and with the same bytes;
+// what a caller sees on the way; errors as data.
 #include "compile/compile.h"
 
 #include <malloc.h>
@@ -86,7 +86,8 @@ static void see_begin(void *self, const char *phase, const Func *given) {
   text_add(&((Seen *)self)->begun, "%s%s ", phase, given ? "" : "*");
 }
 
-static void see_made(void *self, const Compilation *c, const Unit *u, const char *phase, const Func *f, double seconds) {
+static void see_made(void *self, const Compilation *c, const Unit *u, const char *phase, const Func *f,
+                     double seconds) {
   assert_ptr_equal(u, c->units.data[c->units.len - 1]);
   assert_true(seconds >= 0);
   text_add(&((Seen *)self)->made, "%s%s ", phase, f ? "" : "*");

@@ -38,7 +38,9 @@ typedef struct Gen {
   VEC(const Expr *) guards, pads;
 } Gen;
 
-static int64_t pick(Gen *g, int64_t lo, int64_t hi) { return lo + (int64_t)(random_next(&g->state) % (uint64_t)(hi - lo + 1)); }
+static int64_t pick(Gen *g, int64_t lo, int64_t hi) {
+  return lo + (int64_t)(random_next(&g->state) % (uint64_t)(hi - lo + 1));
+}
 static bool chance(Gen *g, int percent) { return pick(g, 1, 100) <= percent; }
 
 static const Expr *add(Gen *g, const Expr *a, const Expr *b) { return expr_binary(g->cx, OP_ADD, a, b); }
@@ -113,7 +115,8 @@ static void set_dim(Gen *g, int d, const Expr *local, const Expr *global, bool m
   g->dram_shape[d] = hi - lo + 1 + before + after;
 }
 
-// ---- odd expressions: all that the language has for an index or a guard -------------------------------------------------
+// ---- odd expressions: all that the language has for an index or a guard
+// -------------------------------------------------
 
 typedef struct Leaves {
   const Expr *of[3];
@@ -129,7 +132,8 @@ static const Expr *odd_float(Gen *g, const Expr *x, DType t) {
   static const BinOp ops[] = {OP_ADD, OP_SUB, OP_MUL, OP_DIV, OP_MIN, OP_MAX, OP_MOD};
   const Expr *k = expr_float(g->cx, t, factors[pick(g, 0, 4)]);
   x = expr_binary(g->cx, ops[pick(g, 0, 6)], expr_cast(g->cx, t, x), k);
-  return chance(g, 50) ? expr_math(g->cx, fns[pick(g, 0, g->wild ? 5 : 7)], x, NULL) : x; // exp, tanh: only the host knows
+  return chance(g, 50) ? expr_math(g->cx, fns[pick(g, 0, g->wild ? 5 : 7)], x, NULL)
+                       : x; // exp, tanh: only the host knows
 }
 
 static DType odd_float_type(Gen *g) { return (DType[]){DT_F16, DT_F32, DT_F64}[pick(g, 0, 2)]; }
@@ -163,7 +167,9 @@ static const Expr *odd_cond(Gen *g, const Leaves *l, int depth) {
   DType t = odd_float_type(g);
   switch (pick(g, 0, depth > 0 ? 6 : 2)) {
   case 0: return expr_binary(cx, compares[pick(g, 0, 5)], odd(g, l, below), num(g, pick(g, -1, 4)));
-  case 1: return expr_binary(cx, compares[pick(g, 0, 5)], odd_float(g, odd(g, l, below), t), odd_float(g, odd(g, l, below), t));
+  case 1:
+    return expr_binary(cx, compares[pick(g, 0, 5)], odd_float(g, odd(g, l, below), t),
+                       odd_float(g, odd(g, l, below), t));
   case 2: return expr_binary(cx, compares[pick(g, 0, 5)], odd(g, l, below), odd(g, l, below));
   case 3: return expr_binary(cx, OP_LAND, odd_cond(g, l, below), odd_cond(g, l, below));
   case 4: return expr_binary(cx, OP_LOR, odd_cond(g, l, below), odd_cond(g, l, below));
@@ -318,7 +324,8 @@ static void new_dims(Gen *g, bool pads) {
   }
 }
 
-// Something odd inside of tiles, which now and then is harmless: dimension d, its first `inner` iterations being a loop's.
+// Something odd inside of tiles, which now and then is harmless: dimension d, its first `inner` iterations being a
+// loop's.
 static void wild_lanes(Gen *g, int d, int64_t tile, int64_t inner) {
   const Expr *lane = g->chip[d], *other = expr_binary(g->cx, OP_SUB, num(g, g->chip_shape[d] - 1), lane), *cond;
   int64_t k;
@@ -343,7 +350,8 @@ static void wild_lanes(Gen *g, int d, int64_t tile, int64_t inner) {
     return;
   case 4: // in another order
     k = inner;
-    other = add(g, times(g, expr_binary(g->cx, OP_MOD, lane, num(g, k)), g->chip_shape[d] / k), expr_binary(g->cx, OP_DIV, lane, num(g, k)));
+    other = add(g, times(g, expr_binary(g->cx, OP_MOD, lane, num(g, k)), g->chip_shape[d] / k),
+                expr_binary(g->cx, OP_DIV, lane, num(g, k)));
     g->dram[d] = other;
     return;
   case 5: // spread out
@@ -465,11 +473,13 @@ RandomCopy random_copy(Ctx *cx, const VtaTarget *vta, uint64_t seed, bool odd) {
   lane_dims(&g, scope->tile);
   if (chance(&g, 25)) permute(&g, g.chip, g.chip_shape);
   if (chance(&g, 25)) permute(&g, g.dram, g.dram_shape);
-  const Buffer *chip = tir_buffer(cx, name_of(cx->names, "chip"), chip_type, scope, BUF_LOCAL, g.ndims, g.chip_shape, (Loc){0});
+  const Buffer *chip =
+      tir_buffer(cx, name_of(cx->names, "chip"), chip_type, scope, BUF_LOCAL, g.ndims, g.chip_shape, (Loc){0});
   const Buffer *dram = tir_buffer(cx, name_of(cx->names, "dram"), dram_type, &scope_host,
                                   g.mode == MODE_STORE ? BUF_OUTPUT : BUF_INPUT, g.ndims, g.dram_shape, (Loc){0});
   const Stmt *s = region(&g, chip, dram);
-  for (int i = 0; i < g.nouter; i++) s = stmt_for(cx, g.outer[i], num(&g, 0), num(&g, g.outer_extent[i]), FOR_SERIAL, s);
+  for (int i = 0; i < g.nouter; i++)
+    s = stmt_for(cx, g.outer[i], num(&g, 0), num(&g, g.outer_extent[i]), FOR_SERIAL, s);
   Func *f = NEW(cx->arena, Func);
   *f = (Func){.name = name_of(cx->names, "copy"), .target = &vta->tir, .nparams = 1, .body = stmt_alloc(cx, chip, s)};
   f->params = NEW_ARRAY(cx->arena, const Buffer *, 1);

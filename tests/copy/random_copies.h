@@ -12,8 +12,8 @@ typedef struct RandomCopy {
   bool wild;  // something odd goes on inside of tiles: it may be no copy that transfers can make
 } RandomCopy;
 
-// The copy of a seed; the same seed gives the same copy. odd: also with indices and conditions that are anything that the
-// language has: functions, floats, bits, choices.
+// The copy of a seed; the same seed gives the same copy. odd: also with indices and conditions that are anything that
+// the language has: functions, floats, bits, choices.
 RandomCopy random_copy(Ctx *cx, const VtaTarget *vta, uint64_t seed, bool odd);
 
 uint64_t random_next(uint64_t *state); // splitmix64

@@ -73,7 +73,8 @@ static int64_t fewest(const Picture *p, bool pads) {
 
 // Runs f's region in one iteration of the loops around it, with every tile of memory (of the chip, for a store) holding
 // its number, and reads off what went where.
-static bool picture_of(const VtaTarget *vta, const RandomCopy *copy, const Func *f, const int64_t *at, Picture *out, Model *m) {
+static bool picture_of(const VtaTarget *vta, const RandomCopy *copy, const Func *f, const int64_t *at, Picture *out,
+                       Model *m) {
   bool store = copy->dram->role == BUF_OUTPUT;
   const Buffer *from = store ? copy->chip : copy->dram, *to = store ? copy->dram : copy->chip;
   int64_t tile = copy->chip->scope->tile, nfrom = buffer_elems(from) / tile, nto = buffer_elems(to) / tile;
@@ -146,7 +147,8 @@ static void one_case(uint64_t seed, Tally *all) {
   PassCtx pc = {.cx = &cx, .vta = vta};
   Func *after = pass_inject_copy(&pc, copy.f);
   Tally t = {0};
-  if (after && buffer_elems(copy.chip) / copy.chip->scope->tile <= TILES_MAX && count_transfers(vta, &copy, after, &t)) {
+  if (after && buffer_elems(copy.chip) / copy.chip->scope->tile <= TILES_MAX &&
+      count_transfers(vta, &copy, after, &t)) {
     all->cases++;
     all->ours += t.ours;
     all->least += t.least;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Random copies, lowered, against the loops they came from. Every case must be lowered and leave the same bytes, in
-// both memories, as the loops did. Where odd things go on inside of tiles, a case may be refused instead if no transfers
-// can make it, which is found out element by element. `./dev test --long` runs 100000; TETC_COPY_CASES sets how many, TETC_COPY_SEED the
-// first. A seed gives the same case on every machine.
+// both memories, as the loops did. Where odd things go on inside of tiles, a case may be refused instead if no
+// transfers can make it, which is found out element by element. `./dev test --long` runs 100000; TETC_COPY_CASES sets
+// how many, TETC_COPY_SEED the first. A seed gives the same case on every machine.
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -22,8 +22,8 @@ static int64_t from_env(const char *name, int64_t otherwise) {
 }
 
 // Runs s on fresh memory filled from the seed.
-static bool run(const VtaTarget *vta, const RandomCopy *copy, const Stmt *s, uint64_t seed, uint8_t *chip, uint8_t *dram,
-                Model *m) {
+static bool run(const VtaTarget *vta, const RandomCopy *copy, const Stmt *s, uint64_t seed, uint8_t *chip,
+                uint8_t *dram, Model *m) {
   size_t chip_bytes = (size_t)(buffer_elems(copy->chip) * dtype_bytes(copy->chip->type));
   size_t dram_bytes = (size_t)(buffer_elems(copy->dram) * dtype_bytes(copy->dram->type));
   *m = (Model){.vta = vta};

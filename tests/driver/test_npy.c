@@ -26,8 +26,7 @@ static bool parse(int version, const char *header, const void *data, size_t n, A
   Text t = {.arena = cx.arena};
   size_t len = strlen(header);
   unsigned char head[12] = {
-      0x93, 'N', 'U', 'M', 'P', 'Y', (unsigned char)version, 0, (unsigned char)len, (unsigned char)(len >> 8),
-      0,    0};
+      0x93, 'N', 'U', 'M', 'P', 'Y', (unsigned char)version, 0, (unsigned char)len, (unsigned char)(len >> 8), 0, 0};
   text_add_bytes(&t, (char *)head, version == 1 ? 10 : 12);
   text_add_bytes(&t, header, len);
   text_add_bytes(&t, data, n);
@@ -86,8 +85,7 @@ static void bad_files_are_refused(void **state) {
   refuses(1, "{'colour': '<i2'}", 12, "unknown key `colour`");
   refuses(1, "{'descr': [('x', '<i2')], 'fortran_order': False, 'shape': (2, 3)}", 12, "records");
   refuses(1, "{'descr': '>i2', 'fortran_order': False, 'shape': (2, 3)}", 12, "big-endian");
-  refuses(1, "{'descr': '<f4', 'fortran_order': False, 'shape': (2, 3)}", 12,
-          "it holds float32, but `x` is int16");
+  refuses(1, "{'descr': '<f4', 'fortran_order': False, 'shape': (2, 3)}", 12, "it holds float32, but `x` is int16");
   refuses(1, "{'descr': '<c8', 'fortran_order': False, 'shape': (2, 3)}", 12, "`<c8` is none of ours");
   refuses(1, "{'descr': '', 'fortran_order': False, 'shape': (2, 3)}", 12, "not understood");
   refuses(1, "{'descr': '<i2', 'fortran_order': 1, 'shape': (2, 3)}", 12, "neither True nor False");

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// A library to preload: the n-th call of a kind fails, as NTH_KIND and NTH say ("alloc", 17); with NTH_ALL, so do those after it. How many
-// calls there were goes to the file NTH_COUNT, for who wants to try them all. Kinds: alloc (memory is out), write, rename, sync,
-// open (the disk is full), kill-write and kill-rename: the process gets the signal NTH_SIGNAL in front of the call.
+// A library to preload: the n-th call of a kind fails, as NTH_KIND and NTH say ("alloc", 17); with NTH_ALL, so do those
+// after it. How many calls there were goes to the file NTH_COUNT, for who wants to try them all. Kinds: alloc (memory
+// is out), write, rename, sync, open (the disk is full), kill-write and kill-rename: the process gets the signal
+// NTH_SIGNAL in front of the call.
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>

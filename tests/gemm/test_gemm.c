@@ -104,8 +104,7 @@ static const Stmt *wrap(Gen *g, const Stmt *s) {
     g->loops[k] = t;
   }
   for (int i = 0; i < g->nloops; i++)
-    s = stmt_for(g->cx, g->loops[i].var, expr_index(g->cx, 0), expr_index(g->cx, g->loops[i].extent), FOR_SERIAL,
-                 s);
+    s = stmt_for(g->cx, g->loops[i].var, expr_index(g->cx, 0), expr_index(g->cx, g->loops[i].extent), FOR_SERIAL, s);
   return stmt_intrin(g->cx, vta_op(g->vta, VTA_TENSORIZE), 0, NULL, s);
 }
 

@@ -8,8 +8,26 @@
 enum { AXES = 4, ELEMS = 8192 };
 
 typedef enum CrossId {
-  X_LOAD, X_STORE, X_STEP, X_RAW, X_WAW, X_WAR, X_UOP_RAW, X_UOP_WAR, X_BURST, X_LANE, X_TOKENS, X_FLIGHT, X_ZERO_LOAD,
-  X_ZERO_STORE, X_ZERO_LOOP, X_EDGE, X_UOP_EDGE, X_SHIFT, X_TOGETHER, CROSSES
+  X_LOAD,
+  X_STORE,
+  X_STEP,
+  X_RAW,
+  X_WAW,
+  X_WAR,
+  X_UOP_RAW,
+  X_UOP_WAR,
+  X_BURST,
+  X_LANE,
+  X_TOKENS,
+  X_FLIGHT,
+  X_ZERO_LOAD,
+  X_ZERO_STORE,
+  X_ZERO_LOOP,
+  X_EDGE,
+  X_UOP_EDGE,
+  X_SHIFT,
+  X_TOGETHER,
+  CROSSES
 } CrossId;
 
 typedef struct Cross {
@@ -28,36 +46,40 @@ typedef struct Cross {
 #define FAR NAMES("1", "2", "3", "4-7", "8-15", "16 or more")
 
 static const Cross crosses[CROSSES] = {
-  [X_LOAD] = {"load: memory, padding, rows", {LOADS, PADS, ROWS}},
-  [X_STORE] = {"store: rows", {ROWS}},
-  [X_STEP] = {"steps from write to read: operand, distance, writer",
-    {NAMES("gemm dst", "min imm dst", "max imm dst", "add imm dst", "shr imm dst", "mul imm dst", "min dst", "max dst",
-           "add dst", "shr dst", "mul dst", "min src", "max src", "add src", "shr src", "mul src"),
-     NAMES("1", "2", "3", "4", "5-8"), NAMES("same instruction", "earlier one")}},
-  [X_RAW] = {"instructions from write to read: writer, reader, distance", {WRITERS, READERS, FAR}},
-  [X_WAW] = {"instructions from write to write: writer, writer, distance", {WRITERS, WRITERS, FAR}},
-  [X_WAR] = {"instructions from read to write: reader, writer, distance", {READERS, WRITERS, FAR}},
-  [X_UOP_RAW] = {"instructions from load.uop to use: user, distance", {LOOPS, FAR}},
-  [X_UOP_WAR] = {"instructions from use to load.uop: user, distance", {LOOPS, FAR}},
-  [X_BURST] = {"rows in DRAM: memory, beats and pages", {MEMORIES,
-    NAMES("up to 32 beats inside a page", "up to 32 up to its end", "up to 32 across its end", "more inside a page",
-          "more up to its end", "more across one end", "more across two ends")}},
-  [X_LANE] = {"micro-ops in beats: start, length, stride", {NAMES("low half", "high half"), NAMES("even", "odd"),
-    NAMES("even stride", "odd stride")}},
-  [X_TOKENS] = {"tokens: unit, taken, given, work", {NAMES("load", "compute", "store"),
-    NAMES("takes none", "takes prev", "takes next", "takes both"), NAMES("gives none", "gives prev", "gives next",
-    "gives both"), NAMES("works", "does nothing")}},
-  [X_FLIGHT] = {"tokens under way: channel, number", {NAMES("load to compute", "compute to load", "compute to store",
-    "store to compute"), NAMES("1", "2", "3-7", "8 or more")}},
-  [X_ZERO_LOAD] = {"empty loads: memory, how", {LOADS, NAMES("x 0", "x 0 with padding", "y 0", "y 0 with padding")}},
-  [X_ZERO_STORE] = {"empty stores: how", {NAMES("x 0", "x 0 of another memory", "y 0")}},
-  [X_ZERO_LOOP] = {"empty loops: instruction, how", {LOOPS, NAMES("outer 0", "inner 0", "no micro-op", "begin after end")}},
-  [X_EDGE] = {"ends of a memory: memory, element", {MEMORIES, NAMES("first", "last")}},
-  [X_UOP_EDGE] = {"ends of the micro-ops: instruction, which", {LOOPS, NAMES("first", "last")}},
-  [X_TOGETHER] = {"rows reset together: how many, what comes to one first", {NAMES("1", "2-31", "32 or more"),
-    NAMES("gemm", "alu imm", "alu", "load", "reset", "store")}},
-  [X_SHIFT] = {"shr imm: amount", {NAMES("0", "1 to 15", "16 to 31", "32 and more", "-1 to -15", "-16 to -31",
-    "-32 and less")}},
+    [X_LOAD] = {"load: memory, padding, rows", {LOADS, PADS, ROWS}},
+    [X_STORE] = {"store: rows", {ROWS}},
+    [X_STEP] = {"steps from write to read: operand, distance, writer",
+                {NAMES("gemm dst", "min imm dst", "max imm dst", "add imm dst", "shr imm dst", "mul imm dst", "min dst",
+                       "max dst", "add dst", "shr dst", "mul dst", "min src", "max src", "add src", "shr src",
+                       "mul src"),
+                 NAMES("1", "2", "3", "4", "5-8"), NAMES("same instruction", "earlier one")}},
+    [X_RAW] = {"instructions from write to read: writer, reader, distance", {WRITERS, READERS, FAR}},
+    [X_WAW] = {"instructions from write to write: writer, writer, distance", {WRITERS, WRITERS, FAR}},
+    [X_WAR] = {"instructions from read to write: reader, writer, distance", {READERS, WRITERS, FAR}},
+    [X_UOP_RAW] = {"instructions from load.uop to use: user, distance", {LOOPS, FAR}},
+    [X_UOP_WAR] = {"instructions from use to load.uop: user, distance", {LOOPS, FAR}},
+    [X_BURST] = {"rows in DRAM: memory, beats and pages",
+                 {MEMORIES,
+                  NAMES("up to 32 beats inside a page", "up to 32 up to its end", "up to 32 across its end",
+                        "more inside a page", "more up to its end", "more across one end", "more across two ends")}},
+    [X_LANE] = {"micro-ops in beats: start, length, stride",
+                {NAMES("low half", "high half"), NAMES("even", "odd"), NAMES("even stride", "odd stride")}},
+    [X_TOKENS] = {"tokens: unit, taken, given, work",
+                  {NAMES("load", "compute", "store"), NAMES("takes none", "takes prev", "takes next", "takes both"),
+                   NAMES("gives none", "gives prev", "gives next", "gives both"), NAMES("works", "does nothing")}},
+    [X_FLIGHT] = {"tokens under way: channel, number",
+                  {NAMES("load to compute", "compute to load", "compute to store", "store to compute"),
+                   NAMES("1", "2", "3-7", "8 or more")}},
+    [X_ZERO_LOAD] = {"empty loads: memory, how", {LOADS, NAMES("x 0", "x 0 with padding", "y 0", "y 0 with padding")}},
+    [X_ZERO_STORE] = {"empty stores: how", {NAMES("x 0", "x 0 of another memory", "y 0")}},
+    [X_ZERO_LOOP] = {"empty loops: instruction, how",
+                     {LOOPS, NAMES("outer 0", "inner 0", "no micro-op", "begin after end")}},
+    [X_EDGE] = {"ends of a memory: memory, element", {MEMORIES, NAMES("first", "last")}},
+    [X_UOP_EDGE] = {"ends of the micro-ops: instruction, which", {LOOPS, NAMES("first", "last")}},
+    [X_TOGETHER] = {"rows reset together: how many, what comes to one first",
+                    {NAMES("1", "2-31", "32 or more"), NAMES("gemm", "alu imm", "alu", "load", "reset", "store")}},
+    [X_SHIFT] = {"shr imm: amount",
+                 {NAMES("0", "1 to 15", "16 to 31", "32 and more", "-1 to -15", "-16 to -31", "-32 and less")}},
 };
 
 // Who last wrote and read an accumulator; `insn` counts compute's instructions from 1, 0: nobody.
@@ -78,7 +100,8 @@ struct Coverage {
   uint64_t step;
 };
 
-// ---- bins ------------------------------------------------------------------------------------------------------------
+// ---- bins
+// ------------------------------------------------------------------------------------------------------------
 
 static size_t axis_size(const char *const *axis) {
   size_t n = 0;
@@ -152,7 +175,8 @@ size_t coverage_report(const Coverage *c, FILE *to) {
   return missed;
 }
 
-// ---- loops -----------------------------------------------------------------------------------------------------------
+// ---- loops
+// -----------------------------------------------------------------------------------------------------------
 
 uint64_t coverage_steps(const VtaInsn *i) {
   if (i->opcode != OPC_GEMM && i->opcode != OPC_ALU) return 0;
@@ -163,17 +187,16 @@ VtaUop coverage_step(const VtaInsn *i, const VtaUop *uops, uint64_t k) {
   uint32_t n = i->uop_end - i->uop_begin, u = (uint32_t)(k % n);
   uint32_t inner = (uint32_t)(k / n % i->iter_in), outer = (uint32_t)(k / n / i->iter_in);
   const VtaUop *from = &uops[i->uop_begin + u];
-  return (VtaUop){from->dst + outer * i->dst_out + inner * i->dst_in, from->src + outer * i->src_out + inner * i->src_in,
-    from->wgt + outer * i->wgt_out + inner * i->wgt_in};
+  return (VtaUop){from->dst + outer * i->dst_out + inner * i->dst_in,
+                  from->src + outer * i->src_out + inner * i->src_in,
+                  from->wgt + outer * i->wgt_out + inner * i->wgt_in};
 }
 
 static int far(uint32_t distance) {
   return distance <= 3 ? (int)distance - 1 : distance <= 7 ? 3 : distance <= 15 ? 4 : 5;
 }
 
-static int loop_kind(const VtaInsn *i) {
-  return i->opcode == OPC_GEMM ? (i->reset ? 1 : 0) : i->use_imm ? 2 : 3;
-}
+static int loop_kind(const VtaInsn *i) { return i->opcode == OPC_GEMM ? (i->reset ? 1 : 0) : i->use_imm ? 2 : 3; }
 
 // Something comes to an accumulator: if it was reset with its neighbours, the first thing since.
 static void come(Coverage *c, uint32_t at, int who) {
@@ -245,7 +268,8 @@ static void cover_loop(Coverage *c, const VtaInsn *i, const VtaUop *uops) {
   }
 }
 
-// ---- transfers -------------------------------------------------------------------------------------------------------
+// ---- transfers
+// -------------------------------------------------------------------------------------------------------
 
 // The memory's place in LOADS.
 static int loads(const VtaInsn *i) { return i->memory == MEM_ACC8 ? 4 : (int)i->memory; }
@@ -287,7 +311,8 @@ static void cover_move(Coverage *c, const VtaInsn *i) {
   }
 }
 
-// ---- streams ---------------------------------------------------------------------------------------------------------
+// ---- streams
+// ---------------------------------------------------------------------------------------------------------
 
 void coverage_begin(Coverage *c) {
   memset(c->acc, 0, sizeof c->acc);

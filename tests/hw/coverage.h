@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Functional coverage: what kinds of instructions, addresses, hazards and tokens the streams had, by counters of our own.
+// Functional coverage: what kinds of instructions, addresses, hazards and tokens the streams had, by counters of our
+// own.
 #ifndef TETC_TESTS_HW_COVERAGE_H
 #define TETC_TESTS_HW_COVERAGE_H
 
@@ -16,7 +17,8 @@ void coverage_begin(Coverage *c); // a stream begins: hazards with the one befor
 // The next instruction, which finds these micro-ops on chip.
 void coverage_insn(Coverage *c, const VtaInsn *i, const VtaUop *uops);
 void coverage_token(Coverage *c, int channel, size_t under_way); // one is given: now there are so many
-void coverage_stream(Coverage *c, const VtaInsn *insns, size_t n); // the whole stream: which tokens its instructions move
+void coverage_stream(Coverage *c, const VtaInsn *insns,
+                     size_t n); // the whole stream: which tokens its instructions move
 
 // A line for each cross, and one for each of its bins that was never hit; the number of these.
 size_t coverage_report(const Coverage *c, FILE *to);

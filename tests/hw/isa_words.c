@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Prints SystemVerilog that fails to elaborate unless the places of all fields (vta_isa.svh) and the codes (vta_pkg) are
-// those of the C decoder: random words, and what C finds in them, for the default and for random configurations.
+// Prints SystemVerilog that fails to elaborate unless the places of all fields (vta_isa.svh) and the codes (vta_pkg)
+// are those of the C decoder: random words, and what C finds in them, for the default and for random configurations.
 #include "isa/isa.h"
 
 #include <ctype.h>
@@ -43,11 +43,14 @@ static void print_insn(const VtaConfig *c, int n, VtaWord w) {
   printf("  localparam logic [127:0] Word%d = 128'h%016" PRIx64 "%016" PRIx64 ";\n", n, w.hi, w.lo);
 #define FIELD_INSN(type, name, word, bits) print_field(n, "INSN", #name, bits, (uint32_t)i.name);
 #include "isa/isa.def"
-#define FIELD_MOVE(type, name, word, bits) if (move) print_field(n, "MOVE", #name, bits, (uint32_t)i.name);
-#define FIELD_GEMM(type, name, word, bits) if (gemm) print_field(n, "GEMM", #name, bits, (uint32_t)i.name);
-#define FIELD_ALU(type, name, word, bits) if (alu) print_field(n, "ALU", #name, bits, (uint32_t)i.name);
-#define FIELD_LOOP(type, name, word, bits) if (gemm || alu) \
-    print_field(n, strcmp(#bits, "F") ? "LOOP" : gemm ? "GEMM" : "ALU", #name, bits, (uint32_t)i.name);
+#define FIELD_MOVE(type, name, word, bits) \
+  if (move) print_field(n, "MOVE", #name, bits, (uint32_t)i.name);
+#define FIELD_GEMM(type, name, word, bits) \
+  if (gemm) print_field(n, "GEMM", #name, bits, (uint32_t)i.name);
+#define FIELD_ALU(type, name, word, bits) \
+  if (alu) print_field(n, "ALU", #name, bits, (uint32_t)i.name);
+#define FIELD_LOOP(type, name, word, bits) \
+  if (gemm || alu) print_field(n, strcmp(#bits, "F") ? "LOOP" : gemm ? "GEMM" : "ALU", #name, bits, (uint32_t)i.name);
 #include "isa/isa.def"
 }
 
@@ -64,7 +67,8 @@ static VtaConfig random_config(uint64_t *seed) {
     VtaConfig c = vta_config_default();
     c.log_uop_buff -= (int)(next(seed) % 5), c.log_inp_buff += (int)(next(seed) % 6) - 3;
     c.log_wgt_buff += (int)(next(seed) % 6) - 3, c.log_acc_buff -= (int)(next(seed) % 5);
-    c.log_batch = (int)(next(seed) % 3), c.log_block_in = 3 + (int)(next(seed) % 3), c.log_block_out = 3 + (int)(next(seed) % 3);
+    c.log_batch = (int)(next(seed) % 3), c.log_block_in = 3 + (int)(next(seed) % 3),
+    c.log_block_out = 3 + (int)(next(seed) % 3);
     c.log_out_buff = c.log_acc_buff + c.log_out_width - c.log_acc_width;
     if (!vta_config_problem(&c)) return c;
   }
@@ -82,7 +86,8 @@ int main(void) {
   for (int k = 0; k < CONFIGS; k++) {
     VtaConfig c = k ? random_config(&seed) : vta_config_default();
     printf("module config%d;\n  localparam int LOG_UOP = %d, LOG_INP = %d, LOG_WGT = %d, LOG_ACC = %d;\n", k,
-           vta_log_depth(&c, MEM_UOP), vta_log_depth(&c, MEM_INP), vta_log_depth(&c, MEM_WGT), vta_log_depth(&c, MEM_ACC));
+           vta_log_depth(&c, MEM_UOP), vta_log_depth(&c, MEM_INP), vta_log_depth(&c, MEM_WGT),
+           vta_log_depth(&c, MEM_ACC));
     for (int j = 0; j < WORDS_EACH * 8; j++, n++) {
       uint64_t hi = (uint64_t)next(&seed) << 32 | next(&seed), lo = (uint64_t)next(&seed) << 32 | next(&seed);
       if (j % 8 == 7) print_uop(&c, n, next(&seed));

@@ -43,24 +43,27 @@ struct Lockstep {
   uint64_t compared;
 };
 
-static const char *const engine_names[RTL_NONE] = {"compute (micro-op load)", "compute (accumulator load)",
-  "compute (gemm)", "compute (alu)", "compute (reset)", "load (inp)", "load (wgt)"};
+static const char *const engine_names[RTL_NONE] = {"compute (micro-op load)",
+                                                   "compute (accumulator load)",
+                                                   "compute (gemm)",
+                                                   "compute (alu)",
+                                                   "compute (reset)",
+                                                   "load (inp)",
+                                                   "load (wgt)"};
 static const char *const memory_names[MEM_COUNT] = {"uop", "wgt", "inp", "acc", "out", "acc8"};
 
 // ---- faults --------------------------------------------------------------------------------------------------------
 
 // Cycle, unit, instruction with its listing, and what is wrong.
-__attribute__((format(printf, 6, 7)))
-static bool differ(const Lockstep *l, uint64_t cycle, const char *unit, size_t insn, TetcFault *fault, const char *format,
-                   ...) {
+__attribute__((format(printf, 6, 7))) static bool differ(const Lockstep *l, uint64_t cycle, const char *unit,
+                                                         size_t insn, TetcFault *fault, const char *format, ...) {
   char listing[160] = "", what[160];
   VtaInsn i;
   va_list ap;
   va_start(ap, format);
   vsnprintf(what, sizeof what, format, ap);
   va_end(ap);
-  if (vta_decode(&l->fsim->config, l->stream[insn], &i))
-    vta_disassemble(&l->fsim->config, &i, listing, sizeof listing);
+  if (vta_decode(&l->fsim->config, l->stream[insn], &i)) vta_disassemble(&l->fsim->config, &i, listing, sizeof listing);
   snprintf(fault->text, sizeof fault->text, "cycle %llu, %s, #%zu `%.140s`: %s", (unsigned long long)cycle, unit, insn,
            listing, what);
   fault->insns[0] = insn;
@@ -68,7 +71,8 @@ static bool differ(const Lockstep *l, uint64_t cycle, const char *unit, size_t i
   return false;
 }
 
-// ---- what is expected ------------------------------------------------------------------------------------------------
+// ---- what is expected
+// ------------------------------------------------------------------------------------------------
 
 static void *grow(void *at, size_t *cap, size_t need, size_t each) {
   size_t n = *cap ? *cap : 1024;
@@ -118,7 +122,8 @@ static void falsify(Lockstep *l) {
   l->lie = LIE_NONE;
 }
 
-// ---- what the core does ----------------------------------------------------------------------------------------------
+// ---- what the core does
+// ----------------------------------------------------------------------------------------------
 
 static bool started(void *context, uint64_t cycle, VtaUnit unit, uint32_t number, TetcRtlEngine engine,
                     TetcFault *fault) {
@@ -137,7 +142,8 @@ static bool started(void *context, uint64_t cycle, VtaUnit unit, uint32_t number
 }
 
 // The first value that differs, lane by lane; uint8_t lanes but for accumulators and micro-ops.
-static bool values_differ(const Lockstep *l, const TetcRtlWrite *w, size_t insn, const uint8_t *want, TetcFault *fault) {
+static bool values_differ(const Lockstep *l, const TetcRtlWrite *w, size_t insn, const uint8_t *want,
+                          TetcFault *fault) {
   size_t bytes = (size_t)vta_elem_bytes(&l->fsim->config, w->memory);
   const uint8_t *got = w->data, *out = w->out;
   size_t each = w->memory == MEM_ACC || w->memory == MEM_UOP ? 4 : 1;
@@ -145,8 +151,9 @@ static bool values_differ(const Lockstep *l, const TetcRtlWrite *w, size_t insn,
     int32_t a = (int8_t)want[k], b = (int8_t)got[k];
     if (each == 4) memcpy(&a, want + k, 4), memcpy(&b, got + k, 4);
     if (a != b)
-      return !differ(l, w->cycle, engine_names[w->engine], insn, fault, "%s[%u] lane %zu is %d, expected %d (write %zu)",
-                     memory_names[w->memory], w->index, k / each, b, a, l->expected[insn].seen);
+      return !differ(l, w->cycle, engine_names[w->engine], insn, fault,
+                     "%s[%u] lane %zu is %d, expected %d (write %zu)", memory_names[w->memory], w->index, k / each, b,
+                     a, l->expected[insn].seen);
     if (out && out[k / 4] != want[k])
       return !differ(l, w->cycle, engine_names[w->engine], insn, fault, "out[%u] lane %zu is %d, expected %d", w->index,
                      k / 4, (int8_t)out[k / 4], (int8_t)want[k]);
@@ -164,8 +171,8 @@ static bool written(void *context, const TetcRtlWrite *w, TetcFault *fault) {
   size_t insn = e->insns[e->head + w->fused - 1];
   Expected *x = &l->expected[insn];
   if (x->seen == x->count)
-    return differ(l, w->cycle, who, insn, fault, "%s[%u] is written after all of its %zu writes", memory_names[w->memory],
-                  w->index, x->count);
+    return differ(l, w->cycle, who, insn, fault, "%s[%u] is written after all of its %zu writes",
+                  memory_names[w->memory], w->index, x->count);
   const Write *want = &l->writes[x->first + x->seen];
   if (want->memory != w->memory || want->index != w->index)
     return differ(l, w->cycle, who, insn, fault, "%s[%u] is written, expected %s[%u] (write %zu)",
@@ -203,7 +210,8 @@ static bool done(void *context, uint64_t cycle, TetcRtlEngine engine, unsigned f
   return true;
 }
 
-// ---- a run -----------------------------------------------------------------------------------------------------------
+// ---- a run
+// -----------------------------------------------------------------------------------------------------------
 
 static bool prepare(Lockstep *l, const VtaWord *insns, size_t n) {
   if (n > l->cap) {

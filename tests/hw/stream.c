@@ -1,14 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
-// Who is known to be done when: a vector clock for each unit, as in src/runtime/hazard.c, but asked before the fact. Every
-// element on chip and every granule of DRAM remembers its last writer and its last reader in each unit; an instruction
-// that would come too early takes tokens until its clock says otherwise.
+// Who is known to be done when: a vector clock for each unit, as in src/runtime/hazard.c, but asked before the fact.
+// Every element on chip and every granule of DRAM remembers its last writer and its last reader in each unit; an
+// instruction that would come too early takes tokens until its clock says otherwise.
 #include "stream.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-enum { GRANULE = 16, GRANULES = STREAM_DRAM / GRANULE, UOP_AT = STREAM_DRAM - 4 * STREAM_UOPS, UNITS = 4, CHANNELS = 4,
-  UOPS_MOST = 8192, WORK = STREAM_INSNS - 160 };
+enum {
+  GRANULE = 16,
+  GRANULES = STREAM_DRAM / GRANULE,
+  UOP_AT = STREAM_DRAM - 4 * STREAM_UOPS,
+  UNITS = 4,
+  CHANNELS = 4,
+  UOPS_MOST = 8192,
+  WORK = STREAM_INSNS - 160
+};
 
 typedef struct Clock {
   uint32_t done[UNITS]; // by unit: its instructions up to this one, counted from 1
@@ -36,13 +43,13 @@ struct Maker {
   Coverage *coverage;
   VtaInsn insns[STREAM_INSNS];
   VtaWord words[STREAM_INSNS];
-  size_t n, last[UNITS];   // last: 1 + index of the unit's newest instruction
-  uint32_t number[UNITS];  // of that instruction, within its unit
+  size_t n, last[UNITS];  // last: 1 + index of the unit's newest instruction
+  uint32_t number[UNITS]; // of that instruction, within its unit
   Clock clock[UNITS];
   Tokens tokens[CHANNELS];
   Mark *sram[MEM_ACC + 1], dram[GRANULES];
   VtaUop table[STREAM_UOPS], uops[UOPS_MOST]; // in DRAM; on chip
-  uint32_t kernel, kernel_uops;           // micro-ops of the newest kernel
+  uint32_t kernel, kernel_uops;               // micro-ops of the newest kernel
   uint32_t patience, thrift; // of this stream: how seldom it takes tokens that it need not take, and gives such
 };
 
@@ -55,7 +62,8 @@ static uint32_t depth_of(const Maker *m, VtaMemory memory) { return (uint32_t)vt
 
 static uint32_t smaller(uint32_t a, uint32_t b) { return a < b ? a : b; }
 
-// ---- tokens ----------------------------------------------------------------------------------------------------------
+// ---- tokens
+// ----------------------------------------------------------------------------------------------------------
 
 // The channel from one unit to its neighbour.
 static int channel(VtaUnit from, VtaUnit to) {
@@ -123,7 +131,8 @@ static void learn(Maker *m, VtaInsn *i, VtaUnit unit, VtaUnit from, uint32_t num
   }
 }
 
-// ---- what an instruction touches -------------------------------------------------------------------------------------
+// ---- what an instruction touches
+// -------------------------------------------------------------------------------------
 
 typedef struct Touch {
   VtaUnit unit;
@@ -211,7 +220,8 @@ static void add(Maker *m, VtaInsn i) {
       give(m, unit, (VtaUnit)u);
 }
 
-// ---- instructions ----------------------------------------------------------------------------------------------------
+// ---- instructions
+// ----------------------------------------------------------------------------------------------------
 
 static void random_pads(Maker *m, VtaInsn *i) {
   bool in_x = below(m, 2), in_y = below(m, 2);
@@ -303,8 +313,13 @@ static void random_uops(Maker *m) {
   if (below(m, 8) == 0) return;
   uint32_t from = below(m, 2) ? below(m, 8) * 64 + below(m, 8) : below(m, STREAM_UOPS);
   if (from + count > STREAM_UOPS) from = STREAM_UOPS - count;
-  add(m, (VtaInsn){.opcode = OPC_LOAD, .memory = MEM_UOP, .sram_base = m->kernel,
-    .dram_base = (uint32_t)(m->phys + UOP_AT) / 4 + from, .y_size = 1, .x_size = count, .x_stride = below(m, 2) * count});
+  add(m, (VtaInsn){.opcode = OPC_LOAD,
+                   .memory = MEM_UOP,
+                   .sram_base = m->kernel,
+                   .dram_base = (uint32_t)(m->phys + UOP_AT) / 4 + from,
+                   .y_size = 1,
+                   .x_size = count,
+                   .x_stride = below(m, 2) * count});
 }
 
 // Makes a reset go through accumulators that stand together, in one loop or two.
@@ -351,8 +366,11 @@ static void reset_source(Maker *m, VtaInsn i) {
 // GEMM and ALU instructions over the same micro-ops, some of them a chain that the ALU makes one pass of.
 static void random_kernel(Maker *m) {
   random_uops(m);
-  VtaInsn i = {.opcode = below(m, 2) ? OPC_GEMM : OPC_ALU, .uop_begin = m->kernel, .uop_end = m->kernel + m->kernel_uops,
-    .iter_out = below(m, 4), .iter_in = below(m, 9)};
+  VtaInsn i = {.opcode = below(m, 2) ? OPC_GEMM : OPC_ALU,
+               .uop_begin = m->kernel,
+               .uop_end = m->kernel + m->kernel_uops,
+               .iter_out = below(m, 4),
+               .iter_in = below(m, 9)};
   if (below(m, 24) == 0) i.uop_end = i.uop_begin - (i.uop_begin && below(m, 2));
   if (below(m, 2)) i.iter_out = 1;
   if (below(m, 3) == 0) i.iter_in = 1 + below(m, 3);
@@ -374,7 +392,8 @@ static void random_kernel(Maker *m) {
   }
 }
 
-// ---- streams ---------------------------------------------------------------------------------------------------------
+// ---- streams
+// ---------------------------------------------------------------------------------------------------------
 
 static void begin(Maker *m) {
   m->n = 0;
@@ -432,8 +451,11 @@ const VtaWord *maker_fill(Maker *m, size_t *n) {
   for (VtaMemory k = MEM_UOP; k <= MEM_ACC; k++) {
     uint32_t elem = (uint32_t)vta_elem_bytes(&m->config, k), depth = depth_of(m, k);
     bool uop = k == MEM_UOP;
-    VtaInsn i = {.opcode = OPC_LOAD, .memory = k, .dram_base = (uint32_t)(m->phys + (uop ? UOP_AT : 0)) / elem,
-      .x_size = depth / 8, .y_size = 1};
+    VtaInsn i = {.opcode = OPC_LOAD,
+                 .memory = k,
+                 .dram_base = (uint32_t)(m->phys + (uop ? UOP_AT : 0)) / elem,
+                 .x_size = depth / 8,
+                 .y_size = 1};
     for (; i.sram_base < depth; i.sram_base += i.x_size) add(m, i);
   }
   return finish(m, n);
@@ -443,7 +465,8 @@ const VtaWord *maker_fill(Maker *m, size_t *n) {
 // micro-ops before.
 static void make_table(Maker *m) {
   uint32_t acc = depth_of(m, MEM_ACC), wgt = depth_of(m, MEM_WGT), src = smaller(acc, depth_of(m, MEM_INP));
-  uint32_t back = smaller(8, src / 2), span = smaller(64, src - back), wide = smaller(256, src / 2), few = smaller(64, wgt / 2);
+  uint32_t back = smaller(8, src / 2), span = smaller(64, src - back), wide = smaller(256, src / 2),
+           few = smaller(64, wgt / 2);
   for (uint32_t k = 0; k < STREAM_UOPS; k++) {
     VtaUop *u = &m->table[k];
     uint32_t dst = back + k % 64 % span;

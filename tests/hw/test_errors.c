@@ -70,8 +70,8 @@ static Bench *bench_open(const Model *model, TetcRtlOptions o) {
   b->got_dram = tetc_dram_alloc(b->got->dram, DRAM_BYTES, &other);
   assert_int_equal(b->phys, other);
   for (int k = 0; k < DRAM_BYTES; k++) b->want_dram[k] = (uint8_t)below(b, 256);
-  uint32_t *uops = (uint32_t *)(void *)(b->want_dram + UOP_AT), last[] = {depth_of(b, MEM_ACC) - 1,
-    depth_of(b, MEM_INP) - 1, depth_of(b, MEM_WGT) - 1};
+  uint32_t *uops = (uint32_t *)(void *)(b->want_dram + UOP_AT),
+           last[] = {depth_of(b, MEM_ACC) - 1, depth_of(b, MEM_INP) - 1, depth_of(b, MEM_WGT) - 1};
   const VtaUop all[] = {{0, 0, 0}, {last[0], 0, 0}, {0, last[1], 0}, {0, 0, last[2]}, {0, last[0], 0}};
   for (size_t k = 0; k < sizeof all / sizeof *all; k++) uops[k] = vta_encode_uop(&b->config, all[k]);
   memcpy(b->got_dram, b->want_dram, DRAM_BYTES);
@@ -93,8 +93,13 @@ static void add_word(Bench *b, VtaWord w) {
 static void add(Bench *b, VtaInsn i) { add_word(b, vta_encode(&b->config, &i)); }
 
 static VtaInsn transfer(const Bench *b, VtaMemory m, uint32_t sram, uint64_t at, uint32_t x, uint32_t y) {
-  return (VtaInsn){.opcode = m == MEM_OUT ? OPC_STORE : OPC_LOAD, .memory = m, .sram_base = sram,
-    .dram_base = index_of(b, m, at), .x_size = x, .y_size = y, .x_stride = x};
+  return (VtaInsn){.opcode = m == MEM_OUT ? OPC_STORE : OPC_LOAD,
+                   .memory = m,
+                   .sram_base = sram,
+                   .dram_base = index_of(b, m, at),
+                   .x_size = x,
+                   .y_size = y,
+                   .x_stride = x};
 }
 
 // Loads, multiplies, adds and stores a tile, tokens and all.
@@ -107,8 +112,14 @@ static void add_good(Bench *b) {
   i.push_next = true;
   add(b, i);
   add(b, (VtaInsn){.opcode = OPC_GEMM, .uop_end = 1, .iter_out = 1, .iter_in = 1, .pop_prev = true});
-  add(b, (VtaInsn){.opcode = OPC_ALU, .alu_op = ALU_ADD, .use_imm = true, .imm = (int32_t)below(b, 100), .uop_end = 1,
-    .iter_out = 1, .iter_in = 1, .push_next = true});
+  add(b, (VtaInsn){.opcode = OPC_ALU,
+                   .alu_op = ALU_ADD,
+                   .use_imm = true,
+                   .imm = (int32_t)below(b, 100),
+                   .uop_end = 1,
+                   .iter_out = 1,
+                   .iter_in = 1,
+                   .push_next = true});
   i = transfer(b, MEM_OUT, 0, OUT_AT, 1, 1);
   i.pop_prev = i.push_prev = true;
   add(b, i);
@@ -182,7 +193,8 @@ static void fill(Bench *b) {
   assert_true(b->got->launch(b->got->self, b->words, NULL, b->n, &fault));
 }
 
-// ---- directed ----------------------------------------------------------------------------------------------------------
+// ---- directed
+// ----------------------------------------------------------------------------------------------------------
 
 static void illegal_instructions(void **state) {
   Bench *b = bench_open(*state, (TetcRtlOptions){.latency = 16});
@@ -197,7 +209,11 @@ static void illegal_instructions(void **state) {
   }
   for (int m = 0; m < 8; m++) {
     for (uint32_t size = 0; size < 2; size++) {
-      VtaInsn i = {.opcode = OPC_LOAD, .memory = (VtaMemory)m, .x_size = size, .y_size = size, .dram_base = index_of(b, MEM_WGT, 0)};
+      VtaInsn i = {.opcode = OPC_LOAD,
+                   .memory = (VtaMemory)m,
+                   .x_size = size,
+                   .y_size = size,
+                   .dram_base = index_of(b, MEM_WGT, 0)};
       snprintf(what, sizeof what, "load of memory %d, size %u", m, size);
       if (m == MEM_OUT || m > MEM_ACC8) refused_one(b, what, i, ILLEGAL);
       i.opcode = OPC_STORE;
@@ -269,17 +285,17 @@ static void compute_out_of_range(void **state) {
     int uop;
     VtaInsn once, past; // `once` is fine, and so is `past` when it is done only once
   } cases[] = {
-    {"gemm destination, outer", 1, {.opcode = OPC_GEMM}, {.iter_out = 2, .dst_out = 1}},
-    {"gemm destination, inner", 1, {.opcode = OPC_GEMM}, {.iter_in = 2, .dst_in = 1}},
-    {"gemm source, outer", 2, {.opcode = OPC_GEMM}, {.iter_out = 2, .src_out = 1}},
-    {"gemm source, inner", 2, {.opcode = OPC_GEMM}, {.iter_in = 2, .src_in = 1}},
-    {"gemm weight, outer", 3, {.opcode = OPC_GEMM}, {.iter_out = 2, .wgt_out = 1}},
-    {"gemm weight, inner", 3, {.opcode = OPC_GEMM}, {.iter_in = 2, .wgt_in = 1}},
-    {"reset destination", 1, {.opcode = OPC_GEMM, .reset = true}, {.iter_in = 3, .dst_in = 1}},
-    {"alu destination, outer", 1, {.opcode = OPC_ALU, .use_imm = true}, {.iter_out = 2, .dst_out = 1}},
-    {"alu destination, inner", 1, {.opcode = OPC_ALU, .alu_op = ALU_ADD}, {.iter_in = 2, .dst_in = 1}},
-    {"alu source, outer", 4, {.opcode = OPC_ALU, .alu_op = ALU_MAX}, {.iter_out = 2, .src_out = 1}},
-    {"alu source, inner", 4, {.opcode = OPC_ALU, .alu_op = ALU_ADD}, {.iter_in = 2, .src_in = 1}},
+      {"gemm destination, outer", 1, {.opcode = OPC_GEMM}, {.iter_out = 2, .dst_out = 1}},
+      {"gemm destination, inner", 1, {.opcode = OPC_GEMM}, {.iter_in = 2, .dst_in = 1}},
+      {"gemm source, outer", 2, {.opcode = OPC_GEMM}, {.iter_out = 2, .src_out = 1}},
+      {"gemm source, inner", 2, {.opcode = OPC_GEMM}, {.iter_in = 2, .src_in = 1}},
+      {"gemm weight, outer", 3, {.opcode = OPC_GEMM}, {.iter_out = 2, .wgt_out = 1}},
+      {"gemm weight, inner", 3, {.opcode = OPC_GEMM}, {.iter_in = 2, .wgt_in = 1}},
+      {"reset destination", 1, {.opcode = OPC_GEMM, .reset = true}, {.iter_in = 3, .dst_in = 1}},
+      {"alu destination, outer", 1, {.opcode = OPC_ALU, .use_imm = true}, {.iter_out = 2, .dst_out = 1}},
+      {"alu destination, inner", 1, {.opcode = OPC_ALU, .alu_op = ALU_ADD}, {.iter_in = 2, .dst_in = 1}},
+      {"alu source, outer", 4, {.opcode = OPC_ALU, .alu_op = ALU_MAX}, {.iter_out = 2, .src_out = 1}},
+      {"alu source, inner", 4, {.opcode = OPC_ALU, .alu_op = ALU_ADD}, {.iter_in = 2, .src_in = 1}},
   };
   for (size_t k = 0; k < sizeof cases / sizeof *cases; k++) {
     VtaInsn i = cases[k].once, p = cases[k].past;
@@ -300,8 +316,11 @@ static void compute_out_of_range(void **state) {
   VtaInsn imm = {.opcode = OPC_ALU, .use_imm = true, .iter_out = 2, .iter_in = 1, .src_out = 1};
   compute_one(b, "the source beside an immediate", 4, imm, true);
   for (int op = 0; op < 2; op++) {
-    VtaInsn i = {.opcode = op ? OPC_ALU : OPC_GEMM, .uop_begin = depth_of(b, MEM_UOP) - 1,
-      .uop_end = depth_of(b, MEM_UOP) + 1, .iter_out = 1, .iter_in = 1};
+    VtaInsn i = {.opcode = op ? OPC_ALU : OPC_GEMM,
+                 .uop_begin = depth_of(b, MEM_UOP) - 1,
+                 .uop_end = depth_of(b, MEM_UOP) + 1,
+                 .iter_out = 1,
+                 .iter_in = 1};
     refused_one(b, "a micro-op past the end", i, RANGE);
     i.iter_out = 0;
     accepted_one(b, "no round over micro-ops past the end", i);
@@ -354,7 +373,8 @@ static void deadlocks(void **state) {
     i.push_next = k < 3;
     i.push_prev = k > 0;
     refused_one(b, "a token that nobody takes", i, LEFT_OVER);
-    VtaInsn beyond = {.opcode = OPC_GEMM, .uop_end = 1, .iter_out = 1, .iter_in = 3, .dst_in = depth_of(b, MEM_ACC) - 1};
+    VtaInsn beyond = {
+        .opcode = OPC_GEMM, .uop_end = 1, .iter_out = 1, .iter_in = 3, .dst_in = depth_of(b, MEM_ACC) - 1};
     refused_one(b, "an accumulator out of range, after tokens that nobody took", beyond, RANGE);
   }
   // In a circle: each unit waits for another's token.
@@ -364,7 +384,8 @@ static void deadlocks(void **state) {
   add(b, uop);
   add_finish(b);
   refused(b, "a circle", DEADLOCK, 0);
-  // In a circle through the order of stores: compute waits for the second, which stands behind one that waits for compute.
+  // In a circle through the order of stores: compute waits for the second, which stands behind one that waits for
+  // compute.
   VtaInsn first = {.opcode = OPC_STORE, .pop_prev = true}, second = {.opcode = OPC_STORE, .push_prev = true};
   VtaInsn wait = {.opcode = OPC_LOAD, .pop_next = true}, give = {.opcode = OPC_LOAD, .push_next = true};
   for (int tokens = 0; tokens < 2; tokens++) { // the circle is closed by the first one that is missing
@@ -380,8 +401,8 @@ static void deadlocks(void **state) {
   bench_free(b);
 }
 
-// More tokens than a channel holds: who gives them waits. With so many that the queues fill up too, fetch never gets to those
-// who take them, and the watchdog ends it: none is lost.
+// More tokens than a channel holds: who gives them waits. With so many that the queues fill up too, fetch never gets to
+// those who take them, and the watchdog ends it: none is lost.
 static void full_channels(void **state) {
   Bench *b = bench_open(*state, (TetcRtlOptions){.latency = 0});
   VtaInsn load = {.opcode = OPC_LOAD, .memory = MEM_WGT}, compute = {.opcode = OPC_LOAD, .memory = MEM_UOP};
@@ -433,7 +454,8 @@ static void wrong_ends(void **state) {
   bench_free(b);
 }
 
-// ---- random --------------------------------------------------------------------------------------------------------------
+// ---- random
+// --------------------------------------------------------------------------------------------------------------
 
 // Programs with one field set at random, flags apart: both refuse, or both accept and agree.
 static void random_fields(void **state) {
@@ -466,7 +488,8 @@ static void random_fields(void **state) {
   bench_free(b);
 }
 
-// ---- registers -----------------------------------------------------------------------------------------------------------
+// ---- registers
+// -----------------------------------------------------------------------------------------------------------
 
 static uint32_t get(Bench *b, uint32_t address) {
   bool ok;
@@ -485,7 +508,8 @@ static void registers(void **state) {
     bool writable = both || a == 0x00 || a == 0x44;
     uint32_t before = b->read(b->got, a, &ok), v = below(b, UINT32_MAX) & ~1u; // launches and resets nothing
     if (ok != readable) fail_msg("register 0x%x: reading it is %s", a, ok ? "answered" : "an error");
-    if (b->write(b->got, a, v) != writable) fail_msg("register 0x%x: writing it is %s", a, writable ? "an error" : "taken");
+    if (b->write(b->got, a, v) != writable)
+      fail_msg("register 0x%x: writing it is %s", a, writable ? "an error" : "taken");
     uint32_t after = b->read(b->got, a, &ok), beats = a >= 0x0c && a <= 0x20 ? model->bus / 8 - 1 : 0;
     if (after != (both ? v & ~beats : before)) fail_msg("register 0x%x holds %x after %x", a, after, v);
   }
@@ -513,7 +537,8 @@ static void bases(void **state) {
     for (size_t n = 0; n + 1 < b->n; n++) {
       VtaInsn i;
       vta_decode(&b->config, b->words[n], &i);
-      if ((i.opcode == OPC_LOAD || i.opcode == OPC_STORE) && i.memory == order[k] && i.x_size) i.dram_base -= shift / elem;
+      if ((i.opcode == OPC_LOAD || i.opcode == OPC_STORE) && i.memory == order[k] && i.x_size)
+        i.dram_base -= shift / elem;
       b->words[n] = vta_encode(&b->config, &i);
     }
     b->write(b->got, 0x10 + 4 * k, shift);
@@ -590,7 +615,7 @@ static void by_registers(void **state) {
   b->write(b->got, WATCHDOG, 0);
   assert_int_equal(launch(b, phys, 2, 5000), 0);
   assert_int_equal(get(b, CONTROL), RUNNING);
-  b->write(b->got, RESET, 1); // not while it runs
+  b->write(b->got, RESET, 1);                  // not while it runs
   for (uint32_t a = 0x08; a <= 0x20; a += 4) { // nor what it works with
     uint32_t before = get(b, a);
     assert_false(b->write(b->got, a, ~before));
@@ -609,9 +634,17 @@ int main(int argc, char **argv) {
   Model model;
   if (!model_read(argc, argv, &model.config, &model.bus)) return 2;
 #define TEST(f) cmocka_unit_test_prestate(f, &model)
-  const struct CMUnitTest tests[] = {TEST(illegal_instructions), TEST(transfers_out_of_range), TEST(compute_out_of_range),
-    TEST(bus_errors), TEST(deadlocks), TEST(full_channels), TEST(wrong_ends), TEST(random_fields), TEST(registers), TEST(bases),
-    TEST(by_registers)};
+  const struct CMUnitTest tests[] = {TEST(illegal_instructions),
+                                     TEST(transfers_out_of_range),
+                                     TEST(compute_out_of_range),
+                                     TEST(bus_errors),
+                                     TEST(deadlocks),
+                                     TEST(full_channels),
+                                     TEST(wrong_ends),
+                                     TEST(random_fields),
+                                     TEST(registers),
+                                     TEST(bases),
+                                     TEST(by_registers)};
 #undef TEST
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// `rtl_streams CONFIG.json BITS`: random instruction streams on that model and on the functional simulator, in lock-step:
-// every write on chip, DRAM after each stream, what is on chip after some. Memories are fast, slow, pause and reorder.
+// `rtl_streams CONFIG.json BITS`: random instruction streams on that model and on the functional simulator, in
+// lock-step: every write on chip, DRAM after each stream, what is on chip after some. Memories are fast, slow, pause
+// and reorder.
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -30,7 +31,8 @@ typedef struct Bench {
   uint8_t *want_dram, *got_dram;
 } Bench;
 
-// ---- comparing what is there -----------------------------------------------------------------------------------------
+// ---- comparing what is there
+// -----------------------------------------------------------------------------------------
 
 // One memory; micro-ops are decoded in the simulator, OUT is the low bytes of its accumulators.
 static void compare(Bench *b, VtaMemory m, int stream) {
@@ -57,7 +59,8 @@ static void compare_all(Bench *b, int stream) {
   for (VtaMemory m = MEM_UOP; m <= MEM_OUT; m++) compare(b, m, stream);
 }
 
-// ---- runs ------------------------------------------------------------------------------------------------------------
+// ---- runs
+// ------------------------------------------------------------------------------------------------------------
 
 static void run(Bench *b, const VtaWord *words, size_t n, int stream) {
   TetcFault fault = {.count = 0};
@@ -110,9 +113,7 @@ static void streams(const Model *model, TetcRtlOptions o, int count, uint64_t se
 
 static int count_of(int usual, int in_long_tests) { return getenv("TETC_LONG_TESTS") ? in_long_tests : usual; }
 
-static void default_memory(void **state) {
-  streams(*state, (TetcRtlOptions){.latency = 16}, count_of(100, 2000), 1);
-}
+static void default_memory(void **state) { streams(*state, (TetcRtlOptions){.latency = 16}, count_of(100, 2000), 1); }
 
 static void slow_memory(void **state) {
   streams(*state, (TetcRtlOptions){.latency = 100, .reorder = true, .seed = 5}, count_of(50, 2000), 2);
@@ -129,13 +130,19 @@ static void stalling_memory(void **state) {
 // Few streams on each of many memories.
 static void any_memory(void **state) {
   for (uint32_t k = 0; k < (uint32_t)count_of(10, 400); k++) {
-    TetcRtlOptions o = {.latency = k * 7 % 61, .write_latency = k % 3 * 20, .bandwidth = k % 2 ? 30 + k * 11 % 71 : 0,
-      .outstanding = k % 4 ? 1 + k * 5 % 13 : 0, .stalls = k % 5 * 20, .reorder = k % 2, .seed = k};
+    TetcRtlOptions o = {.latency = k * 7 % 61,
+                        .write_latency = k % 3 * 20,
+                        .bandwidth = k % 2 ? 30 + k * 11 % 71 : 0,
+                        .outstanding = k % 4 ? 1 + k * 5 % 13 : 0,
+                        .stalls = k % 5 * 20,
+                        .reorder = k % 2,
+                        .seed = k};
     streams(*state, o, 5, 100 + k);
   }
 }
 
-// ---- the tests' tests ------------------------------------------------------------------------------------------------
+// ---- the tests' tests
+// ------------------------------------------------------------------------------------------------
 
 // What lock-step tells of a run whose expectation was falsified names the instruction, whichever it was and however.
 static void lock_step_notices(void **state) {
@@ -156,7 +163,8 @@ static void lock_step_notices(void **state) {
   bench_close(&b);
 }
 
-// A failing assertion is an error of the launch, told with its place, and not the end of the process; the next launch runs.
+// A failing assertion is an error of the launch, told with its place, and not the end of the process; the next launch
+// runs.
 static void assertions_stop(void **state) {
   Bench b;
   TetcFault fault = {.count = 0};
@@ -181,8 +189,8 @@ static void coverage(void **state) {
   if (!memcmp(&usual, &m->config, sizeof usual) && missed) fail_msg("%zu bins were never hit", missed);
 }
 
-// A stream of which one instruction is illegal, or leads out of DRAM or the accumulators, stops the core wherever it is then.
-// Once everything on chip has been loaded anew, all is as it should be, and so is the next stream.
+// A stream of which one instruction is illegal, or leads out of DRAM or the accumulators, stops the core wherever it is
+// then. Once everything on chip has been loaded anew, all is as it should be, and so is the next stream.
 static void after_errors(void **state) {
   Bench b;
   bench_open(&b, *state, (TetcRtlOptions){.latency = 20, .reorder = true, .stalls = 10, .seed = 3}, 9);
@@ -194,8 +202,12 @@ static void after_errors(void **state) {
     VtaInsn bad = {.opcode = OPC_LOAD, .memory = MEM_INP, .x_size = 1, .y_size = 1, .dram_base = UINT32_MAX / 128};
     assert_non_null(broken);
     memcpy(broken, words, n * sizeof *broken);
-    if (k % 3 == 1) bad = (VtaInsn){.opcode = OPC_GEMM, .uop_end = 1, .iter_out = 1, .iter_in = 16383,
-      .dst_in = (uint32_t)vta_depth(&b.model->config, MEM_ACC) - 1};
+    if (k % 3 == 1)
+      bad = (VtaInsn){.opcode = OPC_GEMM,
+                      .uop_end = 1,
+                      .iter_out = 1,
+                      .iter_in = 16383,
+                      .dst_in = (uint32_t)vta_depth(&b.model->config, MEM_ACC) - 1};
     size_t at = (size_t)k * 7919 % (n - 1);
     broken[at] = vta_encode(&b.model->config, &bad);
     if (k % 3 == 2) broken[at] = (VtaWord){7, 0};
@@ -221,12 +233,12 @@ int main(int argc, char **argv) {
   if (!model_read(argc, argv, &model.config, &model.bus)) return 2;
   model.coverage = coverage_new(&model.config);
   if (!model.coverage) return 2;
-  const struct CMUnitTest tests[] = {cmocka_unit_test_prestate(default_memory, &model),
-    cmocka_unit_test_prestate(slow_memory, &model), cmocka_unit_test_prestate(immediate_memory, &model),
-    cmocka_unit_test_prestate(stalling_memory, &model), cmocka_unit_test_prestate(any_memory, &model),
-    cmocka_unit_test_prestate(lock_step_notices, &model),
-    cmocka_unit_test_prestate(assertions_stop, &model), cmocka_unit_test_prestate(coverage, &model),
-    cmocka_unit_test_prestate(after_errors, &model)};
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test_prestate(default_memory, &model),   cmocka_unit_test_prestate(slow_memory, &model),
+      cmocka_unit_test_prestate(immediate_memory, &model), cmocka_unit_test_prestate(stalling_memory, &model),
+      cmocka_unit_test_prestate(any_memory, &model),       cmocka_unit_test_prestate(lock_step_notices, &model),
+      cmocka_unit_test_prestate(assertions_stop, &model),  cmocka_unit_test_prestate(coverage, &model),
+      cmocka_unit_test_prestate(after_errors, &model)};
   int failed = cmocka_run_group_tests(tests, NULL, NULL);
   coverage_free(model.coverage);
   return failed;

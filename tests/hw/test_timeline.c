@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The timeline of launches one after the other, of which one fails: every instruction is where it belongs, in an order that
-// can be, what is summed up agrees with the core's counters, and what is written is JSON, of the launch that failed too.
+// The timeline of launches one after the other, of which one fails: every instruction is where it belongs, in an order
+// that can be, what is summed up agrees with the core's counters, and what is written is JSON, of the launch that
+// failed too.
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -174,7 +175,8 @@ static void launches(bool keep, TetcRtlMemory memory) {
     const TetcSpan *waits = &t->spans[2 * s.n + 6]; // the one that pops
     assert_true(waits->taken != TETC_NEVER && waits->started == TETC_NEVER && waits->waits[WAIT_PREV] > 10000);
     bool paused = false;
-    for (size_t k = 0; k < t->npauses; k++) paused |= t->pauses[k].span == 2 * s.n + 6 && t->pauses[k].wait == WAIT_PREV;
+    for (size_t k = 0; k < t->npauses; k++)
+      paused |= t->pauses[k].span == 2 * s.n + 6 && t->pauses[k].wait == WAIT_PREV;
     assert_true(paused);
     check_json(t, &config);
   }
@@ -188,8 +190,8 @@ static void all_launches(void **state) {
   launches(true, TETC_MEMORY_DRAM);
 }
 
-// A full window whose head runs, and behind it one that waits for a late token of load: it does so all the time, and nobody
-// waits for an older instruction.
+// A full window whose head runs, and behind it one that waits for a late token of load: it does so all the time, and
+// nobody waits for an older instruction.
 static void full_window(void **state) {
   (void)state;
   VtaConfig config = vta_config_default();
@@ -203,15 +205,20 @@ static void full_window(void **state) {
   assert_non_null(dram);
   Stream s = {.n = 0};
   VtaInsn kernel = {.opcode = OPC_GEMM, .uop_end = 1, .iter_out = 30, .iter_in = 20, .dst_in = 1};
-  add(&s, (VtaInsn){.opcode = OPC_LOAD, .memory = MEM_UOP, .y_size = 1, .x_size = 1, .dram_base = (uint32_t)(phys / 4)});
+  add(&s,
+      (VtaInsn){.opcode = OPC_LOAD, .memory = MEM_UOP, .y_size = 1, .x_size = 1, .dram_base = (uint32_t)(phys / 4)});
   size_t first = s.n;
   for (int k = 0; k < 20; k++) {
     add(&s, kernel);
     kernel.pop_prev = k == 0;
     kernel.iter_out = 1;
   }
-  add(&s, (VtaInsn){.opcode = OPC_LOAD, .memory = MEM_INP, .y_size = 1, .x_size = 2000, .dram_base = (uint32_t)(phys / 16),
-    .push_next = true});
+  add(&s, (VtaInsn){.opcode = OPC_LOAD,
+                    .memory = MEM_INP,
+                    .y_size = 1,
+                    .x_size = 2000,
+                    .dram_base = (uint32_t)(phys / 16),
+                    .push_next = true});
   add(&s, (VtaInsn){.opcode = OPC_FINISH});
   assert_true(launch(d, &s));
   const TetcTimeline *t = o.timeline;
@@ -228,6 +235,7 @@ static void only_sums(void **state) {
 }
 
 int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(all_launches), cmocka_unit_test(only_sums), cmocka_unit_test(full_window)};
+  const struct CMUnitTest tests[] = {cmocka_unit_test(all_launches), cmocka_unit_test(only_sums),
+                                     cmocka_unit_test(full_window)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// Random streams with no more tokens than they need: load, compute and store run as far apart as is right, on few rows of
-// every memory and on one small buffer of DRAM that all of them read and store writes. The functional simulator's hazard
-// checker confirms that the tokens suffice; then DRAM and accumulators must be the same after the core has run them.
+// Random streams with no more tokens than they need: load, compute and store run as far apart as is right, on few rows
+// of every memory and on one small buffer of DRAM that all of them read and store writes. The functional simulator's
+// hazard checker confirms that the tokens suffice; then DRAM and accumulators must be the same after the core has run
+// them.
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -20,7 +21,7 @@ enum { UNITS_LOAD = 0, UNITS_COMPUTE = 1, UNITS_STORE = 2 };
 enum { AT_ACC, AT_INP, AT_WGT, AT_DRAM, AT_NONE };
 
 typedef struct Access {
-  int place;           // AT_*
+  int place; // AT_*
   uint32_t first, end;
   bool write;
 } Access;
@@ -42,9 +43,9 @@ typedef struct Tokens {
   VtaWord words[INSNS];
   size_t n;
   Step steps[UNITS][INSNS];
-  uint32_t count[UNITS];             // instructions of each unit
-  uint32_t known[UNITS][UNITS];      // of the unit: up to where it knows the others to be done
-  uint32_t given[UNITS][UNITS];      // from, to: the number of the last giver
+  uint32_t count[UNITS];        // instructions of each unit
+  uint32_t known[UNITS][UNITS]; // of the unit: up to where it knows the others to be done
+  uint32_t given[UNITS][UNITS]; // from, to: the number of the last giver
   VtaUop uops[UOPS];
 } Tokens;
 
@@ -147,8 +148,13 @@ static void random_load(Tokens *t) {
   some_rows(t, ROWS, &from);
   if (from + n > ROWS) from = ROWS - n;
   bool wgt = below(t, 4) == 0;
-  VtaInsn i = {.opcode = OPC_LOAD, .memory = wgt ? MEM_WGT : MEM_INP, .sram_base = at, .y_size = 1, .x_size = n,
-    .x_stride = n, .dram_base = (uint32_t)(t->phys / 16) + from};
+  VtaInsn i = {.opcode = OPC_LOAD,
+               .memory = wgt ? MEM_WGT : MEM_INP,
+               .sram_base = at,
+               .y_size = 1,
+               .x_size = n,
+               .x_stride = n,
+               .dram_base = (uint32_t)(t->phys / 16) + from};
   Access a[4] = {{AT_INP, at, at + n, true}, {AT_DRAM, from, from + n, false}, {.place = AT_NONE}, {.place = AT_NONE}};
   if (wgt) { // two elements, of 16 rows of DRAM each
     i.sram_base = at % 8, i.x_size = i.x_stride = 2, i.dram_base = (uint32_t)(t->phys / 256) + from % 3;
@@ -162,33 +168,49 @@ static void random_store(Tokens *t) {
   uint32_t at, to, n = some_rows(t, ROWS, &at);
   some_rows(t, ROWS, &to);
   if (to + n > ROWS) to = ROWS - n;
-  VtaInsn i = {.opcode = OPC_STORE, .memory = MEM_OUT, .sram_base = at, .y_size = 1, .x_size = n, .x_stride = n,
-    .dram_base = (uint32_t)(t->phys / 16) + to};
-  emit(t, UNITS_STORE, i, (Access[4]){{AT_ACC, at, at + n, false}, {AT_DRAM, to, to + n, true}, {.place = AT_NONE},
-    {.place = AT_NONE}});
+  VtaInsn i = {.opcode = OPC_STORE,
+               .memory = MEM_OUT,
+               .sram_base = at,
+               .y_size = 1,
+               .x_size = n,
+               .x_stride = n,
+               .dram_base = (uint32_t)(t->phys / 16) + to};
+  emit(t, UNITS_STORE, i,
+       (Access[4]){{AT_ACC, at, at + n, false}, {AT_DRAM, to, to + n, true}, {.place = AT_NONE}, {.place = AT_NONE}});
 }
 
 static void random_acc_load(Tokens *t) {
   uint32_t at, from, n = some_rows(t, ROWS, &at);
   some_rows(t, ROWS, &from);
   if (from + n > ROWS) from = ROWS - n;
-  VtaInsn i = {.opcode = OPC_LOAD, .memory = MEM_ACC8, .sram_base = at, .y_size = 1, .x_size = n, .x_stride = n,
-    .dram_base = (uint32_t)(t->phys / 16) + from};
-  emit(t, UNITS_COMPUTE, i, (Access[4]){{AT_ACC, at, at + n, true}, {AT_DRAM, from, from + n, false},
-    {.place = AT_NONE}, {.place = AT_NONE}});
+  VtaInsn i = {.opcode = OPC_LOAD,
+               .memory = MEM_ACC8,
+               .sram_base = at,
+               .y_size = 1,
+               .x_size = n,
+               .x_stride = n,
+               .dram_base = (uint32_t)(t->phys / 16) + from};
+  emit(t, UNITS_COMPUTE, i,
+       (Access[4]){
+           {AT_ACC, at, at + n, true}, {AT_DRAM, from, from + n, false}, {.place = AT_NONE}, {.place = AT_NONE}});
 }
 
 // One micro-op over some rows, often and again.
 static void random_compute(Tokens *t) {
   uint32_t k = below(t, UOPS);
   const VtaUop *u = &t->uops[k];
-  VtaInsn i = {.uop_begin = k, .uop_end = k + 1, .iter_out = 1 + below(t, 2) * below(t, 16), .iter_in = 1 + below(t, BLOCK),
-    .dst_in = 1};
-  Access a[4] = {{AT_ACC, u->dst, u->dst + i.iter_in, true}, {.place = AT_NONE}, {.place = AT_NONE}, {.place = AT_NONE}};
+  VtaInsn i = {.uop_begin = k,
+               .uop_end = k + 1,
+               .iter_out = 1 + below(t, 2) * below(t, 16),
+               .iter_in = 1 + below(t, BLOCK),
+               .dst_in = 1};
+  Access a[4] = {
+      {AT_ACC, u->dst, u->dst + i.iter_in, true}, {.place = AT_NONE}, {.place = AT_NONE}, {.place = AT_NONE}};
   switch (below(t, 4)) {
   case 0: i.opcode = OPC_GEMM, i.reset = true; break;
   case 1:
-    i.opcode = OPC_ALU, i.alu_op = (VtaAluOp)below(t, 5), i.use_imm = below(t, 2) != 0, i.imm = (int32_t)below(t, 60) - 30;
+    i.opcode = OPC_ALU, i.alu_op = (VtaAluOp)below(t, 5), i.use_imm = below(t, 2) != 0,
+    i.imm = (int32_t)below(t, 60) - 30;
     i.src_in = below(t, 2);
     if (!i.use_imm) a[1] = (Access){AT_ACC, u->src, u->src + (i.iter_in - 1) * i.src_in + 1, false};
     break;
@@ -210,8 +232,10 @@ static void random_stream(Tokens *t) {
   memset(t->given, 0, sizeof t->given);
   for (int k = 0; k < STREAM; k++) {
     switch (below(t, 10)) {
-    case 0: case 1: random_load(t); break;
-    case 2: case 3: random_store(t); break;
+    case 0:
+    case 1: random_load(t); break;
+    case 2:
+    case 3: random_store(t); break;
     case 4: random_acc_load(t); break;
     default: random_compute(t); break;
     }
@@ -223,11 +247,11 @@ static void random_stream(Tokens *t) {
 // Micro-ops and contents for every row that is used.
 static void fill(Tokens *t, uint64_t uops_at) {
   VtaInsn all[] = {
-    {.opcode = OPC_LOAD, .memory = MEM_UOP, .y_size = 1, .x_size = UOPS, .dram_base = (uint32_t)(uops_at / 4)},
-    {.opcode = OPC_LOAD, .memory = MEM_INP, .y_size = 1, .x_size = ROWS, .dram_base = (uint32_t)(t->phys / 16)},
-    {.opcode = OPC_LOAD, .memory = MEM_WGT, .y_size = 4, .x_size = 4, .dram_base = (uint32_t)(t->phys / 256)},
-    {.opcode = OPC_LOAD, .memory = MEM_ACC8, .y_size = 1, .x_size = ROWS, .dram_base = (uint32_t)(t->phys / 16)},
-    {.opcode = OPC_FINISH}};
+      {.opcode = OPC_LOAD, .memory = MEM_UOP, .y_size = 1, .x_size = UOPS, .dram_base = (uint32_t)(uops_at / 4)},
+      {.opcode = OPC_LOAD, .memory = MEM_INP, .y_size = 1, .x_size = ROWS, .dram_base = (uint32_t)(t->phys / 16)},
+      {.opcode = OPC_LOAD, .memory = MEM_WGT, .y_size = 4, .x_size = 4, .dram_base = (uint32_t)(t->phys / 256)},
+      {.opcode = OPC_LOAD, .memory = MEM_ACC8, .y_size = 1, .x_size = ROWS, .dram_base = (uint32_t)(t->phys / 16)},
+      {.opcode = OPC_FINISH}};
   size_t n = sizeof all / sizeof *all;
   TetcFault fault = {.count = 0};
   for (size_t k = 0; k < n; k++) t->words[k] = vta_encode(&t->config, &all[k]);
@@ -248,7 +272,8 @@ static void tokens_open(Tokens *t, const TetcRtlOptions *o, uint32_t seed) {
   t->got_dram = tetc_dram_alloc(t->got->dram, ROWS * 16, &other);
   assert_int_equal(t->phys, other);
   for (int k = 0; k < ROWS * 16; k++) t->got_dram[k] = t->want_dram[k] = (uint8_t)below(t, 256);
-  uint32_t *want = tetc_dram_alloc(t->want->dram, UOPS * 4, &uops_at), *got = tetc_dram_alloc(t->got->dram, UOPS * 4, &other);
+  uint32_t *want = tetc_dram_alloc(t->want->dram, UOPS * 4, &uops_at),
+           *got = tetc_dram_alloc(t->got->dram, UOPS * 4, &other);
   for (int k = 0; k < UOPS; k++) {
     t->uops[k] = (VtaUop){below(t, ROWS / BLOCK) * BLOCK, below(t, ROWS / BLOCK) * BLOCK, below(t, 9)};
     got[k] = want[k] = vta_encode_uop(&t->config, t->uops[k]);
@@ -297,6 +322,6 @@ static void stalling_memory(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {cmocka_unit_test(default_memory), cmocka_unit_test(slow_memory),
-    cmocka_unit_test(stalling_memory)};
+                                     cmocka_unit_test(stalling_memory)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

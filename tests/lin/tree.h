@@ -36,12 +36,12 @@ const Tree *tree_const(Forest *f, DType t, int64_t v);
 const Tree *tree_var(Forest *f, int var);
 const Tree *tree_binary(Forest *f, BinOp op, const Tree *a, const Tree *b);
 const Tree *tree_not(Forest *f, const Tree *a);
-const Tree *tree_affine(Forest *f);           // a sum of multiples of int64 variables
+const Tree *tree_affine(Forest *f); // a sum of multiples of int64 variables
 const Tree *tree_integer(Forest *f, int depth);
 const Tree *tree_condition(Forest *f, int depth);
 Wide tree_value(const Tree *t, const Wide *vars);
-void tree_text(const Tree *t, Text *out);     // of what has no types but int64
-bool box_next(const Box *b, Wide *vars);      // the next point, from the first of all, {range[i].lo}; false: none
+void tree_text(const Tree *t, Text *out); // of what has no types but int64
+bool box_next(const Box *b, Wide *vars);  // the next point, from the first of all, {range[i].lo}; false: none
 Facts tree_facts(Forest *f);
 
 #endif

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Calls the kernel that the linker names call_kernel, on arrays in files: call CONFIG FILE.npy... FILE:BYTES...; inputs, then outputs, which
-// are written as they are. CONFIG: log2 of batch, block, and the bytes of micro-ops, inputs, weights, accumulators.
+// Calls the kernel that the linker names call_kernel, on arrays in files: call CONFIG FILE.npy... FILE:BYTES...;
+// inputs, then outputs, which are written as they are. CONFIG: log2 of batch, block, and the bytes of micro-ops,
+// inputs, weights, accumulators.
 #include "runtime/runtime.h"
 
 #include <stdio.h>
@@ -32,8 +33,9 @@ int main(int argc, char **argv) {
   void *params[64];
   size_t bytes[64];
   VtaConfig c = vta_config_default();
-  if (sscanf(argv[1], "%d,%d,%d,%d,%d,%d", &c.log_batch, &c.log_block_in, &c.log_uop_buff, &c.log_inp_buff, &c.log_wgt_buff,
-             &c.log_acc_buff) != 6) return 9;
+  if (sscanf(argv[1], "%d,%d,%d,%d,%d,%d", &c.log_batch, &c.log_block_in, &c.log_uop_buff, &c.log_inp_buff,
+             &c.log_wgt_buff, &c.log_acc_buff) != 6)
+    return 9;
   c.log_block_out = c.log_block_in;
   c.log_out_buff = c.log_acc_buff + c.log_out_width - c.log_acc_width;
   TetcRuntime *rt = tetc_runtime_new(tetc_fsim_new(&c));

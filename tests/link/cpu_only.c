@@ -9,8 +9,12 @@ int main(void) {
   float y[9];
   char *odd = (char *)x + 1;
   for (int i = 0; i < 9; i++) x[i] = i;
-  int bad[] = {cpu_only(NULL, y), cpu_only(x, NULL), cpu_only((int32_t *)(void *)odd, y),
-    cpu_only(x, (float *)(void *)((char *)y + 2)), cpu_only__packed(NULL), cpu_only__packed((void *[]){NULL, y})};
+  int bad[] = {cpu_only(NULL, y),
+               cpu_only(x, NULL),
+               cpu_only((int32_t *)(void *)odd, y),
+               cpu_only(x, (float *)(void *)((char *)y + 2)),
+               cpu_only__packed(NULL),
+               cpu_only__packed((void *[]){NULL, y})};
   for (unsigned i = 0; i < sizeof bad / sizeof *bad; i++)
     if (bad[i] != 4) return printf("case %u: status %d instead of 4\n", i, bad[i]), 1;
   if (cpu_only(x + 1, y)) return printf("a good call fails\n"), 1;

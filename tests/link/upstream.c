@@ -1,14 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 // A model of the micro-op cache of upstream's runtime (apache/tvm v0.8, vta/runtime): what it takes, when it calls a
-// kernel's description, where it puts micro-operations, what each launch finds in memory. Everything else is our runtime's.
-// Programs are linked with --wrap of the functions here, and of tetc_kernel_*, which upstream's runtime has not.
+// kernel's description, where it puts micro-operations, what each launch finds in memory. Everything else is our
+// runtime's. Programs are linked with --wrap of the functions here, and of tetc_kernel_*, which upstream's runtime has
+// not.
 //
-//   - A handle has kernels by key: 0 where no bytes are captured, else 1 + the captured 4-byte value; keys are below 100.
+//   - A handle has kernels by key: 0 where no bytes are captured, else 1 + the captured 4-byte value; keys are below
+//   100.
 //   - A kernel is described once, at its first push, and kept as long as the process lives.
-//   - On chip, kernels follow one another until the memory is full; then they start again at 0, and those that lie where
-//     a new one goes are forgotten. Each push that is not on chip is a LOAD UOP from the buffer in DRAM, at the offset that the
-//     sizes of the kernels before it in the list make at that time.
-//   - The buffer is filled when the stream is launched, with what the list holds then. After a launch the list is empty.
+//   - On chip, kernels follow one another until the memory is full; then they start again at 0, and those that lie
+//   where
+//     a new one goes are forgotten. Each push that is not on chip is a LOAD UOP from the buffer in DRAM, at the offset
+//     that the sizes of the kernels before it in the list make at that time.
+//   - The buffer is filled when the stream is launched, with what the list holds then. After a launch the list is
+//   empty.
 #include "runtime/internal.h"
 
 #include <stdio.h>
@@ -48,7 +52,8 @@ void __wrap_VTAUopLoopBegin(uint32_t extent, uint32_t dst_factor, uint32_t src_f
 void __wrap_VTAUopLoopEnd(void);
 void __wrap_VTASynchronize(VTACommandHandle cmd, uint32_t wait_cycles);
 
-// ---- a kernel's description --------------------------------------------------------------------------------------------
+// ---- a kernel's description
+// --------------------------------------------------------------------------------------------
 
 void __wrap_VTAUopLoopBegin(uint32_t extent, uint32_t dst_factor, uint32_t src_factor, uint32_t wgt_factor) {
   CHECK(recording && recording->nloops < 2 && recording->count == 0);
@@ -83,7 +88,8 @@ static Kernel *find_kernel(void **uop_handle, int (*finit)(void *), void *signat
   return map->kernels[key];
 }
 
-// ---- the cache ---------------------------------------------------------------------------------------------------------
+// ---- the cache
+// ---------------------------------------------------------------------------------------------------------
 
 // Gives k its place in the list and on chip.
 static void cache(Kernel *k, uint32_t depth) {
@@ -108,8 +114,13 @@ static void load_uops(TetcRuntime *rt) {
   uint32_t offset = 0, n = sram_end - sram_begin, bytes = 4 * (uint32_t)vta_depth(&rt->config, MEM_UOP) * 64;
   for (size_t i = 0; i + 1 < list_at; i++) offset += (uint32_t)list[i]->count;
   if (!dram) CHECK(dram = tetc_dram_alloc(rt->device->dram, bytes, &dram_phys));
-  VtaInsn load = {.opcode = OPC_LOAD, .memory = MEM_UOP, .sram_base = sram_begin, .dram_base = (uint32_t)(dram_phys / 4) + offset,
-    .y_size = 1, .x_size = n, .x_stride = n};
+  VtaInsn load = {.opcode = OPC_LOAD,
+                  .memory = MEM_UOP,
+                  .sram_base = sram_begin,
+                  .dram_base = (uint32_t)(dram_phys / 4) + offset,
+                  .y_size = 1,
+                  .x_size = n,
+                  .x_stride = n};
   CHECK(queue_emit_early(rt, &load));
   sram_begin = sram_end;
 }
@@ -123,10 +134,21 @@ static int push(uint32_t mode, void **uop_handle, int (*finit)(void *), void *si
   if (sram_begin != sram_end) load_uops(rt);
   UopLoop l[2];
   for (int i = 0; i < 2; i++) l[i] = i < k->nloops ? k->loops[i] : (UopLoop){1, 0, 0, 0};
-  VtaInsn i = {.opcode = mode ? OPC_ALU : OPC_GEMM, .reset = k->reset, .uop_begin = k->sram_begin, .uop_end = k->sram_end,
-    .iter_out = l[0].extent, .iter_in = l[1].extent, .dst_out = l[0].dst, .dst_in = l[1].dst, .src_out = l[0].src,
-    .src_in = l[1].src, .wgt_out = mode ? 0 : l[0].wgt, .wgt_in = mode ? 0 : l[1].wgt,
-    .alu_op = (VtaAluOp)(mode ? k->opcode : 0), .use_imm = mode && k->use_imm, .imm = mode && k->use_imm ? k->imm : 0};
+  VtaInsn i = {.opcode = mode ? OPC_ALU : OPC_GEMM,
+               .reset = k->reset,
+               .uop_begin = k->sram_begin,
+               .uop_end = k->sram_end,
+               .iter_out = l[0].extent,
+               .iter_in = l[1].extent,
+               .dst_out = l[0].dst,
+               .dst_in = l[1].dst,
+               .src_out = l[0].src,
+               .src_in = l[1].src,
+               .wgt_out = mode ? 0 : l[0].wgt,
+               .wgt_in = mode ? 0 : l[1].wgt,
+               .alu_op = (VtaAluOp)(mode ? k->opcode : 0),
+               .use_imm = mode && k->use_imm,
+               .imm = mode && k->use_imm ? k->imm : 0};
   CHECK(queue_emit(rt, &i));
   return 0;
 }

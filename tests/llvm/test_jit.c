@@ -28,7 +28,8 @@ static int finish(void **state) {
   return 0;
 }
 
-// ---- building ----------------------------------------------------------------------------------------------------------
+// ---- building
+// ----------------------------------------------------------------------------------------------------------
 
 static const Buffer *buffer(const char *name, DType t, BufferRole role, int64_t n) {
   return tir_buffer(&cx, name_of(cx.names, name), t, &scope_host, role, 1, &n, (Loc){0});
@@ -65,15 +66,18 @@ static int run_at(const Func *f, void **params, int level, const char *cpu) {
 
 static int run(const Func *f, void **params) { return run_at(f, params, 2, NULL); }
 
-// ---- values ------------------------------------------------------------------------------------------------------------
+// ---- values
+// ------------------------------------------------------------------------------------------------------------
 
 enum { N = 24 }; // sample values of a type; kernels run on all pairs
 
 static Scalar sample(DType t, int i) {
-  static const int64_t ints[N] = {0, 1, -1, 2, -2, 3, -3, 7, -8, 16, -17, 100, 127, -128, 255, 256, 32767, -32768,
-    65535, INT32_MAX, INT32_MIN, INT64_MAX, INT64_MIN, 0x123456789abcdef};
-  static const double reals[N] = {0, -0.0, 1, -1, 0.5, -0.5, 1.5, -2.5, 3.25, 100.125, -1000.7, 65504, 65519.9, 65520,
-    1e-5, 6e-8, 2.9e-8, 1e10, -1e20, 3e38, 0.1, INFINITY, -INFINITY, NAN};
+  static const int64_t ints[N] = {0,     1,      -1,    2,         -2,        3,         -3,        7,
+                                  -8,    16,     -17,   100,       127,       -128,      255,       256,
+                                  32767, -32768, 65535, INT32_MAX, INT32_MIN, INT64_MAX, INT64_MIN, 0x123456789abcdef};
+  static const double reals[N] = {0,      -0.0,    1,       -1,    0.5,     -0.5,     1.5,       -2.5,
+                                  3.25,   100.125, -1000.7, 65504, 65519.9, 65520,    1e-5,      6e-8,
+                                  2.9e-8, 1e10,    -1e20,   3e38,  0.1,     INFINITY, -INFINITY, NAN};
   if (dtype_is_float(t)) return (Scalar){.f = round_float(t, reals[i])};
   return (Scalar){.i = wrap_int(t, ints[i])};
 }
@@ -101,7 +105,8 @@ static Pairs pairs_of(DType in, DType out) {
 }
 
 // Runs `out[i] = e(a[i], b[i])` on all pairs.
-static void run_pairs(Pairs *p, const Buffer *a, const Buffer *b, const Var *i, const Expr *e, int level, const char *cpu) {
+static void run_pairs(Pairs *p, const Buffer *a, const Buffer *b, const Var *i, const Expr *e, int level,
+                      const char *cpu) {
   const Buffer *out = buffer("out", p->out, BUF_OUTPUT, N * N);
   const Stmt *body = loop(i, N * N, FOR_SERIAL, put1(out, expr_var(&cx, i), e));
   const Buffer *params[] = {a, b, out};
@@ -112,8 +117,7 @@ static void run_pairs(Pairs *p, const Buffer *a, const Buffer *b, const Var *i, 
 static void compare(const Pairs *p, int i, const char *what, Scalar want, double tolerance) {
   Scalar got = scalar_load(p->out, p->result + i * dtype_bytes(p->out));
   if (same(p->out, got, want, tolerance)) return;
-  if (dtype_is_float(p->out))
-    fail_msg("%s %s (pair %d): %a instead of %a", dtype_name(p->in), what, i, got.f, want.f);
+  if (dtype_is_float(p->out)) fail_msg("%s %s (pair %d): %a instead of %a", dtype_name(p->in), what, i, got.f, want.f);
   fail_msg("%s %s (pair %d): %lld instead of %lld", dtype_name(p->in), what, i, (long long)got.i, (long long)want.i);
 }
 
@@ -136,7 +140,8 @@ static void binary_type(DType t, int level, const char *cpu) {
     const Buffer *a = buffer("a", t, BUF_INPUT, N * N), *b = buffer("b", t, BUF_INPUT, N * N);
     run_pairs(&p, a, b, i, bin((BinOp)op, at1(a, expr_var(&cx, i)), at1(b, expr_var(&cx, i))),
               level < 0 ? 1 + (((int)t + op) % 4 == 0) : level, cpu);
-    for (int k = 0; k < N * N; k++) compare(&p, k, binop_text((BinOp)op), scalar_binary((BinOp)op, t, left(&p, k), right(&p, k)), 0);
+    for (int k = 0; k < N * N; k++)
+      compare(&p, k, binop_text((BinOp)op), scalar_binary((BinOp)op, t, left(&p, k), right(&p, k)), 0);
   }
 }
 
@@ -167,7 +172,8 @@ static void test_constant_right(void **state) {
         const Var *i = var("i");
         const Buffer *a = buffer("a", p.in, BUF_INPUT, N * N), *b = buffer("b", p.in, BUF_INPUT, N * N);
         run_pairs(&p, a, b, i, bin(ops[o], at1(a, expr_var(&cx, i)), expr_int(&cx, p.in, k.i)), 1, NULL);
-        for (int n = 0; n < N * N; n++) compare(&p, n, binop_text(ops[o]), scalar_binary(ops[o], p.in, left(&p, n), k), 0);
+        for (int n = 0; n < N * N; n++)
+          compare(&p, n, binop_text(ops[o]), scalar_binary(ops[o], p.in, left(&p, n), k), 0);
       }
 }
 
@@ -214,18 +220,21 @@ static void test_math(void **state) {
     for (int fn = 0; fn < FN_COUNT; fn++) {
       DType ty = types[t];
       if (!dtype_is_float(ty) && fn != FN_ABS) continue;
-      bool exact = fn == FN_ABS || fn == FN_ROUND || fn == FN_FLOOR || fn == FN_CEIL || fn == FN_TRUNC || fn == FN_SQRT || fn == FN_FMA;
+      bool exact = fn == FN_ABS || fn == FN_ROUND || fn == FN_FLOOR || fn == FN_CEIL || fn == FN_TRUNC ||
+                   fn == FN_SQRT || fn == FN_FMA;
       Pairs p = pairs_of(ty, ty);
       const Var *i = var("i");
       const Buffer *a = buffer("a", ty, BUF_INPUT, N * N), *b = buffer("b", ty, BUF_INPUT, N * N);
       const Expr *x = at1(a, expr_var(&cx, i)), *args[3] = {x, at1(b, expr_var(&cx, i)), x};
       run_pairs(&p, a, b, i, expr_call(&cx, (MathFn)fn, args), 2, fn % 2 ? NULL : "x86-64");
       for (int k = 0; k < N * N; k++)
-        compare(&p, k, math_name((MathFn)fn), scalar_call((MathFn)fn, ty, (Scalar[]){left(&p, k), right(&p, k), left(&p, k)}), exact ? 0 : 1e-6);
+        compare(&p, k, math_name((MathFn)fn),
+                scalar_call((MathFn)fn, ty, (Scalar[]){left(&p, k), right(&p, k), left(&p, k)}), exact ? 0 : 1e-6);
     }
 }
 
-// ---- control -----------------------------------------------------------------------------------------------------------
+// ---- control
+// -----------------------------------------------------------------------------------------------------------
 
 // `i < n ? a[i] : -1` must not read beyond; `a[i] != 0 && b[10 / a[i]]`, too.
 static void test_guards(void **state) {
@@ -282,7 +291,8 @@ static void matmul(ForKind outer, ForKind inner, DType t, int level) {
   for (int i = 0; i < M * C; i++) {
     Scalar want = scalar_cast(t, DT_I64, (Scalar){.i = 0});
     for (int q = 0; q < K; q++) {
-      Scalar p = scalar_binary(OP_MUL, t, scalar_load(t, x + (i / C * K + q) * w), scalar_load(t, y + (q * C + i % C) * w));
+      Scalar p =
+          scalar_binary(OP_MUL, t, scalar_load(t, x + (i / C * K + q) * w), scalar_load(t, y + (q * C + i % C) * w));
       want = scalar_binary(OP_ADD, t, want, p);
     }
     Scalar got = scalar_load(t, z + i * w);
@@ -350,11 +360,12 @@ static void test_variable_extent(void **state) {
 }
 
 int main(void) {
-  const struct CMUnitTest tests[] = {
-    cmocka_unit_test(test_binary), cmocka_unit_test(test_binary_baseline), cmocka_unit_test(test_constant_right),
-    cmocka_unit_test(test_unary), cmocka_unit_test(test_casts), cmocka_unit_test(test_casts_baseline),
-    cmocka_unit_test(test_math), cmocka_unit_test(test_guards), cmocka_unit_test(test_data_index),
-    cmocka_unit_test(test_loops), cmocka_unit_test(test_float_order), cmocka_unit_test(test_no_memory),
-    cmocka_unit_test(test_variable_extent)};
+  const struct CMUnitTest tests[] = {cmocka_unit_test(test_binary),         cmocka_unit_test(test_binary_baseline),
+                                     cmocka_unit_test(test_constant_right), cmocka_unit_test(test_unary),
+                                     cmocka_unit_test(test_casts),          cmocka_unit_test(test_casts_baseline),
+                                     cmocka_unit_test(test_math),           cmocka_unit_test(test_guards),
+                                     cmocka_unit_test(test_data_index),     cmocka_unit_test(test_loops),
+                                     cmocka_unit_test(test_float_order),    cmocka_unit_test(test_no_memory),
+                                     cmocka_unit_test(test_variable_extent)};
   return cmocka_run_group_tests(tests, start, finish);
 }

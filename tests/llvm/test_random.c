@@ -31,7 +31,8 @@ static const Stmt *fill(Ctx *cx, const Buffer *b) {
   }
   static const uint8_t bytes[8] = {0xa5, 0xa5, 0xa5, 0xa5, 0xa5, 0xa5, 0xa5, 0xa5};
   Scalar x = scalar_load(b->type, bytes);
-  const Stmt *s = stmt_store(cx, b, idx, dtype_is_float(b->type) ? expr_float(cx, b->type, x.f) : expr_int(cx, b->type, x.i));
+  const Stmt *s =
+      stmt_store(cx, b, idx, dtype_is_float(b->type) ? expr_float(cx, b->type, x.f) : expr_int(cx, b->type, x.i));
   for (int i = b->ndim; i-- > 0;) s = stmt_for(cx, v[i], expr_index(cx, 0), expr_index(cx, b->shape[i]), FOR_SERIAL, s);
   return s;
 }

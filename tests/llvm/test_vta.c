@@ -34,7 +34,8 @@ static int finish(void **state) {
   return 0;
 }
 
-// ---- building ----------------------------------------------------------------------------------------------------------
+// ---- building
+// ----------------------------------------------------------------------------------------------------------
 
 static const Buffer *buffer(const char *name, DType t, BufferRole role, int64_t n) {
   return tir_buffer(&cx, name_of(cx.names, name), t, &scope_host, role, 1, &n, (Loc){0});
@@ -101,10 +102,25 @@ static void *no_buffer(size_t size) {
 static int run(const Func *f, void **params, bool starve, uint64_t *kernels) {
 #define S(n) {#n, (void (*)(void))n}
   LlvmSymbol symbols[] = {{"VTABufferAlloc", (void (*)(void))(starve ? no_buffer : VTABufferAlloc)},
-    S(VTABufferFree), S(VTABufferCopy), S(VTATLSCommandHandle), S(VTABufferCPUPtr), S(VTAWriteBarrier), S(VTAReadBarrier),
-    S(VTALoadBuffer2D), S(VTAStoreBuffer2D), S(VTAUopPush), S(VTAUopLoopBegin), S(VTAUopLoopEnd), S(VTAPushGEMMOp),
-    S(VTAPushALUOp), S(VTADepPush), S(VTADepPop), S(VTASynchronize), S(tetc_kernel_begin), S(tetc_kernel_done),
-    S(tetc_kernel_failed)};
+                          S(VTABufferFree),
+                          S(VTABufferCopy),
+                          S(VTATLSCommandHandle),
+                          S(VTABufferCPUPtr),
+                          S(VTAWriteBarrier),
+                          S(VTAReadBarrier),
+                          S(VTALoadBuffer2D),
+                          S(VTAStoreBuffer2D),
+                          S(VTAUopPush),
+                          S(VTAUopLoopBegin),
+                          S(VTAUopLoopEnd),
+                          S(VTAPushGEMMOp),
+                          S(VTAPushALUOp),
+                          S(VTADepPush),
+                          S(VTADepPop),
+                          S(VTASynchronize),
+                          S(tetc_kernel_begin),
+                          S(tetc_kernel_done),
+                          S(tetc_kernel_failed)};
 #undef S
   TetcRuntime *rt = tetc_runtime_new(tetc_fsim_new(&vta->config));
   void *handle;
@@ -117,7 +133,8 @@ static int run(const Func *f, void **params, bool starve, uint64_t *kernels) {
     fail_msg("the kernel does not compile");
   }
   int status = entry(params);
-  if (tetc_runtime_error(rt) ? !status : status) fail_msg("status %d, but %s", status, tetc_runtime_error(rt) ? tetc_runtime_error(rt) : "no error");
+  if (tetc_runtime_error(rt) ? !status : status)
+    fail_msg("status %d, but %s", status, tetc_runtime_error(rt) ? tetc_runtime_error(rt) : "no error");
   if (kernels) *kernels = tetc_runtime_stats(rt)->alus;
   backend->jit_free(handle);
   tetc_runtime_select(NULL);
@@ -125,9 +142,11 @@ static int run(const Func *f, void **params, bool starve, uint64_t *kernels) {
   return status;
 }
 
-// ---- tests -------------------------------------------------------------------------------------------------------------
+// ---- tests
+// -------------------------------------------------------------------------------------------------------------
 
-// out[t] = int8(a[t] + b[t]), a tile a turn of two loops, the on-chip places depending on both (a signature with offsets).
+// out[t] = int8(a[t] + b[t]), a tile a turn of two loops, the on-chip places depending on both (a signature with
+// offsets).
 static void test_add(void **state) {
   enum { TILES = 12, LANES = 16, COUNT = TILES * LANES };
   (void)state;
@@ -137,10 +156,11 @@ static void test_add(void **state) {
   // i in 5..7, j in i..i+1, two tiles a turn: tile = (i - 5) * 4 + (j - i) * 2
   const Expr *tile = add(add(mul(expr_var(&cx, i), 2), num(-20)), mul(expr_var(&cx, j), 2));
   const Stmt *uops = loop(k, 0, 2, uop(add(tile, expr_var(&cx, k)), add(add(tile, num(100)), expr_var(&cx, k))));
-  const Stmt *parts[] = {load(a, tile, 2, tile, MEM_ACC), load(b, tile, 2, add(tile, num(100)), MEM_ACC),
-    kernel(VTA_ADD, NULL, 1, 0, 0, uops), token(VTA_PUSH, UNIT_COMPUTE, UNIT_STORE),
-    token(VTA_POP, UNIT_COMPUTE, UNIT_STORE), store(out, tile, 2, tile)};
-  const Stmt *all[] = {loop(i, 5, 3, stmt_for(&cx, j, expr_var(&cx, i), num(2), FOR_SERIAL, seq(6, parts))), call(VTA_SYNC, 0, NULL, NULL)};
+  const Stmt *parts[] = {load(a, tile, 2, tile, MEM_ACC),          load(b, tile, 2, add(tile, num(100)), MEM_ACC),
+                         kernel(VTA_ADD, NULL, 1, 0, 0, uops),     token(VTA_PUSH, UNIT_COMPUTE, UNIT_STORE),
+                         token(VTA_POP, UNIT_COMPUTE, UNIT_STORE), store(out, tile, 2, tile)};
+  const Stmt *all[] = {loop(i, 5, 3, stmt_for(&cx, j, expr_var(&cx, i), num(2), FOR_SERIAL, seq(6, parts))),
+                       call(VTA_SYNC, 0, NULL, NULL)};
   const Buffer *params[] = {a, b, out};
   int32_t x[COUNT], y[COUNT];
   int8_t z[COUNT];
@@ -161,14 +181,15 @@ static void test_mixed(void **state) {
   const Var *i = var("i"), *j = var("j");
   const Expr *x = expr_var(&cx, i), *y = expr_var(&cx, j);
   const Expr *zeros[] = {num(2), num(2), num(MEM_ACC)};
-  const Stmt *parts[] = {
-    loop(i, 0, COUNT, put1(q, x, expr_cast(&cx, DT_I8, at1(in, x)))),
-    load(q, num(0), TILES, num(0), MEM_ACC8),
-    kernel(VTA_MUL, num(2), TILES, 1, 1, uop(num(0), NULL)),
-    call(VTA_ZERO_CALL, 3, zeros, NULL), // tiles 2 and 3
-    token(VTA_PUSH, UNIT_COMPUTE, UNIT_STORE), token(VTA_POP, UNIT_COMPUTE, UNIT_STORE),
-    store(r, num(0), TILES, num(0)), call(VTA_SYNC, 0, NULL, NULL),
-    loop(j, 0, COUNT, put1(out, y, expr_cast(&cx, DT_F32, at1(r, y))))};
+  const Stmt *parts[] = {loop(i, 0, COUNT, put1(q, x, expr_cast(&cx, DT_I8, at1(in, x)))),
+                         load(q, num(0), TILES, num(0), MEM_ACC8),
+                         kernel(VTA_MUL, num(2), TILES, 1, 1, uop(num(0), NULL)),
+                         call(VTA_ZERO_CALL, 3, zeros, NULL), // tiles 2 and 3
+                         token(VTA_PUSH, UNIT_COMPUTE, UNIT_STORE),
+                         token(VTA_POP, UNIT_COMPUTE, UNIT_STORE),
+                         store(r, num(0), TILES, num(0)),
+                         call(VTA_SYNC, 0, NULL, NULL),
+                         loop(j, 0, COUNT, put1(out, y, expr_cast(&cx, DT_F32, at1(r, y))))};
   const Stmt *body = stmt_alloc(&cx, q, stmt_alloc(&cx, r, seq(9, parts)));
   const Buffer *params[] = {in, out};
   float a[COUNT], b[COUNT];
@@ -184,9 +205,9 @@ static void test_zero_split(void **state) {
   const Var *i = var("i");
   const Expr *none[] = {num(0), num(0), num(MEM_ACC)};
   const Expr *some[] = {mul(expr_var(&cx, i), 1000), mul(expr_var(&cx, i), 1000), num(MEM_ACC)};
-  const Stmt *parts[] = {call(VTA_ZERO_CALL, 3, none, NULL), loop(i, 0, 2, call(VTA_ZERO_CALL, 3, some, NULL)),
-    token(VTA_PUSH, UNIT_COMPUTE, UNIT_STORE), token(VTA_POP, UNIT_COMPUTE, UNIT_STORE),
-    store(out, num(0), 1000, num(1000)), call(VTA_SYNC, 0, NULL, NULL)};
+  const Stmt *parts[] = {call(VTA_ZERO_CALL, 3, none, NULL),        loop(i, 0, 2, call(VTA_ZERO_CALL, 3, some, NULL)),
+                         token(VTA_PUSH, UNIT_COMPUTE, UNIT_STORE), token(VTA_POP, UNIT_COMPUTE, UNIT_STORE),
+                         store(out, num(0), 1000, num(1000)),       call(VTA_SYNC, 0, NULL, NULL)};
   const Buffer *params[] = {out};
   int8_t *z = malloc(2048 * 16);
   memset(z, 5, 2048 * 16);
@@ -200,7 +221,8 @@ static void test_device_failure(void **state) {
   (void)state;
   const Buffer *in = buffer("in", DT_I32, BUF_INPUT, 16), *out = buffer("out", DT_I8, BUF_OUTPUT, 16);
   const Stmt *parts[] = {load(in, num(70000000), 1, num(0), MEM_ACC), token(VTA_PUSH, UNIT_COMPUTE, UNIT_STORE),
-    token(VTA_POP, UNIT_COMPUTE, UNIT_STORE), store(out, num(0), 1, num(0)), call(VTA_SYNC, 0, NULL, NULL)};
+                         token(VTA_POP, UNIT_COMPUTE, UNIT_STORE), store(out, num(0), 1, num(0)),
+                         call(VTA_SYNC, 0, NULL, NULL)};
   const Buffer *params[] = {in, out};
   int32_t x[16] = {0};
   char z[16] = "as it was";
@@ -215,7 +237,8 @@ static void test_emit(void **state) {
   const Buffer *out = buffer("out", DT_I8, BUF_OUTPUT, 16);
   const Var *i = var("i");
   const Buffer *params[] = {out};
-  Func *f = func(1, params, stmt_for(&cx, i, num(0), num(16), FOR_PARALLEL, put1(out, expr_var(&cx, i), expr_int(&cx, DT_I8, 3))));
+  Func *f = func(1, params,
+                 stmt_for(&cx, i, num(0), num(16), FOR_PARALLEL, put1(out, expr_var(&cx, i), expr_int(&cx, DT_I8, 3))));
   for (size_t t = 0; t < sizeof triples / sizeof *triples; t++)
     for (int kind = LLVM_OBJECT; kind <= LLVM_TEXT; kind++) {
       LlvmOptions opt = {.triple = triples[t], .opt_level = 2};
@@ -242,7 +265,8 @@ static void test_shared(void **state) {
   (void)state;
   const Buffer *in = buffer("x", DT_F32, BUF_INPUT, 1000), *out = buffer("y", DT_BOOL, BUF_OUTPUT, 1000);
   const Var *i = var("i");
-  const Expr *x = expr_var(&cx, i), *v = expr_binary(&cx, OP_GT, expr_math(&cx, FN_SIN, at1(in, x), NULL), expr_float(&cx, DT_F32, 0));
+  const Expr *x = expr_var(&cx, i),
+             *v = expr_binary(&cx, OP_GT, expr_math(&cx, FN_SIN, at1(in, x), NULL), expr_float(&cx, DT_F32, 0));
   const Buffer *params[] = {in, out};
   const Func *funcs[] = {func(2, params, stmt_for(&cx, i, num(0), num(1000), FOR_PARALLEL, put1(out, x, v)))};
   Text object = {.arena = cx.arena}, header = {.arena = cx.arena};
@@ -312,7 +336,7 @@ static void test_signature_limits(void **state) {
   const Stmt *k1 = kernel(VTA_ADD, NULL, 1, 0, 0, uop(both, num(0)));
   const Stmt *k2 = kernel(VTA_ADD, NULL, 1, 0, 0, uop(at1(out, num(0)), num(0)));
   const Stmt *bodies[] = {loop(i, 0, 70000, loop(j, 0, 70000, k1)),
-    loop(i, 0, 7, stmt_for(&cx, j, num(0), at1(out, num(1)), FOR_SERIAL, k1)), k2};
+                          loop(i, 0, 7, stmt_for(&cx, j, num(0), at1(out, num(1)), FOR_SERIAL, k1)), k2};
   static const DiagCode codes[] = {E_UOPS, E_UOPS, E_INTERNAL};
   for (int n = 0; n < 3; n++) {
     Arena *a = arena_new();
@@ -341,8 +365,10 @@ static void test_header(void **state) {
 }
 
 int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(test_add), cmocka_unit_test(test_mixed),
-    cmocka_unit_test(test_zero_split), cmocka_unit_test(test_device_failure), cmocka_unit_test(test_emit), cmocka_unit_test(test_shared),
-    cmocka_unit_test(test_refusals), cmocka_unit_test(test_signature_limits), cmocka_unit_test(test_header)};
+  const struct CMUnitTest tests[] = {cmocka_unit_test(test_add),        cmocka_unit_test(test_mixed),
+                                     cmocka_unit_test(test_zero_split), cmocka_unit_test(test_device_failure),
+                                     cmocka_unit_test(test_emit),       cmocka_unit_test(test_shared),
+                                     cmocka_unit_test(test_refusals),   cmocka_unit_test(test_signature_limits),
+                                     cmocka_unit_test(test_header)};
   return cmocka_run_group_tests(tests, start, finish);
 }

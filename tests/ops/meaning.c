@@ -30,9 +30,42 @@ Wide least_of(DType t) { return is_unsigned(t) ? 0 : -((Wide)1 << (width_of(t) -
 Wide most_of(DType t) { return ((Wide)1 << (width_of(t) - !is_unsigned(t))) - 1; }
 
 int edges_of(DType t, Value *out) {
-  static const double reals[] = {0.0, -0.0, 1, -1, 0.5, -0.5, 1.5, 2.5, -2.5, 3, -7, 127, 128, -128, -129, 255, 256, 1000.25, 65504, -65504,
-    6e-8, 1e-40, 16777217, 2147483647, 2147483648, -2147483649.0, 4294967296, 9223372036854774784.0, 9223372036854775808.0, -1e19,
-    18446744073709551616.0, 1e30, -1e308, INFINITY, -INFINITY, NAN};
+  static const double reals[] = {0.0,
+                                 -0.0,
+                                 1,
+                                 -1,
+                                 0.5,
+                                 -0.5,
+                                 1.5,
+                                 2.5,
+                                 -2.5,
+                                 3,
+                                 -7,
+                                 127,
+                                 128,
+                                 -128,
+                                 -129,
+                                 255,
+                                 256,
+                                 1000.25,
+                                 65504,
+                                 -65504,
+                                 6e-8,
+                                 1e-40,
+                                 16777217,
+                                 2147483647,
+                                 2147483648,
+                                 -2147483649.0,
+                                 4294967296,
+                                 9223372036854774784.0,
+                                 9223372036854775808.0,
+                                 -1e19,
+                                 18446744073709551616.0,
+                                 1e30,
+                                 -1e308,
+                                 INFINITY,
+                                 -INFINITY,
+                                 NAN};
   static const int64_t small[] = {0, 1, 2, 3, 5, 7, 8, 15, 16, 31, 32, 33, 63, 64, 100, 127};
   int n = 0;
   if (is_real(t)) {
@@ -45,7 +78,8 @@ int edges_of(DType t, Value *out) {
     if (small[i] && -small[i] >= least_of(t) && i % 2) out[n++] = (Value){.i = -small[i]};
   }
   if (t == DT_BOOL) return n;
-  const Wide more[] = {least_of(t), least_of(t) + 1, most_of(t), most_of(t) - 1, most_of(t) / 2, most_of(t) / 2 + 1, most_of(t) / 3};
+  const Wide more[] = {least_of(t),    least_of(t) + 1,    most_of(t),    most_of(t) - 1,
+                       most_of(t) / 2, most_of(t) / 2 + 1, most_of(t) / 3};
   for (size_t i = 0; i < sizeof more / sizeof *more; i++) out[n++] = (Value){.i = more[i]};
   return n;
 }
@@ -108,7 +142,15 @@ static bool whole_binary(BinOp op, DType t, Wide a, Wide b, Value *out) {
     case OP_GE: *out = (Value){.i = a >= b}; return true; \
     case OP_EQ: *out = (Value){.i = a == b}; return true; \
     case OP_NE: *out = (Value){.i = a != b}; return true; \
-    case OP_MOD: case OP_SHL: case OP_SHR: case OP_AND: case OP_XOR: case OP_OR: case OP_LAND: case OP_LOR: case OP_COUNT: return false; \
+    case OP_MOD: \
+    case OP_SHL: \
+    case OP_SHR: \
+    case OP_AND: \
+    case OP_XOR: \
+    case OP_OR: \
+    case OP_LAND: \
+    case OP_LOR: \
+    case OP_COUNT: return false; \
     } \
     *out = (Value){.f = (double)r}; \
     return true; \

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // One meaning for each operation: over all types and the values at which operations break, the reference evaluator, the
-// interpreter of TIR, the folder of constants, the intervals and LLVM's code, at every level and for several processors, are
-// held to a meaning that is written a second time (meaning.c).
+// interpreter of TIR, the folder of constants, the intervals and LLVM's code, at every level and for several
+// processors, are held to a meaning that is written a second time (meaning.c).
 #include "backend_llvm/llvm.h"
 #include "compile/compile.h"
 #include "meaning.h"
@@ -56,8 +56,7 @@ static void fill_table(Table *t, DType type) {
   t->cx.diags = diags_new(t->cx.arena);
   for (int i = 0; i < n; i++)
     for (int j = 0; j < n; j++, t->n++) t->a[t->n] = edges[i], t->b[t->n] = edges[j];
-  for (int op = 0; op < OP_COUNT; op++)
-    add_case(t, (Case){BINARY_CASE, op, binop_is_bool((BinOp)op) ? DT_BOOL : type});
+  for (int op = 0; op < OP_COUNT; op++) add_case(t, (Case){BINARY_CASE, op, binop_is_bool((BinOp)op) ? DT_BOOL : type});
   for (int op = 0; op < UN_COUNT; op++) add_case(t, (Case){UNARY_CASE, op, type});
   for (int fn = 0; fn < FN_COUNT; fn++) add_case(t, (Case){MATH_CASE, fn, type});
   for (int to = 0; to < DT_COUNT; to++)
@@ -87,7 +86,8 @@ static const char *kernel_text(const Table *t) {
   return s.data;
 }
 
-// ---- who computes it -------------------------------------------------------------------------------------------------
+// ---- who computes it
+// -------------------------------------------------------------------------------------------------
 
 // One array a parameter: a, b, then the cases.
 static void **make_arrays(const Table *t) {
@@ -109,9 +109,9 @@ static void held_to_meaning(const Table *t, void **p, const char *who) {
       Value want, got = value_load(c->type, (char *)p[k + 2] + i * dtype_bytes(c->type));
       meaning(t, c, i, &want);
       if (same_value(c->type, got, want)) continue;
-      fail_msg("%s: %s of %s, a = %lld or %.17g, b = %lld or %.17g: %lld or %.17g, not %lld or %.17g", who, case_text(t, c),
-               dtype_name(t->type), (long long)t->a[i].i, t->a[i].f, (long long)t->b[i].i, t->b[i].f, (long long)got.i, got.f,
-               (long long)want.i, want.f);
+      fail_msg("%s: %s of %s, a = %lld or %.17g, b = %lld or %.17g: %lld or %.17g, not %lld or %.17g", who,
+               case_text(t, c), dtype_name(t->type), (long long)t->a[i].i, t->a[i].f, (long long)t->b[i].i, t->b[i].f,
+               (long long)got.i, got.f, (long long)want.i, want.f);
     }
   }
 }
@@ -120,7 +120,8 @@ typedef struct Phases {
   const Func *lowered;
 } Phases;
 
-static void see_made(void *self, const Compilation *c, const Unit *u, const char *phase, const Func *f, double seconds) {
+static void see_made(void *self, const Compilation *c, const Unit *u, const char *phase, const Func *f,
+                     double seconds) {
   (void)c, (void)u, (void)seconds;
   if (!strcmp(phase, "lower")) ((Phases *)self)->lowered = f;
 }
@@ -174,7 +175,8 @@ static void all_types(void **state) {
     const Unit *u = compiled(t, &c, &seen);
     run_evaluator(t, u->kernel);
     run_interpreter(t, seen.lowered, "the interpreter");
-    run_interpreter(t, func_with_body(&t->cx, seen.lowered, stmt_simplify(&t->cx, seen.lowered->body)), "the simplifier");
+    run_interpreter(t, func_with_body(&t->cx, seen.lowered, stmt_simplify(&t->cx, seen.lowered->body)),
+                    "the simplifier");
     run_llvm(t, u->func, 0, NULL);
     run_llvm(t, u->func, 2, "x86-64");
     run_llvm(t, u->func, type % 2 ? 1 : 3, NULL);
@@ -219,7 +221,8 @@ static void constants_are_folded(void **state) {
         if (c->type == DT_U64) got.i = (Wide)(uint64_t)e->value.i;
         if (!same_value(c->type, got, want))
           fail_msg("the folder: %s of %s, a = %lld or %.17g, b = %lld or %.17g: %lld or %.17g", case_text(t, c),
-                   dtype_name(t->type), (long long)t->a[i].i, t->a[i].f, (long long)t->b[i].i, t->b[i].f, (long long)got.i, got.f);
+                   dtype_name(t->type), (long long)t->a[i].i, t->a[i].f, (long long)t->b[i].i, t->b[i].f,
+                   (long long)got.i, got.f);
       }
     arena_free(t->cx.arena);
   }
@@ -255,16 +258,19 @@ static void intervals_contain_results(void **state) {
         const Case *c = &t->cases[k];
         int pick[4];
         if (dtype_is_float(c->type)) break;
-        for (int j = 0; j < 4; j++) random = random * 6364136223846793005u + 1442695040888963407u, pick[j] = (int)((random >> 33) % (uint64_t)t->n);
-        Interval a = between(t->a, pick[0], pick[1]), b = between(t->b, pick[2], pick[3]), r = interval_case(t, c, a, b);
+        for (int j = 0; j < 4; j++)
+          random = random * 6364136223846793005u + 1442695040888963407u,
+          pick[j] = (int)((random >> 33) % (uint64_t)t->n);
+        Interval a = between(t->a, pick[0], pick[1]), b = between(t->b, pick[2], pick[3]),
+                 r = interval_case(t, c, a, b);
         for (int i = 0; i < t->n; i++) {
           Value want;
           if (!allows(a, t->a[i]) || !allows(b, t->b[i])) continue;
           meaning(t, c, i, &want);
           if (!allows(r, want))
-            fail_msg("intervals: %s of %s, a in [%lld, %lld], b in [%lld, %lld]: [%lld, %lld] has not %lld", case_text(t, c),
-                     dtype_name(t->type), (long long)a.lo, (long long)a.hi, (long long)b.lo, (long long)b.hi, (long long)r.lo,
-                     (long long)r.hi, (long long)want.i);
+            fail_msg("intervals: %s of %s, a in [%lld, %lld], b in [%lld, %lld]: [%lld, %lld] has not %lld",
+                     case_text(t, c), dtype_name(t->type), (long long)a.lo, (long long)a.hi, (long long)b.lo,
+                     (long long)b.hi, (long long)r.lo, (long long)r.hi, (long long)want.i);
         }
       }
     arena_free(t->cx.arena);

@@ -15,12 +15,12 @@ typedef struct Pattern {
 } Pattern;
 
 static const Pattern patterns[] = {
-  {"conv-row", 0, 14, 56, 9, 56, 1, 0, 58, 1, 1, 0, 0, 1, 0, 0},       // weights stay through the inner loop
-  {"conv-taps", 0, 3, 14, 56, 0, 0, 1, 58, 1, 1, 3, 1, 0, 0, 0},       // rows as micro-ops
-  {"matmul", 0, 16, 16, 16, 16, 1, 0, 16, 0, 1, 0, 16, 1, 0, 0},       // the sum as micro-ops: one ACC for 16 steps
-  {"small", 0, 1, 14, 2, 0, 1, 0, 0, 1, 14, 0, 0, 1, 0, 0},            // short instructions
-  {"alu-imm", 1, 14, 56, 1, 56, 1, 0, 56, 1, 0, 0, 0, 0, 3, 1},
-  {"alu-add", 1, 14, 56, 1, 56, 1, 0, 56, 1, 0, 0, 0, 0, 2, 0},
+    {"conv-row", 0, 14, 56, 9, 56, 1, 0, 58, 1, 1, 0, 0, 1, 0, 0}, // weights stay through the inner loop
+    {"conv-taps", 0, 3, 14, 56, 0, 0, 1, 58, 1, 1, 3, 1, 0, 0, 0}, // rows as micro-ops
+    {"matmul", 0, 16, 16, 16, 16, 1, 0, 16, 0, 1, 0, 16, 1, 0, 0}, // the sum as micro-ops: one ACC for 16 steps
+    {"small", 0, 1, 14, 2, 0, 1, 0, 0, 1, 14, 0, 0, 1, 0, 0},      // short instructions
+    {"alu-imm", 1, 14, 56, 1, 56, 1, 0, 56, 1, 0, 0, 0, 0, 3, 1},
+    {"alu-add", 1, 14, 56, 1, 56, 1, 0, 56, 1, 0, 0, 0, 0, 2, 0},
 };
 
 static int describe(void *arg) {

@@ -22,7 +22,8 @@ static uint32_t below(uint32_t n) {
   return n ? (uint32_t)(((uint64_t)(seed >> 4) * n) >> 28) : 0;
 }
 
-// ---- the model: vta-isa sections 6 to 9, word for word ----------------------------------------------------------------
+// ---- the model: vta-isa sections 6 to 9, word for word
+// ----------------------------------------------------------------
 
 typedef struct Model {
   VtaConfig c;
@@ -70,7 +71,7 @@ static void model_store(Model *m, const VtaInsn *i) {
     for (uint32_t x = 0; x < i->x_size; x++)
       for (uint32_t l = 0; l < n; l++)
         m->dram[((uint64_t)i->dram_base + y * i->x_stride + x) * n - m->base + l] =
-          (uint8_t)m->acc[(i->sram_base + y * i->x_size + x) * n + l];
+            (uint8_t)m->acc[(i->sram_base + y * i->x_size + x) * n + l];
 }
 
 static int32_t model_alu(VtaAluOp op, int32_t x, int32_t y) {
@@ -89,8 +90,9 @@ static void model_gemm(Model *m, const VtaInsn *i, uint32_t d, uint32_t s, uint3
       int32_t *acc = &m->acc[(d * (uint32_t)m->batch + (uint32_t)b) * (uint32_t)m->out + (uint32_t)c];
       if (i->reset) *acc = 0;
       for (int k = 0; k < m->in && !i->reset; k++)
-        *acc = (int32_t)((uint32_t)*acc + (uint32_t)(m->inp[(s * (uint32_t)m->batch + (uint32_t)b) * (uint32_t)m->in +
-               (uint32_t)k] * m->wgt[(w * (uint32_t)m->out + (uint32_t)c) * (uint32_t)m->in + (uint32_t)k]));
+        *acc = (int32_t)((uint32_t)*acc +
+                         (uint32_t)(m->inp[(s * (uint32_t)m->batch + (uint32_t)b) * (uint32_t)m->in + (uint32_t)k] *
+                                    m->wgt[(w * (uint32_t)m->out + (uint32_t)c) * (uint32_t)m->in + (uint32_t)k]));
     }
 }
 
@@ -115,7 +117,8 @@ static void model_run(Model *m, const VtaInsn *i) {
   else if (i->opcode != OPC_FINISH) model_compute(m, i);
 }
 
-// ---- streams -----------------------------------------------------------------------------------------------------------
+// ---- streams
+// -----------------------------------------------------------------------------------------------------------
 
 typedef struct Bench {
   TetcDevice *device;
@@ -142,7 +145,9 @@ static void add(Bench *b, VtaInsn i) {
   b->last = unit;
 }
 
-static int32_t shift_or_any(void) { return (int32_t)below(3) ? (int32_t)below(80) - 40 : (int32_t)(below(65536)) - 32768; }
+static int32_t shift_or_any(void) {
+  return (int32_t)below(3) ? (int32_t)below(80) - 40 : (int32_t)(below(65536)) - 32768;
+}
 
 static VtaInsn random_transfer(const Bench *b, bool store) {
   static const VtaMemory loads[] = {MEM_WGT, MEM_INP, MEM_ACC, MEM_ACC8, MEM_INP};
@@ -172,13 +177,22 @@ static VtaInsn random_compute(Bench *b) {
   uint32_t count = below(u < 12 ? u : 12) + 1, begin = below(u - count + 1), narrow = below(3) ? 4 : 0;
   uint32_t *words = (uint32_t *)(void *)(b->dram + DRAM_BYTES - 4096);
   for (uint32_t k = 0; k < count; k++) // `narrow`: few destinations, so that micro-ops meet
-    words[k] = vta_encode_uop(c, (VtaUop){below(narrow && narrow < a / 2 ? narrow : a / 2), below(s / 2), below(w / 2)});
+    words[k] =
+        vta_encode_uop(c, (VtaUop){below(narrow && narrow < a / 2 ? narrow : a / 2), below(s / 2), below(w / 2)});
   memcpy(b->model.dram + DRAM_BYTES - 4096, words, 4096);
-  VtaInsn load = {.opcode = OPC_LOAD, .memory = MEM_UOP, .sram_base = begin,
-    .dram_base = (uint32_t)(b->phys + DRAM_BYTES - 4096) / 4, .y_size = 1, .x_size = count, .x_stride = count};
+  VtaInsn load = {.opcode = OPC_LOAD,
+                  .memory = MEM_UOP,
+                  .sram_base = begin,
+                  .dram_base = (uint32_t)(b->phys + DRAM_BYTES - 4096) / 4,
+                  .y_size = 1,
+                  .x_size = count,
+                  .x_stride = count};
   add(b, load);
-  VtaInsn i = {.opcode = gemm ? OPC_GEMM : OPC_ALU, .uop_begin = begin, .uop_end = begin + count - (below(20) == 0),
-    .iter_out = below(5), .iter_in = below(9)};
+  VtaInsn i = {.opcode = gemm ? OPC_GEMM : OPC_ALU,
+               .uop_begin = begin,
+               .uop_end = begin + count - (below(20) == 0),
+               .iter_out = below(5),
+               .iter_in = below(9)};
   uint32_t out = i.iter_out ? i.iter_out : 1, in = i.iter_in ? i.iter_in : 1;
   i.dst_out = below(a / 4 / out), i.dst_in = below(a / 4 / in) * below(2);
   i.src_out = below(s / 4 / out), i.src_in = below(s / 4 / in) * below(2);
@@ -381,7 +395,8 @@ static void any_bits(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {cmocka_unit_test(default_config), cmocka_unit_test(small_buffers),
-    cmocka_unit_test(block_32), cmocka_unit_test(batch_2), cmocka_unit_test(odd_shapes),
-    cmocka_unit_test(missing_tokens), cmocka_unit_test(any_bits)};
+                                     cmocka_unit_test(block_32),       cmocka_unit_test(batch_2),
+                                     cmocka_unit_test(odd_shapes),     cmocka_unit_test(missing_tokens),
+                                     cmocka_unit_test(any_bits)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

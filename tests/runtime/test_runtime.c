@@ -61,7 +61,8 @@ static void assert_error(const char *words) {
 
 static int32_t *acc_tile(uint32_t n) { return (int32_t *)tetc_fsim_sram(tetc_runtime_device(rt), MEM_ACC) + 16 * n; }
 
-// ---- kernels to push -------------------------------------------------------------------------------------------------
+// ---- kernels to push
+// -------------------------------------------------------------------------------------------------
 
 // A kernel of one kind of micro-op.
 typedef struct Kernel {
@@ -97,7 +98,8 @@ static void load_acc(void *b, uint32_t offset, uint32_t sram, uint32_t n) {
   VTALoadBuffer2D(cmd, b, offset, n, 1, n, 0, 0, 0, 0, sram, MEM_ACC);
 }
 
-// ---- transfers -------------------------------------------------------------------------------------------------------
+// ---- transfers
+// -------------------------------------------------------------------------------------------------------
 
 // Loads, pads and stores that go through every branch of section 6 and 7.
 static void transfers(void **state) {
@@ -177,7 +179,7 @@ static void alu_operations(void **state) {
         int64_t v = ys[k], right = v & 31, left = -v & 31;
         int64_t shifted = v >= 0 ? x[l] >> right : (int64_t)(int32_t)((uint32_t)x[l] << left);
         const int64_t expected[] = {x[l] < v ? x[l] : v, x[l] > v ? x[l] : v, (int32_t)(uint32_t)(x[l] + v), shifted,
-          (int32_t)(uint32_t)((uint64_t)x[l] * (uint64_t)v)};
+                                    (int32_t)(uint32_t)((uint64_t)x[l] * (uint64_t)v)};
         assert_int_equal(acc_tile(k ? 2 : 0)[l], expected[op]);
       }
     }
@@ -194,8 +196,8 @@ static void alu_chain(void **state) {
   load_acc(b, 0, 0, 1);
   load_acc(b, 0, 1, 1);
   // fibonacci: t0 += t1; t1 += t0, three times over
-  push((Kernel){.mode = 1, .opcode = ALU_ADD, .nloops = 1, .count = 2, .loops = {{3, 0, 0, 0}},
-    .uops = {{0, 1, 0}, {1, 0, 0}}});
+  push((Kernel){
+      .mode = 1, .opcode = ALU_ADD, .nloops = 1, .count = 2, .loops = {{3, 0, 0, 0}}, .uops = {{0, 1, 0}, {1, 0, 0}}});
   push(alu_reg(ALU_ADD, 0, 0)); // x + x
   VTASynchronize(cmd, 0);
   ok();
@@ -204,7 +206,8 @@ static void alu_chain(void **state) {
   VTABufferFree(b);
 }
 
-// ---- a whole product --------------------------------------------------------------------------------------------------
+// ---- a whole product
+// --------------------------------------------------------------------------------------------------
 
 // out[4][16] = inp[4][32] * wgt[16][32]^T with tokens between the units, twice over the same tiles.
 static void gemm_with_tokens(void **state) {
@@ -251,7 +254,8 @@ static void gemm_with_tokens(void **state) {
   VTABufferFree(a), VTABufferFree(w), VTABufferFree(o);
 }
 
-// ---- micro-op kernels -------------------------------------------------------------------------------------------------
+// ---- micro-op kernels
+// -------------------------------------------------------------------------------------------------
 
 // Upstream caches by call site and signature; here the same call site with the same signature may describe anything.
 static void kernels_by_content(void **state) {
@@ -340,16 +344,16 @@ static void bad_kernels(void **state) {
     Kernel k;
     const char *words;
   } cases[] = {
-    {{.count = 1, .uops = {{2048, 0, 0}}}, "outside"},
-    {{.count = 1, .uops = {{0, 2048, 0}}}, "outside"},
-    {{.count = 1, .uops = {{0, 0, 1024}}}, "outside"},
-    {{.nloops = 1, .count = 1, .loops = {{2, 1, 0, 0}}, .uops = {{2047, 0, 0}}}, "destination"},
-    {{.nloops = 1, .count = 1, .loops = {{3, 0, 1024, 0}}}, "source"},
-    {{.nloops = 2, .count = 1, .loops = {{3, 0, 0, 256}, {3, 0, 0, 256}}}, "weight"},
-    {{.nloops = 1, .count = 1, .loops = {{16384, 0, 0, 0}}}, "16383"},
-    {{.nloops = 3, .count = 1, .loops = {{2, 0, 0, 0}, {2, 0, 0, 0}, {2, 0, 0, 0}}}, "two loops"},
-    {{.mode = 1, .opcode = 5, .count = 1}, "does not exist"},
-    {{.mode = 1, .opcode = ALU_ADD, .use_imm = 1, .imm = 40000, .count = 1}, "16 bits"},
+      {{.count = 1, .uops = {{2048, 0, 0}}}, "outside"},
+      {{.count = 1, .uops = {{0, 2048, 0}}}, "outside"},
+      {{.count = 1, .uops = {{0, 0, 1024}}}, "outside"},
+      {{.nloops = 1, .count = 1, .loops = {{2, 1, 0, 0}}, .uops = {{2047, 0, 0}}}, "destination"},
+      {{.nloops = 1, .count = 1, .loops = {{3, 0, 1024, 0}}}, "source"},
+      {{.nloops = 2, .count = 1, .loops = {{3, 0, 0, 256}, {3, 0, 0, 256}}}, "weight"},
+      {{.nloops = 1, .count = 1, .loops = {{16384, 0, 0, 0}}}, "16383"},
+      {{.nloops = 3, .count = 1, .loops = {{2, 0, 0, 0}, {2, 0, 0, 0}, {2, 0, 0, 0}}}, "two loops"},
+      {{.mode = 1, .opcode = 5, .count = 1}, "does not exist"},
+      {{.mode = 1, .opcode = ALU_ADD, .use_imm = 1, .imm = 40000, .count = 1}, "16 bits"},
   };
   for (size_t n = 0; n < sizeof cases / sizeof *cases; n++) {
     assert_int_not_equal(push(cases[n].k), 0);
@@ -377,7 +381,8 @@ static void bad_kernels(void **state) {
   ok();
 }
 
-// ---- errors -----------------------------------------------------------------------------------------------------------
+// ---- errors
+// -----------------------------------------------------------------------------------------------------------
 
 static void bad_transfers(void **state) {
   (void)state;
@@ -386,20 +391,13 @@ static void bad_transfers(void **state) {
     uint32_t offset, x, y, stride, px0, py0, px1, py1, sram, memory;
     const char *words;
   } cases[] = {
-    {0, 1, 1, 1, 0, 0, 0, 0, 0, 4, "does not exist"},
-    {0, 1, 1, 1, 0, 0, 0, 0, 0, 6, "does not exist"},
-    {0, 65536, 1, 1, 0, 0, 0, 0, 0, MEM_ACC, "field"},
-    {0, 1, 65536, 0, 0, 0, 0, 0, 0, MEM_ACC, "field"},
-    {0, 1, 2, 65536, 0, 0, 0, 0, 0, MEM_ACC, "field"},
-    {0, 1, 1, 1, 16, 0, 0, 0, 0, MEM_ACC, "field"},
-    {0, 1, 1, 1, 0, 0, 0, 16, 0, MEM_ACC, "field"},
-    {0, 2, 1, 2, 0, 0, 0, 0, 2047, MEM_ACC, "leave"},
-    {0, 1, 1, 2, 0, 1, 0, 0, 2047, MEM_INP, "leave"},
-    {0, 1, 1, 2, 0, 0, 0, 0, 70000, MEM_INP, "field"},
-    {10, 1, 1, 1, 0, 0, 0, 0, 0, MEM_ACC, "holds 10"},
-    {0, 4, 3, 4, 0, 0, 0, 0, 0, MEM_ACC, "holds 10"},
-    {3, 1, 1, 1, 0, 0, 0, 0, 0, MEM_WGT, "holds 2"},
-    {UINT32_MAX, 1, 1, 1, 0, 0, 0, 0, 0, MEM_ACC, "holds 10"},
+      {0, 1, 1, 1, 0, 0, 0, 0, 0, 4, "does not exist"},  {0, 1, 1, 1, 0, 0, 0, 0, 0, 6, "does not exist"},
+      {0, 65536, 1, 1, 0, 0, 0, 0, 0, MEM_ACC, "field"}, {0, 1, 65536, 0, 0, 0, 0, 0, 0, MEM_ACC, "field"},
+      {0, 1, 2, 65536, 0, 0, 0, 0, 0, MEM_ACC, "field"}, {0, 1, 1, 1, 16, 0, 0, 0, 0, MEM_ACC, "field"},
+      {0, 1, 1, 1, 0, 0, 0, 16, 0, MEM_ACC, "field"},    {0, 2, 1, 2, 0, 0, 0, 0, 2047, MEM_ACC, "leave"},
+      {0, 1, 1, 2, 0, 1, 0, 0, 2047, MEM_INP, "leave"},  {0, 1, 1, 2, 0, 0, 0, 0, 70000, MEM_INP, "field"},
+      {10, 1, 1, 1, 0, 0, 0, 0, 0, MEM_ACC, "holds 10"}, {0, 4, 3, 4, 0, 0, 0, 0, 0, MEM_ACC, "holds 10"},
+      {3, 1, 1, 1, 0, 0, 0, 0, 0, MEM_WGT, "holds 2"},   {UINT32_MAX, 1, 1, 1, 0, 0, 0, 0, 0, MEM_ACC, "holds 10"},
   };
   for (size_t n = 0; n < sizeof cases / sizeof *cases; n++) {
     VTALoadBuffer2D(cmd, b, cases[n].offset, cases[n].x, cases[n].y, cases[n].stride, cases[n].px0, cases[n].py0,
@@ -492,7 +490,8 @@ static void left_over(void **state) {
   ok();
 }
 
-// ---- hazards ----------------------------------------------------------------------------------------------------------
+// ---- hazards
+// ----------------------------------------------------------------------------------------------------------
 
 static void hazards(void **state) {
   (void)state;
@@ -502,8 +501,9 @@ static void hazards(void **state) {
   VTALoadBuffer2D(cmd, a, 0, 1, 1, 1, 0, 0, 0, 0, 0, MEM_INP);
   push(gemm);
   VTASynchronize(cmd, 0);
-  assert_error("`gemm uop=[0,1) out=1 in=1 dst=(0,0) src=(0,0) wgt=(0,0)` reads inp[0], and no token orders it after #0 "
-               "`load.inp");
+  assert_error(
+      "`gemm uop=[0,1) out=1 in=1 dst=(0,0) src=(0,0) wgt=(0,0)` reads inp[0], and no token orders it after #0 "
+      "`load.inp");
   // write after read: the second load does not wait for the product
   VTALoadBuffer2D(cmd, w, 0, 1, 1, 1, 0, 0, 0, 0, 0, MEM_WGT);
   VTADepPush(cmd, 1, 2);
@@ -570,7 +570,8 @@ static void hazards(void **state) {
   VTABufferFree(a), VTABufferFree(w), VTABufferFree(o);
 }
 
-// ---- long streams -----------------------------------------------------------------------------------------------------
+// ---- long streams
+// -----------------------------------------------------------------------------------------------------
 
 // A double-buffered pipeline with tokens in flight at every cut: the same result for any length of launch.
 static void pipeline(int rounds, int8_t *out) {
@@ -620,15 +621,14 @@ static void launch_limit(void **state) {
 // What a cut-free stream looks like: tokens ride on their neighbours, FINISH drains, micro-op loads take no pops.
 static void stream_form(void **state) {
   (void)state;
-  static const char *const expected[] = {
-    "load.inp sram=0 dram=256 y=1 x=1 stride=1 push>",
-    "load.uop sram=0 dram=3072 y=1 x=1 stride=1",
-    "gemm.reset uop=[0,1) out=1 in=1 dst=(0,0) pop<",
-    "gemm uop=[0,1) out=1 in=1 dst=(0,0) src=(0,0) wgt=(0,0) push< push>",
-    "load.inp sram=1 dram=256 y=1 x=1 stride=1 pop> push>",
-    "store.out sram=0 dram=512 y=1 x=1 stride=1 pop< push<",
-    "load.uop nothing pop< pop>",
-    "finish"};
+  static const char *const expected[] = {"load.inp sram=0 dram=256 y=1 x=1 stride=1 push>",
+                                         "load.uop sram=0 dram=3072 y=1 x=1 stride=1",
+                                         "gemm.reset uop=[0,1) out=1 in=1 dst=(0,0) pop<",
+                                         "gemm uop=[0,1) out=1 in=1 dst=(0,0) src=(0,0) wgt=(0,0) push< push>",
+                                         "load.inp sram=1 dram=256 y=1 x=1 stride=1 pop> push>",
+                                         "store.out sram=0 dram=512 y=1 x=1 stride=1 pop< push<",
+                                         "load.uop nothing pop< pop>",
+                                         "finish"};
   void *a = buffer_of(NULL, 64), *o = buffer_of(NULL, 16);
   VTALoadBuffer2D(cmd, a, 0, 1, 1, 1, 0, 0, 0, 0, 0, MEM_INP);
   VTADepPush(cmd, 1, 2);
@@ -657,7 +657,8 @@ static void stream_form(void **state) {
   VTABufferFree(a), VTABufferFree(o);
 }
 
-// ---- raw streams ------------------------------------------------------------------------------------------------------
+// ---- raw streams
+// ------------------------------------------------------------------------------------------------------
 
 static void raw(const VtaInsn *insns, size_t n, VtaWord extra, const char *words) {
   VtaConfig c = vta_config_default();
@@ -712,7 +713,8 @@ static void raw_streams(void **state) {
   raw(&finish, 1, none, NULL); // and it is over
 }
 
-// ---- threads ----------------------------------------------------------------------------------------------------------
+// ---- threads
+// ----------------------------------------------------------------------------------------------------------
 
 static void *in_thread(void *arg) {
   (void)arg;
@@ -724,7 +726,8 @@ static void *in_thread(void *arg) {
   return tetc_runtime_error(mine) || mine == rt ? NULL : mine;
 }
 
-// Memory that is not coherent: each side sees the other's writes after a barrier, and what a barrier is missing for is told.
+// Memory that is not coherent: each side sees the other's writes after a barrier, and what a barrier is missing for is
+// told.
 static void incoherent(void **state) {
   (void)state;
   assert_true(tetc_dram_split(tetc_runtime_device(rt)->dram));
@@ -841,17 +844,31 @@ static void stream_that_cannot_be_cut(void **state) {
   (void)state;
   void *handle = NULL;
   VTADepPop(cmd, 1, 2);
-  for (uint32_t n = 0; n < 1100 && !tetc_runtime_error(rt); n++)
-    VTAPushGEMMOp(&handle, describe_full, &n, sizeof n);
+  for (uint32_t n = 0; n < 1100 && !tetc_runtime_error(rt); n++) VTAPushGEMMOp(&handle, describe_full, &n, sizeof n);
   assert_error("wait for tokens that are yet to be given");
 }
 
 int main(void) {
 #define FSIM(t) cmocka_unit_test_setup_teardown(t, open_fsim, close_runtime)
-  const struct CMUnitTest tests[] = {FSIM(transfers), FSIM(store_wraps), FSIM(alu_operations), FSIM(alu_chain),
-    FSIM(gemm_with_tokens), FSIM(kernels_by_content), FSIM(uop_ring), FSIM(bad_kernels), FSIM(bad_transfers),
-    FSIM(foreign_buffer), FSIM(nothing_stale), FSIM(left_over), FSIM(hazards), FSIM(launch_limit), FSIM(raw_streams),
-    FSIM(incoherent), FSIM(threads), FSIM(stream_that_cannot_be_cut), cmocka_unit_test(memory_reuse),
-    cmocka_unit_test_setup_teardown(stream_form, open_record, close_runtime)};
+  const struct CMUnitTest tests[] = {FSIM(transfers),
+                                     FSIM(store_wraps),
+                                     FSIM(alu_operations),
+                                     FSIM(alu_chain),
+                                     FSIM(gemm_with_tokens),
+                                     FSIM(kernels_by_content),
+                                     FSIM(uop_ring),
+                                     FSIM(bad_kernels),
+                                     FSIM(bad_transfers),
+                                     FSIM(foreign_buffer),
+                                     FSIM(nothing_stale),
+                                     FSIM(left_over),
+                                     FSIM(hazards),
+                                     FSIM(launch_limit),
+                                     FSIM(raw_streams),
+                                     FSIM(incoherent),
+                                     FSIM(threads),
+                                     FSIM(stream_that_cannot_be_cut),
+                                     cmocka_unit_test(memory_reuse),
+                                     cmocka_unit_test_setup_teardown(stream_form, open_record, close_runtime)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Schedules made by calls: they print as texts that read back to the same schedule, and so does every schedule of a text.
-// `test_schedule DIR...`: all kernels below these folders are read, scheduled, printed and read again; what becomes of them
-// must not change.
+// Schedules made by calls: they print as texts that read back to the same schedule, and so does every schedule of a
+// text. `test_schedule DIR...`: all kernels below these folders are read, scheduled, printed and read again; what
+// becomes of them must not change.
 #include "compile/compile.h"
 
 #include <ftw.h>
@@ -118,10 +118,12 @@ static void on_the_accelerator(void **state) {
   const Scope *acc = tir_scope(w.s->target, "vta.acc");
   Stage *out = stage(&w, "out"), *sum = stage(&w, "acc"), *shr = stage(&w, "shr");
   Stage *a = stage_cache_read(w.s, stage(&w, "a"), tir_scope(w.s->target, "vta.inp"), 0, NULL, NULL, NULL);
-  Stage *b = stage_cache_read(w.s, stage(&w, "w"), tir_scope(w.s->target, "vta.wgt"), 1, &sum, name_of(w.cx.names, "weights"), NULL);
+  Stage *b = stage_cache_read(w.s, stage(&w, "w"), tir_scope(w.s->target, "vta.wgt"), 1, &sum,
+                              name_of(w.cx.names, "weights"), NULL);
   assert_true(a && b);
   const Relation *m = stage_split(w.s, out, axis(&w, out, "m"), 4, 0, NULL, NULL);
-  const Relation *n = stage_split(w.s, out, axis(&w, out, "n"), 0, 2, (Name[]){name_of(w.cx.names, "vt"), name_of(w.cx.names, "n")}, NULL);
+  const Relation *n = stage_split(w.s, out, axis(&w, out, "n"), 0, 2,
+                                  (Name[]){name_of(w.cx.names, "vt"), name_of(w.cx.names, "n")}, NULL);
   assert_true(m && n);
   order(&w, out, 6, (const char *[]){"vt", "m_outer", "m_inner", "n", "b", "j"});
   assert_true(stage_annotate(w.s, out, n->outer, FOR_VTHREAD, NULL));
@@ -131,7 +133,8 @@ static void on_the_accelerator(void **state) {
   order(&w, sum, 7, (const char *[]){"k_outer", "k_inner", "m", "n", "b", "j", "r"});
   assert_true(stage_compute_at(w.s, a, sum, k->outer, NULL) && stage_compute_at(w.s, b, sum, k->outer, NULL));
   assert_true(stage_mark(w.s, a, MARK_COPY, NULL, NULL) && stage_mark(w.s, b, MARK_COPY, NULL, NULL));
-  assert_true(stage_mark(w.s, sum, MARK_TENSORIZE, axis(&w, sum, "b"), NULL) && stage_mark(w.s, shr, MARK_ALU, NULL, NULL));
+  assert_true(stage_mark(w.s, sum, MARK_TENSORIZE, axis(&w, sum, "b"), NULL) &&
+              stage_mark(w.s, shr, MARK_ALU, NULL, NULL));
   assert_true(stage_mark(w.s, out, MARK_COPY, m->inner, NULL) && stage_legalize_epilogue(w.s, out, NULL));
   ends_the_same(&w, gemm);
 }
@@ -150,7 +153,8 @@ static void on_the_cpu(void **state) {
   Stage *c = stage(&w, "c"), *d = stage(&w, "d"), *e = stage(&w, "e");
   Axis *t[4];
   assert_true(stage_compute_inline(w.s, stage(&w, "twice"), NULL) && stage_compute_root(w.s, stage(&w, "half"), NULL));
-  Stage *sums = stage_cache_write(w.s, c, &scope_host, NULL, NULL), *rows = stage_cache_read(w.s, stage(&w, "b"), &scope_host, 0, NULL, NULL, NULL);
+  Stage *sums = stage_cache_write(w.s, c, &scope_host, NULL, NULL),
+        *rows = stage_cache_read(w.s, stage(&w, "b"), &scope_host, 0, NULL, NULL, NULL);
   assert_true(sums && rows);
   assert_true(stage_tile(w.s, d, axis(&w, d, "i"), axis(&w, d, "j"), 8, 16, NULL, t, NULL));
   Axis *f = stage_fuse(w.s, d, t[0], t[1], NULL, NULL);
@@ -249,7 +253,8 @@ static const char *replaced(Arena *a, const Source *s, Loc at, const char *by) {
 }
 
 // Reads kernel k of the source again with the text of its schedule in place of that: the same text, sketch and TIR.
-static void reads_back(const Compilation *c, const TeKernel *k, const Schedule *s, const CompileOptions *o, const char *path) {
+static void reads_back(const Compilation *c, const TeKernel *k, const Schedule *s, const CompileOptions *o,
+                       const char *path) {
   Ctx cx = new_ctx();
   Made was, back;
   show(c->cx, c->module->target ? c->vta : NULL, s, &was);
@@ -280,7 +285,8 @@ static unsigned chance(unsigned *r, size_t n) {
 static void ask_for_something(Schedule *s, unsigned *r) {
   Stage *st = s->stages.data[chance(r, s->stages.len)], *other = s->stages.data[chance(r, s->stages.len)];
   size_t n = st->leaf.len, i = chance(r, n);
-  Axis *a = n ? st->leaf.data[i] : NULL, *b = n ? st->leaf.data[chance(r, n)] : NULL, *next = i + 1 < n ? st->leaf.data[i + 1] : a;
+  Axis *a = n ? st->leaf.data[i] : NULL, *b = n ? st->leaf.data[chance(r, n)] : NULL,
+       *next = i + 1 < n ? st->leaf.data[i + 1] : a;
   Axis *at = other->leaf.len ? other->leaf.data[chance(r, other->leaf.len)] : NULL;
   int64_t size = 1 + chance(r, 7);
   switch (chance(r, 13)) {
@@ -290,7 +296,9 @@ static void ask_for_something(Schedule *s, unsigned *r) {
   case 3: stage_fuse(s, st, a, next, NULL, NULL); break;
   case 4:
   case 5: stage_reorder(s, st, 2, (Axis *[]){a, b}, NULL); break;
-  case 6: stage_annotate(s, st, a, (ForKind[]){FOR_PARALLEL, FOR_VECTORIZED, FOR_UNROLLED, FOR_VTHREAD}[chance(r, 4)], NULL); break;
+  case 6:
+    stage_annotate(s, st, a, (ForKind[]){FOR_PARALLEL, FOR_VECTORIZED, FOR_UNROLLED, FOR_VTHREAD}[chance(r, 4)], NULL);
+    break;
   case 7:
   case 8: stage_compute_at(s, st, other, at, NULL); break;
   case 9: stage_compute_root(s, st, NULL); break;

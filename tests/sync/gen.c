@@ -14,9 +14,9 @@ typedef struct Gen {
   const VtaTarget *vta;
   uint64_t state;
   VEC(Known) known;
-  VEC(const Var *) vars;     // in scope, 0 <= var < extent
+  VEC(const Var *) vars; // in scope, 0 <= var < extent
   VEC(int64_t) extents;
-  const Var *thread[4];      // virtual threads around
+  const Var *thread[4]; // virtual threads around
   int64_t thread_extent[4];
   int threads;
   const Buffer *in, *out;
@@ -77,8 +77,14 @@ static const Stmt *gen_load(Gen *g, const Buffer *dst, bool whole) {
   const Buffer *src = pick(g, 2) ? pick_known(g, NULL, false) : NULL;
   if (!src || src->shape[0] < x * y) src = g->in;
   const Expr *args[9] = {expr_ref(cx, dst, whole ? expr_index(cx, 0) : index_in(g, n, (x + pad) * y)),
-    expr_ref(cx, src, index_in(g, src->shape[0], x * y)), expr_index(cx, y), expr_index(cx, x), expr_index(cx, x),
-    expr_index(cx, 0), expr_index(cx, 0), expr_index(cx, pad), expr_index(cx, 0)};
+                         expr_ref(cx, src, index_in(g, src->shape[0], x * y)),
+                         expr_index(cx, y),
+                         expr_index(cx, x),
+                         expr_index(cx, x),
+                         expr_index(cx, 0),
+                         expr_index(cx, 0),
+                         expr_index(cx, pad),
+                         expr_index(cx, 0)};
   return call(g, VTA_LOAD, 9, args);
 }
 
@@ -133,7 +139,7 @@ static const Stmt *gen_store(Gen *g) {
   if (dst && dst->shape[0] < x) dst = NULL;
   const Expr *to = dst ? expr_ref(cx, dst, index_in(g, dst->shape[0], x)) : expr_ref(cx, g->out, out_index(g, x));
   const Expr *args[5] = {to, expr_ref(cx, src, index_in(g, n, x)), expr_index(cx, 1), expr_index(cx, x),
-    expr_index(cx, x)};
+                         expr_index(cx, x)};
   return call(g, VTA_STORE, 5, args);
 }
 
@@ -213,8 +219,8 @@ static const Stmt *gen_chain(Gen *g) {
   const Buffer *dst = new_buffer(g, "m", &g->vta->acc, BUF_LOCAL, buffer_tiles(src));
   const Var *v = tir_var(cx, fresh_name(g, "i"), (Loc){0});
   const Expr *at = expr_var(cx, v), *args[2] = {expr_ref(cx, dst, at), expr_ref(cx, src, at)};
-  const Stmt *mov = stmt_for(cx, v, expr_index(cx, 0), expr_index(cx, buffer_tiles(src)), FOR_SERIAL,
-                             call(g, VTA_MOV, 2, args));
+  const Stmt *mov =
+      stmt_for(cx, v, expr_index(cx, 0), expr_index(cx, buffer_tiles(src)), FOR_SERIAL, call(g, VTA_MOV, 2, args));
   size_t known = g->known.len;
   Known k = {dst, true};
   VEC_PUSH(cx->arena, g->known, k);
@@ -332,8 +338,8 @@ Func *gen_program(Ctx *cx, const VtaTarget *vta, uint64_t seed) {
   f->params[0] = g.in;
   f->params[1] = g.out;
   f->target = &vta->tir;
-  const Buffer *first[3] = {new_buffer(&g, "a", &vta->inp, BUF_LOCAL, 4),
-    new_buffer(&g, "w", &vta->wgt, BUF_LOCAL, 3), new_buffer(&g, "c", &vta->acc, BUF_LOCAL, 6)};
+  const Buffer *first[3] = {new_buffer(&g, "a", &vta->inp, BUF_LOCAL, 4), new_buffer(&g, "w", &vta->wgt, BUF_LOCAL, 3),
+                            new_buffer(&g, "c", &vta->acc, BUF_LOCAL, 6)};
   const Stmt *parts[6];
   for (int i = 0; i < 3; i++) {
     parts[i] = gen_init(&g, first[i]);

@@ -135,8 +135,8 @@ static bool step_unit(Model *m, int u) {
 
 // One step of any unit, as the order has it. False: none can.
 static bool step_any(Model *m) {
-  static const int first[RUN_ALL][3] = {[RUN_LOAD_FIRST] = {1, 2, 3}, [RUN_STORE_FIRST] = {3, 2, 1},
-    [RUN_COMPUTE_FIRST] = {2, 1, 3}};
+  static const int first[RUN_ALL][3] = {
+      [RUN_LOAD_FIRST] = {1, 2, 3}, [RUN_STORE_FIRST] = {3, 2, 1}, [RUN_COMPUTE_FIRST] = {2, 1, 3}};
   if (first[m->order][0]) {
     for (int i = 0; i < 3; i++)
       if (step_unit(m, first[m->order][i])) return true;
@@ -149,7 +149,8 @@ static bool step_any(Model *m) {
 }
 
 static void synchronise(Model *m) {
-  while (step_any(m)) {}
+  while (step_any(m)) {
+  }
   for (int u = 1; u <= 3; u++) {
     if (m->units[u].next != m->units[u].queue.len) fail(m, "deadlock");
     m->units[u].next = m->units[u].queue.len = 0;
@@ -225,8 +226,8 @@ static void store(Model *m, const Expr *to, const Place *from, const Expr **size
 
 // What an operation of compute does; imm NULL: no immediate.
 static void set_operation(Model *m, Ins *s, int64_t op, const Expr *imm) {
-  static const int alu[] = {[VTA_MIN] = ALU_MIN, [VTA_MAX] = ALU_MAX, [VTA_ADD] = ALU_ADD, [VTA_SHR] = ALU_SHR,
-                            [VTA_MUL] = ALU_MUL};
+  static const int alu[] = {
+      [VTA_MIN] = ALU_MIN, [VTA_MAX] = ALU_MAX, [VTA_ADD] = ALU_ADD, [VTA_SHR] = ALU_SHR, [VTA_MUL] = ALU_MUL};
   s->action = op == VTA_RESET || op == VTA_MOV ? ACT_MOVE : op == VTA_GEMM ? ACT_GEMM : imm ? ACT_ALU_IMM : ACT_ALU;
   if (s->action == ACT_ALU || s->action == ACT_ALU_IMM) s->alu = alu[op];
   s->imm = imm ? eval(m, imm) : 0;

@@ -19,8 +19,8 @@ typedef struct Totals {
 
 static VtaConfig config_of(uint64_t seed) {
   VtaConfig c = vta_config_default();
-  c.log_inp_buff = 8 + (int)(seed % 2); // 16 or 32 tiles
-  c.log_wgt_buff = 12;                  // 16
+  c.log_inp_buff = 8 + (int)(seed % 2);      // 16 or 32 tiles
+  c.log_wgt_buff = 12;                       // 16
   c.log_acc_buff = 11 + (int)(seed / 2 % 3); // 32 to 128
   c.log_out_buff = c.log_acc_buff + c.log_out_width - c.log_acc_width;
   c.log_uop_buff = 5 + (int)(seed % 5); // 8 to 128
@@ -81,8 +81,8 @@ static void test_random_programs(void **state) {
     if (error) fail_msg("seed %d: %s", (int)seed, error);
   }
   print_message("# %d programs (%d do not fit, %d fell back): %d instructions, %d steps, %d tokens, %d syncs\n",
-                (int)t.programs, (int)t.refused, (int)t.unordered, (int)t.instructions, (int)t.steps,
-                (int)t.tokens, (int)t.syncs);
+                (int)t.programs, (int)t.refused, (int)t.unordered, (int)t.instructions, (int)t.steps, (int)t.tokens,
+                (int)t.syncs);
   assert_true(t.refused < t.programs / 4);
   assert_int_equal(t.unordered, 0); // the first placement is right; the others are for what nobody thought of
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The bounds analysis against brute force: a kernel that is accepted never leaves its tensors; of the affine and guarded
-// ones that never do, nearly all are accepted.
+// The bounds analysis against brute force: a kernel that is accepted never leaves its tensors; of the affine and
+// guarded ones that never do, nearly all are accepted.
 #include "support.h"
 
 #include <stdlib.h>
@@ -15,7 +15,8 @@ static uint32_t draw(uint32_t n) {
 enum { SIDE = 12 };
 
 static void affine(Text *t) {
-  static const char *const forms[] = {"x", "y", "x + y", "x - y", "y * 2 - x", "x * 2", "11 - x", "x + 3", "y - 2", "x * 3 - y * 2 + 1"};
+  static const char *const forms[] = {"x",     "y",      "x + y", "x - y", "y * 2 - x",
+                                      "x * 2", "11 - x", "x + 3", "y - 2", "x * 3 - y * 2 + 1"};
   text_add(t, "%s", forms[draw(10)]);
 }
 
@@ -53,7 +54,8 @@ static void index_text(Text *t, int depth) {
   case 3: text_add(t, "max("), index_text(t, depth - 1), text_add(t, ", %d)", (int)draw(3)); return;
   case 4: text_add(t, "clamp("), index_text(t, depth - 1), text_add(t, ", 0, 11)"); return;
   case 5:
-    text_add(t, "("), condition(t, 1), text_add(t, " ? "), index_text(t, depth - 1), text_add(t, " : "), index_text(t, depth - 1);
+    text_add(t, "("), condition(t, 1), text_add(t, " ? "), index_text(t, depth - 1), text_add(t, " : "),
+        index_text(t, depth - 1);
     text_add(t, ")");
     return;
   case 6: text_add(t, "int64(%s(", casts[draw(6)]), index_text(t, depth - 1), text_add(t, "))"); return;
@@ -81,7 +83,8 @@ static bool try_kernel(const char *text) {
     const TeKernel *k = l.m->kernels[0];
     TeArrays a = make_arrays(k, random_state);
     int64_t *w = a.data[2];
-    static const int64_t wild[] = {INT64_MIN, INT64_MAX, -1, 0, 11, 12, INT64_MIN + 5, INT64_MAX - 5, 3, 4, 5, (int64_t)1 << 62};
+    static const int64_t wild[] = {INT64_MIN,     INT64_MAX,     -1, 0, 11, 12,
+                                   INT64_MIN + 5, INT64_MAX - 5, 3,  4, 5,  (int64_t)1 << 62};
     for (int i = 0; i < SIDE; i++)
       if (draw(2)) w[i] = wild[draw(12)];
     ((float *)a.data[3])[draw(SIDE)] = __builtin_nanf("");
@@ -158,7 +161,8 @@ static void guarded_accesses_are_accepted(void **state) {
       "x * 2 + y * 4 >= 3 && x + y * 2 < 5 ? a[x * 3 + y * 6 - 6] : 0",
       "x - y < 4 && x >= y ? a[9 - x * 3 + y * 3] : 0",
       "x < y && y < 5 ? a[x + 8] : 0",
-      "(x + y) / 2 + x >= 1 && (x + y) / 2 + x < 12 ? a[(x + y) / 2] + a[x] : 0", // what is known of parts is known by the whole
+      "(x + y) / 2 + x >= 1 && (x + y) / 2 + x < 12 ? a[(x + y) / 2] + a[x] : 0", // what is known of parts is known by
+                                                                                  // the whole
   };
   int refused = 0;
   for (size_t i = 0; i < sizeof bodies / sizeof *bodies; i++) {
@@ -171,20 +175,22 @@ static void guarded_accesses_are_accepted(void **state) {
   assert_int_equal(refused, 0);
 }
 
-// A guard lo <= g <= hi of g = p * x + q * y, itself multiplied or not, and an index of `scale` times g with z beside: the
-// analysis against all points. What the guard alone says must be accepted.
+// A guard lo <= g <= hi of g = p * x + q * y, itself multiplied or not, and an index of `scale` times g with z beside:
+// the analysis against all points. What the guard alone says must be accepted.
 static void scaled_guard(int *inside, int *refused) {
-  int p = (int)draw(7) - 3, q = (int)draw(3) + 1, lo = (int)draw(12) - 4, hi = lo + (int)draw(6), lane = (int)draw(4) + 1;
+  int p = (int)draw(7) - 3, q = (int)draw(3) + 1, lo = (int)draw(12) - 4, hi = lo + (int)draw(6),
+      lane = (int)draw(4) + 1;
   int scale = ((int)draw(5) + 1) * (draw(4) ? 1 : -1), part = draw(2) ? 1 : (int)draw(4) + 1;
   int low = (int)draw(3) - 1, high = (int)draw(3) - 1; // 1 and -1: too short by one at that end
   int start = (scale > 0 ? scale * lo : scale * hi) + low;
   int extent = (scale > 0 ? scale * hi : scale * lo) - start + lane + high;
   if (extent < 1) return;
   char text[512];
-  snprintf(text, sizeof text, "kernel k { input a[i: %d] : int32; output o[x: 9, y: 9, z: %d] : int32 = "
-           "%d * x + %d * y >= %d && x * %d + y * %d < %d ? a[x * %d + y * %d + z - %d] : 0; }", extent, lane, p * part, q * part,
-           lo * part - (int)draw((uint32_t)part), p * part, q * part, hi * part + 1 + (int)draw((uint32_t)part), p * scale,
-           q * scale, start);
+  snprintf(text, sizeof text,
+           "kernel k { input a[i: %d] : int32; output o[x: 9, y: 9, z: %d] : int32 = "
+           "%d * x + %d * y >= %d && x * %d + y * %d < %d ? a[x * %d + y * %d + z - %d] : 0; }",
+           extent, lane, p * part, q * part, lo * part - (int)draw((uint32_t)part), p * part, q * part,
+           hi * part + 1 + (int)draw((uint32_t)part), p * scale, q * scale, start);
   bool stays = true;
   for (int x = 0; x < 9; x++)
     for (int y = 0; y < 9; y++) {
@@ -210,8 +216,8 @@ static void guards_are_scaled(void **state) {
 // Where the analysis could go round and round, it ends.
 static void deep_indices_end(void **state) {
   (void)state;
-  static const char *const heads[] = {"min(11, 1 + ", "(x * ", "(x < 5 ? 1 : 2 + ", "abs(3 - ", "(1 + ", "int64(int8(2 * ",
-                                      "((w[x] > 3 ? 1 : x) * 2 + "};
+  static const char *const heads[] = {"min(11, 1 + ", "(x * ",           "(x < 5 ? 1 : 2 + ",         "abs(3 - ",
+                                      "(1 + ",        "int64(int8(2 * ", "((w[x] > 3 ? 1 : x) * 2 + "};
   static const char *const tails[] = {")", ")", ")", ")", ")", "))", ")"};
   for (size_t i = 0; i < sizeof heads / sizeof *heads; i++) {
     Arena *a = arena_new();
@@ -243,8 +249,8 @@ static void wide_guards_end(void **state) {
 }
 
 int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(accepted_kernels_stay_inside), cmocka_unit_test(guarded_accesses_are_accepted),
-                                     cmocka_unit_test(guards_are_scaled), cmocka_unit_test(deep_indices_end),
-                                     cmocka_unit_test(wide_guards_end)};
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(accepted_kernels_stay_inside), cmocka_unit_test(guarded_accesses_are_accepted),
+      cmocka_unit_test(guards_are_scaled), cmocka_unit_test(deep_indices_end), cmocka_unit_test(wide_guards_end)};
   return cmocka_run_group_tests_name("te_bounds", tests, NULL, NULL);
 }

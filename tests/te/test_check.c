@@ -120,7 +120,8 @@ static void params_are_overridden_by_definitions(void **state) {
   unload(&l);
 }
 
-// ---- files -----------------------------------------------------------------------------------------------------------
+// ---- files
+// -----------------------------------------------------------------------------------------------------------
 
 typedef struct TempDir {
   char path[64];
@@ -184,7 +185,8 @@ static void imports_are_found_once_and_cycles_refused(void **state) {
   assert_int_equal(system(command), 0);
 }
 
-// ---- input that hurts ------------------------------------------------------------------------------------------------
+// ---- input that hurts
+// ------------------------------------------------------------------------------------------------
 
 // Text made of a head, n times a middle, and a tail.
 static char *repeated(const char *head, const char *middle, int n, const char *tail) {
@@ -224,8 +226,8 @@ static void depth_is_bounded(void **state) {
 
 static void trees_up_to_the_bound_check_and_run(void **state) {
   (void)state;
-  static const char *const middles[] = {"a[x] + ", "-", "a[x] > 0 ? 1 : ", "min(1, ", "abs(", "a[x] == 1 && true ? 2 : ",
-                                        "1 + clamp(-3, 1, "};
+  static const char *const middles[] = {
+      "a[x] + ", "-", "a[x] > 0 ? 1 : ", "min(1, ", "abs(", "a[x] == 1 && true ? 2 : ", "1 + clamp(-3, 1, "};
   for (size_t i = 0; i < sizeof middles / sizeof *middles; i++) {
     int n = strstr(middles[i], "clamp") ? 1320 : 3980;
     bool call = strchr(middles[i], '(') != NULL;
@@ -269,7 +271,8 @@ static void long_input_ends_soon(void **state) {
   load_seconds("\"", "x", 1000000, "\n");
   load_seconds("", "@", 20000, "");
   load_seconds("kernel ", "a", 1000000, " { }");
-  load_seconds("kernel k { input a[x: 4] : int32; ", "compute ab[x: 4] : int32 = a[y] + zz;\n", 20000, "output o = a; }");
+  load_seconds("kernel k { input a[x: 4] : int32; ", "compute ab[x: 4] : int32 = a[y] + zz;\n", 20000,
+               "output o = a; }");
   load_seconds("kernel k { output o[x: 1] : int32 = 1; } schedule k { ", "o.unroll(x, 1, 2); ", 50000, "}");
   load_seconds("kernel k { output o[x: 1] : int32 = min(", "1, ", 300000, "1); }");
 }
@@ -292,10 +295,36 @@ static void floods_of_errors_end(void **state) {
 
 static void odd_texts_are_refused_in_peace(void **state) {
   (void)state;
-  static const char *const texts[] = {"", " ", "\n", "/", "/*", "\"", "0x", "0x;", "1e", "kernel", "kernel k", "kernel k {", "}",
-                                      ";", ";;;;", "}}}}", "kernel k { ; }", "schedule k { ; }", "import", "import \"\";",
-                                      "import \"-\";", "import \"/\";", "const a = a;", "const a = \"x\";", "param p = [1];",
-                                      "kernel k { output o = o; }", "kernel k { output o = a[]; }", "\xff\xfe", "\x01", "a.b.c",
+  static const char *const texts[] = {"",
+                                      " ",
+                                      "\n",
+                                      "/",
+                                      "/*",
+                                      "\"",
+                                      "0x",
+                                      "0x;",
+                                      "1e",
+                                      "kernel",
+                                      "kernel k",
+                                      "kernel k {",
+                                      "}",
+                                      ";",
+                                      ";;;;",
+                                      "}}}}",
+                                      "kernel k { ; }",
+                                      "schedule k { ; }",
+                                      "import",
+                                      "import \"\";",
+                                      "import \"-\";",
+                                      "import \"/\";",
+                                      "const a = a;",
+                                      "const a = \"x\";",
+                                      "param p = [1];",
+                                      "kernel k { output o = o; }",
+                                      "kernel k { output o = a[]; }",
+                                      "\xff\xfe",
+                                      "\x01",
+                                      "a.b.c",
                                       "kernel k { output o[x: -9223372036854775808] : int8 = 1; }",
                                       "const a = -9223372036854775808 / -1; const b = -9223372036854775808 % -1;"};
   for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
@@ -309,18 +338,24 @@ static void odd_texts_are_refused_in_peace(void **state) {
 
 static void errors_do_not_cascade(void **state) {
   (void)state;
-  Loaded l = load_text("kernel k { input a[x: 4] : int32; compute b = zz; compute c = b + 1; compute d = c * 2; output o = d; }");
+  Loaded l = load_text(
+      "kernel k { input a[x: 4] : int32; compute b = zz; compute c = b + 1; compute d = c * 2; output o = d; }");
   expect_error(&l, "E0101", "unknown name `zz`");
   assert_int_equal(diags_errors(l.cx.diags), 1); // no cascade from b
   unload(&l);
 }
 
 int main(void) {
-  const struct CMUnitTest tests[] = {
-      cmocka_unit_test(samples_load_and_print_the_same_twice), cmocka_unit_test(the_graph_of_the_convolution),
-      cmocka_unit_test(literals_take_the_type_of_what_they_meet), cmocka_unit_test(params_are_overridden_by_definitions),
-      cmocka_unit_test(imports_are_found_once_and_cycles_refused), cmocka_unit_test(depth_is_bounded),
-      cmocka_unit_test(trees_up_to_the_bound_check_and_run), cmocka_unit_test(long_input_ends_soon),
-      cmocka_unit_test(floods_of_errors_end), cmocka_unit_test(odd_texts_are_refused_in_peace), cmocka_unit_test(errors_do_not_cascade)};
+  const struct CMUnitTest tests[] = {cmocka_unit_test(samples_load_and_print_the_same_twice),
+                                     cmocka_unit_test(the_graph_of_the_convolution),
+                                     cmocka_unit_test(literals_take_the_type_of_what_they_meet),
+                                     cmocka_unit_test(params_are_overridden_by_definitions),
+                                     cmocka_unit_test(imports_are_found_once_and_cycles_refused),
+                                     cmocka_unit_test(depth_is_bounded),
+                                     cmocka_unit_test(trees_up_to_the_bound_check_and_run),
+                                     cmocka_unit_test(long_input_ends_soon),
+                                     cmocka_unit_test(floods_of_errors_end),
+                                     cmocka_unit_test(odd_texts_are_refused_in_peace),
+                                     cmocka_unit_test(errors_do_not_cascade)};
   return cmocka_run_group_tests_name("te_check", tests, NULL, NULL);
 }

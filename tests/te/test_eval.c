@@ -14,20 +14,23 @@ static uint32_t draw(uint32_t n) {
   return (uint32_t)((random_state >> 33) % n);
 }
 
-// ---- lanes -----------------------------------------------------------------------------------------------------------
+// ---- lanes
+// -----------------------------------------------------------------------------------------------------------
 
 enum { N = 96 };
 
 // Values that tell operations apart: ends of the ranges, small numbers, odd bits; for floats also inf, nan, -0, ties.
 static Scalar edge(DType t) {
   if (dtype_is_float(t)) {
-    static const double edges[] = {0, -0.0, 1, -1, 0.5, -0.5, 1.5, 2.5, 3, -7.25, 1e9, -1e9, 1e300, 1e-300, 65504, 65520,
-                                   INFINITY, -INFINITY, NAN, 16777217, 0.1, 1e-8, 127.5, -128.5, 9.3e18, -9.3e18};
+    static const double edges[] = {0,     -0.0,     1,    -1,    0.5,    -0.5,   1.5,    2.5,      3,
+                                   -7.25, 1e9,      -1e9, 1e300, 1e-300, 65504,  65520,  INFINITY, -INFINITY,
+                                   NAN,   16777217, 0.1,  1e-8,  127.5,  -128.5, 9.3e18, -9.3e18};
     double v = draw(3) ? edges[draw(sizeof edges / sizeof *edges)] : ((double)draw(100000) - 50000) / 997;
     return (Scalar){.f = round_float(t, v)};
   }
-  static const int64_t edges[] = {0, 1, -1, 2, -2, 3, 7, 8, 31, 63, 64, 127, 128, -128, 255, 256, 32767, -32768, INT32_MAX,
-                                  INT32_MIN, UINT32_MAX, INT64_MAX, INT64_MIN};
+  static const int64_t edges[] = {0,     1,      -1,        2,         -2,         3,         7,        8,
+                                  31,    63,     64,        127,       128,        -128,      255,      256,
+                                  32767, -32768, INT32_MAX, INT32_MIN, UINT32_MAX, INT64_MAX, INT64_MIN};
   int64_t v = draw(3) ? edges[draw(sizeof edges / sizeof *edges)]
                       : (int64_t)((uint64_t)draw(1u << 30) << 34 ^ (uint64_t)draw(1u << 30) << 10 ^ draw(1024));
   return (Scalar){.i = t == DT_BOOL ? v & 1 : wrap_int(t, v)};
@@ -94,16 +97,19 @@ static void lanes_agree_with_scalars(void **state) {
   }
 }
 
-// ---- kernels ---------------------------------------------------------------------------------------------------------
+// ---- kernels
+// ---------------------------------------------------------------------------------------------------------
 
 static bool same_arrays(const TeKernel *k, const TeArrays *a, const TeArrays *b) {
   for (int i = 0; i < k->ntensors; i++) {
     const TeTensor *t = k->tensors[i];
     int bytes = dtype_bytes(t->type);
     for (int64_t e = 0; e < te_tensor_elems(t); e++) {
-      Scalar x = scalar_load(t->type, (char *)a->data[i] + e * bytes), y = scalar_load(t->type, (char *)b->data[i] + e * bytes);
+      Scalar x = scalar_load(t->type, (char *)a->data[i] + e * bytes),
+             y = scalar_load(t->type, (char *)b->data[i] + e * bytes);
       if (same_scalar(t->type, x, y)) continue;
-      print_error("%s[%lld]: %lld (%g) against %lld (%g)\n", t->name, (long long)e, (long long)x.i, x.f, (long long)y.i, y.f);
+      print_error("%s[%lld]: %lld (%g) against %lld (%g)\n", t->name, (long long)e, (long long)x.i, x.f, (long long)y.i,
+                  y.f);
       return false;
     }
   }
@@ -141,19 +147,23 @@ static void compare_text(const char *text) {
 static void picked_kernels_agree(void **state) {
   (void)state;
   compare_text("kernel k { input a[x: 300] : float32; output o[y: 1] : float32 = sum[x: 300](a[x]); "
-               "output p[y: 1] : float32 = prod[x: 300](a[x] / 8.0); output q[y: 3] : float32 = max[x: 300](a[x] * float32(y)); }");
+               "output p[y: 1] : float32 = prod[x: 300](a[x] / 8.0); output q[y: 3] : float32 = max[x: 300](a[x] * "
+               "float32(y)); }");
   compare_text("kernel k { input a[x: 5, y: 7, z: 11] : int16; output o[z: 11, x: 5, y: 7] : int16 = a[x, y, z]; "
-               "output p[x: 5] : int16 = min[z: 11, y: 7](a[x, y, z]); output q[x: 5] : uint8 = max[y: 7](uint8(a[x, y, 3])); }");
+               "output p[x: 5] : int16 = min[z: 11, y: 7](a[x, y, z]); output q[x: 5] : uint8 = max[y: 7](uint8(a[x, "
+               "y, 3])); }");
   compare_text("kernel k { input a[x: 20] : int8; input i[x: 9] : int32; "
                "output o[x: 9] : int8 = a[clamp(int64(i[x]), 0, 19)]; "
                "output p[x: 9] : int8 = i[x] >= 0 && i[x] < 20 && a[int64(i[x])] > 3 ? a[int64(i[x])] : -1; "
-               "output q[x: 30] : int8 = x < 20 ? a[x] : x < 29 && a[28 - x + 19 - 19 + 0 < 0 ? 0 : 28 - x < 20 ? 28 - x : 0] > 0 ? 1 : 2; }");
+               "output q[x: 30] : int8 = x < 20 ? a[x] : x < 29 && a[28 - x + 19 - 19 + 0 < 0 ? 0 : 28 - x < 20 ? 28 - "
+               "x : 0] > 0 ? 1 : 2; }");
   compare_text("kernel k { input a[x: 6, y: 6] : float16; "
                "output o[x: 8, y: 8] : float16 = (x < 1 || x > 6) || (y < 1 || y > 6) ? nan : a[x - 1, y - 1]; "
                "output s[x: 6] : float16 = sum[y: 6](a[x, y] * a[y, x]); }");
   compare_text("kernel k { input b[x: 17] : bool; input c[x: 17] : bool; output o = b && !c || (b != c); "
                "output p[x: 17] : int32 = b[x] ? 1 : 0; }");
-  compare_text("kernel k { input a[x: 1000] : uint64; output o = a / 7 % 5 + (a >> 60) - min(a, 1000) + (a > 5 ? 1 : 0); }");
+  compare_text(
+      "kernel k { input a[x: 1000] : uint64; output o = a / 7 % 5 + (a >> 60) - min(a, 1000) + (a > 5 ? 1 : 0); }");
   // A transposed convolution: strided and guarded by remainders.
   compare_text("kernel k { input a[x: 8] : int32; input w[d: 3] : int32; output o[x: 17] : int32 = "
                "sum[d: 3]((x - d) % 2 == 0 && x - d >= 0 && x - d < 16 ? a[(x - d) / 2] * w[d] : 0); }");
@@ -183,9 +193,11 @@ static void samples_agree(void **state) {
   unload(&l);
 }
 
-// ---- random expressions ----------------------------------------------------------------------------------------------
+// ---- random expressions
+// ----------------------------------------------------------------------------------------------
 
-static const char *const numeric[] = {"int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64", "float16", "float32", "float64"};
+static const char *const numeric[] = {"int8",   "int16",  "int32",   "int64",   "uint8",  "uint16",
+                                      "uint32", "uint64", "float16", "float32", "float64"};
 enum { NTYPES = sizeof numeric / sizeof *numeric };
 
 static void random_expr(Text *t, int type, int depth);

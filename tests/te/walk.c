@@ -40,7 +40,8 @@ static Scalar value(Walk *w, const TeExpr *e) {
       }
       at = at * t->axes[i]->extent + index;
     }
-    return scalar_load(t->type, (const char *)(t->data ? t->data : w->arrays->data[t->index]) + at * dtype_bytes(t->type));
+    return scalar_load(t->type,
+                       (const char *)(t->data ? t->data : w->arrays->data[t->index]) + at * dtype_bytes(t->type));
   }
   }
   return (Scalar){0};
@@ -72,7 +73,8 @@ static Scalar element(Walk *w, const TeTensor *t) {
   for (int i = 0; i < t->nraxes; i++) w->raxis[i] = 0;
   do {
     if (t->where && !value(w, t->where).i) continue;
-    if (t->reduce == TE_DOT) acc = scalar_call(FN_FMA, t->type, (Scalar[]){value(w, t->body->args[0]), value(w, t->body->args[1]), acc});
+    if (t->reduce == TE_DOT)
+      acc = scalar_call(FN_FMA, t->type, (Scalar[]){value(w, t->body->args[0]), value(w, t->body->args[1]), acc});
     else acc = scalar_binary(ops[t->reduce], t->type, acc, value(w, t->body));
   } while (step(t->nraxes, t->raxes, w->raxis));
   return acc;

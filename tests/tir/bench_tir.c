@@ -55,7 +55,7 @@ static void interpret(const char *what, const char *body, double ops) {
   for (int r = 0; r < RUNS; r++) {
     Ctx cx = gen_ctx();
     const char *text = arena_printf(
-      cx.arena, "func f(a: int32[256, 256] input, b: int32[256, 256] input, c: int32[256, 256] output) { %s }", body);
+        cx.arena, "func f(a: int32[256, 256] input, b: int32[256, 256] input, c: int32[256, 256] output) { %s }", body);
     Func *f = tir_parse(&cx, source_new(cx.arena, "loop.tir", text, strlen(text)), NULL);
     const char *error;
     if (!f) exit(1);
@@ -78,11 +78,14 @@ int main(int argc, char **argv) {
   texts(f, src->len, false);
   texts(f, src->len, true);
   interpret("interpreting a matrix product",
-            "for i in 0..256 { for j in 0..256 { c[i, j] = 0i32; for k in 0..256 { c[i, j] = c[i, j] + a[i, k] * b[j, k]; } } }",
+            "for i in 0..256 { for j in 0..256 { c[i, j] = 0i32; for k in 0..256 { c[i, j] = c[i, j] + a[i, k] * b[j, "
+            "k]; } } }",
             6.0 * 256 * 256 * 256);
   interpret("interpreting pointwise work with conditions",
-            "for n in 0..200 { for i in 0..256 { for j in 0..256 { c[i, j] = i + j >= n && j < 255 ? max(a[i, j + 1], 3i32) : "
-            "b[i, j] >> 2i32; } } }", 8.0 * 200 * 256 * 256);
+            "for n in 0..200 { for i in 0..256 { for j in 0..256 { c[i, j] = i + j >= n && j < 255 ? max(a[i, j + 1], "
+            "3i32) : "
+            "b[i, j] >> 2i32; } } }",
+            8.0 * 200 * 256 * 256);
   arena_free(cx.arena);
   return 0;
 }

@@ -49,7 +49,8 @@ void gen_init(Gen *g, Ctx cx, uint64_t seed) {
 }
 
 static int64_t interesting(Gen *g) {
-  static const int64_t pool[] = {0, 1, -1, 2, 3, 4, 5, 7, 8, 15, 16, 17, 31, 32, 55, 56, 64, 127, 128, -128, 255, 256,
+  static const int64_t pool[] = {0,  1,  -1,  2,  3,     4,         5,         7,         8,         15,     16,
+                                 17, 31, 32,  55, 56,    64,        127,       128,       -128,      255,    256,
                                  -2, -3, -16, 63, 65535, INT32_MAX, INT32_MIN, INT64_MAX, INT64_MIN, 1 << 20};
   return pool[gen_below(g, g->tame ? 17 : 32)];
 }
@@ -163,8 +164,11 @@ const Expr *gen_expr(Gen *g, DType t, int depth) {
     return expr_raw_select(&g->cx, a, args[0], gen_expr(g, t, depth - 1), (Loc){0});
   case 4:
     a = gen_expr(g, t, depth - 1);
-    return expr_raw_unary(&g->cx, t == DT_BOOL ? UN_NOT : dtype_is_float(t) || gen_below(g, 2) ? UN_NEG : UN_BITNOT, a,
-                          (Loc){0});
+    return expr_raw_unary(&g->cx,
+                          t == DT_BOOL                           ? UN_NOT
+                          : dtype_is_float(t) || gen_below(g, 2) ? UN_NEG
+                                                                 : UN_BITNOT,
+                          a, (Loc){0});
   case 5:
     if (t == DT_BOOL) break;
     args[0] = gen_expr(g, t, depth - 1);
@@ -180,7 +184,9 @@ const Expr *gen_expr(Gen *g, DType t, int depth) {
 void gen_values(Gen *g) {
   for (int i = 0; i < GEN_VARS; i++) {
     uint64_t n = (uint64_t)g->hi[i] - (uint64_t)g->lo[i] + 1;
-    g->value[i] = n ? g->lo[i] + (int64_t)(gen_next(g) % n) : gen_below(g, 2) ? interesting(g) : (int64_t)(gen_next(g) << 11);
+    g->value[i] = n                 ? g->lo[i] + (int64_t)(gen_next(g) % n)
+                  : gen_below(g, 2) ? interesting(g)
+                                    : (int64_t)(gen_next(g) << 11);
   }
 }
 
@@ -231,7 +237,9 @@ Scalar gen_eval(const Gen *g, const Expr *e) {
   case EXPR_LOAD: return eval_load(g, e);
   case EXPR_REF: break;
   case EXPR_MATH:
-    return scalar_call(e->fn, e->type, (Scalar[]){gen_eval(g, e->args[0]), gen_eval(g, e->args[e->nargs > 1]), gen_eval(g, e->args[e->nargs - 1])});
+    return scalar_call(
+        e->fn, e->type,
+        (Scalar[]){gen_eval(g, e->args[0]), gen_eval(g, e->args[e->nargs > 1]), gen_eval(g, e->args[e->nargs - 1])});
   }
   bug("an expression that the generator does not make");
 }
@@ -248,7 +256,8 @@ Ranges gen_ranges(Gen *g) {
   return r;
 }
 
-// ---- functions ----------------------------------------------------------------------------------------------------------
+// ---- functions
+// ----------------------------------------------------------------------------------------------------------
 
 static const Scope acc = {.name = "t.acc", .id = 0, .tile = 16, .rows = 1, .cols = 16, .depth = 64, .type = DT_I32};
 static const Scope inp = {.name = "t.inp", .id = 1, .tile = 8, .rows = 1, .cols = 8, .depth = 32, .type = DT_I8};
@@ -297,8 +306,8 @@ static const Stmt *gen_alloc(Gen *g, int depth, bool machine) {
   int kind = gen_below(g, 4), ndim = 1 + gen_below(g, 3);
   const Scope *scope = kind == 0 ? &acc : kind == 1 ? &inp : &scope_host;
   if (kind < 2) shape[ndim - 1] = scope->tile;
-  Buffer *b = (Buffer *)tir_buffer(&g->cx, name_of(g->cx.names, names[gen_below(g, 5)]), kind < 2 ? scope->type : any_type(g), scope,
-                                   BUF_LOCAL, ndim, shape, (Loc){0});
+  Buffer *b = (Buffer *)tir_buffer(&g->cx, name_of(g->cx.names, names[gen_below(g, 5)]),
+                                   kind < 2 ? scope->type : any_type(g), scope, BUF_LOCAL, ndim, shape, (Loc){0});
   if (kind < 2 && machine && gen_below(g, 2)) b->base = gen_below(g, 8);
   if (gen_below(g, 4) == 0) b->stage = name_of(g->cx.names, "conv");
   g->data[g->npool] = NULL;
@@ -355,7 +364,8 @@ Func *gen_func(Gen *g, bool machine) {
     int64_t shape[3] = {2 + i, 3, 4};
     char name[16];
     snprintf(name, sizeof name, "out%d", i);
-    const Buffer *b = tir_buffer(&g->cx, name_of(g->cx.names, name), any_type(g), &scope_host, BUF_OUTPUT, 1 + i, shape, (Loc){0});
+    const Buffer *b =
+        tir_buffer(&g->cx, name_of(g->cx.names, name), any_type(g), &scope_host, BUF_OUTPUT, 1 + i, shape, (Loc){0});
     f->params[f->nparams++] = g->pool[g->npool++] = b;
   }
   for (int i = 0; i < GEN_BUFFERS; i++) {

@@ -31,7 +31,8 @@ bool gen_same(DType t, Scalar a, Scalar b);
 Ranges gen_ranges(Gen *g);
 // A function over the inputs and three outputs. machine: with intrinsics without bodies.
 Func *gen_func(Gen *g, bool machine);
-extern const TirTarget gen_target; // memories t.acc (tiles of 16 int32) and t.inp (tiles of 8 int8); t.region() {}, t.op(...)
+extern const TirTarget
+    gen_target; // memories t.acc (tiles of 16 int32) and t.inp (tiles of 8 int8); t.region() {}, t.op(...)
 // Random memory for the parameters of f, one block each; the generator evaluates on it.
 void **gen_params(Gen *g, const Func *f);
 size_t gen_bytes(const Buffer *b);

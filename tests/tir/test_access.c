@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Footprints against enumeration: random accesses in for o { for v { for k { .. } } }, all turns played. Never "cannot meet"
-// where they do, and not too often "may meet" where they do not.
+// Footprints against enumeration: random accesses in for o { for v { for k { .. } } }, all turns played. Never "cannot
+// meet" where they do, and not too often "may meet" where they do not.
 #include "helper.h"
 
 enum { OUTER, LOOP, INNER, DEPTH, TERMS = 4, DATA_LO = -2, DATA_HI = 3 };
@@ -62,7 +62,10 @@ static int64_t random_coef(Gen *g) {
 
 static Index random_index(Nest *n, const Index *like) {
   Gen *g = &n->g;
-  Index x = {.constant = between(g, -4, 12), .count = between(g, 1, 3), .first = between(g, 0, 12), .size = between(g, 1, 40),
+  Index x = {.constant = between(g, -4, 12),
+             .count = between(g, 1, 3),
+             .first = between(g, 0, 12),
+             .size = between(g, 1, 40),
              .write = gen_below(g, 3) != 0};
   if (like && gen_below(g, 4)) { // nearly the same
     x.nterms = like->nterms;
@@ -74,7 +77,8 @@ static Index random_index(Nest *n, const Index *like) {
   }
   x.nterms = gen_below(g, TERMS + 1);
   for (int i = 0; i < x.nterms; i++)
-    x.terms[i] = (Term){gen_below(g, 3) ? ATOM_VAR : (AtomKind)gen_below(g, ATOM_KINDS), gen_below(g, DEPTH), random_coef(g)};
+    x.terms[i] =
+        (Term){gen_below(g, 3) ? ATOM_VAR : (AtomKind)gen_below(g, ATOM_KINDS), gen_below(g, DEPTH), random_coef(g)};
   return x;
 }
 
@@ -96,7 +100,8 @@ static const Expr *index_expr(Nest *n, const Index *x) {
   Ctx *cx = &n->g.cx;
   const Expr *sum = expr_index(cx, x->constant);
   for (int i = 0; i < x->nterms; i++)
-    sum = expr_binary(cx, OP_ADD, sum, expr_binary(cx, OP_MUL, atom_expr(n, &x->terms[i]), expr_index(cx, x->terms[i].coef)));
+    sum = expr_binary(cx, OP_ADD, sum,
+                      expr_binary(cx, OP_MUL, atom_expr(n, &x->terms[i]), expr_index(cx, x->terms[i].coef)));
   return sum;
 }
 
@@ -181,8 +186,8 @@ static void one_case(Tally *same, Tally *later, Tally *any, int seed) {
   Footprint p = footprint_widen(&cx, &n.ranges, &a, INNER), q = footprint_widen(&cx, &n.ranges, &b, INNER);
   int64_t most = n.extent[LOOP] - 1, least = between(&n.g, -most, most), until = between(&n.g, least, most);
   compare(same, footprints_meet(&cx, &n.ranges, &p, &q), meet(&n, &x, &y, 0, 0), "the same turn", seed);
-  compare(later, footprints_meet_later(&cx, &n.ranges, &p, &q, n.vars[LOOP], least, until), meet(&n, &x, &y, least, until),
-          "turns apart", seed);
+  compare(later, footprints_meet_later(&cx, &n.ranges, &p, &q, n.vars[LOOP], least, until),
+          meet(&n, &x, &y, least, until), "turns apart", seed);
   p = footprint_widen(&cx, &n.ranges, &a, LOOP);
   q = footprint_widen(&cx, &n.ranges, &b, LOOP);
   compare(any, footprints_meet(&cx, &n.ranges, &p, &q), meet(&n, &x, &y, -most, most), "any turns", seed);
@@ -206,7 +211,8 @@ static bool may_be_lanes(Nest *n, const Index *x, const Index *y) {
   const Buffer *b = tir_buffer(cx, "b", DT_I64, &scope_host, BUF_OUTPUT, 1, &x->size, (Loc){0});
   const Expr *at[2] = {index_expr(n, x), index_expr(n, y)}, *min[DEPTH], *extent[DEPTH], *one = expr_index(cx, 1);
   for (int i = 0; i < DEPTH; i++) min[i] = expr_index(cx, n->min[i]), extent[i] = expr_index(cx, n->extent[i]);
-  const Stmt *inner = stmt_for(cx, n->vars[INNER], min[INNER], extent[INNER], FOR_SERIAL, stmt_store(cx, b, &at[0], one));
+  const Stmt *inner =
+      stmt_for(cx, n->vars[INNER], min[INNER], extent[INNER], FOR_SERIAL, stmt_store(cx, b, &at[0], one));
   const Stmt *body = stmt_seq2(cx, inner, stmt_store(cx, b, &at[1], one));
   Ranges around = {0};
   ranges_push(cx, &around, n->vars[OUTER], n->min[OUTER], n->min[OUTER] + n->extent[OUTER] - 1);
@@ -230,7 +236,8 @@ static void lanes_agree(void **state) {
     x.size = y.size = 40;
     x.count = y.count = x.write = y.write = 1;
     int64_t most = n.extent[LOOP] - 1;
-    bool is = meet(&n, &x, &x, 1, most) || meet(&n, &y, &y, 1, most) || meet(&n, &x, &y, 1, most) || meet(&n, &y, &x, 1, most);
+    bool is = meet(&n, &x, &x, 1, most) || meet(&n, &y, &y, 1, most) || meet(&n, &x, &y, 1, most) ||
+              meet(&n, &y, &x, 1, most);
     if (!mentions_inner(&y)) compare(&t, !may_be_lanes(&n, &x, &y), is, "lanes", seed); // k is not bound there
     arena_free(cx.arena);
   }

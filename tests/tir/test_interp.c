@@ -21,7 +21,8 @@ static bool same_params(const Func *f, void **a, void **b) {
 // Random loops share what they write, which virtual threads may not: those become serial.
 static const Stmt *make_serial(TirMap *m, const Stmt *s) {
   return s->kind == STMT_FOR && s->for_kind == FOR_VTHREAD
-    ? stmt_placed(m->cx, stmt_for(m->cx, s->var, s->min, s->extent, FOR_SERIAL, s->body), s->loc, s->why) : s;
+             ? stmt_placed(m->cx, stmt_for(m->cx, s->var, s->min, s->extent, FOR_SERIAL, s->body), s->loc, s->why)
+             : s;
 }
 
 static Func *without_threads(Ctx *cx, const Func *f) {
@@ -36,7 +37,9 @@ static void random_functions(void **state) {
     Ctx cx = gen_ctx();
     Gen g;
     gen_init(&g, cx, seed);
-    Func *f = without_threads(&cx, gen_func(&g, false)), *variants[3] = {f, read_text(&cx, write_text(&cx, f, false)), func_with_body(&cx, f, stmt_simplify(&cx, f->body))};
+    Func *f = without_threads(&cx, gen_func(&g, false)),
+         *variants[3] = {f, read_text(&cx, write_text(&cx, f, false)),
+                         func_with_body(&cx, f, stmt_simplify(&cx, f->body))};
     void **start = gen_params(&g, f), **want = copy_params(&g, f, start);
     gen_run(&g, f, want);
     for (int i = 0; i < 3; i++) {
@@ -64,26 +67,27 @@ static void faults_are_told(void **state) {
   static const struct {
     const char *body, *error;
   } cases[] = {
-    {"for i in 0..8 { a[i] = i; }", NULL},
-    {"for i in 0..9 { a[i] = i; }", "index 8 is outside a dimension of 8, in `a[i] = i;`"},
-    {"for i in 0..9 { a[0] = a[i - 1]; }", "index -1 is outside a dimension of 8, in `a[0] = a[i - 1];`"},
-    {"a[8] = 1;", "index 0 of `a` is 8, outside 0..7, in `a[8] = 1;`"},
-    {"if (a[0] == 1) { a[8] = 1; }", NULL}, // never reached
-    {"a[0] = a[0] == 1 ? a[8] : 2;", NULL},
-    {"a[0] = a[0] == 1 && a[8] == 1 ? 1 : 2;", NULL},
-    {"a[0] = a[0] == 0 || a[8] == 1 ? 1 : 2;", NULL},
-    {"t.op();", "there is no machine to run `t.op`"},
-    {"alloc x: int8[1048576, 1048576]; x[0, 0] = 1i8;", "`x` needs more memory than there is"},
-    {"alloc x: int32[32] @t.acc base=63; x[0] = 1i32;", "`x` does not fit t.acc at tile 63"},
-    {"for i in -9223372036854775808..+3 { a[0] = i; }", NULL},
-    {"for i in 9223372036854775806..+3 { a[1] = i; }", NULL}, // wraps
-    {"for i in 3..+-5 { a[8] = 1; }", NULL},
+      {"for i in 0..8 { a[i] = i; }", NULL},
+      {"for i in 0..9 { a[i] = i; }", "index 8 is outside a dimension of 8, in `a[i] = i;`"},
+      {"for i in 0..9 { a[0] = a[i - 1]; }", "index -1 is outside a dimension of 8, in `a[0] = a[i - 1];`"},
+      {"a[8] = 1;", "index 0 of `a` is 8, outside 0..7, in `a[8] = 1;`"},
+      {"if (a[0] == 1) { a[8] = 1; }", NULL}, // never reached
+      {"a[0] = a[0] == 1 ? a[8] : 2;", NULL},
+      {"a[0] = a[0] == 1 && a[8] == 1 ? 1 : 2;", NULL},
+      {"a[0] = a[0] == 0 || a[8] == 1 ? 1 : 2;", NULL},
+      {"t.op();", "there is no machine to run `t.op`"},
+      {"alloc x: int8[1048576, 1048576]; x[0, 0] = 1i8;", "`x` needs more memory than there is"},
+      {"alloc x: int32[32] @t.acc base=63; x[0] = 1i32;", "`x` does not fit t.acc at tile 63"},
+      {"for i in -9223372036854775808..+3 { a[0] = i; }", NULL},
+      {"for i in 9223372036854775806..+3 { a[1] = i; }", NULL}, // wraps
+      {"for i in 3..+-5 { a[8] = 1; }", NULL},
   };
   for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
     Ctx cx = gen_ctx();
     int64_t a[8] = {0};
     const char *error = run_text(&cx, cases[i].body, a, NULL);
-    if (!!error != !!cases[i].error || (error && !strstr(error, cases[i].error))) printf("# %s: %s\n", cases[i].body, error ? error : "ran");
+    if (!!error != !!cases[i].error || (error && !strstr(error, cases[i].error)))
+      printf("# %s: %s\n", cases[i].body, error ? error : "ran");
     assert_int_equal(!!error, !!cases[i].error);
     if (error) assert_non_null(strstr(error, cases[i].error));
     arena_free(cx.arena);
@@ -138,7 +142,9 @@ static void machines_are_called(void **state) {
   Text t = {.arena = cx.arena};
   TirMachine m = {&t, record, enter, leave, finish};
   int64_t a[8] = {0};
-  assert_null(run_text(&cx, "for i in 0..2 { t.region(i) { t.op(&a[i + 1]); t.op(i * 2, 7i8, &a[0]); } } t.region(99) { t.op(5); }", a, &m));
+  assert_null(run_text(
+      &cx, "for i in 0..2 { t.region(i) { t.op(&a[i + 1]); t.op(i * 2, 7i8, &a[0]); } } t.region(99) { t.op(5); }", a,
+      &m));
   assert_string_equal(t.data, "{t.op &a[1];t.op 0 7 &a[0];}{t.op &a[2];t.op 2 7 &a[0];}{.");
   assert_true(a[1] == 100 && a[2] == 100);
   const char *error = run_text(&cx, "for i in 12..15 { t.op(i); }", a, &m);
@@ -155,22 +161,24 @@ static void threads_take_turns(void **state) {
     const char *body;
     int64_t a[8];
   } cases[] = {
-    {"vthread for t in 0..2 { a[0] = t; a[t + 1] = a[0]; }", {1, 1, 1}},
-    {"for t in 0..2 { a[0] = t; a[t + 1] = a[0]; }", {1, 0, 1}},
-    {"vthread for t in 3..6 { alloc c: int64[1]; c[0] = t; a[0] = 9; a[t] = c[0]; }", {9, 0, 0, 3, 4, 5}},
-    {"vthread for t in a[7] + 1..+3 { a[t] = a[0] * 10 + t; a[0] = a[0] + 1; }", {3, 1, 2, 3}},
-    // threads of different length: the last one goes on alone
-    {"vthread for t in 0..3 { for i in 0..t { a[t] = a[t] * 10 + a[7]; a[7] = a[7] + 1; } if (t == 1) { a[6] = a[7]; } }",
-     {0, 0, 2, 0, 0, 0, 2, 3}},
-    // threads in threads: (0, 0) (1, 0) (0, 1) (1, 1)
-    {"vthread for t in 0..2 { vthread for u in 0..2 { a[7] = a[7] + 1; a[t * 2 + u] = a[7]; } }", {4, 4, 4, 4, 0, 0, 0, 4}},
-    {"vthread for t in 0..2 { vthread for u in 0..2 { a[7] = a[7] * 10 + t * 2 + u; } }", {0, 0, 0, 0, 0, 0, 0, 213}},
-    {"vthread for t in 0..2 { for i in 0..2 { vthread for u in 0..2 { a[6 - t] = a[6 - t] * 10 + i * 2 + u; } } }",
-     {0, 0, 0, 0, 0, 123, 123}},
-    // as many as there may be, and more: one after the other
-    {"vthread for t in 0..64 { a[0] = t; a[1] = a[1] + a[0]; }", {63, 64 * 63}},
-    {"vthread for t in 0..65 { a[0] = t; a[1] = a[1] + a[0]; }", {64, 65 * 32}},
-    {"vthread for t in 0..a[0] + 2 { a[7] = t; a[t] = a[7]; }", {0, 1, 0, 0, 0, 0, 0, 1}},
+      {"vthread for t in 0..2 { a[0] = t; a[t + 1] = a[0]; }", {1, 1, 1}},
+      {"for t in 0..2 { a[0] = t; a[t + 1] = a[0]; }", {1, 0, 1}},
+      {"vthread for t in 3..6 { alloc c: int64[1]; c[0] = t; a[0] = 9; a[t] = c[0]; }", {9, 0, 0, 3, 4, 5}},
+      {"vthread for t in a[7] + 1..+3 { a[t] = a[0] * 10 + t; a[0] = a[0] + 1; }", {3, 1, 2, 3}},
+      // threads of different length: the last one goes on alone
+      {"vthread for t in 0..3 { for i in 0..t { a[t] = a[t] * 10 + a[7]; a[7] = a[7] + 1; } if (t == 1) { a[6] = a[7]; "
+       "} }",
+       {0, 0, 2, 0, 0, 0, 2, 3}},
+      // threads in threads: (0, 0) (1, 0) (0, 1) (1, 1)
+      {"vthread for t in 0..2 { vthread for u in 0..2 { a[7] = a[7] + 1; a[t * 2 + u] = a[7]; } }",
+       {4, 4, 4, 4, 0, 0, 0, 4}},
+      {"vthread for t in 0..2 { vthread for u in 0..2 { a[7] = a[7] * 10 + t * 2 + u; } }", {0, 0, 0, 0, 0, 0, 0, 213}},
+      {"vthread for t in 0..2 { for i in 0..2 { vthread for u in 0..2 { a[6 - t] = a[6 - t] * 10 + i * 2 + u; } } }",
+       {0, 0, 0, 0, 0, 123, 123}},
+      // as many as there may be, and more: one after the other
+      {"vthread for t in 0..64 { a[0] = t; a[1] = a[1] + a[0]; }", {63, 64 * 63}},
+      {"vthread for t in 0..65 { a[0] = t; a[1] = a[1] + a[0]; }", {64, 65 * 32}},
+      {"vthread for t in 0..a[0] + 2 { a[7] = t; a[t] = a[7]; }", {0, 1, 0, 0, 0, 0, 0, 1}},
   };
   for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
     Ctx cx = gen_ctx();

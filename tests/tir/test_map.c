@@ -31,7 +31,9 @@ static void maps_share(void **state) {
 static void substitution(void **state) {
   (void)state;
   Ctx cx = gen_ctx();
-  Func *f = read_text(&cx, "func f(a: int64[8] input, b: int64[8] output) { for i in 0..4 { for j in 0..2 { b[i * 2 + j] = a[i] * j; } } }");
+  Func *f = read_text(
+      &cx,
+      "func f(a: int64[8] input, b: int64[8] output) { for i in 0..4 { for j in 0..2 { b[i * 2 + j] = a[i] * j; } } }");
   assert_non_null(f);
   const Stmt *inner = f->body->body;
   const Var *i = f->body->var;
@@ -51,7 +53,8 @@ static void building_folds_what_is_exact(void **state) {
   assert_ptr_equal(expr_binary(&cx, OP_ADD, x, zero), x);
   assert_ptr_equal(expr_binary(&cx, OP_MUL, one, x), x);
   assert_true(expr_is_int(expr_binary(&cx, OP_DIV, expr_index(&cx, -7), expr_index(&cx, 2)), &v) && v == -4);
-  assert_true(expr_is_int(expr_binary(&cx, OP_ADD, expr_int(&cx, DT_I8, 127), expr_int(&cx, DT_I8, 1)), &v) && v == -128);
+  assert_true(expr_is_int(expr_binary(&cx, OP_ADD, expr_int(&cx, DT_I8, 127), expr_int(&cx, DT_I8, 1)), &v) &&
+              v == -128);
   assert_true(expr_is_int(expr_cast(&cx, DT_U8, expr_index(&cx, -1)), &v) && v == 255);
   const Expr *f0 = expr_float(&cx, DT_F32, 0), *fx = expr_cast(&cx, DT_F32, x);
   assert_int_equal(expr_binary(&cx, OP_ADD, fx, f0)->kind, EXPR_BINARY); // -0 + 0 is 0

@@ -56,19 +56,24 @@ static void reading_restores_the_tree(void **state) {
 
 // Texts that are printed as they are.
 static const char *const kept[] = {
-  "func f() {\n}\n",
-  "func f(\n  x: float16[1] output\n) {\n  x[0] = -nan_f16;\n  x[0] = nan_f16_7ff8000000000001;\n  x[0] = -0.0f16;\n  x[0] = 0.1f16;\n}\n",
-  "func f(\n  x: float64[1] output\n) {\n  x[0] = 0.1f64 + 5e-324f64 - 1.7976931348623157e+308f64 * -inf_f64;\n}\n",
-  "func f(\n  x: int64[1] output\n) {\n  x[0] = -9223372036854775808 - -(5) - (3 - 4) - -x[0];\n}\n",
-  "func f(\n  x: uint64[1] output\n) {\n  x[0] = 18446744073709551615u64 >> 1u64;\n}\n",
-  "func f(\n  x: bool[1] output\n) {\n  x[0] = !(true && false || !x[0]) == 1 < 2 ^ (true ^ x[0]);\n}\n",
-  "func f(\n  x: int8[1] output\n) {\n  x[0] = (x[0] < -128i8 ? (true ? 1i8 : 2i8) : false ? 3i8 : 4i8) + (true ? 1i8 : 2i8);\n}\n",
-  "func f(\n  x: int8[1] output\n) {\n  x[0] = ~(-x[0]) & 1i8 | (2i8 ^ 3i8 | 4i8) << 1i8;\n}\n",
-  "func f(\n  x: int64[4] output\n) {\n  for i in 0..4 {\n    for i_1 in i..+2 {\n      x[i] = min(i, max(i_1, 2));\n    }\n"
-  "    for i_1 in 0..i {\n      x[i] = i_1;\n    }\n    for j in -2..2 {\n      x[0] = abs(j);\n    }\n  }\n}\n",
-  "func f(\n  x: int64[4] output\n) {\n  {\n    alloc y: int8[2, 3];\n  }\n  alloc y: int8[2, 3] of conv;\n  x[0] = 1;\n}\n",
-  "func f(\n  x: int64[4] output @k.te:3:4\n) target t @k.te:1:1 {\n  alloc y: int32[16] @t.acc base=3 @?;\n"
-  "  vthread for i in 0..4 @\"a b.te\":22:7 by @dir/c.te:38:3 {\n    t.region(i) @? {\n      t.op(&y[0], 3, 4i8) @? by @k.te:1:2;\n    }\n  }\n}\n",
+    "func f() {\n}\n",
+    "func f(\n  x: float16[1] output\n) {\n  x[0] = -nan_f16;\n  x[0] = nan_f16_7ff8000000000001;\n  x[0] = -0.0f16;\n "
+    " x[0] = 0.1f16;\n}\n",
+    "func f(\n  x: float64[1] output\n) {\n  x[0] = 0.1f64 + 5e-324f64 - 1.7976931348623157e+308f64 * -inf_f64;\n}\n",
+    "func f(\n  x: int64[1] output\n) {\n  x[0] = -9223372036854775808 - -(5) - (3 - 4) - -x[0];\n}\n",
+    "func f(\n  x: uint64[1] output\n) {\n  x[0] = 18446744073709551615u64 >> 1u64;\n}\n",
+    "func f(\n  x: bool[1] output\n) {\n  x[0] = !(true && false || !x[0]) == 1 < 2 ^ (true ^ x[0]);\n}\n",
+    "func f(\n  x: int8[1] output\n) {\n  x[0] = (x[0] < -128i8 ? (true ? 1i8 : 2i8) : false ? 3i8 : 4i8) + (true ? "
+    "1i8 : 2i8);\n}\n",
+    "func f(\n  x: int8[1] output\n) {\n  x[0] = ~(-x[0]) & 1i8 | (2i8 ^ 3i8 | 4i8) << 1i8;\n}\n",
+    "func f(\n  x: int64[4] output\n) {\n  for i in 0..4 {\n    for i_1 in i..+2 {\n      x[i] = min(i, max(i_1, "
+    "2));\n    }\n"
+    "    for i_1 in 0..i {\n      x[i] = i_1;\n    }\n    for j in -2..2 {\n      x[0] = abs(j);\n    }\n  }\n}\n",
+    "func f(\n  x: int64[4] output\n) {\n  {\n    alloc y: int8[2, 3];\n  }\n  alloc y: int8[2, 3] of conv;\n  x[0] = "
+    "1;\n}\n",
+    "func f(\n  x: int64[4] output @k.te:3:4\n) target t @k.te:1:1 {\n  alloc y: int32[16] @t.acc base=3 @?;\n"
+    "  vthread for i in 0..4 @\"a b.te\":22:7 by @dir/c.te:38:3 {\n    t.region(i) @? {\n      t.op(&y[0], 3, 4i8) @? "
+    "by @k.te:1:2;\n    }\n  }\n}\n",
 };
 
 static void kept_as_they_are(void **state) {
@@ -108,57 +113,58 @@ static const struct {
   const char *text, *code, *message; // of the first error
   uint32_t line, col;
 } refused[] = {
-  {"\n ", "E0001", "unexpected end of file, expected `func`", 2, 2},
-  {"func f(", "E0001", "unexpected end of file", 1, 8},
-  {"func f() { x }", "E0001", "unexpected `}`", 1, 14},
-  {"func f() { for i in 0 { } }", "E0001", "unexpected `{`", 1, 23},
-  {"func f() { } garbage", "E0001", "unexpected name, expected end of file", 1, 14},
-  {"func f() { x[0] = $; }", "E0002", "unexpected character `$`", 1, 19},
-  {"func f() { x[0] = \x80; }", "E0002", "unexpected byte 0x80", 1, 19},
-  {"func f() { x[0] = 1; }", "E0101", "there is no buffer `x` here", 1, 12},
-  {"func f(x: int64[2] output) { x[i] = 1; }", "E0101", "there is no variable `i` here", 1, 32},
-  {"func f(x: int64[2] output) { for i in 0..2 { } x[i] = 1; }", "E0101", "there is no variable `i` here", 1, 50},
-  {"func f(x: int64[2] output) { { alloc y: int64[1]; } y[0] = 1; }", "E0101", "there is no buffer `y` here", 1, 53},
-  {"func f(x: int64[2] output) { x[0] = x; }", "E0104", "buffer `x` stands without indices", 1, 37},
-  {"func f(x: int64[2] output) { for i in 0..2 { i[0] = 1; } }", "E0103", "`i` is a loop variable, not a buffer", 1, 46},
-  {"func f(x: int64[2] output) { x[0, 1] = 1; }", "E0104", "`x` takes 1 index here, not 2", 1, 30},
-  {"func f(x: int64[2, 2] output) { x[0] = 1; }", "E0104", "`x` takes 2 indices here, not 1", 1, 33},
-  {"func f(x: int64[2] output) { x[1i32] = 1; }", "E0103", "an index of `x` is int32, not int64", 1, 32},
-  {"func f(x: int32[2] output) { x[0] = 1; }", "E0103", "int64 is stored into `x`, which holds int32", 1, 37},
-  {"func f(x: int32[2] output) { x[0] = 1i32 + 1i8; }", "E0103", "`+` of int32 and int8", 1, 37},
-  {"func f(x: float32[2] output) { x[0] = x[0] % x[0]; }", "E0103", "`%` does not take float32", 1, 39},
-  {"func f(x: bool[2] output) { x[0] = -x[0]; }", "E0103", "`-` does not take bool", 1, 36},
-  {"func f(x: int32[2] output) { x[0] = exp(x[0]); }", "E0103", "`exp` does not take int32", 1, 37},
-  {"func f(x: float32[2] output) { x[0] = pow(x[0]); }", "E0202", "`pow` takes 2 arguments, not 1", 1, 39},
-  {"func f(x: float32[2] output) { x[0] = min(x[0]); }", "E0202", "`min` takes 2 arguments, not 1", 1, 39},
-  {"func f(x: int32[2] output) { x[0] = 1 ? x[0] : x[0]; }", "E0103", "the condition is int64, not bool", 1, 37},
-  {"func f(x: int32[2] output) { x[0] = true ? 1i8 : x[0]; }", "E0103", "`?:` of int8 and int32", 1, 37},
-  {"func f(x: int32[2] output) { if (1) { } }", "E0103", "the condition is int64, not bool", 1, 34},
-  {"func f(x: int8[2] output) { x[0] = 128i8; }", "E0114", "this number does not fit int8", 1, 36},
-  {"func f(x: int8[2] output) { x[0] = 129i8; }", "E0114", "`129i8` does not fit int8", 1, 36},
-  {"func f(x: int8[2] output) { x[0] = -129i8; }", "E0114", "`129i8` does not fit int8", 1, 37},
-  {"func f(x: uint8[2] output) { x[0] = -1u8; }", "E0114", "a negative number does not fit uint8", 1, 37},
-  {"func f(x: int64[2] output) { x[0] = 9223372036854775808; }", "E0114", "this number does not fit int64", 1, 37},
-  {"func f(x: int64[2] output) { x[0] = (9223372036854775808); }", "E0114", "this number does not fit int64", 1, 38},
-  {"func f(x: int64[2] output) { x[0] = 99999999999999999999; }", "E0114", "does not fit int64", 1, 37},
-  {"func f(x: int64[2] output) { x[0] = 1i7; }", "E0002", "ends in no type of integer", 1, 37},
-  {"func f(x: float32[2] output) { x[0] = 1.5; }", "E0002", "`1.5` does not say its type", 1, 39},
-  {"func f(x: float32[2] output) { x[0] = 1e99f32; }", "E0114", "does not fit float32", 1, 39},
-  {"func f(x: float32[2] output) { x[0] = inf_f8; }", "E0002", "`inf_f8` is no float", 1, 39},
-  {"func f(x: int64[0] output) { }", "E0107", "the shape of `x`", 1, 8},
-  {"func f(x: int64[4611686018427387904, 4] output) { }", "E0107", "the shape of `x`", 1, 8},
-  {"func f(x: int64[n] output) { }", "E0101", "there is no variable `n` here", 1, 17},
-  {"func f(x: int64[1 + 1] output) { }", "E0108", "a number is expected here", 1, 17},
-  {"func f(x: int64[2] input, x: int64[2] output) { }", "E0102", "there are two parameters `x`", 1, 27},
-  {"func f(x: int64[2] @t.acc input) { }", "E0207", "there is no memory `t.acc`", 1, 20},
-  {"func f() target u { }", "E0112", "there is no target `u` here", 1, 10},
-  {"func f() target t { t.oops(); }", "E0211", "there is no intrinsic `t.oops`", 1, 21},
-  {"func f() { t.op(); }", "E0211", "there is no intrinsic `t.op`", 1, 12},
-  {"func f() target t { t.op() { } }", "E0202", "`t.op` takes no body", 1, 21},
-  {"func f() target t { t.region(); }", "E0202", "`t.region` needs a body", 1, 21},
-  {"func f() target t { t.region(1, 2, 3) { } }", "E0202", "`t.region` does not take 3 arguments", 1, 21},
-  {"func f() { for i in 0i32..4 { } }", "E0103", "the bounds of a loop are int64", 1, 21},
-  {"func f() { for i in -9223372036854775807..9223372036854775807 { } }", "E0107", "does not fit int64", 1, 21},
+    {"\n ", "E0001", "unexpected end of file, expected `func`", 2, 2},
+    {"func f(", "E0001", "unexpected end of file", 1, 8},
+    {"func f() { x }", "E0001", "unexpected `}`", 1, 14},
+    {"func f() { for i in 0 { } }", "E0001", "unexpected `{`", 1, 23},
+    {"func f() { } garbage", "E0001", "unexpected name, expected end of file", 1, 14},
+    {"func f() { x[0] = $; }", "E0002", "unexpected character `$`", 1, 19},
+    {"func f() { x[0] = \x80; }", "E0002", "unexpected byte 0x80", 1, 19},
+    {"func f() { x[0] = 1; }", "E0101", "there is no buffer `x` here", 1, 12},
+    {"func f(x: int64[2] output) { x[i] = 1; }", "E0101", "there is no variable `i` here", 1, 32},
+    {"func f(x: int64[2] output) { for i in 0..2 { } x[i] = 1; }", "E0101", "there is no variable `i` here", 1, 50},
+    {"func f(x: int64[2] output) { { alloc y: int64[1]; } y[0] = 1; }", "E0101", "there is no buffer `y` here", 1, 53},
+    {"func f(x: int64[2] output) { x[0] = x; }", "E0104", "buffer `x` stands without indices", 1, 37},
+    {"func f(x: int64[2] output) { for i in 0..2 { i[0] = 1; } }", "E0103", "`i` is a loop variable, not a buffer", 1,
+     46},
+    {"func f(x: int64[2] output) { x[0, 1] = 1; }", "E0104", "`x` takes 1 index here, not 2", 1, 30},
+    {"func f(x: int64[2, 2] output) { x[0] = 1; }", "E0104", "`x` takes 2 indices here, not 1", 1, 33},
+    {"func f(x: int64[2] output) { x[1i32] = 1; }", "E0103", "an index of `x` is int32, not int64", 1, 32},
+    {"func f(x: int32[2] output) { x[0] = 1; }", "E0103", "int64 is stored into `x`, which holds int32", 1, 37},
+    {"func f(x: int32[2] output) { x[0] = 1i32 + 1i8; }", "E0103", "`+` of int32 and int8", 1, 37},
+    {"func f(x: float32[2] output) { x[0] = x[0] % x[0]; }", "E0103", "`%` does not take float32", 1, 39},
+    {"func f(x: bool[2] output) { x[0] = -x[0]; }", "E0103", "`-` does not take bool", 1, 36},
+    {"func f(x: int32[2] output) { x[0] = exp(x[0]); }", "E0103", "`exp` does not take int32", 1, 37},
+    {"func f(x: float32[2] output) { x[0] = pow(x[0]); }", "E0202", "`pow` takes 2 arguments, not 1", 1, 39},
+    {"func f(x: float32[2] output) { x[0] = min(x[0]); }", "E0202", "`min` takes 2 arguments, not 1", 1, 39},
+    {"func f(x: int32[2] output) { x[0] = 1 ? x[0] : x[0]; }", "E0103", "the condition is int64, not bool", 1, 37},
+    {"func f(x: int32[2] output) { x[0] = true ? 1i8 : x[0]; }", "E0103", "`?:` of int8 and int32", 1, 37},
+    {"func f(x: int32[2] output) { if (1) { } }", "E0103", "the condition is int64, not bool", 1, 34},
+    {"func f(x: int8[2] output) { x[0] = 128i8; }", "E0114", "this number does not fit int8", 1, 36},
+    {"func f(x: int8[2] output) { x[0] = 129i8; }", "E0114", "`129i8` does not fit int8", 1, 36},
+    {"func f(x: int8[2] output) { x[0] = -129i8; }", "E0114", "`129i8` does not fit int8", 1, 37},
+    {"func f(x: uint8[2] output) { x[0] = -1u8; }", "E0114", "a negative number does not fit uint8", 1, 37},
+    {"func f(x: int64[2] output) { x[0] = 9223372036854775808; }", "E0114", "this number does not fit int64", 1, 37},
+    {"func f(x: int64[2] output) { x[0] = (9223372036854775808); }", "E0114", "this number does not fit int64", 1, 38},
+    {"func f(x: int64[2] output) { x[0] = 99999999999999999999; }", "E0114", "does not fit int64", 1, 37},
+    {"func f(x: int64[2] output) { x[0] = 1i7; }", "E0002", "ends in no type of integer", 1, 37},
+    {"func f(x: float32[2] output) { x[0] = 1.5; }", "E0002", "`1.5` does not say its type", 1, 39},
+    {"func f(x: float32[2] output) { x[0] = 1e99f32; }", "E0114", "does not fit float32", 1, 39},
+    {"func f(x: float32[2] output) { x[0] = inf_f8; }", "E0002", "`inf_f8` is no float", 1, 39},
+    {"func f(x: int64[0] output) { }", "E0107", "the shape of `x`", 1, 8},
+    {"func f(x: int64[4611686018427387904, 4] output) { }", "E0107", "the shape of `x`", 1, 8},
+    {"func f(x: int64[n] output) { }", "E0101", "there is no variable `n` here", 1, 17},
+    {"func f(x: int64[1 + 1] output) { }", "E0108", "a number is expected here", 1, 17},
+    {"func f(x: int64[2] input, x: int64[2] output) { }", "E0102", "there are two parameters `x`", 1, 27},
+    {"func f(x: int64[2] @t.acc input) { }", "E0207", "there is no memory `t.acc`", 1, 20},
+    {"func f() target u { }", "E0112", "there is no target `u` here", 1, 10},
+    {"func f() target t { t.oops(); }", "E0211", "there is no intrinsic `t.oops`", 1, 21},
+    {"func f() { t.op(); }", "E0211", "there is no intrinsic `t.op`", 1, 12},
+    {"func f() target t { t.op() { } }", "E0202", "`t.op` takes no body", 1, 21},
+    {"func f() target t { t.region(); }", "E0202", "`t.region` needs a body", 1, 21},
+    {"func f() target t { t.region(1, 2, 3) { } }", "E0202", "`t.region` does not take 3 arguments", 1, 21},
+    {"func f() { for i in 0i32..4 { } }", "E0103", "the bounds of a loop are int64", 1, 21},
+    {"func f() { for i in -9223372036854775807..9223372036854775807 { } }", "E0107", "does not fit int64", 1, 21},
 };
 
 static void bad_text_is_refused(void **state) {
@@ -186,12 +192,16 @@ static void bad_text_is_refused(void **state) {
 // Depth is an error, not the end of the stack; many errors are not more than a screen or two.
 static void depth_is_bounded(void **state) {
   (void)state;
-  static const char *const open[] = {"(", "-", "x[", "min(0, ", "1 + (", "true ? 1 : "}, *const blocks[] = {"{ ", "for i in 0..1 { ", "if (true) { } else ", "alloc y: int8[1]; "};
+  static const char *const open[] = {"(", "-", "x[", "min(0, ", "1 + (", "true ? 1 : "}, *const blocks[] = {
+                                                                                             "{ ", "for i in 0..1 { ",
+                                                                                             "if (true) { } else ",
+                                                                                             "alloc y: int8[1]; "};
   for (size_t k = 0; k < 10; k++) {
     Ctx cx = gen_ctx();
     Text t = {.arena = cx.arena};
     text_add(&t, "func f(x: int64[1] output) { %s", k < 6 ? "x[0] = " : "");
-    for (int i = 0; i < 200000; i++) text_add_bytes(&t, k < 6 ? open[k] : blocks[k - 6], strlen(k < 6 ? open[k] : blocks[k - 6]));
+    for (int i = 0; i < 200000; i++)
+      text_add_bytes(&t, k < 6 ? open[k] : blocks[k - 6], strlen(k < 6 ? open[k] : blocks[k - 6]));
     assert_null(tir_parse(&cx, source_new(cx.arena, "t.tir", t.data, t.len), &gen_target));
     assert_in_range(diags_errors(cx.diags), 1, 40);
     arena_free(cx.arena);
@@ -254,9 +264,10 @@ static void mangled_text(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-    cmocka_unit_test(round_trips),         cmocka_unit_test(reading_restores_the_tree), cmocka_unit_test(kept_as_they_are),
-    cmocka_unit_test(names_are_made_unique), cmocka_unit_test(bad_text_is_refused),     cmocka_unit_test(depth_is_bounded),
-    cmocka_unit_test(deep_enough),         cmocka_unit_test(mangled_text),
+      cmocka_unit_test(round_trips),         cmocka_unit_test(reading_restores_the_tree),
+      cmocka_unit_test(kept_as_they_are),    cmocka_unit_test(names_are_made_unique),
+      cmocka_unit_test(bad_text_is_refused), cmocka_unit_test(depth_is_bounded),
+      cmocka_unit_test(deep_enough),         cmocka_unit_test(mangled_text),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

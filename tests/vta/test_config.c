@@ -31,10 +31,11 @@ static char *load(Ctx *cx, const char *json, VtaConfig *c) {
   return copy;
 }
 
-static const char shipped[] = "{\n  \"TARGET\" : \"sim\",\n  \"HW_VER\" : \"0.0.2\",\n  \"LOG_INP_WIDTH\" : 3,\n"
-  "  \"LOG_WGT_WIDTH\" : 3,\n  \"LOG_ACC_WIDTH\" : 5,\n  \"LOG_BATCH\" : 0,\n  \"LOG_BLOCK\" : 4,\n"
-  "  \"LOG_UOP_BUFF_SIZE\" : 15,\n  \"LOG_INP_BUFF_SIZE\" : 15,\n  \"LOG_WGT_BUFF_SIZE\" : 18,\n"
-  "  \"LOG_ACC_BUFF_SIZE\" : 17\n}\n";
+static const char shipped[] =
+    "{\n  \"TARGET\" : \"sim\",\n  \"HW_VER\" : \"0.0.2\",\n  \"LOG_INP_WIDTH\" : 3,\n"
+    "  \"LOG_WGT_WIDTH\" : 3,\n  \"LOG_ACC_WIDTH\" : 5,\n  \"LOG_BATCH\" : 0,\n  \"LOG_BLOCK\" : 4,\n"
+    "  \"LOG_UOP_BUFF_SIZE\" : 15,\n  \"LOG_INP_BUFF_SIZE\" : 15,\n  \"LOG_WGT_BUFF_SIZE\" : 18,\n"
+    "  \"LOG_ACC_BUFF_SIZE\" : 17\n}\n";
 
 static void good(void **state) {
   (void)state;
@@ -63,17 +64,17 @@ static void bad(void **state) {
   const struct {
     const char *json, *words, *place;
   } cases[] = {
-    {"{\n  \"LOG_BLOK\": 4\n}", "`LOG_BLOK` is not a parameter of VTA", "c.json:2:3"},
-    {"{\"TARGET\": \"sim\",\n \"LOG_BATCH\": \"one\"}", "`LOG_BATCH` must be a whole number", "c.json:2:2"},
-    {"{\"LOG_BATCH\": -1}", "`LOG_BATCH` must be a whole number", "c.json:1:2"},
-    {"{\"LOG_BATCH\": 1e9}", "`LOG_BATCH` must be a whole number", "c.json:1:2"},
-    {"{\n\"LOG_UOP_BUFF_SIZE\": 16}", "LOG_UOP_BUFF_SIZE is too large", "c.json:2:1"},
-    {"{\n\n\"LOG_ACC_WIDTH\": 4}", "LOG_ACC_WIDTH must be 5", "c.json:3:1"},
-    {"{\"LOG_INP_BUFF_SIZE\": 16, \"LOG_WGT_BUFF_SIZE\": 19}", "buffers are too large", "c.json:1:1"},
-    {"{\"LOG_BATCH\": 1,}", "not JSON", "c.json:1"},
-    {"{\"LOG_BATCH\": 1, \"LOG_BATCH\": 0}", "not JSON", "c.json:1"},
-    {"", "not JSON", "c.json:1:1"},
-    {"[1]", "not a JSON object", "c.json:1:1"},
+      {"{\n  \"LOG_BLOK\": 4\n}", "`LOG_BLOK` is not a parameter of VTA", "c.json:2:3"},
+      {"{\"TARGET\": \"sim\",\n \"LOG_BATCH\": \"one\"}", "`LOG_BATCH` must be a whole number", "c.json:2:2"},
+      {"{\"LOG_BATCH\": -1}", "`LOG_BATCH` must be a whole number", "c.json:1:2"},
+      {"{\"LOG_BATCH\": 1e9}", "`LOG_BATCH` must be a whole number", "c.json:1:2"},
+      {"{\n\"LOG_UOP_BUFF_SIZE\": 16}", "LOG_UOP_BUFF_SIZE is too large", "c.json:2:1"},
+      {"{\n\n\"LOG_ACC_WIDTH\": 4}", "LOG_ACC_WIDTH must be 5", "c.json:3:1"},
+      {"{\"LOG_INP_BUFF_SIZE\": 16, \"LOG_WGT_BUFF_SIZE\": 19}", "buffers are too large", "c.json:1:1"},
+      {"{\"LOG_BATCH\": 1,}", "not JSON", "c.json:1"},
+      {"{\"LOG_BATCH\": 1, \"LOG_BATCH\": 0}", "not JSON", "c.json:1"},
+      {"", "not JSON", "c.json:1:1"},
+      {"[1]", "not a JSON object", "c.json:1:1"},
   };
   Ctx cx = open_ctx();
   for (size_t n = 0; n < sizeof cases / sizeof *cases; n++) {
@@ -123,6 +124,6 @@ static void tables(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {cmocka_unit_test(good), cmocka_unit_test(bad), cmocka_unit_test(several),
-    cmocka_unit_test(tables)};
+                                     cmocka_unit_test(tables)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -49,17 +49,40 @@ static void golden_memory(void **state) {
   (void)state;
   VtaConfig c = vta_config_default();
   // opcode 0, push_next bit 6, memory 2 at 7, sram 5 at 10, dram 0x12345678 at 26
-  check_word(&c, (VtaInsn){.opcode = OPC_LOAD, .push_next = true, .memory = MEM_INP, .sram_base = 5,
-    .dram_base = 0x12345678, .y_size = 14, .x_size = 56, .x_stride = 224, .y_pad0 = 1, .y_pad1 = 2, .x_pad0 = 3,
-    .x_pad1 = 4},
-    1u << 6 | 2u << 7 | 5u << 10 | (uint64_t)0x12345678 << 26,
-    14 | (uint64_t)56 << 16 | (uint64_t)224 << 32 | (uint64_t)1 << 48 | (uint64_t)2 << 52 | (uint64_t)3 << 56 |
-    (uint64_t)4 << 60);
+  check_word(&c,
+             (VtaInsn){.opcode = OPC_LOAD,
+                       .push_next = true,
+                       .memory = MEM_INP,
+                       .sram_base = 5,
+                       .dram_base = 0x12345678,
+                       .y_size = 14,
+                       .x_size = 56,
+                       .x_stride = 224,
+                       .y_pad0 = 1,
+                       .y_pad1 = 2,
+                       .x_pad0 = 3,
+                       .x_pad1 = 4},
+             1u << 6 | 2u << 7 | 5u << 10 | (uint64_t)0x12345678 << 26,
+             14 | (uint64_t)56 << 16 | (uint64_t)224 << 32 | (uint64_t)1 << 48 | (uint64_t)2 << 52 | (uint64_t)3 << 56 |
+                 (uint64_t)4 << 60);
   // every field full: bits 58..63 of the low word stay 0
-  check_word(&c, (VtaInsn){.opcode = OPC_STORE, .pop_prev = true, .pop_next = true, .push_prev = true,
-    .push_next = true, .memory = MEM_OUT, .sram_base = 0xFFFF, .dram_base = 0xFFFFFFFF, .y_size = 0xFFFF,
-    .x_size = 0xFFFF, .x_stride = 0xFFFF, .y_pad0 = 15, .y_pad1 = 15, .x_pad0 = 15, .x_pad1 = 15},
-    0x03FFFFFFFFFFFC00u | 4u << 7 | 0x78 | 1, ~(uint64_t)0);
+  check_word(&c,
+             (VtaInsn){.opcode = OPC_STORE,
+                       .pop_prev = true,
+                       .pop_next = true,
+                       .push_prev = true,
+                       .push_next = true,
+                       .memory = MEM_OUT,
+                       .sram_base = 0xFFFF,
+                       .dram_base = 0xFFFFFFFF,
+                       .y_size = 0xFFFF,
+                       .x_size = 0xFFFF,
+                       .x_stride = 0xFFFF,
+                       .y_pad0 = 15,
+                       .y_pad1 = 15,
+                       .x_pad0 = 15,
+                       .x_pad1 = 15},
+             0x03FFFFFFFFFFFC00u | 4u << 7 | 0x78 | 1, ~(uint64_t)0);
   // the no-ops of section 3
   check_word(&c, (VtaInsn){.opcode = OPC_LOAD, .memory = MEM_INP}, 0x100, 0);
   check_word(&c, (VtaInsn){.opcode = OPC_LOAD, .memory = MEM_UOP}, 0, 0);
@@ -70,15 +93,41 @@ static void golden_memory(void **state) {
 static void golden_compute(void **state) {
   (void)state;
   VtaConfig c = vta_config_default();
-  check_word(&c, (VtaInsn){.opcode = OPC_GEMM, .pop_prev = true, .push_prev = true, .reset = true, .uop_begin = 3,
-    .uop_end = 8192, .iter_out = 14, .iter_in = 16383, .dst_out = 2047, .dst_in = 1, .src_out = 58, .src_in = 2,
-    .wgt_out = 1023, .wgt_in = 9},
-    2 | 8 | 32 | 128 | 3u << 8 | (uint64_t)8192 << 21 | (uint64_t)14 << 35 | (uint64_t)16383 << 49,
-    2047 | (uint64_t)1 << 11 | (uint64_t)58 << 22 | (uint64_t)2 << 33 | (uint64_t)1023 << 44 | (uint64_t)9 << 54);
-  check_word(&c, (VtaInsn){.opcode = OPC_ALU, .push_next = true, .uop_begin = 1, .uop_end = 2, .iter_out = 7,
-    .iter_in = 8, .dst_out = 5, .dst_in = 6, .src_out = 7, .src_in = 8, .alu_op = ALU_SHR, .use_imm = true, .imm = -8},
-    4 | 64 | 1u << 8 | 2u << 21 | (uint64_t)7 << 35 | (uint64_t)8 << 49,
-    5 | 6u << 11 | 7u << 22 | (uint64_t)8 << 33 | (uint64_t)3 << 44 | (uint64_t)1 << 47 | (uint64_t)0xFFF8 << 48);
+  check_word(&c,
+             (VtaInsn){.opcode = OPC_GEMM,
+                       .pop_prev = true,
+                       .push_prev = true,
+                       .reset = true,
+                       .uop_begin = 3,
+                       .uop_end = 8192,
+                       .iter_out = 14,
+                       .iter_in = 16383,
+                       .dst_out = 2047,
+                       .dst_in = 1,
+                       .src_out = 58,
+                       .src_in = 2,
+                       .wgt_out = 1023,
+                       .wgt_in = 9},
+             2 | 8 | 32 | 128 | 3u << 8 | (uint64_t)8192 << 21 | (uint64_t)14 << 35 | (uint64_t)16383 << 49,
+             2047 | (uint64_t)1 << 11 | (uint64_t)58 << 22 | (uint64_t)2 << 33 | (uint64_t)1023 << 44 |
+                 (uint64_t)9 << 54);
+  check_word(&c,
+             (VtaInsn){.opcode = OPC_ALU,
+                       .push_next = true,
+                       .uop_begin = 1,
+                       .uop_end = 2,
+                       .iter_out = 7,
+                       .iter_in = 8,
+                       .dst_out = 5,
+                       .dst_in = 6,
+                       .src_out = 7,
+                       .src_in = 8,
+                       .alu_op = ALU_SHR,
+                       .use_imm = true,
+                       .imm = -8},
+             4 | 64 | 1u << 8 | 2u << 21 | (uint64_t)7 << 35 | (uint64_t)8 << 49,
+             5 | 6u << 11 | 7u << 22 | (uint64_t)8 << 33 | (uint64_t)3 << 44 | (uint64_t)1 << 47 |
+                 (uint64_t)0xFFF8 << 48);
   assert_int_equal(vta_encode_uop(&c, (VtaUop){2047, 1, 512}), 2047 | 1u << 11 | 512u << 22);
 }
 
@@ -87,12 +136,21 @@ static void golden_block32(void **state) {
   (void)state;
   VtaConfig c = vta_config_default();
   c.log_block_in = c.log_block_out = 5;
-  check_word(&c, (VtaInsn){.opcode = OPC_GEMM, .uop_end = 1, .iter_out = 1, .iter_in = 1, .dst_out = 1, .dst_in = 2,
-    .src_out = 3, .src_in = 4, .wgt_out = 5, .wgt_in = 6},
-    2 | 1u << 21 | (uint64_t)1 << 35 | (uint64_t)1 << 49,
-    1 | 2u << 10 | 3u << 20 | (uint64_t)4 << 30 | (uint64_t)5 << 40 | (uint64_t)6 << 48);
+  check_word(&c,
+             (VtaInsn){.opcode = OPC_GEMM,
+                       .uop_end = 1,
+                       .iter_out = 1,
+                       .iter_in = 1,
+                       .dst_out = 1,
+                       .dst_in = 2,
+                       .src_out = 3,
+                       .src_in = 4,
+                       .wgt_out = 5,
+                       .wgt_in = 6},
+             2 | 1u << 21 | (uint64_t)1 << 35 | (uint64_t)1 << 49,
+             1 | 2u << 10 | 3u << 20 | (uint64_t)4 << 30 | (uint64_t)5 << 40 | (uint64_t)6 << 48);
   check_word(&c, (VtaInsn){.opcode = OPC_ALU, .uop_end = 1, .iter_out = 1, .iter_in = 1, .alu_op = ALU_MUL, .imm = -1},
-    4 | 1u << 21 | (uint64_t)1 << 35 | (uint64_t)1 << 49, (uint64_t)4 << 40 | (uint64_t)0xFFFF << 44);
+             4 | 1u << 21 | (uint64_t)1 << 35 | (uint64_t)1 << 49, (uint64_t)4 << 40 | (uint64_t)0xFFFF << 44);
   assert_int_equal(vta_encode_uop(&c, (VtaUop){1, 2, 3}), 1 | 2u << 10 | 3u << 20);
 }
 
@@ -145,7 +203,8 @@ static VtaInsn random_insn(const VtaConfig *c, uint32_t *seed) {
     i.x_size = below(seed, 16), i.x_stride = below(seed, 16);
     i.y_pad0 = below(seed, 4), i.y_pad1 = below(seed, 4), i.x_pad0 = below(seed, 4), i.x_pad1 = below(seed, 4);
   } else if (i.opcode != OPC_FINISH) {
-    i.uop_begin = below(seed, u), i.uop_end = below(seed, u + 1), i.iter_out = below(seed, 14), i.iter_in = below(seed, 14);
+    i.uop_begin = below(seed, u), i.uop_end = below(seed, u + 1), i.iter_out = below(seed, 14),
+    i.iter_in = below(seed, 14);
     i.dst_out = below(seed, a), i.dst_in = below(seed, a), i.src_out = below(seed, s), i.src_in = below(seed, s);
     if (i.opcode == OPC_GEMM) {
       i.reset = next(seed) & 1, i.wgt_out = below(seed, w), i.wgt_in = below(seed, w);
@@ -193,12 +252,16 @@ static void routing(void **state) {
   const struct {
     VtaInsn i;
     VtaUnit unit;
-  } cases[] = {
-    {{.opcode = OPC_LOAD, .memory = MEM_INP}, UNIT_LOAD}, {{.opcode = OPC_LOAD, .memory = MEM_WGT}, UNIT_LOAD},
-    {{.opcode = OPC_LOAD, .memory = MEM_UOP}, UNIT_COMPUTE}, {{.opcode = OPC_LOAD, .memory = MEM_ACC}, UNIT_COMPUTE},
-    {{.opcode = OPC_LOAD, .memory = MEM_ACC8}, UNIT_COMPUTE}, {{.opcode = OPC_GEMM}, UNIT_COMPUTE},
-    {{.opcode = OPC_ALU}, UNIT_COMPUTE}, {{.opcode = OPC_FINISH}, UNIT_COMPUTE},
-    {{.opcode = OPC_STORE, .memory = MEM_OUT}, UNIT_STORE}, {{.opcode = OPC_STORE, .memory = MEM_UOP}, UNIT_STORE}};
+  } cases[] = {{{.opcode = OPC_LOAD, .memory = MEM_INP}, UNIT_LOAD},
+               {{.opcode = OPC_LOAD, .memory = MEM_WGT}, UNIT_LOAD},
+               {{.opcode = OPC_LOAD, .memory = MEM_UOP}, UNIT_COMPUTE},
+               {{.opcode = OPC_LOAD, .memory = MEM_ACC}, UNIT_COMPUTE},
+               {{.opcode = OPC_LOAD, .memory = MEM_ACC8}, UNIT_COMPUTE},
+               {{.opcode = OPC_GEMM}, UNIT_COMPUTE},
+               {{.opcode = OPC_ALU}, UNIT_COMPUTE},
+               {{.opcode = OPC_FINISH}, UNIT_COMPUTE},
+               {{.opcode = OPC_STORE, .memory = MEM_OUT}, UNIT_STORE},
+               {{.opcode = OPC_STORE, .memory = MEM_UOP}, UNIT_STORE}};
   for (size_t n = 0; n < sizeof cases / sizeof *cases; n++) assert_int_equal(vta_unit(&cases[n].i), cases[n].unit);
 }
 
@@ -215,17 +278,43 @@ static void check_text(VtaInsn i, const char *expected) {
 
 static void text(void **state) {
   (void)state;
-  check_text((VtaInsn){.opcode = OPC_LOAD, .memory = MEM_INP, .dram_base = 12, .y_size = 14, .x_size = 56,
-    .x_stride = 56, .y_pad0 = 1, .x_pad0 = 1, .x_pad1 = 1, .push_next = true},
-    "load.inp sram=0 dram=12 y=14 x=56 stride=56 pad=(1,0,1,1) push>");
+  check_text((VtaInsn){.opcode = OPC_LOAD,
+                       .memory = MEM_INP,
+                       .dram_base = 12,
+                       .y_size = 14,
+                       .x_size = 56,
+                       .x_stride = 56,
+                       .y_pad0 = 1,
+                       .x_pad0 = 1,
+                       .x_pad1 = 1,
+                       .push_next = true},
+             "load.inp sram=0 dram=12 y=14 x=56 stride=56 pad=(1,0,1,1) push>");
   check_text((VtaInsn){.opcode = OPC_STORE, .memory = MEM_UOP, .pop_prev = true}, "store.uop nothing pop<");
-  check_text((VtaInsn){.opcode = OPC_GEMM, .uop_begin = 1, .uop_end = 3, .iter_out = 4, .iter_in = 5, .dst_out = 6,
-    .dst_in = 7, .src_out = 8, .src_in = 9, .wgt_out = 10, .wgt_in = 11, .pop_prev = true, .push_prev = true},
-    "gemm uop=[1,3) out=4 in=5 dst=(6,7) src=(8,9) wgt=(10,11) pop< push<");
+  check_text((VtaInsn){.opcode = OPC_GEMM,
+                       .uop_begin = 1,
+                       .uop_end = 3,
+                       .iter_out = 4,
+                       .iter_in = 5,
+                       .dst_out = 6,
+                       .dst_in = 7,
+                       .src_out = 8,
+                       .src_in = 9,
+                       .wgt_out = 10,
+                       .wgt_in = 11,
+                       .pop_prev = true,
+                       .push_prev = true},
+             "gemm uop=[1,3) out=4 in=5 dst=(6,7) src=(8,9) wgt=(10,11) pop< push<");
   check_text((VtaInsn){.opcode = OPC_GEMM, .reset = true, .uop_end = 1, .iter_out = 1, .iter_in = 1},
-    "gemm.reset uop=[0,1) out=1 in=1 dst=(0,0)");
-  check_text((VtaInsn){.opcode = OPC_ALU, .alu_op = ALU_SHR, .use_imm = true, .imm = -8, .uop_end = 1, .iter_out = 1,
-    .iter_in = 1, .push_next = true}, "alu.shr imm=-8 uop=[0,1) out=1 in=1 dst=(0,0) push>");
+             "gemm.reset uop=[0,1) out=1 in=1 dst=(0,0)");
+  check_text((VtaInsn){.opcode = OPC_ALU,
+                       .alu_op = ALU_SHR,
+                       .use_imm = true,
+                       .imm = -8,
+                       .uop_end = 1,
+                       .iter_out = 1,
+                       .iter_in = 1,
+                       .push_next = true},
+             "alu.shr imm=-8 uop=[0,1) out=1 in=1 dst=(0,0) push>");
   check_text((VtaInsn){.opcode = OPC_FINISH, .pop_next = true}, "finish pop>");
 }
 
@@ -238,13 +327,13 @@ static void bad_configs(void **state) {
     const char *word;
   } cases[] = {
 #define AT(f) offsetof(VtaConfig, f)
-    {AT(log_uop_buff), 16, "UOP"}, {AT(log_inp_buff), 16, "INP"}, {AT(log_wgt_buff), 19, "WGT"},
-    {AT(log_acc_buff), 18, "ACC"}, {AT(log_inp_width), 4, "INP_WIDTH"}, {AT(log_wgt_width), 2, "WGT_WIDTH"},
-    {AT(log_acc_width), 4, "ACC_WIDTH"}, {AT(log_out_width), 5, "OUT_WIDTH"}, {AT(log_uop_width), 6, "UOP_WIDTH"},
-    {AT(log_ins_width), 8, "INS_WIDTH"}, {AT(log_batch), -1, "BATCH"}, {AT(log_batch), 64, "BATCH"},
-    {AT(log_block_in), 13, "BLOCK"}, {AT(log_block_out), -3, "BLOCK"}, {AT(log_uop_buff), 2, "UOP"},
-    {AT(log_inp_buff), 3, "INP"}, {AT(log_wgt_buff), 8, "WGT"}, {AT(log_acc_buff), 41, "BUFF"},
-    {AT(log_out_buff), 16, "OUT_BUFF"}};
+      {AT(log_uop_buff), 16, "UOP"},       {AT(log_inp_buff), 16, "INP"},       {AT(log_wgt_buff), 19, "WGT"},
+      {AT(log_acc_buff), 18, "ACC"},       {AT(log_inp_width), 4, "INP_WIDTH"}, {AT(log_wgt_width), 2, "WGT_WIDTH"},
+      {AT(log_acc_width), 4, "ACC_WIDTH"}, {AT(log_out_width), 5, "OUT_WIDTH"}, {AT(log_uop_width), 6, "UOP_WIDTH"},
+      {AT(log_ins_width), 8, "INS_WIDTH"}, {AT(log_batch), -1, "BATCH"},        {AT(log_batch), 64, "BATCH"},
+      {AT(log_block_in), 13, "BLOCK"},     {AT(log_block_out), -3, "BLOCK"},    {AT(log_uop_buff), 2, "UOP"},
+      {AT(log_inp_buff), 3, "INP"},        {AT(log_wgt_buff), 8, "WGT"},        {AT(log_acc_buff), 41, "BUFF"},
+      {AT(log_out_buff), 16, "OUT_BUFF"}};
   for (size_t n = 0; n < sizeof cases / sizeof *cases; n++) {
     VtaConfig c = vta_config_default();
     memcpy((char *)&c + cases[n].field, &cases[n].value, sizeof(int));
@@ -258,9 +347,10 @@ static void bad_configs(void **state) {
 }
 
 int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(depths), cmocka_unit_test(golden_memory),
-    cmocka_unit_test(golden_compute), cmocka_unit_test(golden_block32), cmocka_unit_test(uop_source_width),
-    cmocka_unit_test(round_trip), cmocka_unit_test(illegal), cmocka_unit_test(routing), cmocka_unit_test(text),
-    cmocka_unit_test(bad_configs)};
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(depths),         cmocka_unit_test(golden_memory),    cmocka_unit_test(golden_compute),
+      cmocka_unit_test(golden_block32), cmocka_unit_test(uop_source_width), cmocka_unit_test(round_trip),
+      cmocka_unit_test(illegal),        cmocka_unit_test(routing),          cmocka_unit_test(text),
+      cmocka_unit_test(bad_configs)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -63,7 +63,8 @@ static void fails(VtaOp op, int n, const TirArg *a, const char *words) {
 
 static void load_and_store(void **state) {
   (void)state;
-  const Buffer *host = buffer("x", DT_I8, &scope_host, BUF_INPUT, 64), *out = buffer("y", DT_I8, &scope_host, BUF_OUTPUT, 64);
+  const Buffer *host = buffer("x", DT_I8, &scope_host, BUF_INPUT, 64),
+               *out = buffer("y", DT_I8, &scope_host, BUF_OUTPUT, 64);
   const Buffer *acc = buffer("a", DT_I32, &target->acc, BUF_LOCAL, 16 * 16);
   int8_t x[64], y[64] = {0};
   int32_t a[16 * 16];
@@ -105,7 +106,8 @@ static void load_and_store(void **state) {
 static void arithmetic(void **state) {
   (void)state;
   const Buffer *acc = buffer("a", DT_I32, &target->acc, BUF_LOCAL, 4 * 16);
-  const Buffer *inp = buffer("i", DT_I8, &target->inp, BUF_LOCAL, 16), *wgt = buffer("w", DT_I8, &target->wgt, BUF_LOCAL, 256);
+  const Buffer *inp = buffer("i", DT_I8, &target->inp, BUF_LOCAL, 16),
+               *wgt = buffer("w", DT_I8, &target->wgt, BUF_LOCAL, 256);
   int32_t a[64];
   int8_t i[16], w[256];
   for (int k = 0; k < 64; k++) a[k] = k;
@@ -151,7 +153,8 @@ static void tokens(void **state) {
 // A kernel with plain indices (FORM_CALLS) on the machine's own memories.
 static void kernel(void **state) {
   (void)state;
-  const Buffer *host = buffer("x", DT_I32, &scope_host, BUF_INPUT, 64), *out = buffer("y", DT_I8, &scope_host, BUF_OUTPUT, 64);
+  const Buffer *host = buffer("x", DT_I32, &scope_host, BUF_INPUT, 64),
+               *out = buffer("y", DT_I8, &scope_host, BUF_OUTPUT, 64);
   int32_t x[64];
   int8_t y[64] = {0};
   for (int i = 0; i < 64; i++) x[i] = i;
@@ -170,7 +173,7 @@ static void kernel(void **state) {
   assert_true(tell(machine->enter, VTA_KERNEL, 10, args));
   assert_true(run(VTA_UOP, 1, uop));
   assert_false(tell(machine->leave, VTA_KERNEL, 10, args)); // 101 + 2 * 1999 is out of range
-  args[0] = num(VTA_GEMM); // no immediate
+  args[0] = num(VTA_GEMM);                                  // no immediate
   assert_false(tell(machine->enter, VTA_KERNEL, 10, args));
   args[0] = num(VTA_MOV); // no micro-op
   assert_false(tell(machine->enter, VTA_KERNEL, 9, args));
@@ -182,7 +185,8 @@ static void kernel(void **state) {
   fails(VTA_ZERO_CALL, 3, zero, "vta.acc");
 }
 
-// ---- the listing -----------------------------------------------------------------------------------------------------
+// ---- the listing
+// -----------------------------------------------------------------------------------------------------
 
 static const Stmt *call(VtaOp op, const Stmt *body, int n, const int64_t *v, const Expr *first) {
   const Expr *args[12];
@@ -191,20 +195,25 @@ static const Stmt *call(VtaOp op, const Stmt *body, int n, const int64_t *v, con
   for (int i = 0; i < n; i++) args[at++] = expr_index(&cx, v[i]);
   return stmt_intrin(&cx, vta_op(target, op), at, args, body);
 }
-#define INTS(...) (int)(sizeof((int64_t[]){__VA_ARGS__}) / sizeof(int64_t)), (int64_t[]){__VA_ARGS__}
+#define INTS(...) \
+  (int)(sizeof((int64_t[]){__VA_ARGS__}) / sizeof(int64_t)), (int64_t[]) { __VA_ARGS__ }
 
 // for i in 0..2: load tile i, zero one, add the two, store; with tokens.
 static Func *sample(void) {
   Loc none = {0};
-  const Buffer *params[2] = {buffer("x", DT_I8, &scope_host, BUF_INPUT, 32), buffer("y", DT_I8, &scope_host, BUF_OUTPUT, 32)};
+  const Buffer *params[2] = {buffer("x", DT_I8, &scope_host, BUF_INPUT, 32),
+                             buffer("y", DT_I8, &scope_host, BUF_OUTPUT, 32)};
   const Var *i = tir_var(&cx, name_of(cx.names, "i"), none);
   const Expr *x = expr_ref(&cx, params[0], expr_var(&cx, i)), *y = expr_ref(&cx, params[1], expr_var(&cx, i));
-  const Stmt *body[] = {call(VTA_LOAD_CALL, NULL, INTS(1, 1, 1, 0, 0, 0, 0, 4, MEM_ACC8), x),
-    call(VTA_ZERO_CALL, NULL, INTS(2, 5, MEM_ACC), NULL),
-    call(VTA_KERNEL, call(VTA_UOP, NULL, INTS(4, 5), NULL), INTS(VTA_ADD, 1, 1, 0, 0, 0, 0, 0, 0), NULL),
-    call(VTA_PUSH, NULL, INTS(2, 3), NULL), call(VTA_POP, NULL, INTS(2, 3), NULL),
-    call(VTA_STORE_CALL, NULL, INTS(1, 1, 1, 4, MEM_OUT), y), call(VTA_PUSH, NULL, INTS(3, 2), NULL),
-    call(VTA_POP, NULL, INTS(3, 2), NULL)};
+  const Stmt *body[] = {
+      call(VTA_LOAD_CALL, NULL, INTS(1, 1, 1, 0, 0, 0, 0, 4, MEM_ACC8), x),
+      call(VTA_ZERO_CALL, NULL, INTS(2, 5, MEM_ACC), NULL),
+      call(VTA_KERNEL, call(VTA_UOP, NULL, INTS(4, 5), NULL), INTS(VTA_ADD, 1, 1, 0, 0, 0, 0, 0, 0), NULL),
+      call(VTA_PUSH, NULL, INTS(2, 3), NULL),
+      call(VTA_POP, NULL, INTS(2, 3), NULL),
+      call(VTA_STORE_CALL, NULL, INTS(1, 1, 1, 4, MEM_OUT), y),
+      call(VTA_PUSH, NULL, INTS(3, 2), NULL),
+      call(VTA_POP, NULL, INTS(3, 2), NULL)};
   const Stmt *loop = stmt_for(&cx, i, expr_index(&cx, 0), expr_index(&cx, 2), FOR_SERIAL, stmt_seq(&cx, 8, body));
   Func *f = NEW(cx.arena, Func);
   f->name = name_of(cx.names, "sample");
@@ -217,22 +226,21 @@ static Func *sample(void) {
 
 static void listing(void **state) {
   (void)state;
-  static const char expected[] =
-    "; sample: 13 instructions in 1 launch; `<` is the previous unit, `>` the next\n"
-    "      0  compute  load.acc8 sram=4 dram=256 y=1 x=1 stride=1  ; x tile 0\n"
-    "      1  compute  load.acc sram=5 dram=192 y=2 x=1 stride=0\n"
-    "      2  compute  load.uop sram=0 dram=4096 y=1 x=1 stride=1\n"
-    "                  ; uop 0: dst=4 src=5 wgt=0\n"
-    "      3  compute  alu.add uop=[0,1) out=1 in=1 dst=(0,0) src=(0,0) push>\n"
-    "      4  store    store.out sram=4 dram=512 y=1 x=1 stride=1 pop< push<  ; y tile 0\n"
-    "      5  compute  load.acc8 sram=4 dram=257 y=1 x=1 stride=1 pop>  ; x tile 1\n"
-    "      6  compute  load.acc sram=5 dram=192 y=2 x=1 stride=0\n"
-    "      7  compute  alu.add uop=[0,1) out=1 in=1 dst=(0,0) src=(0,0) push>\n"
-    "      8  store    store.out sram=4 dram=513 y=1 x=1 stride=1 pop< push<  ; y tile 1\n"
-    "      9  compute  load.uop nothing pop>\n"
-    "     10  store    store.uop nothing push<\n"
-    "     11  compute  load.uop nothing pop>\n"
-    "     12  compute  finish\n";
+  static const char expected[] = "; sample: 13 instructions in 1 launch; `<` is the previous unit, `>` the next\n"
+                                 "      0  compute  load.acc8 sram=4 dram=256 y=1 x=1 stride=1  ; x tile 0\n"
+                                 "      1  compute  load.acc sram=5 dram=192 y=2 x=1 stride=0\n"
+                                 "      2  compute  load.uop sram=0 dram=4096 y=1 x=1 stride=1\n"
+                                 "                  ; uop 0: dst=4 src=5 wgt=0\n"
+                                 "      3  compute  alu.add uop=[0,1) out=1 in=1 dst=(0,0) src=(0,0) push>\n"
+                                 "      4  store    store.out sram=4 dram=512 y=1 x=1 stride=1 pop< push<  ; y tile 0\n"
+                                 "      5  compute  load.acc8 sram=4 dram=257 y=1 x=1 stride=1 pop>  ; x tile 1\n"
+                                 "      6  compute  load.acc sram=5 dram=192 y=2 x=1 stride=0\n"
+                                 "      7  compute  alu.add uop=[0,1) out=1 in=1 dst=(0,0) src=(0,0) push>\n"
+                                 "      8  store    store.out sram=4 dram=513 y=1 x=1 stride=1 pop< push<  ; y tile 1\n"
+                                 "      9  compute  load.uop nothing pop>\n"
+                                 "     10  store    store.uop nothing push<\n"
+                                 "     11  compute  load.uop nothing pop>\n"
+                                 "     12  compute  finish\n";
   Text out = {.arena = cx.arena};
   assert_true(vta_listing(&cx, sample(), &out));
   assert_string_equal(out.data, expected);
@@ -270,7 +278,8 @@ static void stream_check(void **state) {
   const Source *src = source_new(cx.arena, "k.te", text, sizeof text - 1);
   const Stmt *loop = f->body->children[0], *seq = loop->body, *kept[8];
   Loc lines[8], none = {0};
-  for (uint32_t i = 0; i < 8; i++) lines[i] = (Loc){src, i == 2 ? 2 : i == 5 ? 3 : 1, 1, i == 2 ? 2 : i == 5 ? 3 : 1, 4};
+  for (uint32_t i = 0; i < 8; i++)
+    lines[i] = (Loc){src, i == 2 ? 2 : i == 5 ? 3 : 1, 1, i == 2 ? 2 : i == 5 ? 3 : 1, 4};
   int n = 0;
   for (int i = 0; i < 8; i++)
     if (i != 3 && i != 4) kept[n++] = stmt_placed(&cx, seq->children[i], lines[i], none); // neither push nor pop
@@ -294,7 +303,8 @@ static void listing_refused(void **state) {
   (void)state;
   Text out = {.arena = cx.arena};
   Func *f = sample();
-  f->body = call(VTA_LOAD_CALL, NULL, INTS(1, 1, 1, 0, 0, 0, 0, 2048, MEM_ACC), expr_ref(&cx, f->params[0], expr_index(&cx, 0)));
+  f->body = call(VTA_LOAD_CALL, NULL, INTS(1, 1, 1, 0, 0, 0, 0, 2048, MEM_ACC),
+                 expr_ref(&cx, f->params[0], expr_index(&cx, 0)));
   assert_false(vta_listing(&cx, f, &out));
   assert_int_equal(diags_errors(cx.diags), 1);
   f->body = call(VTA_UOP, NULL, INTS(0, 0, 0), NULL);
@@ -305,7 +315,7 @@ static void listing_refused(void **state) {
 
 int main(void) {
 #define TEST(t) cmocka_unit_test_setup_teardown(t, setup, teardown)
-  const struct CMUnitTest tests[] = {TEST(load_and_store), TEST(arithmetic), TEST(tokens), TEST(kernel), TEST(listing), TEST(stream), TEST(stream_check),
-    TEST(listing_refused)};
+  const struct CMUnitTest tests[] = {TEST(load_and_store), TEST(arithmetic), TEST(tokens),       TEST(kernel),
+                                     TEST(listing),        TEST(stream),     TEST(stream_check), TEST(listing_refused)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

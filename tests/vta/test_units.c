@@ -24,7 +24,8 @@ static const char *run_text(const char *body, VtaOrder order, int8_t y[N], char 
                                   "func f(x: int8[4, 1, 16] input, y: int8[4, 1, 16] output) target vta {\n"
                                   "alloc a: int32[4, 1, 16] @vta.acc base=0;\n"
                                   "alloc i: int8[4, 1, 16] @vta.inp base=0;\n"
-                                  "alloc w: int8[1, 16, 16] @vta.wgt base=0;\n%s\n}", body);
+                                  "alloc w: int8[1, 16, 16] @vta.wgt base=0;\n%s\n}",
+                                  body);
   Func *f = tir_parse(&cx, source_new(cx.arena, "u.tir", text, strlen(text)), &target->tir);
   const char *error = NULL;
   if (!f) {
@@ -56,26 +57,38 @@ static const struct {
   const char *body;
   unsigned right;
 } programs[] = {
-  // one tile for all: each way is ordered
-  {"for t in 0..4 { vta.pop(store, compute); " LOAD "vta.push(compute, store); vta.pop(compute, store); " STORE "vta.push(store, compute); }"
-   "vta.sync();", 0},
-  {"vta.push(store, compute); for t in 0..4 { vta.pop(store, compute); " LOAD "vta.push(compute, store); vta.pop(compute, store); " STORE "vta.push(store, compute); }"
-   "vta.pop(store, compute); vta.sync();", ALL},
-  // without the tokens back, compute overwrites what is not stored yet, unless store goes first
-  {"for t in 0..4 { " LOAD "vta.push(compute, store); vta.pop(compute, store); " STORE "} vta.sync();", IN_ORDER | STORES},
-  // without those to store, it stores what is not there yet
-  {"vta.push(store, compute); for t in 0..4 { vta.pop(store, compute); " LOAD STORE "vta.push(store, compute); } vta.pop(store, compute); vta.sync();",
-   IN_ORDER | LOADS},
-  {"for t in 0..4 { " LOAD STORE "} vta.sync();", IN_ORDER}, // none at all
-  {"for t in 0..4 { " LOAD STORE "vta.sync(); }", IN_ORDER | LOADS},
-  // a token that is issued after its pop frees the unit that waits for it
-  {"for t in 0..4 { vta.pop(compute, store); " STORE LOAD "vta.push(compute, store); vta.sync(); }", ALL},
-  // the CPU goes on before the units have stored, if they may
-  {"for t in 0..4 { " LOAD "vta.push(compute, store); vta.pop(compute, store); " STORE "vta.sync(); } y[0, 0, 0] = y[1, 0, 0] - 16i8;", ALL},
-  {"for t in 0..4 { " LOAD "vta.push(compute, store); vta.pop(compute, store); " STORE "if (t < 3) { vta.sync(); } } y[3, 0, 0] = y[3, 0, 0];"
-   "vta.sync();", ALL},
-  {"for t in 0..4 { " LOAD "vta.push(compute, store); vta.pop(compute, store); " STORE "if (t < 3) { vta.sync(); } } y[0, 0, 0] = y[3, 0, 0] - 48i8;"
-   "vta.sync();", IN_ORDER},
+    // one tile for all: each way is ordered
+    {"for t in 0..4 { vta.pop(store, compute); " LOAD "vta.push(compute, store); vta.pop(compute, store); " STORE
+     "vta.push(store, compute); }"
+     "vta.sync();",
+     0},
+    {"vta.push(store, compute); for t in 0..4 { vta.pop(store, compute); " LOAD
+     "vta.push(compute, store); vta.pop(compute, store); " STORE "vta.push(store, compute); }"
+     "vta.pop(store, compute); vta.sync();",
+     ALL},
+    // without the tokens back, compute overwrites what is not stored yet, unless store goes first
+    {"for t in 0..4 { " LOAD "vta.push(compute, store); vta.pop(compute, store); " STORE "} vta.sync();",
+     IN_ORDER | STORES},
+    // without those to store, it stores what is not there yet
+    {"vta.push(store, compute); for t in 0..4 { vta.pop(store, compute); " LOAD STORE
+     "vta.push(store, compute); } vta.pop(store, compute); vta.sync();",
+     IN_ORDER | LOADS},
+    {"for t in 0..4 { " LOAD STORE "} vta.sync();", IN_ORDER}, // none at all
+    {"for t in 0..4 { " LOAD STORE "vta.sync(); }", IN_ORDER | LOADS},
+    // a token that is issued after its pop frees the unit that waits for it
+    {"for t in 0..4 { vta.pop(compute, store); " STORE LOAD "vta.push(compute, store); vta.sync(); }", ALL},
+    // the CPU goes on before the units have stored, if they may
+    {"for t in 0..4 { " LOAD "vta.push(compute, store); vta.pop(compute, store); " STORE
+     "vta.sync(); } y[0, 0, 0] = y[1, 0, 0] - 16i8;",
+     ALL},
+    {"for t in 0..4 { " LOAD "vta.push(compute, store); vta.pop(compute, store); " STORE
+     "if (t < 3) { vta.sync(); } } y[3, 0, 0] = y[3, 0, 0];"
+     "vta.sync();",
+     ALL},
+    {"for t in 0..4 { " LOAD "vta.push(compute, store); vta.pop(compute, store); " STORE
+     "if (t < 3) { vta.sync(); } } y[0, 0, 0] = y[3, 0, 0] - 48i8;"
+     "vta.sync();",
+     IN_ORDER},
 };
 
 static void orders_show_what_is_missing(void **state) {
@@ -94,19 +107,21 @@ static void orders_show_what_is_missing(void **state) {
 static const struct {
   const char *body, *error;
 } faults[] = {
-  {"vta.pop(load, compute); vta.add(&a[0], 1); vta.pop(compute, load);\nvta.push(compute, load); vta.sync();",
-   "deadlock: no unit can go on\n"
-   "load waits for a token from compute, in `vta.pop(compute, load)` (u.tir:5:44)\n"
-   "compute waits for a token from load, in `vta.pop(load, compute)` (u.tir:5:1), with 2 more operations behind it\n"
-   "store has nothing left to do"},
-  {"vta.push(load, compute); vta.push(load, compute); vta.pop(load, compute); vta.sync();", "1 token from load to compute is left over, in `vta.sync();`"},
-  {"vta.push(load, compute); vta.push(load, compute); vta.sync();", "2 tokens from load to compute are left over"},
-  {"vta.push(compute, store);", ""},
-  {"vta.push(load, store);", "there is no token channel from load to store, in `vta.push(load, store);`"},
-  {"for t in 0..5 { vta.load(&a[t], &x[t], y=1, x=1, stride=1); } vta.sync();",
-   "in `vta.load(&a[t], &x[t], y=1, x=1, stride=1);` (u.tir:5:17)"},
-  // more waits than streams hold
-  {"vta.pop(store, compute); for t in 0..2000000 { vta.add(&a[0], 1); } vta.push(store, compute); vta.sync();", "deadlock: "},
+    {"vta.pop(load, compute); vta.add(&a[0], 1); vta.pop(compute, load);\nvta.push(compute, load); vta.sync();",
+     "deadlock: no unit can go on\n"
+     "load waits for a token from compute, in `vta.pop(compute, load)` (u.tir:5:44)\n"
+     "compute waits for a token from load, in `vta.pop(load, compute)` (u.tir:5:1), with 2 more operations behind it\n"
+     "store has nothing left to do"},
+    {"vta.push(load, compute); vta.push(load, compute); vta.pop(load, compute); vta.sync();",
+     "1 token from load to compute is left over, in `vta.sync();`"},
+    {"vta.push(load, compute); vta.push(load, compute); vta.sync();", "2 tokens from load to compute are left over"},
+    {"vta.push(compute, store);", ""},
+    {"vta.push(load, store);", "there is no token channel from load to store, in `vta.push(load, store);`"},
+    {"for t in 0..5 { vta.load(&a[t], &x[t], y=1, x=1, stride=1); } vta.sync();",
+     "in `vta.load(&a[t], &x[t], y=1, x=1, stride=1);` (u.tir:5:17)"},
+    // more waits than streams hold
+    {"vta.pop(store, compute); for t in 0..2000000 { vta.add(&a[0], 1); } vta.push(store, compute); vta.sync();",
+     "deadlock: "},
 };
 
 static void faults_are_told(void **state) {
@@ -116,7 +131,8 @@ static void faults_are_told(void **state) {
       int8_t y[N];
       char message[1024];
       const char *error = run_text(faults[i].body, (VtaOrder)order, y, message);
-      if (!error || !strstr(error, faults[i].error)) fail_msg("fault %zu in order %d: %s", i, order, error ? error : "none");
+      if (!error || !strstr(error, faults[i].error))
+        fail_msg("fault %zu in order %d: %s", i, order, error ? error : "none");
     }
 }
 
@@ -127,7 +143,8 @@ static void long_streams_are_relieved(void **state) {
   char message[1024];
   for (int order = 0; order < VTA_ORDER_COUNT; order++) {
     const char *error = run_text("for t in 0..4 { " LOAD "for k in 0..100000 { vta.add(&a[0], 3); vta.add(&a[0], -3); }"
-                                 "vta.push(compute, store); vta.pop(compute, store); " STORE "vta.push(store, compute); vta.pop(store, compute); } vta.sync();",
+                                 "vta.push(compute, store); vta.pop(compute, store); " STORE
+                                 "vta.push(store, compute); vta.pop(store, compute); } vta.sync();",
                                  (VtaOrder)order, y, message);
     assert_null(error);
     assert_true(is_right(y));

@@ -45,8 +45,8 @@ static Affine in_tiles(const Alu *s, Affine a) {
   return t;
 }
 
-// What is wrong with the part of an index that is no lane, as text; NULL if nothing is. *by: the loop that it comes of, or
-// NULL.
+// What is wrong with the part of an index that is no lane, as text; NULL if nothing is. *by: the loop that it comes of,
+// or NULL.
 static const char *misaligned(const Alu *s, const Affine *a, const Var **by) {
   *by = NULL;
   int64_t tile = s->p.vta->acc.tile;
@@ -75,38 +75,46 @@ static const char memory_rule[] = "an ALU operation reads and writes tiles of vt
 static bool refuse_memory(Alu *s, const Expr *e) {
   const Buffer *b = e->buffer;
   const char *name = buffer_stage(b);
-  const char *headline = arena_printf(s->p.cx->arena, "`%s` reads `%s`, which is in %s memory, but the ALU reads vta.acc only",
-                                      buffer_stage(s->n->store->buffer), name, b->scope->name);
+  const char *headline =
+      arena_printf(s->p.cx->arena, "`%s` reads `%s`, which is in %s memory, but the ALU reads vta.acc only",
+                   buffer_stage(s->n->store->buffer), name, b->scope->name);
   s->failed = true;
   if (diags_told(s->p.cx->diags, E_ALU_ACCESS, headline)) return false; // `a * a`: one cause
   Diag *g = alu_refuse(s, E_ALU_ACCESS, e->loc, memory_rule, "%s", headline);
   diag_here(g, "`%s`", expr_text(s->p.cx, e));
   if (b->role == BUF_LOCAL && b->scope != &scope_host) {
-    diag_help(g, "bring what `%s` holds into vta.acc, as int32: a stage of its own with `.set_scope(vta.acc)` and `.dma_copy()`",
-              name);
+    diag_help(
+        g,
+        "bring what `%s` holds into vta.acc, as int32: a stage of its own with `.set_scope(vta.acc)` and `.dma_copy()`",
+        name);
     return false;
   }
   if (b->type == DT_I8)
-    diag_help(g, "let a stage of its own widen it as it is copied in, and read that: `compute wide = int32(%s);` with "
-              "`wide.set_scope(vta.acc);  wide.dma_copy();`", name);
+    diag_help(g,
+              "let a stage of its own widen it as it is copied in, and read that: `compute wide = int32(%s);` with "
+              "`wide.set_scope(vta.acc);  wide.dma_copy();`",
+              name);
   else nest_fix_cache(&s->p, g, b, "vta.acc");
   return false;
 }
 
 static bool refuse_lanes(Alu *s, const Expr *e, const NestLoop *l, int64_t is, int64_t want) {
-  static const char rule[] = "lane [b, j] of an ALU operation reads lane [b, j] of its operands: loops inside a tile must "
-                             "have the same coefficient in every index";
-  const char *name = buffer_stage(e->buffer), *to = buffer_stage(s->n->store->buffer), *axis = loop_name(l), *what, *help;
+  static const char rule[] =
+      "lane [b, j] of an ALU operation reads lane [b, j] of its operands: loops inside a tile must "
+      "have the same coefficient in every index";
+  const char *name = buffer_stage(e->buffer), *to = buffer_stage(s->n->store->buffer), *axis = loop_name(l), *what,
+             *help;
   Arena *m = s->p.cx->arena;
   if (is == 0) {
     what = arena_printf(m, "`%s` is broadcast along `%s`, inside a tile", name, axis);
-    help = arena_printf(m, "give `%s` the axis `%s` too, with the value repeated: a broadcast over whole tiles is free", name, axis);
+    help = arena_printf(m, "give `%s` the axis `%s` too, with the value repeated: a broadcast over whole tiles is free",
+                        name, axis);
   } else if (want == 0) {
     what = arena_printf(m, "`%s` combines the lanes of a tile with each other along `%s`", to, axis);
     help = "reduce over whole tiles on the ALU, and over the lanes on the CPU or with vta.gemm by ones";
   } else {
-    what = arena_printf(m, "`%s` is read in steps of %lld along `%s`, but `%s` is written in steps of %lld", name, (long long)is, axis,
-                        to, (long long)want);
+    what = arena_printf(m, "`%s` is read in steps of %lld along `%s`, but `%s` is written in steps of %lld", name,
+                        (long long)is, axis, to, (long long)want);
     help = "use the axes of a tile in the same order in both";
   }
   Diag *g = alu_refuse(s, E_ALU_ACCESS, e->loc, rule, "%s", what);
@@ -142,19 +150,18 @@ bool alu_match_load(Alu *s, const Expr *e, Node *out) {
     for (int k = 0; k < s->n->nloops; k++) {
       int64_t is = affine_coef(&a, s->n->loops[k].var), want = affine_coef(&s->linear, s->n->loops[k].var);
       bool lane = s->lanes >> k & 1;
-      if (!pass && !lane && is % s->p.vta->acc.tile && want == 0)
-        return refuse_lanes(s, e, &s->n->loops[k], is, 0);
+      if (!pass && !lane && is % s->p.vta->acc.tile && want == 0) return refuse_lanes(s, e, &s->n->loops[k], is, 0);
       if (pass && lane && is != want) return refuse_lanes(s, e, &s->n->loops[k], is, want);
     }
   }
   const Var *by;
   const char *why = misaligned(s, &a, &by);
   if (why) {
-    Diag *g = alu_refuse(s, E_ALU_ACCESS, e->loc, alu_tile_rule(s), "`%s` is read at parts of a tile: %s", buffer_stage(b), why);
+    Diag *g = alu_refuse(s, E_ALU_ACCESS, e->loc, alu_tile_rule(s), "`%s` is read at parts of a tile: %s",
+                         buffer_stage(b), why);
     diag_here(g, "`%s`", expr_text(s->p.cx, e));
     nest_note_part(s->n, g, by);
-    diag_help(g,
-              "the ALU works on whole tiles [%lld, %lld]: shift or slice by whole tiles, or do it while copying",
+    diag_help(g, "the ALU works on whole tiles [%lld, %lld]: shift or slice by whole tiles, or do it while copying",
               (long long)s->p.vta->acc.rows, (long long)s->p.vta->acc.cols);
     return false;
   }
@@ -181,8 +188,10 @@ static bool refuse_target(Alu *s) {
                          "`%s` is computed on the ALU, but lives in %s memory", buffer_stage(b), b->scope->name);
     const char *name = buffer_stage(b);
     if (b->role == BUF_OUTPUT && loc_known(s->p.region->why)) {
-      const char *acc = source_fresh_name(s->p.cx->arena, s->p.region->why.src, arena_printf(s->p.cx->arena, "%s_acc", name));
-      const char *line = arena_printf(s->p.cx->arena, "%s = %s.cache_write(vta.acc); %s.alu(); %s.dma_copy()", acc, name, acc, name);
+      const char *acc =
+          source_fresh_name(s->p.cx->arena, s->p.region->why.src, arena_printf(s->p.cx->arena, "%s_acc", name));
+      const char *line =
+          arena_printf(s->p.cx->arena, "%s = %s.cache_write(vta.acc); %s.alu(); %s.dma_copy()", acc, name, acc, name);
       diag_fix(g, s->p.region->why, line, "compute it in vta.acc, and store that: `%s;`", line);
     }
     const char *own = source_fresh_name(s->p.cx->arena, s->n->store->loc.src, "t");
@@ -191,7 +200,9 @@ static bool refuse_target(Alu *s) {
                 "give the arithmetic a stage of its own, `%s`, and store that: `output %s = int8(%s);` with "
                 "`%s.set_scope(vta.acc);  %s.alu();  %s.dma_copy();`",
                 own, name, own, own, own, name);
-    else diag_fix_after(g, s->p.region->why, arena_printf(s->p.cx->arena, "%s.set_scope(vta.acc)", name), "`%s.set_scope(vta.acc);`", name);
+    else
+      diag_fix_after(g, s->p.region->why, arena_printf(s->p.cx->arena, "%s.set_scope(vta.acc)", name),
+                     "`%s.set_scope(vta.acc);`", name);
     return false;
   }
   if (b->type == DT_I32) return true;
@@ -246,7 +257,8 @@ static bool refuse_coverage(Alu *s, int64_t reached) {
                    (long long)reached, (long long)tile);
   else if (reached)
     g = alu_refuse(s, E_ALU_ACCESS, s->n->store->loc, alu_tile_rule(s),
-                   "the nest of `%s` writes %lld of the %lld lanes of a tile", name, (long long)reached, (long long)tile);
+                   "the nest of `%s` writes %lld of the %lld lanes of a tile", name, (long long)reached,
+                   (long long)tile);
   else
     g = alu_refuse(s, E_ALU_ACCESS, s->n->store->loc, alu_tile_rule(s),
                    "the nest of `%s` writes lanes of a tile with gaps or more than once", name);
@@ -255,7 +267,8 @@ static bool refuse_coverage(Alu *s, int64_t reached) {
     if (affine_coef(&s->linear, v) % tile == 0) continue;
     const char *mark = arena_printf(s->p.cx->arena, "%s.alu(%s)", name, v->name);
     if (loc_known(s->p.region->why))
-      diag_fix(g, s->p.region->why, mark, "loop `%s` stands outside of the nest: mark an axis further out, `%s`", v->name, mark);
+      diag_fix(g, s->p.region->why, mark, "loop `%s` stands outside of the nest: mark an axis further out, `%s`",
+               v->name, mark);
     else diag_help(g, "loop `%s` stands outside of the nest: let the region begin there", v->name);
     return false;
   }
@@ -270,8 +283,8 @@ bool alu_match_target(Alu *s) {
   turn_loops(s);
   cut_loops(s);
   if (s->n->nloops > 60) {
-    Diag *g = alu_refuse(s, E_ALU_ACCESS, s->n->store->loc, "an ALU nest has at most 60 loops", "the nest of `%s` has %d loops",
-                         buffer_stage(b), s->n->nloops);
+    Diag *g = alu_refuse(s, E_ALU_ACCESS, s->n->store->loc, "an ALU nest has at most 60 loops",
+                         "the nest of `%s` has %d loops", buffer_stage(b), s->n->nloops);
     diag_help(g, "fuse loops, or mark an axis further in: `%s.alu(axis)`", buffer_stage(b));
     return false;
   }

@@ -1,15 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-// Choices by data. Those that are a minimum, a maximum, abs or a clamp are one or two operations; any other is a sum with
-// a factor that is 0 or 1 (or 0 and -1) in each lane:
+// Choices by data. Those that are a minimum, a maximum, abs or a clamp are one or two operations; any other is a sum
+// with a factor that is 0 or 1 (or 0 and -1) in each lane:
 //
 //   x < y ? p : q     q + (q - p) * t,  t = -1 where x < y, else 0
 //
 //   x < 0             x >> 31                                 -1 or 0
-//   x < y             (x - y) >> 31                           where the bounds of x and y keep the difference from wrapping
-//   x < 9             clamp(x, 8, 9) - 9                      -1 or 0, for all x
-//   x < y             max(x, y) - x != 0                      for all x and y
-//   x != y            clamp(x - y, -1, 1) squared             1 or 0; the difference may wrap
-//   s && t            s * t;  !s && !t is the opposite of min(s, t) or max(s, t)
+//   x < y             (x - y) >> 31                           where the bounds of x and y keep the difference from
+//   wrapping x < 9             clamp(x, 8, 9) - 9                      -1 or 0, for all x x < y             max(x, y) -
+//   x != 0                      for all x and y x != y            clamp(x - y, -1, 1) squared             1 or 0; the
+//   difference may wrap s && t            s * t;  !s && !t is the opposite of min(s, t) or max(s, t)
 //
 // Integers wrap, so that the sum is exact whatever p and q are, and what is not chosen may be computed.
 #include "passes/inject_alu/internal.h"
@@ -43,9 +42,7 @@ static const Node *choice_minmax(Alu *s, const Choice *c) {
   return NULL;
 }
 
-static bool is_op(const Node *n, VtaOp op, const Node *a) {
-  return n->kind == NODE_OP && n->op == op && n->a == a;
-}
+static bool is_op(const Node *n, VtaOp op, const Node *a) { return n->kind == NODE_OP && n->op == op && n->a == a; }
 
 // Negative ? n : p for functions of x with n above p there and below elsewhere: abs, and x >> k as a leaky slope.
 static const Node *choice_sign(Alu *s, const Node *x, const Node *negative, const Node *positive, Loc loc) {
@@ -160,7 +157,8 @@ static Truth truth_less(Alu *s, const Node *x, const Node *y, Loc loc) {
   int64_t c;
   if (x->hi < y->lo) return truth_const(s, true, loc);
   if (x == y || x->lo >= y->hi) return truth_const(s, false, loc);
-  if (node_is_const(x, &c)) return truth_not(truth_less(s, y, node_const(s, c + 1, loc), loc)); // c is below what y can be
+  if (node_is_const(x, &c))
+    return truth_not(truth_less(s, y, node_const(s, c + 1, loc), loc)); // c is below what y can be
   const Node *sign = node_const(s, 31, loc);
   if (x->lo - y->hi >= INT32_MIN && x->hi - y->lo <= INT32_MAX)
     return truth_of(node_op(s, VTA_SHR, minus(s, x, y, loc), sign, loc), -1);
@@ -218,7 +216,8 @@ static bool lacks_position(Alu *s, const Expr *e) {
   bool lane = false;
   for (int k = 0; k < s->n->nloops; k++) lane |= (s->lanes >> k & 1) && expr_uses_var(e, s->n->loops[k].var);
   alu_lacks(s, e, lane ? "a choice by position inside a tile" : "a choice by position",
-            lane ? "make the choice by whole tiles, or multiply by a mask that is an input: 1 where the lanes are wanted, 0 elsewhere"
+            lane ? "make the choice by whole tiles, or multiply by a mask that is an input: 1 where the lanes are "
+                   "wanted, 0 elsewhere"
                  : "a copy can choose by position: a stage `cond ? src : 0` with `.dma_copy()` puts zeros around "
                    "what it loads");
   return false;

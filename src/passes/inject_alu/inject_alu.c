@@ -103,7 +103,8 @@ static void drop_repeats(Alu *s) {
 }
 
 static void refuse_nest(Alu *s, const char *why, const Stmt *at) {
-  static const char rule[] = "an ALU nest is loops of constant extent around one assignment, which all of their rounds do";
+  static const char rule[] =
+      "an ALU nest is loops of constant extent around one assignment, which all of their rounds do";
   if (at->kind == STMT_IF) {
     Diag *g = alu_refuse(s, E_GUARD, at->loc, rule, "a guard stays inside a nest that the ALU should compute");
     diag_here(g, "`if %s`", expr_text(s->p.cx, at->cond));
@@ -190,9 +191,9 @@ static const Expr *where_part_is(TirMap *m, const Expr *e, const Expr *part, boo
 
 #define PARTS_MAX 1000 // of the choices of a nest
 
-// `m < 3 && a[m] > 0 ? b[m + 1] : 0` is `m < 3 ? (a[m] > 0 ? b[m + 1] : 0) : 0`: what is chosen by position is told from
-// what is chosen by data, and a load that only the position makes safe is not made elsewhere. A condition taken as a number
-// is a choice too.
+// `m < 3 && a[m] > 0 ? b[m + 1] : 0` is `m < 3 ? (a[m] > 0 ? b[m + 1] : 0) : 0`: what is chosen by position is told
+// from what is chosen by data, and a load that only the position makes safe is not made elsewhere. A condition taken as
+// a number is a choice too.
 static const Expr *part_choice(TirMap *m, const Expr *e) {
   Ctx *cx = m->cx;
   if (e->kind == EXPR_CAST && e->a->type == DT_BOOL && dtype_is_int(e->type)) {
@@ -259,7 +260,8 @@ static int outcome(FindCut *f, const Expr *cond, const Var *v, int64_t value) {
   return expr_is_int(expr_simplify(cx, &f->ranges, expr_subst(cx, cond, &s)), &value) ? value != 0 : 2;
 }
 
-// Considers to cut v, which runs over lo .. hi, for the sake of cond: where the outcome changes, or after its first value.
+// Considers to cut v, which runs over lo .. hi, for the sake of cond: where the outcome changes, or after its first
+// value.
 static void try_cut(FindCut *f, const Expr *cond, Cut c) {
   if (c.hi - c.lo < 2 || !expr_uses_var(cond, c.var)) return;
   if (!f->change) {
@@ -322,8 +324,8 @@ static const Stmt *lower_parts(Inject *in, Alu *s, const Stmt *region, bool *fin
   Ctx *cx = in->pc->cx;
   expr_visit(s->n->value, count_own, &own);
   const Expr *v = s->n->value;
-  bool op = v->kind == EXPR_BINARY &&
-            (v->binop == OP_ADD || v->binop == OP_MUL || v->binop == OP_MIN || v->binop == OP_MAX);
+  bool op =
+      v->kind == EXPR_BINARY && (v->binop == OP_ADD || v->binop == OP_MUL || v->binop == OP_MIN || v->binop == OP_MAX);
   bool commutes = op && own.same == 1 && (same_access(s->n, v->a) || same_access(s->n, v->b));
   FindCut f = {.in = in, .s = s, .nest_too = !own.other, .commutes = commutes, .ranges = value_ranges(in, s->n)};
   for (int pass = 0; pass < 2 && !f.found && in->cuts < CUTS_MAX; pass++) {

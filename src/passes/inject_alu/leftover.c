@@ -9,7 +9,7 @@ typedef struct Leftover {
   const VtaTarget *vta;
   const Stmt *store; // the statement whose expressions are visited
   const Func *f;
-  bool inits;        // look at stores of constants; before that, at all others, which say more of a stage
+  bool inits; // look at stores of constants; before that, at all others, which say more of a stage
   bool found;
 } Leftover;
 
@@ -18,8 +18,7 @@ static bool is_product_sum(const Stmt *s) {
   const Expr *v = s->value;
   if (v->kind != EXPR_BINARY || v->binop != OP_ADD) return false;
   const Expr *mul = v->b->kind == EXPR_BINARY ? v->b : v->a;
-  return mul->kind == EXPR_BINARY && mul->binop == OP_MUL && mul->a->kind == EXPR_CAST &&
-         mul->b->kind == EXPR_CAST;
+  return mul->kind == EXPR_BINARY && mul->binop == OP_MUL && mul->a->kind == EXPR_CAST && mul->b->kind == EXPR_CAST;
 }
 
 static bool is_copy(const Expr *v) {
@@ -49,7 +48,8 @@ static void fix_tensorize(Diag *g, Arena *m, const Stmt *nest, const Stmt *s, co
     axis = l->var->name;
     break;
   }
-  diag_fix_after(g, s->why, arena_printf(m, "%s.tensorize(%s, vta.gemm)", name, axis), "`%s.tensorize(%s, vta.gemm);`", name, axis);
+  diag_fix_after(g, s->why, arena_printf(m, "%s.tensorize(%s, vta.gemm)", name, axis), "`%s.tensorize(%s, vta.gemm);`",
+                 name, axis);
 }
 
 // A stage in on-chip memory, computed by plain loops.
@@ -60,11 +60,16 @@ static void refuse_stage(Leftover *l, const Stmt *s) {
   expr_visit(s->value, find_source, &from);
   bool acc = s->buffer->scope == &l->vta->acc;
   Arena *m = cx->arena;
-  Refusal r = {.cx = cx, .phase = "inject_alu", .nest = nest_around(l->f->body, s), .asked = s->why, .asked_as = "it is scheduled here"};
+  Refusal r = {.cx = cx,
+               .phase = "inject_alu",
+               .nest = nest_around(l->f->body, s),
+               .asked = s->why,
+               .asked_as = "it is scheduled here"};
   r.rule = acc ? "the CPU cannot write vta.acc: its stages are computed by vta.gemm or by the ALU, or copied in"
                : arena_printf(m, "the CPU cannot write %s: its stages are copied in", s->buffer->scope->name);
-  Diag *g = refuse(&r, E_UNPLACED, s->loc,
-                   arena_printf(m, "`%s` is in %s, but nothing on the accelerator computes it", name, s->buffer->scope->name));
+  Diag *g = refuse(
+      &r, E_UNPLACED, s->loc,
+      arena_printf(m, "`%s` is in %s, but nothing on the accelerator computes it", name, s->buffer->scope->name));
   if (is_copy(s->value) && (from.host || !acc))
     diag_fix_after(g, s->why, arena_printf(m, "%s.dma_copy()", name), "`%s.dma_copy();`", name);
   else if (acc && is_product_sum(s)) fix_tensorize(g, m, r.nest, s, name);
@@ -104,18 +109,18 @@ static bool leftover_expr(void *self, const Expr *e) {
   r.asked_as = arena_printf(m, "`%s` is scheduled here", buffer_stage(e->buffer));
   r.rule = arena_printf(m, "the CPU reads and writes host memory only; what is in %s reaches it by a transfer",
                         e->buffer->scope->name);
-  Diag *g = refuse(&r, E_UNPLACED, e->loc, arena_printf(m, "`%s` runs on the CPU, but reads `%s`, which is in %s", reader,
-                                                        buffer_stage(e->buffer), e->buffer->scope->name));
+  Diag *g = refuse(&r, E_UNPLACED, e->loc,
+                   arena_printf(m, "`%s` runs on the CPU, but reads `%s`, which is in %s", reader,
+                                buffer_stage(e->buffer), e->buffer->scope->name));
   diag_here(g, "the CPU cannot read on-chip memory");
   if (s && s->kind == STMT_STORE && is_copy(s->value) && e->buffer->scope == &l->vta->acc)
     diag_fix_after(g, w.why, arena_printf(l->pc->cx->arena, "%s.dma_copy()", reader),
                    "let the accelerator store it: `%s.dma_copy();`", reader);
   else
-    diag_help(
-        g,
-        "let the accelerator store `%s` first, in a stage of its own with `.dma_copy()`, and read that; what the "
-        "ALU can compute of `%s` may go into a stage before, with `.set_scope(vta.acc)` and `.alu()`",
-        buffer_stage(e->buffer), reader);
+    diag_help(g,
+              "let the accelerator store `%s` first, in a stage of its own with `.dma_copy()`, and read that; what the "
+              "ALU can compute of `%s` may go into a stage before, with `.set_scope(vta.acc)` and `.alu()`",
+              buffer_stage(e->buffer), reader);
   return true;
 }
 

@@ -26,13 +26,15 @@ Diag *alu_refuse(Alu *s, DiagCode code, Loc at, const char *rule, const char *fm
 }
 
 const char *alu_tile_rule(const Alu *s) {
-  return arena_printf(s->p.cx->arena, "the ALU computes whole tiles of vta.acc: axes [%lld, %lld] (vta.batch, vta.block_out), "
-                      "whole and inside the nest", (long long)s->p.vta->acc.rows, (long long)s->p.vta->acc.cols);
+  return arena_printf(s->p.cx->arena,
+                      "the ALU computes whole tiles of vta.acc: axes [%lld, %lld] (vta.batch, vta.block_out), "
+                      "whole and inside the nest",
+                      (long long)s->p.vta->acc.rows, (long long)s->p.vta->acc.cols);
 }
 
-static const char op_rule[] =
-    "the ALU has min, max, add, multiply and shift on int32; subtraction, negation, abs, clamp, division by 2^k, masks of "
-    "low bits and choices by comparisons of int32 are made of them";
+static const char op_rule[] = "the ALU has min, max, add, multiply and shift on int32; subtraction, negation, abs, "
+                              "clamp, division by 2^k, masks of "
+                              "low bits and choices by comparisons of int32 are made of them";
 
 // An operation that the ALU lacks.
 const Node *alu_lacks(Alu *s, const Expr *e, const char *what, const char *help) {
@@ -41,7 +43,8 @@ const Node *alu_lacks(Alu *s, const Expr *e, const char *what, const char *help)
   diag_here(g, "`%s`", expr_text(s->p.cx, e));
   if (help) diag_help(g, "%s", help);
   if (dtype_is_float(e->type) || (e->kind == EXPR_CAST && dtype_is_float(e->a->type)))
-    diag_help(g, "scale with integers: `x * 0.7071` is close to `x * 181 >> 8`, while the product fits 32 bits"), help = "";
+    diag_help(g, "scale with integers: `x * 0.7071` is close to `x * 181 >> 8`, while the product fits 32 bits"),
+        help = "";
   diag_help(g, "%sleave this stage to the CPU: without `.alu()` and `.set_scope(vta.acc)`", help ? "or " : "");
   return NULL;
 }
@@ -195,8 +198,8 @@ static const Node *op_const(const Node *n, VtaOp op, int64_t *c) {
   return n->kind == NODE_OP && n->op == op && node_is_const(n->b, c) ? n->a : NULL;
 }
 
-// a op c where a has another operation outside of one that c could merge with: in a different order they do. Each of these
-// is exact, with integers that wrap. NULL if nothing merges.
+// a op c where a has another operation outside of one that c could merge with: in a different order they do. Each of
+// these is exact, with integers that wrap. NULL if nothing merges.
 static const Node *merge_through(Alu *s, VtaOp op, const Node *a, int32_t c, Loc loc) {
   int64_t outer, inner;
   const Node *mid, *x;
@@ -205,11 +208,13 @@ static const Node *merge_through(Alu *s, VtaOp op, const Node *a, int32_t c, Loc
     return node_op(s, VTA_ADD, node_op(s, VTA_MUL, x, a->b, loc), node_const(s, inner * outer + c, loc), loc);
   if (op == VTA_MUL && (mid = op_const(a, VTA_ADD, &outer)) && (x = op_const(mid, VTA_MUL, &inner)) &&
       fits16(outer * c)) // (x * i + o) * c = x * (i * c) + o * c
-    return node_op(s, VTA_ADD, node_op(s, VTA_MUL, mid, node_const(s, c, loc), loc), node_const(s, outer * c, loc), loc);
+    return node_op(s, VTA_ADD, node_op(s, VTA_MUL, mid, node_const(s, c, loc), loc), node_const(s, outer * c, loc),
+                   loc);
   if (op == VTA_SHR && c > 0 && (a->kind == NODE_OP && (a->op == VTA_MIN || a->op == VTA_MAX)) &&
       (mid = op_const(a, a->op, &outer)) && op_const(mid, VTA_SHR, &inner) && inner > 0)
     return node_op(s, a->op, node_op(s, VTA_SHR, mid, node_const(s, c, loc), loc), node_const(s, outer >> c, loc), loc);
-  if ((op == VTA_MIN || op == VTA_MAX) && (mid = op_const(a, VTA_SHR, &outer)) && outer > 0 && (x = op_const(mid, op, &inner))) {
+  if ((op == VTA_MIN || op == VTA_MAX) && (mid = op_const(a, VTA_SHR, &outer)) && outer > 0 &&
+      (x = op_const(mid, op, &inner))) {
     // a shift to the right keeps order: max(max(x, i) >> o, c) = max(x >> o, max(i >> o, c))
     int32_t bound = op_value(op, (int32_t)(inner >> outer), c);
     return node_op(s, op, node_op(s, VTA_SHR, x, a->b, loc), node_const(s, bound, loc), loc);
@@ -258,8 +263,7 @@ static const Node *fold_known(Alu *s, VtaOp op, const Node *a, const Node *b) {
 
 const Node *node_op(Alu *s, VtaOp op, const Node *a, const Node *b, Loc loc) {
   int64_t x, y;
-  if (node_is_const(a, &x) && node_is_const(b, &y))
-    return node_const(s, op_value(op, (int32_t)x, (int32_t)y), loc);
+  if (node_is_const(a, &x) && node_is_const(b, &y)) return node_const(s, op_value(op, (int32_t)x, (int32_t)y), loc);
   if (op_commutes(op) && a->kind == NODE_CONST) {
     const Node *t = a;
     a = b;
@@ -344,13 +348,13 @@ const Node *alu_bad_type(Alu *s, const Expr *e) {
 static const Node *match_shift(Alu *s, const Expr *e, const Node *a, const Node *b) {
   int64_t k;
   bool left = e->binop == OP_SHL;
-  if (node_is_const(b, &k))
-    return node_op(s, VTA_SHR, a, node_const(s, left ? -(k & 31) : k & 31, e->b->loc), e->loc);
+  if (node_is_const(b, &k)) return node_op(s, VTA_SHR, a, node_const(s, left ? -(k & 31) : k & 31, e->b->loc), e->loc);
   if (b->lo >= 0 && b->hi <= 31) return node_op(s, VTA_SHR, a, left ? node_neg(s, b, e->loc) : b, e->loc);
   const char *amount = expr_text(s->p.cx, e->b);
-  Diag *g = alu_refuse(s, E_ALU_SHIFT, e->b->loc,
-                       "the ALU shifts left when the amount is negative: an amount has to be known to be in 0..31",
-                       "`%s` shifts by `%s`, which is not known to be in 0..31", buffer_stage(s->n->store->buffer), amount);
+  Diag *g =
+      alu_refuse(s, E_ALU_SHIFT, e->b->loc,
+                 "the ALU shifts left when the amount is negative: an amount has to be known to be in 0..31",
+                 "`%s` shifts by `%s`, which is not known to be in 0..31", buffer_stage(s->n->store->buffer), amount);
   diag_here(g, "between %lld and %lld", (long long)b->lo, (long long)b->hi);
   diag_help(g, "bound it: `clamp(%s, 0, 31)`", amount);
   return NULL;
@@ -361,8 +365,10 @@ static const char *nearly(Alu *s, const Expr *e) {
   int64_t c;
   if (e->binop != OP_DIV || !expr_is_int(e->b, &c) || c < 3 || c > 4096) return NULL;
   long long factor = (65536 + c / 2) / c;
-  return arena_printf(s->p.cx->arena, "multiply and shift: `%s * %lld >> 16` is close to it, while the product fits 32 bits (values below %lld)",
-                      expr_text(s->p.cx, e->a), factor, INT32_MAX / factor);
+  return arena_printf(
+      s->p.cx->arena,
+      "multiply and shift: `%s * %lld >> 16` is close to it, while the product fits 32 bits (values below %lld)",
+      expr_text(s->p.cx, e->a), factor, INT32_MAX / factor);
 }
 
 // Whether c is 2^k.
@@ -376,7 +382,8 @@ static const Node *match_division(Alu *s, const Expr *e, int depth) {
   bool div = e->binop == OP_DIV;
   int64_t c;
   int k;
-  if (!expr_is_int(e->b, &c) || !is_power(c, &k)) return alu_lacks(s, e, div ? "a division" : "a remainder", nearly(s, e));
+  if (!expr_is_int(e->b, &c) || !is_power(c, &k))
+    return alu_lacks(s, e, div ? "a division" : "a remainder", nearly(s, e));
   const Node *x = alu_match(s, e->a, depth);
   if (!x) return NULL;
   return div ? node_op(s, VTA_SHR, x, node_const(s, k, e->loc), e->loc) : node_low_bits(s, x, k, e->loc);
@@ -387,9 +394,11 @@ static const Node *match_bits(Alu *s, const Expr *e, int depth) {
   int64_t c;
   int k;
   const Expr *of = expr_is_int(e->b, &c) ? e->a : expr_is_int(e->a, &c) ? e->b : NULL;
-  bool flips = of && e->binop == OP_XOR && c == -1, keeps = of && e->binop == OP_AND && is_power((c < 0 ? ~c : c) + 1, &k);
+  bool flips = of && e->binop == OP_XOR && c == -1,
+       keeps = of && e->binop == OP_AND && is_power((c < 0 ? ~c : c) + 1, &k);
   if (!flips && !keeps)
-    return alu_lacks(s, e, "a bitwise operation", "masks of low bits, `x & 2^k - 1` and `x & -2^k`, and `~x` can run there");
+    return alu_lacks(s, e, "a bitwise operation",
+                     "masks of low bits, `x & 2^k - 1` and `x & -2^k`, and `~x` can run there");
   const Node *x = alu_match(s, of, depth);
   if (!x) return NULL;
   if (flips) return node_not(s, x, e->loc);
@@ -434,7 +443,8 @@ static const Node *match_cast(Alu *s, const Expr *e, int depth) {
     x = node_op(s, VTA_SHR, x, node_const(s, -shift, e->loc), e->loc);
     return node_op(s, VTA_SHR, x, node_const(s, shift, e->loc), e->loc);
   }
-  if (e->type == DT_I32 && in->kind == EXPR_CAST && in->a->type == DT_I32 && (in->type == DT_U8 || in->type == DT_U16)) {
+  if (e->type == DT_I32 && in->kind == EXPR_CAST && in->a->type == DT_I32 &&
+      (in->type == DT_U8 || in->type == DT_U16)) {
     const Node *x = alu_match(s, in->a, depth);
     return x ? node_low_bits(s, x, dtype_bits(in->type), e->loc) : NULL;
   }
@@ -467,8 +477,7 @@ static const Node *match_new(Alu *s, const Expr *e, int depth) {
   switch (e->kind) {
   case EXPR_INT: return e->type == DT_I32 ? node_const(s, e->value.i, e->loc) : alu_bad_type(s, e);
   case EXPR_FLOAT: return alu_lacks(s, e, "in floating point", NULL);
-  case EXPR_VAR:
-    return alu_lacks(s, e, "with the position in the loop", position_help);
+  case EXPR_VAR: return alu_lacks(s, e, "with the position in the loop", position_help);
   case EXPR_CAST:
     if (dtype_is_float(e->a->type) || dtype_is_float(e->type)) return alu_lacks(s, e, "in floating point", NULL);
     if (e->a->kind == EXPR_VAR) return alu_match(s, e->a, depth + 1);

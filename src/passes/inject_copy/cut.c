@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// Cutting: a nest in tiles as transfers with loops around them. One transfer walks two loops: x, which steps by one tile
-// on either side, and y, which steps by x's extent on the chip and by anything of 16 bits in memory. Either may be
+// Cutting: a nest in tiles as transfers with loops around them. One transfer walks two loops: x, which steps by one
+// tile on either side, and y, which steps by x's extent on the chip and by anything of 16 bits in memory. Either may be
 // several loops of the nest that chain. All ways to choose them are tried, with two ways to treat padding (inside the
-// transfer, or zeros first and then what is inside the image), and the one with the fewest transfers is taken; picture.c
-// looks for fewer still.
+// transfer, or zeros first and then what is inside the image), and the one with the fewest transfers is taken;
+// picture.c looks for fewer still.
 #include "passes/inject_copy/internal.h"
 
 // Loops of the nest, innermost first, that run as one.
@@ -30,7 +30,7 @@ typedef struct Span {
 
 typedef struct Plan {
   Chain x, y;
-  bool zero_first; // zeros over everything, then transfers of what is inside
+  bool zero_first;     // zeros over everything, then transfers of what is inside
   bool x_pads, y_pads; // the transfer pads (else bounds skip)
   int64_t cost;
 } Plan;
@@ -66,7 +66,8 @@ static bool row_mentions(const Row *r, const Chain *ch) {
   return false;
 }
 
-// ---- bounds of a chain --------------------------------------------------------------------------------------------------
+// ---- bounds of a chain
+// --------------------------------------------------------------------------------------------------
 
 // A row in terms of a chain: coef * (m / block) + the rest >= 0, where m runs through the chain. False if it is not
 // of this form.
@@ -104,7 +105,8 @@ static void limit_by_row(const Cut *u, const Row *r, const Chain *ch, Limits *ou
   Affine limit = affine_scale(cx, &rest, coef < 0 ? 1 : -1);
   if (coef > 0) limit.constant += k - 1;
   if (k > 1) {
-    const Expr *q = expr_simplify(cx, &u->c->ranges, expr_binary(cx, OP_DIV, affine_expr(cx, &limit), expr_index(cx, k)));
+    const Expr *q =
+        expr_simplify(cx, &u->c->ranges, expr_binary(cx, OP_DIV, affine_expr(cx, &limit), expr_index(cx, k)));
     limit = affine_of(cx, q, NULL);
   }
   if (coef < 0) limit.constant += 1;
@@ -199,7 +201,8 @@ static Span chain_span(const Cut *u, const Chain *ch) {
   return s;
 }
 
-// ---- the search ------------------------------------------------------------------------------------------------------------
+// ---- the search
+// ------------------------------------------------------------------------------------------------------------
 
 // Whether the rows allow these two chains: each row bounds one of them at most, in a form that a chain has.
 static bool rows_allow(const Cut *u, const Chain *x, const Chain *y) {
@@ -337,7 +340,8 @@ static Plan search(CopyCx *c, const Nest *n, int64_t zero_cost) {
   return u.best; // with no chains at all there is always a plan
 }
 
-// ---- emission ----------------------------------------------------------------------------------------------------------------
+// ---- emission
+// ----------------------------------------------------------------------------------------------------------------
 
 static const Expr *simple(const Cut *u, const Expr *e) { return expr_simplify(u->cx, &u->c->ranges, e); }
 
@@ -348,7 +352,9 @@ static const Expr *extreme(const Cut *u, BinOp op, const AffineVec *v) {
   return simple(u, e);
 }
 
-static const Expr *minus(const Cut *u, const Expr *a, const Expr *b) { return simple(u, expr_binary(u->cx, OP_SUB, a, b)); }
+static const Expr *minus(const Cut *u, const Expr *a, const Expr *b) {
+  return simple(u, expr_binary(u->cx, OP_SUB, a, b));
+}
 
 static const Expr *plus_times(const Cut *u, const Expr *a, const Expr *b, int64_t k) {
   return simple(u, expr_binary(u->cx, OP_ADD, a, expr_binary(u->cx, OP_MUL, b, expr_index(u->cx, k))));
@@ -356,10 +362,10 @@ static const Expr *plus_times(const Cut *u, const Expr *a, const Expr *b, int64_
 
 // A chain of a transfer as expressions of the variables around.
 typedef struct Extent {
-  const Expr *start, *length;            // of what is written
+  const Expr *start, *length;             // of what is written
   const Expr *first, *size, *pad0, *pad1; // of what is read
-  const Expr *some;                      // condition: something is read; NULL if always
-  const Expr *any;                       // condition: something is written; NULL if always
+  const Expr *some;                       // condition: something is read; NULL if always
+  const Expr *any;                        // condition: something is written; NULL if always
 } Extent;
 
 // The bounds of a chain as expressions. With pads set, the transfer pads; else what the bounds exclude is skipped.
@@ -417,7 +423,8 @@ static const Stmt *emit_transfer(const Cut *u, const Plan *p, const Extent *x, c
   if (n->kind == COPY_ZERO) return copy_emit(u->c, u->n, VTA_ZERO, 2, (const Expr *[]){chip, x->length});
   const Expr *dram = expr_ref(u->cx, n->dram_buffer, side_base(u, p, false, x->first, y->first));
   const Expr *stride = p->y.n ? expr_index(u->cx, p->y.dram) : expr_index(u->cx, p->x.extent);
-  if (n->kind == COPY_STORE) return copy_emit(u->c, u->n, VTA_STORE, 5, (const Expr *[]){dram, chip, y->size, x->size, stride});
+  if (n->kind == COPY_STORE)
+    return copy_emit(u->c, u->n, VTA_STORE, 5, (const Expr *[]){dram, chip, y->size, x->size, stride});
   const Expr *args[] = {chip, dram, y->size, x->size, stride, y->pad0, y->pad1, x->pad0, x->pad1};
   return copy_emit(u->c, u->n, VTA_LOAD, 9, args);
 }
@@ -509,7 +516,8 @@ static const Stmt *emit_plan(const Cut *u, const Plan *p) {
   return wrap_loops(u, p, &guards, s);
 }
 
-// ---- ways to divide a nest -------------------------------------------------------------------------------------------------
+// ---- ways to divide a nest
+// -------------------------------------------------------------------------------------------------
 
 // How a nest is cut: by one plan, or as several nests one after the other.
 typedef struct Cutting Cutting;

@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // inject_copy, inside. The way of one vta.dma_copy region:
 //
-//   recognise   the stores of the region, each with its loops and guards, and what each one copies (CopyStore, CopyValue)
-//   normalise   a store as numbers: loops with a stride on either side, linear bounds (Nest)
-//   nest        those numbers in tiles, in their simplest form
-//   cut         a Nest as transfers with loops around them (a statement), by the choice of loops that takes the fewest
-//   picture     tile by tile, where that takes fewer still
-//   explain     the message, wherever one of them declines
+//   recognise   the stores of the region, each with its loops and guards, and what each one copies (CopyStore,
+//   CopyValue) normalise   a store as numbers: loops with a stride on either side, linear bounds (Nest) nest those
+//   numbers in tiles, in their simplest form cut         a Nest as transfers with loops around them (a statement), by
+//   the choice of loops that takes the fewest picture     tile by tile, where that takes fewer still explain     the
+//   message, wherever one of them declines
 #ifndef TETC_INJECT_COPY_INTERNAL_H
 #define TETC_INJECT_COPY_INTERNAL_H
 
@@ -41,8 +40,8 @@ typedef struct CopyStore {
 // What a store copies: a load where all of `pads` hold, and zero elsewhere.
 typedef struct CopyValue {
   CopyKind kind;
-  const Expr *load;           // NULL for COPY_ZERO
-  const Buffer *chip, *dram;  // dram is NULL for COPY_ZERO
+  const Expr *load;          // NULL for COPY_ZERO
+  const Buffer *chip, *dram; // dram is NULL for COPY_ZERO
   CondVec pads;
 } CopyValue;
 
@@ -55,7 +54,7 @@ typedef struct Loop {
   bool once;
   int64_t at;
   bool gathers; // a part of a loop that was taken apart for `i / c` or `i % c` in memory alone
-  bool stuck; // stays a host loop where it is; its steps are 0 here, its variable stands in the bases and bounds
+  bool stuck;   // stays a host loop where it is; its steps are 0 here, its variable stands in the bases and bounds
 } Loop;
 
 // A bound: rest + sum of coef[i] * loop i >= 0. A guard says what is written at all; the others, where the source is
@@ -79,14 +78,14 @@ typedef struct Nest {
   const CopyStore *from;
   const CopyValue *value;
   const Buffer *chip_buffer, *dram_buffer;
-  int64_t tile;        // elements
-  bool ordered;        // two iterations may write the same place: their order must stay
-  bool empty;          // a guard never holds
-  int nouter;          // loops that stay host loops around all others, outermost first
+  int64_t tile; // elements
+  bool ordered; // two iterations may write the same place: their order must stay
+  bool empty;   // a guard never holds
+  int nouter;   // loops that stay host loops around all others, outermost first
   Loop *outer;
-  int nloops;          // the others, outermost first
+  int nloops; // the others, outermost first
   Loop loops[COPY_MAX_LOOPS + 1];
-  Affine chip, dram;   // linear index of the first element, then tile
+  Affine chip, dram; // linear index of the first element, then tile
   RowVec rows;
   HostCondVec conds;
 } Nest;
@@ -96,10 +95,10 @@ typedef struct CopyCx {
   PassCtx *pc;
   Ctx *cx;
   const VtaTarget *vta;
-  Ranges ranges;        // of the loops around
-  VarVec around;        // their variables
+  Ranges ranges; // of the loops around
+  VarVec around; // their variables
   const Func *f;
-  const Stmt *region;   // the vta.dma_copy statement at hand
+  const Stmt *region; // the vta.dma_copy statement at hand
   bool failed;
 } CopyCx;
 

@@ -5,7 +5,8 @@
 
 #include "passes/inject_copy/internal.h"
 
-// ---- rows and loops as numbers --------------------------------------------------------------------------------------------
+// ---- rows and loops as numbers
+// --------------------------------------------------------------------------------------------
 
 // The smallest and largest of the loops' part of a row.
 static void row_reach(const Nest *n, const Row *r, int64_t *lo, int64_t *hi) {
@@ -64,10 +65,15 @@ static void nest_remove_loop(Nest *n, int at) {
 static void nest_split_loop(CopyCx *c, Nest *n, int at, int64_t inner) {
   for (int i = n->nloops++; i > at + 1; i--) n->loops[i] = n->loops[i - 1];
   Loop *out = &n->loops[at], *in = &n->loops[at + 1];
-  *in = (Loop){.var = tir_var(c->cx, out->var->name, out->var->loc), .extent = inner, .chip = out->chip, .dram = out->dram,
-    .gathers = out->gathers};
-  *out = (Loop){.var = tir_var(c->cx, out->var->name, out->var->loc), .extent = out->extent / inner,
-                .chip = out->chip * inner, .dram = out->dram * inner};
+  *in = (Loop){.var = tir_var(c->cx, out->var->name, out->var->loc),
+               .extent = inner,
+               .chip = out->chip,
+               .dram = out->dram,
+               .gathers = out->gathers};
+  *out = (Loop){.var = tir_var(c->cx, out->var->name, out->var->loc),
+                .extent = out->extent / inner,
+                .chip = out->chip * inner,
+                .dram = out->dram * inner};
   ranges_push(c->cx, &c->ranges, in->var, 0, inner - 1);
   ranges_push(c->cx, &c->ranges, out->var, 0, out->extent - 1);
   for (size_t k = 0; k < n->rows.len; k++) {
@@ -81,7 +87,9 @@ static void nest_split_loop(CopyCx *c, Nest *n, int at, int64_t inner) {
 // Whether one step of loop `out` is `in` run to its end, in every respect.
 static bool loops_chain(const Nest *n, int out, int in) {
   int64_t e = n->loops[in].extent, all;
-  if (n->loops[out].stuck || n->loops[in].stuck || n->loops[out].once || n->loops[in].once || n->loops[out].chip != n->loops[in].chip * e) return false;
+  if (n->loops[out].stuck || n->loops[in].stuck || n->loops[out].once || n->loops[in].once ||
+      n->loops[out].chip != n->loops[in].chip * e)
+    return false;
   if (n->kind != COPY_ZERO && n->loops[out].dram != n->loops[in].dram * e) return false;
   for (size_t k = 0; k < n->rows.len; k++)
     if (n->rows.data[k].coef[out] != n->rows.data[k].coef[in] * e) return false;
@@ -127,7 +135,8 @@ static void nest_turn(Nest *n) {
   }
 }
 
-// ---- simplest form --------------------------------------------------------------------------------------------------------
+// ---- simplest form
+// --------------------------------------------------------------------------------------------------------
 
 int row_only_loop(const Nest *n, const Row *r) {
   int only = -1;
@@ -224,7 +233,8 @@ void nest_settle(CopyCx *c, Nest *n) {
   nest_decide(c, n);
 }
 
-// ---- tiles --------------------------------------------------------------------------------------------------------------------
+// ---- tiles
+// --------------------------------------------------------------------------------------------------------------------
 
 // The loop that walks a tile at steps of `step` elements on the chip; one that does so in memory too is preferred.
 static int find_lane(const Nest *n, const bool *lane, int64_t step) {
@@ -292,7 +302,8 @@ static int64_t gcd(int64_t a, int64_t b) {
 }
 
 // Takes the lanes out of a row: true if it holds for a whole tile or for none of it. With g the greatest common
-// divisor of everything else, g * K + r + lanes >= 0 is K >= -floor((r + lanes) / g), which must not depend on the lanes.
+// divisor of everything else, g * K + r + lanes >= 0 is K >= -floor((r + lanes) / g), which must not depend on the
+// lanes.
 static bool row_without_lanes(Ctx *cx, const Nest *n, const bool *lane, Row *r) {
   int64_t lo = 0, hi = 0, g = 0;
   for (int i = 0; i < n->nloops; i++) {

@@ -11,10 +11,10 @@ typedef struct Draft {
   CopyCx *c;
   const CopyStore *from;
   Nest *nest;
-  VEC(Loop) loops;    // outermost first; chip and dram are not yet valid
-  int nchip, ndram;   // indices of either side
+  VEC(Loop) loops;  // outermost first; chip and dram are not yet valid
+  int nchip, ndram; // indices of either side
   const Expr **chip_index, **dram_index;
-  CondVec conds;      // guards first
+  CondVec conds; // guards first
   size_t nguards;
   // Computed from the above by draft_read:
   Affine chip, dram;
@@ -37,7 +37,8 @@ static bool affine_is_small(CopyCx *c, const Affine *a) {
 
 Affine affine_const(int64_t k) { return (Affine){.constant = k}; }
 
-// ---- affine forms of indices --------------------------------------------------------------------------------------------
+// ---- affine forms of indices
+// --------------------------------------------------------------------------------------------
 
 // e is something / k or something % k for a constant k > 0.
 static bool is_divmod(const Expr *e, int64_t *k) {
@@ -60,7 +61,8 @@ static void affine_part(Ctx *cx, const Affine *a, int64_t k, Affine *quotient, A
   }
 }
 
-// ---- tables: expressions of one variable with a short range ---------------------------------------------------------------
+// ---- tables: expressions of one variable with a short range
+// ---------------------------------------------------------------
 
 #define TABLE_MAX 64 // values of a variable that are tried
 
@@ -160,7 +162,8 @@ static Affine linear_index(CopyCx *c, const Buffer *b, const Expr **index) {
   return out;
 }
 
-// ---- conditions as bounds -----------------------------------------------------------------------------------------------
+// ---- conditions as bounds
+// -----------------------------------------------------------------------------------------------
 
 static void add_bound(Draft *d, const Affine *a, bool guard) {
   VEC_PUSH(d->c->cx->arena, d->bounds, *a);
@@ -303,7 +306,8 @@ static void draft_read(Draft *d) {
     read_cond(d, d->conds.data[i].expr, d->conds.data[i].negated, i < d->nguards);
 }
 
-// ---- splitting loops under divisions ----------------------------------------------------------------------------------------
+// ---- splitting loops under divisions
+// ----------------------------------------------------------------------------------------
 
 static int draft_loop(const Draft *d, const Var *v) {
   for (size_t i = 0; i < d->loops.len; i++)
@@ -384,13 +388,15 @@ static bool split_in(Draft *d, const Affine *a, bool gathers) {
 
 // Splits one loop if that resolves a division anywhere.
 static bool draft_split(Draft *d) {
-  if (split_in(d, &d->chip, false) || split_in(d, &d->dram, true)) return true; // what both have is no gather: loops were fused
+  if (split_in(d, &d->chip, false) || split_in(d, &d->dram, true))
+    return true; // what both have is no gather: loops were fused
   for (size_t i = 0; i < d->bounds.len; i++)
     if (split_in(d, &d->bounds.data[i], false)) return true;
   return false;
 }
 
-// ---- loops ------------------------------------------------------------------------------------------------------------------
+// ---- loops
+// ------------------------------------------------------------------------------------------------------------------
 
 // Takes the loops of the store, to run from 0 with constant extents. False if a loop has no known end; *empty, if one
 // never runs. Inner loops come first: their ends may mention outer variables, which are substituted afterwards.
@@ -470,7 +476,8 @@ static bool writes_once(const Draft *d) {
   }
   for (int i = 0; i < n; i++) {
     int64_t last;
-    if (by[i].chip <= reach || !mul_ok(by[i].chip, by[i].extent - 1, &last) || !add_ok(reach, last, &reach)) return false;
+    if (by[i].chip <= reach || !mul_ok(by[i].chip, by[i].extent - 1, &last) || !add_ok(reach, last, &reach))
+      return false;
   }
   return true;
 }
@@ -508,7 +515,8 @@ static void draft_finish(Draft *d) {
     int64_t reach, e = d->loops.data[i].extent;
     const Affine *sides[2] = {&d->chip, &d->dram};
     for (int k = 0; k < 2; k++)
-      stuck[i] |= !mul_ok(affine_coef(sides[k], d->loops.data[i].var), e, &reach) || reach > INDEX_MAX || reach < -INDEX_MAX;
+      stuck[i] |=
+          !mul_ok(affine_coef(sides[k], d->loops.data[i].var), e, &reach) || reach > INDEX_MAX || reach < -INDEX_MAX;
   }
   draft_part(d, stuck);
 }
@@ -536,7 +544,8 @@ static void draft_numbers(Draft *d) {
   for (size_t i = 0; i < d->rest.len; i++) VEC_PUSH(cx->arena, n->conds, d->rest.data[i]);
 }
 
-// ---- the whole ------------------------------------------------------------------------------------------------------------------
+// ---- the whole
+// ------------------------------------------------------------------------------------------------------------------
 
 // The expressions of a copy, over the loops of its store.
 static void draft_start(Draft *d, const CopyValue *v) {
@@ -555,7 +564,11 @@ static void draft_start(Draft *d, const CopyValue *v) {
 }
 
 bool nest_normalise(CopyCx *c, const CopyStore *s, const CopyValue *v, Nest *out) {
-  *out = (Nest){.kind = v->kind, .from = s, .value = v, .chip_buffer = v->chip, .dram_buffer = v->dram,
+  *out = (Nest){.kind = v->kind,
+                .from = s,
+                .value = v,
+                .chip_buffer = v->chip,
+                .dram_buffer = v->dram,
                 .tile = v->chip->scope->tile};
   Draft d = {.c = c, .from = s, .nest = out};
   draft_start(&d, v);
@@ -571,7 +584,8 @@ bool nest_normalise(CopyCx *c, const CopyStore *s, const CopyValue *v, Nest *out
   if (refuse_data(&d)) return false;
   draft_finish(&d);
   draft_numbers(&d);
-  if (out->dram_buffer && buffer_elems(out->dram_buffer) / out->tile > UINT32_MAX) return explain_too_large(c, out), false;
+  if (out->dram_buffer && buffer_elems(out->dram_buffer) / out->tile > UINT32_MAX)
+    return explain_too_large(c, out), false;
   if (out->ordered && s->apart) return explain_overwrites(c, s), false;
   return nest_tiles(c, out);
 }

@@ -1,29 +1,30 @@
 // SPDX-License-Identifier: Apache-2.0
-// A nest as a picture: for each tile on the chip, which tile of memory is at the other end of it, or that it is zeroed, or
-// left alone. A transfer makes an interval of it (or reads one), so that the fewest transfers are the shortest way over
-// the picture from its first tile to its last: dynamic programming over all intervals that a transfer can make. Where
-// the steps of the nest are irregular (dilated, reversed, a diagonal, alternatives) this finds cuts that no choice of
-// loops does; where a bound is no number the loops it mentions stay around, and each iteration has the same picture.
+// A nest as a picture: for each tile on the chip, which tile of memory is at the other end of it, or that it is zeroed,
+// or left alone. A transfer makes an interval of it (or reads one), so that the fewest transfers are the shortest way
+// over the picture from its first tile to its last: dynamic programming over all intervals that a transfer can make.
+// Where the steps of the nest are irregular (dilated, reversed, a diagonal, alternatives) this finds cuts that no
+// choice of loops does; where a bound is no number the loops it mentions stay around, and each iteration has the same
+// picture.
 #include <string.h>
 
 #include "passes/inject_copy/internal.h"
 
-#define TILES_MAX 4096  // of a picture
-#define SPAN_MAX 8192   // from its first tile to its last
-#define LOADS_MAX 1024  // transfers of a picture, before they are rolled into loops
-#define PERIOD_MAX 64   // transfers that a rolled loop repeats
-#define STMTS_MAX 200   // transfers that are left after it
+#define TILES_MAX 4096 // of a picture
+#define SPAN_MAX 8192  // from its first tile to its last
+#define LOADS_MAX 1024 // transfers of a picture, before they are rolled into loops
+#define PERIOD_MAX 64  // transfers that a rolled loop repeats
+#define STMTS_MAX 200  // transfers that are left after it
 enum { TILE_NONE = -1, TILE_ZERO = -2 };
 
 // A nest with some of its loops around the picture, as a set of bits, and what is known of its other parts.
 typedef struct Easel {
-  Ctx *cx;             // scratch
-  Nest nest;           // with the outer loops before the others
+  Ctx *cx;   // scratch
+  Nest nest; // with the outer loops before the others
   uint32_t host;
-  Affine chip, dram;   // the terms of the bases that are of loops in the picture
-  bool *row, *cond;    // of each bound and condition: whether it is evaluated at every point
+  Affine chip, dram;                 // the terms of the bases that are of loops in the picture
+  bool *row, *cond;                  // of each bound and condition: whether it is evaluated at every point
   int64_t count[COPY_MAX_LOOPS + 1]; // of each loop at the point at hand
-  bool unknown;        // a number overflowed, or is of what only the host knows
+  bool unknown;                      // a number overflowed, or is of what only the host knows
 } Easel;
 
 typedef struct Picture {
@@ -48,7 +49,8 @@ typedef struct Ways {
   int zero_from; // where zeroing the run of zeros at hand best begins
 } Ways;
 
-// ---- which loops it is of ----------------------------------------------------------------------------------------------------
+// ---- which loops it is of
+// ----------------------------------------------------------------------------------------------------
 
 // Which loops an expression mentions.
 typedef struct Mention {
@@ -140,7 +142,8 @@ static void part_base(Easel *u, Affine *base, Affine *inside) {
   *base = out;
 }
 
-// ---- the picture ------------------------------------------------------------------------------------------------------------
+// ---- the picture
+// ------------------------------------------------------------------------------------------------------------
 
 // The value of e at the point at hand; e mentions loops in the picture alone. What has none makes the picture unknown.
 static Scalar point_value(Easel *u, const Expr *e) {
@@ -162,8 +165,9 @@ static Scalar point_value(Easel *u, const Expr *e) {
   case EXPR_SELECT: return point_value(u, point_value(u, e->a).i ? e->b : e->c);
   case EXPR_MATH: {
     Scalar a = point_value(u, e->args[0]);
-    return scalar_call(e->fn, e->type, (Scalar[]){a, e->nargs > 1 ? point_value(u, e->args[1]) : a,
-                                                  e->nargs > 2 ? point_value(u, e->args[2]) : a});
+    return scalar_call(
+        e->fn, e->type,
+        (Scalar[]){a, e->nargs > 1 ? point_value(u, e->args[1]) : a, e->nargs > 2 ? point_value(u, e->args[2]) : a});
   }
   case EXPR_LOAD:
   case EXPR_REF: break;
@@ -279,8 +283,7 @@ static void picture_runs(Ctx *cx, Picture *p) {
     if (p->at[i] < 0) continue;
     int end = p->end[i], next = end < p->n && p->at[end] == TILE_ZERO ? p->end[end] : end;
     int after = next < p->n && p->at[next] >= 0 ? p->end[next] - next : 0;
-    for (int k = end - 2; k >= i; k--)
-      p->cut[k] = k + 1 == i + before || k + 1 == end - after ? k + 1 : p->cut[k + 1];
+    for (int k = end - 2; k >= i; k--) p->cut[k] = k + 1 == i + before || k + 1 == end - after ? k + 1 : p->cut[k + 1];
     before = end - i;
   }
 }
@@ -316,7 +319,8 @@ static bool picture_draw(Easel *u, Picture *p, bool *wide) {
   return true;
 }
 
-// ---- the shortest way -------------------------------------------------------------------------------------------------------
+// ---- the shortest way
+// -------------------------------------------------------------------------------------------------------
 
 static void reach(Ways *w, const Move *m, int64_t to) {
   if (w->best[to] <= w->best[m->from] + 1) return;
@@ -326,7 +330,9 @@ static void reach(Ways *w, const Move *m, int64_t to) {
 }
 
 // Zeros from `at` on.
-static int zeros_at(const Picture *p, int64_t at) { return at < p->n && p->at[at] == TILE_ZERO ? p->end[at] - (int)at : 0; }
+static int zeros_at(const Picture *p, int64_t at) {
+  return at < p->n && p->at[at] == TILE_ZERO ? p->end[at] - (int)at : 0;
+}
 
 // All ways to end a transfer of m's rows, the last of which has its data up to `end`.
 static void reach_ends(Ways *w, Move *m, int64_t end) {
@@ -406,7 +412,9 @@ static void reach_from(Ways *w, int from) {
 
 // The fewest moves that make the picture, in order; returns how many.
 static int picture_moves(Ctx *cx, const Picture *p, Move **out) {
-  Ways w = {.p = p, .best = NEW_ARRAY(cx->arena, int, (size_t)p->n + 1), .last = NEW_ARRAY(cx->arena, Move, (size_t)p->n + 1)};
+  Ways w = {.p = p,
+            .best = NEW_ARRAY(cx->arena, int, (size_t)p->n + 1),
+            .last = NEW_ARRAY(cx->arena, Move, (size_t)p->n + 1)};
   for (int i = 1; i <= p->n; i++) w.best[i] = INT32_MAX;
   for (int i = 0; i <= p->n; i++) {
     if (i > 0 && p->at[i - 1] == TILE_ZERO) reach(&w, &(Move){.from = w.zero_from}, i);
@@ -416,7 +424,8 @@ static int picture_moves(Ctx *cx, const Picture *p, Move **out) {
       w.last[i + 1] = (Move){.from = i, .to = i};
       continue;
     }
-    if (p->at[i] == TILE_ZERO && (i == 0 || p->at[i - 1] != TILE_ZERO || w.best[i] < w.best[w.zero_from])) w.zero_from = i;
+    if (p->at[i] == TILE_ZERO && (i == 0 || p->at[i - 1] != TILE_ZERO || w.best[i] < w.best[w.zero_from]))
+      w.zero_from = i;
     reach_from(&w, i);
   }
   int n = w.best[p->n];
@@ -426,14 +435,15 @@ static int picture_moves(Ctx *cx, const Picture *p, Move **out) {
   return n;
 }
 
-// ---- rolling moves into loops ---------------------------------------------------------------------------------------------------
+// ---- rolling moves into loops
+// ---------------------------------------------------------------------------------------------------
 
 // Moves one after the other, or a loop of such.
 typedef struct Roll Roll;
 struct Roll {
-  Move move;        // count == 0
+  Move move;         // count == 0
   Affine chip, dram; // of the move: from the nest's bases
-  int64_t count;    // of the loop
+  int64_t count;     // of the loop
   const Var *var;
   int nbody;
   Roll *body;
@@ -494,7 +504,8 @@ static int roll_moves(CopyCx *c, Roll *r, int n, int *nout) {
   return left;
 }
 
-// ---- statements -----------------------------------------------------------------------------------------------------------------
+// ---- statements
+// -----------------------------------------------------------------------------------------------------------------
 
 static const Expr *place(CopyCx *c, const Buffer *b, const Affine *base, const Affine *from) {
   Affine sum = affine_add(c->cx, base, 1, from);
@@ -641,7 +652,8 @@ void nest_decide_together(CopyCx *c, Nest *n) {
   u.cond = NEW_ARRAY(c->cx->arena, bool, nconds + 1);
   for (size_t k = 0; k < nrows + nconds; k++) { // those that mention variables from around count as held
     bool *at = k < nrows ? &u.row[k] : &u.cond[k - nrows];
-    Mention m = k < nrows ? mention_of_row(&u.nest, &u.nest.rows.data[k]) : mention_of(&u.nest, n->conds.data[k - nrows].expr);
+    Mention m =
+        k < nrows ? mention_of_row(&u.nest, &u.nest.rows.data[k]) : mention_of(&u.nest, n->conds.data[k - nrows].expr);
     *at = !m.outside;
     if (*at) loops |= m.loops;
   }

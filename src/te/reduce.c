@@ -182,7 +182,7 @@ static const TeAxis *grow(StageCx *sx, TeTensor *t, Name name, int64_t extent, L
     i = -1;
   }
   const TeAxis **axes = NEW_ARRAY(cx->arena, const TeAxis *, t->naxes + 1);
-  memcpy(axes, t->axes, (size_t)t->naxes * sizeof *axes);
+  for (int i = 0; i < t->naxes; i++) axes[i] = t->axes[i];
   axes[t->naxes++] = a;
   t->axes = axes;
   return a;

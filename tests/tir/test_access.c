@@ -56,7 +56,7 @@ static Nest nest_new(Ctx cx, uint64_t seed) {
 
 // Sometimes so large that it wraps.
 static int64_t random_coef(Gen *g) {
-  if (gen_below(g, 40) == 0) return INT64_C(1) << (gen_below(g, 2) ? 62 : 63);
+  if (gen_below(g, 40) == 0) return gen_below(g, 2) ? INT64_C(1) << 62 : INT64_MIN;
   return between(g, -6, 8);
 }
 

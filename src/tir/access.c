@@ -109,6 +109,7 @@ bool footprints_meet(Ctx *cx, const Ranges *r, const Footprint *a, const Footpri
 // Whether lo <= step * d <= hi for a d in least .. most.
 static bool steps_into(int64_t step, int64_t lo, int64_t hi, int64_t least, int64_t most) {
   if (step == 0 || lo > hi) return lo <= 0 && hi >= 0;
+  if (step == INT64_MIN || lo == INT64_MIN || hi == INT64_MIN) return true; // they have no negative: nothing is known
   if (step < 0) {
     int64_t old = lo;
     step = -step;

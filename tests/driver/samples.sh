@@ -39,8 +39,11 @@ agree "conv2d_relu, batch 2 and block 32" "$samples/conv2d_relu.te" --vta-config
 cat >past.te <<'END'
 kernel past { input a[i: 100] : float32; input b[i: 100] : float32; output o[i: 100] : float32 = a[i] + b[i]; }
 END
-run "$tetc" run past.te --check --plant-fault=lower:index
-expect "an access past an array is a fault, with its name" 4 err "used memory behind the end of \`o\`"
+# The sanitizers take faults for themselves.
+if [ -z "${ASAN_OPTIONS-}" ]; then
+  run "$tetc" run past.te --check --plant-fault=lower:index
+  expect "an access past an array is a fault, with its name" 4 err "used memory behind the end of \`o\`"
+fi
 cat >wraps.te <<'END'
 kernel wraps {
   input a[i: 16] : int32;

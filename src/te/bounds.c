@@ -269,6 +269,16 @@ static void note_values(Bounds *b, TeTensor *t) {
   t->hi = (int64_t)r.hi;
 }
 
+// The accesses of a stage, its points being those of its `where`.
+static void walk_stage(Bounds *b, const TeTensor *stage) {
+  if (!stage->where) {
+    walk(b, stage->body);
+    return;
+  }
+  walk(b, stage->where);
+  walk_under(b, stage->where, true, stage->body);
+}
+
 Earlier reads_earlier(Checker *ck, const TeTensor *stage, const TeTensor *t, int n, Loc *where) {
   Bounds b = {.ck = ck,
               .facts = {.arena = ck->cx->arena, .read = &reader, .work = 1 << 23},
@@ -276,12 +286,7 @@ Earlier reads_earlier(Checker *ck, const TeTensor *stage, const TeTensor *t, int
               .circle = t,
               .nleading = n};
   b.facts.self = &b;
-  if (stage->where) {
-    walk(&b, stage->where);
-    walk_under(&b, stage->where, true, stage->body);
-  } else {
-    walk(&b, stage->body);
-  }
+  walk_stage(&b, stage);
   *where = b.where;
   return b.earlier;
 }
@@ -289,11 +294,6 @@ Earlier reads_earlier(Checker *ck, const TeTensor *stage, const TeTensor *t, int
 void check_bounds(Checker *ck, TeTensor *stage) {
   Bounds b = {.ck = ck, .facts = {.arena = ck->cx->arena, .read = &reader, .work = 1 << 23}};
   b.facts.self = &b;
-  if (stage->where) {
-    walk(&b, stage->where);
-    walk_under(&b, stage->where, true, stage->body);
-  } else {
-    walk(&b, stage->body);
-  }
+  walk_stage(&b, stage);
   note_values(&b, stage);
 }

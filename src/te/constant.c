@@ -75,27 +75,23 @@ static bool evaluate(Scope *s, TeTensor *t, int first) {
   return true;
 }
 
-// Whether a stage, and those before it from `first` on, read constants only.
-static const TeTensor *reads_more(const KernelCx *kx, const TeExpr *e, int first) {
-  const TeTensor *t = NULL;
-  switch (e->kind) {
-  case TE_CONST:
-  case TE_AXIS: return NULL;
-  case TE_UNARY:
-  case TE_CAST: return reads_more(kx, e->a, first);
-  case TE_BINARY: return (t = reads_more(kx, e->a, first)) ? t : reads_more(kx, e->b, first);
-  case TE_SELECT:
-    t = reads_more(kx, e->a, first);
-    if (!t) t = reads_more(kx, e->b, first);
-    return t ? t : reads_more(kx, e->c, first);
-  case TE_ACCESS:
-    if (!e->tensor->data && e->tensor->index < first) return e->tensor;
-    // fall through
-  case TE_MATH:
-    for (int i = 0; i < e->nargs && !t; i++) t = reads_more(kx, e->args[i], first);
-    return t;
-  }
-  return NULL;
+typedef struct Reads {
+  int first;
+  const TeTensor *found;
+} Reads;
+
+static bool is_earlier(void *self, const TeExpr *e) {
+  Reads *r = self;
+  if (e->kind != TE_ACCESS || e->tensor->data || e->tensor->index >= r->first) return false;
+  r->found = e->tensor;
+  return true;
+}
+
+// The first tensor that e reads and that is neither known nor a stage from `first` on; NULL: there is none.
+static const TeTensor *reads_more(const TeExpr *e, int first) {
+  Reads r = {.first = first};
+  te_any(e, is_earlier, &r);
+  return r.found;
 }
 
 enum { CONSTANT_MAX = 1 << 24 }; // elements
@@ -137,7 +133,7 @@ TeTensor *check_constant(Scope *s, const AstDecl *decl, Name full) {
     t = check_stage(s, decl, full, TE_COMPUTE, &ref);
     if (t && !t->body) t = NULL;
     for (int i = first; t && i < (int)s->kx->tensors.len; i++) {
-      const TeTensor *u = s->kx->tensors.data[i], *more = u->body ? reads_more(s->kx, u->body, first) : NULL;
+      const TeTensor *u = s->kx->tensors.data[i], *more = u->body ? reads_more(u->body, first) : NULL;
       if (!more && te_tensor_elems(u) <= CONSTANT_MAX) continue;
       Diag *g = more ? diag_report(cx->diags, E_NOT_CONST, decl->body->loc,
                                    "`%s` depends on `%s`, which is not constant", decl->name, more->name)

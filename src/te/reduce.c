@@ -135,23 +135,9 @@ bool reduce_here(StageCx *sx, TeTensor *t, const AstExpr *e, DType want) { retur
 
 // ---- stages for reductions inside expressions ------------------------------------------------------------------
 
-static bool reads_axis(const TeExpr *e, const TeAxis *axis) {
-  if (!e) return false;
-  switch (e->kind) {
-  case TE_CONST: return false;
-  case TE_AXIS: return e->axis == axis;
-  case TE_UNARY:
-  case TE_CAST: return reads_axis(e->a, axis);
-  case TE_BINARY: return reads_axis(e->a, axis) || reads_axis(e->b, axis);
-  case TE_SELECT: return reads_axis(e->a, axis) || reads_axis(e->b, axis) || reads_axis(e->c, axis);
-  case TE_ACCESS:
-  case TE_MATH:
-    for (int i = 0; i < e->nargs; i++)
-      if (reads_axis(e->args[i], axis)) return true;
-    return false;
-  }
-  return false;
-}
+static bool is_axis(void *self, const TeExpr *e) { return e->kind == TE_AXIS && e->axis == self; }
+
+static bool reads_axis(const TeExpr *e, const TeAxis *axis) { return e && te_any(e, is_axis, (void *)(uintptr_t)axis); }
 
 // Axes of the expression around, and what stands for each in the stage that is made.
 typedef struct Moved {

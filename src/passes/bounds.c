@@ -24,6 +24,7 @@ Lower *lower_new(Ctx *cx, const Schedule *s) {
   l->schedule = s;
   l->unrolled = 1;
   l->place = NEW_ARRAY(cx->arena, Place, s->stages.len);
+  l->kept = NEW_ARRAY(cx->arena, Kept, s->stages.len);
   return l;
 }
 
@@ -51,7 +52,7 @@ void place_stage(Lower *l, Stage *s, const Expr **min, const int64_t *extent, Bu
   b->scalar = t->naxes == 0;
   b->data = t->data;
   b->stage = printable(cx, s->name);
-  l->place[s->index] = (Place){b, min ? min : NEW_ARRAY(cx->arena, const Expr *, t->naxes)};
+  l->place[s->index] = (Place){.buffer = b, .min = min ? min : NEW_ARRAY(cx->arena, const Expr *, t->naxes)};
 }
 
 // Extents of all axes of a stage from those of its root axes.
@@ -115,7 +116,7 @@ Instance *instance_new(Lower *l, Stage *s, const Expr **min, const int64_t *exte
   in->root_value = NEW_ARRAY(a, const Expr *, s->nroot);
   in->rroot_value = NEW_ARRAY(a, const Expr *, s->nrroot + 1);
   find_limits(l, in);
-  if (s->tensor->role != TE_OUTPUT && !s->whole) place_stage(l, s, min, extent, BUF_LOCAL);
+  if (s->tensor->role != TE_OUTPUT && !s->whole && !s->stored) place_stage(l, s, min, extent, BUF_LOCAL);
   return in;
 }
 
@@ -357,26 +358,26 @@ static Interval interval_of_index(Lower *l, const Relaxed *r, const Expr *e, int
   return w.extent < v.extent ? w : v;
 }
 
-// An interval as the part of an axis of extent n that it covers: shifted inside if it may stick out.
-static void interval_clip(Lower *l, const Interval *v, int64_t n, const Expr **min, int64_t *extent) {
+void region_clip(Lower *l, const Affine *start, int64_t length, int64_t n, bool shift, const Expr **min,
+                 int64_t *extent) {
   Ctx *cx = l->cx;
-  if (v->extent >= n) {
+  if (length >= n) {
     *min = NULL;
     *extent = n;
     return;
   }
-  const Expr *at = affine_expr(cx, &v->min);
+  const Expr *at = affine_expr(cx, start);
   Interval b = interval_numeric(l, at);
   int64_t lo = b.min.constant, hi = lo + b.extent - 1;
-  *extent = v->extent;
-  if (b.extent == 1) { // a constant place: cut what sticks out
-    int64_t first = lo < 0 ? 0 : lo > n - 1 ? n - 1 : lo, end = lo + v->extent > n ? n : lo + v->extent;
+  *extent = length;
+  if (b.extent == 1 && !shift) { // a constant place: cut what sticks out
+    int64_t first = lo < 0 ? 0 : lo > n - 1 ? n - 1 : lo, end = lo + length > n ? n : lo + length;
     *extent = end > first ? end - first : 1;
     *min = first ? expr_index(cx, first) : NULL;
     return;
   }
-  if (lo < 0 || hi + v->extent > n) {
-    at = expr_binary(cx, OP_MIN, at, expr_index(cx, n - v->extent));
+  if (lo < 0 || hi + length > n) {
+    at = expr_binary(cx, OP_MIN, at, expr_index(cx, n - length));
     at = expr_binary(cx, OP_MAX, at, expr_index(cx, 0));
     at = expr_simplify(cx, &l->ranges, at);
   }
@@ -560,9 +561,14 @@ Region *infer_regions(Lower *l, Instance *in, int i) {
     if (!f.is_inside[k] || !f.need[k]) continue;
     out[k].min = NEW_ARRAY(cx->arena, const Expr *, s->nroot);
     out[k].extent = NEW_ARRAY(cx->arena, int64_t, s->nroot);
-    for (int a = 0; a < s->nroot; a++)
-      interval_clip(l, &f.need[k][a], s->root[a]->extent, &out[k].min[a], &out[k].extent[a]);
-    tell_whole(&f, s, in->stage->leaf.data[i], &out[k]);
+    Affine *start = NEW_ARRAY(cx->arena, Affine, s->nroot);
+    for (int a = 0; a < s->nroot; a++) {
+      start[a] = f.need[k][a].min;
+      region_clip(l, &start[a], f.need[k][a].extent, s->root[a]->extent, s->stored, &out[k].min[a], &out[k].extent[a]);
+    }
+    out[k].start = start;
+    if (!l->quiet && !l->ahead) tell_whole(&f, s, in->stage->leaf.data[i], &out[k]);
+    if (keep_at(in, i, s)) keep_fresh(l, in, i, s, &out[k]);
     if (k > 0) {
       const Instance *all = relax_region(&f, s, &out[k]);
       need_of(&f, all, s->body);

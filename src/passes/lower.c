@@ -36,17 +36,23 @@ static const Expr *lower_axis(const Instance *in, const TeAxis *axis) {
   bug("axis %s is not of stage %s", axis->name, s->name);
 }
 
-// Reads tensor[idx] from the buffer that holds it now, whose origin is the region's.
+// Where position `at` of an axis of s stands in the buffer that holds it now, whose origin is the region's.
+static const Expr *buffer_index(Lower *l, const Stage *s, int axis, const Expr *at) {
+  Ctx *cx = l->cx;
+  const Place *p = &l->place[s->index];
+  if (p->min[axis]) at = expr_binary(cx, OP_SUB, at, p->min[axis]);
+  if (p->folded && s->root[axis] == s->fold) at = expr_binary(cx, OP_MOD, at, expr_index(cx, p->folded));
+  return expr_simplify(cx, &l->ranges, at);
+}
+
+// Reads tensor[idx] from the buffer that holds it now.
 static const Expr *lower_access(Lower *l, const Instance *in, const TeExpr *e) {
   Ctx *cx = l->cx;
   const Stage *s = stage_of(l, e->tensor);
   const Place *p = &l->place[s->index];
   const Expr **idx = NEW_ARRAY(cx->arena, const Expr *, e->nargs + 1);
   if (p->buffer->scalar) idx[0] = expr_index(cx, 0);
-  for (int i = 0; i < e->nargs; i++) {
-    const Expr *at = lower_expr(l, in, e->args[i]);
-    idx[i] = expr_simplify(cx, &l->ranges, p->min[i] ? expr_binary(cx, OP_SUB, at, p->min[i]) : at);
-  }
+  for (int i = 0; i < e->nargs; i++) idx[i] = buffer_index(l, s, i, lower_expr(l, in, e->args[i]));
   return expr_load(cx, p->buffer, idx);
 }
 
@@ -136,7 +142,8 @@ static const Stmt *lower_store(Lower *l, Instance *in, Mode mode) {
   const Expr **idx = NEW_ARRAY(cx->arena, const Expr *, s->nroot + 1);
   if (b->scalar) idx[0] = expr_index(cx, 0);
   for (int i = 0; i < s->nroot; i++)
-    idx[i] = expr_simplify(cx, &l->ranges, s->whole ? in->root_value[i] : axis_value(l, in, s->root[i]));
+    idx[i] = s->whole || s->stored ? buffer_index(l, s, i, in->root_value[i])
+                                   : expr_simplify(cx, &l->ranges, axis_value(l, in, s->root[i]));
   const Expr *value;
   if (mode == INIT) {
     value = reduce_start(cx, s->reduce, s->tensor->type);
@@ -215,6 +222,26 @@ static Region *region_of_turn(Lower *l, Instance *in, const Stage *p) {
   return r;
 }
 
+// The buffers that stand in the body of loop i (-1: around the loops) for stages computed further in, around `body`.
+static const Stmt *alloc_kept(Lower *l, const Instance *in, int i, const Stmt *body) {
+  for (size_t k = in->stage->attached.len; k-- > 0;) {
+    const Stage *p = in->stage->attached.data[k];
+    if (keep_stored_at(in, i, p)) body = stmt_alloc(l->cx, l->place[p->index].buffer, body);
+  }
+  return body;
+}
+
+static bool place_kept(Lower *l, Instance *in, int i) {
+  bool any = false;
+  for (size_t k = 0; k < in->stage->attached.len; k++) {
+    Stage *p = in->stage->attached.data[k];
+    if (!keep_stored_at(in, i, p)) continue;
+    keep_place(l, in, i, p);
+    any = true;
+  }
+  return any;
+}
+
 // Stages computed at the start of loop i's body, then the rest of the nest inside the scope of their buffers.
 static const Stmt *lower_attached(Lower *l, Instance *in, int i, Mode mode, const Region *regions, int next) {
   const Stage *s = in->stage;
@@ -222,11 +249,12 @@ static const Stmt *lower_attached(Lower *l, Instance *in, int i, Mode mode, cons
     Stage *p = s->attached.data[next];
     if (stage_leaf_index(s, p->at_axis) != i) continue;
     const Region *r = p->whole ? region_of_turn(l, in, p) : &regions[p->index];
-    Instance *producer = instance_new(l, p, r->min, r->extent);
-    if (p->whole) { // its buffer is allocated around the loops
-      const Stmt *turn = lower_instance(l, producer);
+    if (p->whole || p->stored) { // its buffer is allocated further out
+      if (p->nroot && !r->extent[0]) continue;
+      const Stmt *turn = lower_instance(l, instance_new(l, p, r->min, r->extent));
       return stmt_seq2(l->cx, turn, lower_attached(l, in, i, mode, regions, next + 1));
     }
+    Instance *producer = instance_new(l, p, r->min, r->extent);
     const Buffer *b = l->place[p->index].buffer;
     const Stmt *nest = lower_instance(l, producer);
     const Stmt *rest = lower_attached(l, in, i, mode, regions, next + 1);
@@ -238,11 +266,12 @@ static const Stmt *lower_attached(Lower *l, Instance *in, int i, Mode mode, cons
 // The body of loop i, with the loop's value fixed.
 static const Stmt *lower_body(Lower *l, Instance *in, int i, Mode mode) {
   const Stage *s = in->stage;
-  bool here = false;
+  bool here = false, store = mode == UPDATE && place_kept(l, in, i);
   for (size_t k = 0; mode == UPDATE && k < s->attached.len; k++)
     here = here || stage_leaf_index(s, s->attached.data[k]->at_axis) == i;
   const Region *regions = here ? infer_regions(l, in, i) : NULL;
-  return lower_attached(l, in, i, mode, regions, 0);
+  const Stmt *body = lower_attached(l, in, i, mode, regions, 0);
+  return store ? alloc_kept(l, in, i, body) : body;
 }
 
 // How much unrolled loops may make of their bodies: more is code that nobody can compile or cache.
@@ -277,6 +306,7 @@ static bool fits_unrolled(const Stmt *body, int64_t n) {
 }
 
 static ForKind not_unrolled(Lower *l, const Axis *a, const char *why) {
+  if (l->quiet) return FOR_SERIAL;
   Diag *g = diag_report(l->cx->diags, W_NO_EFFECT, a->kind_loc, "`%s` is not unrolled: %s", a->name, why);
   diag_help(g, "split the axis and unroll the inner loop");
   return FOR_SERIAL;
@@ -300,6 +330,7 @@ static const Stmt *lower_part(Lower *l, Instance *in, int i, Mode mode, int64_t 
   if (hi - lo == 1) {
     leaf->value = expr_index(cx, lo);
     s = lower_body(l, in, i, mode);
+    if (mode == UPDATE) keep_advance(l, in, i);
   } else {
     const Var *v = tir_var(cx, a->name, a->loc);
     leaf->value = expr_var(cx, v);
@@ -308,6 +339,7 @@ static const Stmt *lower_part(Lower *l, Instance *in, int i, Mode mode, int64_t 
     if (kind == FOR_UNROLLED) l->unrolled *= hi - lo;
     ranges_push(cx, &l->ranges, v, lo, hi - 1);
     s = lower_body(l, in, i, mode);
+    if (mode == UPDATE) keep_advance(l, in, i);
     ranges_pop(&l->ranges);
     l->unrolled = copies;
     if (kind == FOR_UNROLLED && !fits_unrolled(s, hi - lo)) kind = not_unrolled(l, a, "too much code would come of it");
@@ -316,6 +348,14 @@ static const Stmt *lower_part(Lower *l, Instance *in, int i, Mode mode, int64_t 
   }
   *leaf = saved;
   return s;
+}
+
+// The iterations lo..hi; the first apart, where it computes what those after it find.
+static const Stmt *lower_run(Lower *l, Instance *in, int i, Mode mode, int64_t lo, int64_t hi) {
+  if (mode == INIT || hi - lo < 2 || !keep_any(in, i) || keep_known(l, in, i))
+    return lower_part(l, in, i, mode, lo, hi);
+  const Stmt *first = lower_part(l, in, i, mode, lo, lo + 1);
+  return stmt_seq2(l->cx, first, lower_part(l, in, i, mode, lo + 1, hi));
 }
 
 enum { TAIL_LIMIT = 8 }; // more tail iterations than this stay in one loop, guarded
@@ -365,8 +405,9 @@ static const Stmt *lower_loop(Lower *l, Instance *in, int i, Mode mode) {
   }
   if (full < lo) full = lo;
   const Stmt *s = stmt_nop(l->cx);
-  if (full > lo) s = lower_part(l, in, i, mode, lo, full);
-  if (any - full > TAIL_LIMIT) return stmt_seq2(l->cx, s, lower_part(l, in, i, mode, full, any));
+  if (mode == UPDATE) keep_forget(l, in, i);
+  if (full > lo) s = lower_run(l, in, i, mode, lo, full);
+  if (any - full > TAIL_LIMIT) return stmt_seq2(l->cx, s, lower_run(l, in, i, mode, full, any));
   for (int64_t t = full; t < any; t++) s = stmt_seq2(l->cx, s, lower_part(l, in, i, mode, t, t + 1));
   return s;
 }
@@ -395,7 +436,11 @@ static const Stmt *lower_leaf(Lower *l, Instance *in, int i, Mode mode) {
   return lower_loop(l, in, i, mode);
 }
 
-static const Stmt *lower_instance(Lower *l, Instance *in) { return lower_leaf(l, in, 0, UPDATE); }
+static const Stmt *lower_instance(Lower *l, Instance *in) {
+  bool store = place_kept(l, in, -1);
+  const Stmt *nest = lower_leaf(l, in, 0, UPDATE);
+  return store ? alloc_kept(l, in, -1, nest) : nest;
+}
 
 // ---- the function
 // ------------------------------------------------------------------------------------------------------------------
@@ -449,6 +494,12 @@ Func *pass_lower(PassCtx *pc, const Schedule *s) {
   f->nparams = add_params(l, f->params, TE_INPUT, BUF_INPUT);
   f->nparams += add_params(l, f->params + f->nparams, TE_OUTPUT, BUF_OUTPUT);
   f->nconsts = add_params(l, f->consts, TE_CONSTANT, BUF_CONST);
+  for (size_t i = 0; i < s->stages.len; i++) l->quiet = l->quiet || s->stages.data[i]->stored;
+  for (l->again = l->quiet; l->again;) { // how much must be stored is found by trying
+    l->again = false;
+    lower_roots(l, 0);
+  }
+  l->quiet = false;
   f->body = lower_roots(l, 0);
   warn_of_scalar_loops(cx, f);
   return f;

@@ -5,17 +5,30 @@
 
 #include "passes/passes.h"
 
-// Where a stage's values are now: element [i, ..] of the tensor is element [i - min[0], ..] of the buffer.
-typedef struct Place {
-  const Buffer *buffer;
-  const Expr **min; // one an axis; NULL entries are 0
-} Place;
-
 // The part of a tensor that a stage must provide: min[i] .. min[i] + extent[i]. min entries may be NULL (0).
 typedef struct Region {
   const Expr **min;
   int64_t *extent;
+  const Affine *start; // of each axis, before it was shifted inside the tensor
 } Region;
+
+// Where a stage's values are now: element [i, ..] of the tensor is element [i - min[0], ..] of the buffer. For stages
+// stored further out than they are computed, the region that is stored, and how many positions of the folded axis are.
+typedef struct Place {
+  const Buffer *buffer;
+  const Expr **min; // one an axis; NULL entries are 0
+  const Region *stored;
+  int64_t folded; // 0: all
+  bool *whole;    // axes to be stored whole: what iterations need is not known to be inside less; NULL: none
+} Place;
+
+// What the iteration before left of a stage that is stored further out (keep.c).
+typedef struct Kept {
+  bool known;
+  const Region *now;     // the region that the loop's body needs, of which `before` is the last iteration's
+  const Affine *before;  // where it started, as Region.start
+  const int64_t *extent; // how long it was
+} Kept;
 
 // A loop of a stage being lowered. Until it is entered, lo..hi is what is left of its extent.
 typedef struct Leaf {
@@ -50,7 +63,11 @@ typedef struct Lower {
   Ctx *cx;
   const Schedule *schedule;
   Place *place;     // by Stage.index
+  Kept *kept;       // by Stage.index
   Ranges ranges;    // of the loops entered
+  bool ahead;       // a region is asked for before its loops are entered
+  bool quiet;       // a trial: what is to be told comes later
+  bool again;       // the trial found what has to be stored whole
   int64_t unrolled; // copies that the unrolled loops around make of what is inside
 } Lower;
 
@@ -66,5 +83,22 @@ const Expr *axis_value(Lower *l, const Instance *in, const Axis *a); // from the
 bool limit_bounds(const Instance *in, const Limit *m, int without, int64_t *lo, int64_t *hi);
 // What the stages computed at leaf i of `in`, or inside it, must provide, with leaves up to i fixed: by Stage.index.
 Region *infer_regions(Lower *l, Instance *in, int i);
+// The part of an axis of extent n that start .. start + length covers: shifted inside if it may stick out; where it is
+// known to stick out cut, unless it has to be as long as others (`shift`).
+void region_clip(Lower *l, const Affine *start, int64_t length, int64_t n, bool shift, const Expr **min,
+                 int64_t *extent);
+
+// keep.c: stages stored further out than they are computed
+bool keep_at(const Instance *in, int i, const Stage *p);        // p is one, and is computed at leaf i of `in`
+bool keep_stored_at(const Instance *in, int i, const Stage *p); // it is stored there; -1: around the loops
+bool keep_any(const Instance *in, int i);                       // some stage is computed so at leaf i
+bool keep_known(const Lower *l, const Instance *in, int i);     // iterations before left something of each such stage
+void keep_forget(Lower *l, const Instance *in, int i);          // before the first iteration of leaf i
+void keep_advance(Lower *l, const Instance *in, int i);         // after the iterations of leaf i that stand in it
+// Makes the buffer of p, which is stored in the body of leaf i (-1: around the loops) of `in`.
+void keep_place(Lower *l, Instance *in, int i, Stage *p);
+// Cuts region r of p, computed at leaf i, down to what the iteration before did not leave. Extent 0: all is there.
+// Reports a region that is not known to be inside what is stored.
+void keep_fresh(Lower *l, const Instance *in, int i, Stage *p, Region *r);
 
 #endif

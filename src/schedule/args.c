@@ -104,6 +104,29 @@ Axis *call_axis(Call *c, int position, Stage *of) {
   return found;
 }
 
+Axis *call_root(Call *c, int position) {
+  const SchedArg *a = call_arg(c, position);
+  const Stage *s = c->stage;
+  Nearest near = {.wanted = a && a->value->kind == AST_NAME ? a->value->name : NULL};
+  if (!near.wanted) {
+    call_fail(c, E_ARGUMENT, a ? a->loc : c->stmt->loc, "`%s` takes an axis here", c->stmt->method.name);
+    return NULL;
+  }
+  for (int i = 0; i < s->nroot; i++)
+    if (s->root[i]->name == near.wanted || (a->written && !a->free && s->root[i]->name == a->written))
+      return s->root[i];
+  Diag *g = call_fail(c, E_AXIS, a->loc, "`%s` has no axis `%s`", s->name, near.wanted);
+  Text t = {.arena = c->ap->cx->arena};
+  for (int i = 0; i < s->nroot; i++) {
+    nearest_try(&near, s->root[i]->name);
+    text_add(&t, "%s%s", i ? ", " : "", s->root[i]->name);
+  }
+  diag_note(g, "its axes are: %s", t.data ? t.data : "none");
+  if (near.best) diag_guess(g, a->loc, near.best, "a similar name exists");
+  else diag_help(g, "name an axis with which `%s` is declared", s->name);
+  return NULL;
+}
+
 Stage *call_stage(Call *c, int position) {
   const SchedArg *a = call_arg(c, position);
   if (!a) {

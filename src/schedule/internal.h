@@ -128,6 +128,7 @@ void step_result(const Schedule *s, ScheduleStep *step, Name name);
 const SchedArg *call_arg(const Call *c, int position);
 const SchedArg *call_key(const Call *c, const char *key);
 Axis *call_axis(Call *c, int position, Stage *of);
+Axis *call_root(Call *c, int position); // an axis of the receiver's tensor, whether or not it is a loop now
 Stage *call_stage(Call *c, int position);
 const Scope *call_scope(Call *c, int position);
 int64_t call_int(Call *c, const SchedArg *a); // > 0

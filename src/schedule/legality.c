@@ -184,6 +184,44 @@ static bool check_compute_at(Schedule *sch, const Stage *s) {
   return true;
 }
 
+// Storage stands around the loop in which the stage is computed, and the loops between run one iteration after the
+// other: each finds what those before it left.
+static bool check_store(Schedule *sch, const Stage *s) {
+  Ctx *cx = sch->cx;
+  const Stage *root = s->at_stage;
+  int inner = stage_leaf_index(root, s->at_axis), outer = s->store_axis ? stage_leaf_index(root, s->store_axis) : -1;
+  if (s->store_axis && outer < 0) {
+    Diag *g = diag_report(cx->diags, E_COMPUTE_AT, s->store_loc,
+                          "`%s` is stored at an axis that is no loop of `%s` any more", s->name, root->name);
+    if (s->store_axis->used_by)
+      diag_also(g, s->store_axis->used_by->loc, "`%s` was replaced here", s->store_axis->name);
+    diag_help(g, "move the `store_at` after this line, and name one of the new axes");
+    return false;
+  }
+  if (outer >= inner) {
+    Diag *g =
+        diag_report(cx->diags, E_COMPUTE_AT, s->store_loc, "`%s` is stored at `%s`, and computed at `%s`%s", s->name,
+                    s->store_axis->name, s->at_axis->name, outer > inner ? ", a loop around that one" : "");
+    diag_also(g, s->attach_loc, "computed here");
+    diag_fix_drop(g, s->store_loc,
+                  outer > inner ? "store it at a loop around the one where it is computed; without this line, it is "
+                                  "stored where it is computed"
+                                : "that is where it is stored without this line, too");
+    return false;
+  }
+  for (int i = outer + 1; i <= inner; i++) {
+    const Axis *a = root->leaf.data[i];
+    if (a->kind == FOR_SERIAL || a->kind == FOR_UNROLLED) continue;
+    Diag *g = diag_report(cx->diags, E_COMPUTE_AT, s->store_loc,
+                          "`%s` cannot be stored outside `%s`: the iterations of that loop run at the same time",
+                          s->name, a->name);
+    diag_also(g, a->kind_loc, "asked for here");
+    diag_help(g, "store it inside that loop, or let the loop run serially");
+    return false;
+  }
+  return true;
+}
+
 // Attachments must not go round in circles.
 static bool check_circles(Schedule *sch) {
   Schedule *s = sch;
@@ -348,6 +386,7 @@ bool schedule_complete(Schedule *sch) {
     sound = check_sequence(sch->cx, st) && sound;
     sound = check_annotations(sch, st) && sound;
     if (st->attach == ATTACH_AT && !st->whole) ok = check_compute_at(sch, st) && ok;
+    if (st->stored && ok) ok = check_store(sch, st);
   }
   for (size_t i = 0; ok && i < s->stages.len; i++) {
     Stage *st = s->stages.data[i];

@@ -14,6 +14,14 @@ static ScheduleStep *place(Op *o, Attach attach, Stage *at, Axis *axis) {
     diag_also(g, op_at(o), "this counts");
     diag_fix_drop(g, s->attach_loc, "drop the earlier one");
   }
+  if (s->stored) {
+    Diag *g = diag_report(o->s->cx->diags, W_NO_EFFECT, s->store_loc,
+                          "this has no effect: where `%s` is computed is said again later", s->name);
+    diag_also(g, op_at(o), "say it before this line");
+    diag_help(g, "say where it is computed before where it is stored");
+    s->stored = false;
+    s->fold = NULL;
+  }
   s->attach = attach;
   s->at_stage = at;
   s->at_axis = axis;
@@ -65,6 +73,73 @@ bool stage_compute_inline(Schedule *s, Stage *st, const SchedStmt *why) {
 }
 
 void apply_compute_inline(Call *c) { c->failed = !stage_compute_inline(c->ap->s, c->stage, c->stmt); }
+
+// ---- store_at, store_root, fold -------------------------------------------------------------------------------------
+
+bool stage_store_at(Schedule *s, Stage *st, Stage *consumer, Axis *a, const SchedStmt *why) {
+  Op o = {.s = s, .stage = st, .name = a ? "store_at" : "store_root", .why = why};
+  if ((a && !op_is_loop(&o, consumer, a)) || !op_is_computed(&o) || op_is_recurrent(&o)) return false;
+  if (st->attach != ATTACH_AT || (a && st->at_stage != consumer)) {
+    Diag *g =
+        a ? op_fail(&o, E_COMPUTE_AT, op_at(&o), "`%s` is not computed at a loop of `%s`", st->name, consumer->name)
+          : op_fail(&o, E_COMPUTE_AT, op_at(&o), "`%s` is not computed at a loop of another stage", st->name);
+    diag_help(g, "say first where it is computed, with `compute_at`: at a loop inside the one where it is stored");
+    return false;
+  }
+  if (st->stored) {
+    Diag *g = diag_report(s->cx->diags, W_NO_EFFECT, st->store_loc,
+                          "this has no effect: where `%s` is stored is said again later", st->name);
+    diag_also(g, op_at(&o), "this counts");
+    diag_fix_drop(g, st->store_loc, "drop the earlier one");
+  }
+  st->stored = true;
+  st->store_axis = a;
+  st->store_loc = op_at(&o);
+  ScheduleStep *step = op_done(&o);
+  if (a) step_stage(s, step, consumer);
+  if (a) step_axis(s, step, a);
+  return true;
+}
+
+void apply_store_at(Call *c) {
+  Stage *at = call_stage(c, 0);
+  Axis *a = call_axis(c, 1, at);
+  if (!c->failed) c->failed = !stage_store_at(c->ap->s, c->stage, at, a, c->stmt);
+}
+
+void apply_store_root(Call *c) { c->failed = !stage_store_at(c->ap->s, c->stage, NULL, NULL, c->stmt); }
+
+bool stage_fold(Schedule *s, Stage *st, Axis *root, const SchedStmt *why) {
+  Op o = {.s = s, .stage = st, .name = "fold", .why = why};
+  if (!op_is_computed(&o) || op_is_recurrent(&o)) return false;
+  if (st->tensor->role == TE_OUTPUT) {
+    Diag *g = op_fail(&o, E_COMPUTE_AT, op_at(&o), "`%s` is an output: all of it is kept", st->name);
+    diag_fix_drop(g, op_at(&o), "without this line");
+    return false;
+  }
+  if (!st->stored) {
+    Diag *g = op_fail(&o, E_COMPUTE_AT, op_at(&o), "`%s` is stored where it is computed: nothing else is kept of it",
+                      st->name);
+    diag_help(g, "say first where it is stored: `%s.store_root();` or `%s.store_at(consumer, axis);`", st->name,
+              st->name);
+    return false;
+  }
+  if (st->fold && st->fold != root) {
+    Diag *g = diag_report(s->cx->diags, W_NO_EFFECT, st->fold_loc,
+                          "this has no effect: another axis of `%s` is folded later", st->name);
+    diag_also(g, op_at(&o), "this counts");
+    diag_fix_drop(g, st->fold_loc, "drop the earlier one");
+  }
+  st->fold = root;
+  st->fold_loc = op_at(&o);
+  step_axis(s, op_done(&o), root);
+  return true;
+}
+
+void apply_fold(Call *c) {
+  Axis *root = call_root(c, 0);
+  if (!c->failed) c->failed = !stage_fold(c->ap->s, c->stage, root, c->stmt);
+}
 
 // ---- set_scope ------------------------------------------------------------------------------------------------------
 

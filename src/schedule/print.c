@@ -26,7 +26,10 @@ static const char *mark_text(Mark m) {
 static void print_attached(const Schedule *s, const Stage *at, const Axis *axis, int indent, Text *out);
 
 static void print_stage(const Schedule *s, const Stage *st, int indent, Text *out) {
-  text_add(out, "%*s// %s in %s\n", indent * 2, "", st->name, st->scope->name);
+  text_add(out, "%*s// %s in %s", indent * 2, "", st->name, st->scope->name);
+  if (st->stored) text_add(out, ", stored at %s", st->store_axis ? st->store_axis->name : "root");
+  if (st->fold) text_add(out, ", %s folded", st->fold->name);
+  text_add(out, "\n");
   for (size_t i = 0; i < st->leaf.len; i++) {
     const Axis *a = st->leaf.data[i];
     if (st->mark != MARK_NONE && a == st->mark_axis) text_add(out, "%*s%s:\n", indent * 2, "", mark_text(st->mark));

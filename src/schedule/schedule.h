@@ -61,7 +61,12 @@ struct Stage {
   Attach attach;
   Stage *at_stage; // ATTACH_AT
   Axis *at_axis;
-  bool placed; // an operation said where
+  bool placed;      // an operation said where
+  bool stored;      // it is stored around more loops of at_stage than it is computed in
+  Axis *store_axis; // where, if stored; NULL: around all of them
+  Loc store_loc;
+  Axis *fold; // the root axis of which the buffer has only the positions that are needed at a time; NULL: none
+  Loc fold_loc;
   Loc attach_loc;
   const Scope *scope;
   Loc scope_loc;
@@ -181,6 +186,9 @@ bool stage_annotate(Schedule *s, Stage *st, Axis *a, ForKind kind,
 // place.c
 bool stage_compute_at(Schedule *s, Stage *st, Stage *consumer, Axis *a, const SchedStmt *why);
 bool stage_compute_root(Schedule *s, Stage *st, const SchedStmt *why);
+// a: a loop of the stage at which st is computed; NULL: store_root.
+bool stage_store_at(Schedule *s, Stage *st, Stage *consumer, Axis *a, const SchedStmt *why);
+bool stage_fold(Schedule *s, Stage *st, Axis *root, const SchedStmt *why); // root: one of st->root
 bool stage_compute_inline(Schedule *s, Stage *st, const SchedStmt *why);
 bool stage_set_scope(Schedule *s, Stage *st, const Scope *scope, const SchedStmt *why);
 // The new stage; NULL: refused. n = 0: all readers.

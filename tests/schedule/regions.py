@@ -117,6 +117,11 @@ def kernel(r):
         at = r.choice(loops)
         for s in [f'p{i}'] + ([f'q{i}'] if last[0] == 'q' else []):
             sched.append(f'{s}.compute_at(o{i}, {at});')
+            if r.random() < 0.5:  # stored further out
+                around = r.choice([None] + loops[:loops.index(at)])
+                sched.append(f'{s}.store_at(o{i}, {around});' if around else f'{s}.store_root();')
+                if r.random() < 0.7:
+                    sched.append(f"{s}.fold({r.choice('yyx')});")
     return 'kernel k {\n' + ''.join(rows) + '}\nschedule k {\n  ' + '\n  '.join(sched) + '\n}\n'
 
 

@@ -9,6 +9,7 @@ class Loop:
         self.name, self.extent, self.reduce = name, extent, reduce
         self.place = place        # of reductions: (order of the axis, level), as they have to follow for floats
         self.kind = None
+        self.serial = False      # its iterations find what those before them left
 
     def __repr__(self):
         return self.name
@@ -213,13 +214,29 @@ class Schedule:
         if found and self.alone(s):
             s.at = self.r.choice(found)
             self.emit(s.name, 'compute_at', s.at[0].name, s.at[1].name)
+            if self.r.random() < 0.35:
+                self.store(s)
+
+    def store(self, s):
+        """Stores s around more loops of its consumer; those between run serially."""
+        consumer, at = s.at
+        loops = consumer.loops[:consumer.loops.index(at) + 1]
+        first = self.r.randrange(len(loops))
+        for x in loops[first:]:
+            x.serial = True
+        if first:
+            self.emit(s.name, 'store_at', consumer.name, loops[first - 1].name)
+        else:
+            self.emit(s.name, 'store_root')
+        if s.axes and self.r.random() < 0.6:
+            self.emit(s.name, 'fold', self.r.choice(s.axes)[0])
 
     # ---- how loops run
 
     def annotate(self, s):
         r = self.r
         x = r.choice(s.loops)
-        if x.kind:
+        if x.kind or x.serial:
             return
         inner = x is s.loops[-1]
         kind = r.choice(['vectorize', 'unroll', 'vectorize'] if inner else ['parallel', 'parallel', 'unroll', 'vectorize'])

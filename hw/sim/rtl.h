@@ -15,8 +15,7 @@ void tetc_rtl_sram(TetcDevice *device, VtaMemory m, void *to);
 uint32_t tetc_rtl_read(TetcDevice *device, uint32_t address, bool *ok);
 bool tetc_rtl_write(TetcDevice *device, uint32_t address, uint32_t value);
 
-// ---- watching the core at work, for tests
-// ----------------------------------------------------------------------------
+// ---- watching the core at work, for tests ---------------------------------------------------------------------------
 
 // What writes on-chip memories: the load engines of micro-ops and accumulators, GEMM, ALU, resets, and the load engines
 // of INP and WGT. Each works on its instructions in the order in which they started. Resets of rows that stand together

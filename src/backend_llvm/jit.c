@@ -13,8 +13,7 @@ static bool jit_error(Ctx *cx, const Func *f, LLVMErrorRef err) {
   return false;
 }
 
-// ---- linking
-// -----------------------------------------------------------------------------------------------------------
+// ---- linking --------------------------------------------------------------------------------------------------------
 
 typedef struct SymbolList {
   LLVMOrcLLJITRef jit;

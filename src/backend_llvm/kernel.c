@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // A kernel:
-//   entry     see that runtime and arrays are right; take memory; copy the parameters that VTA reads into memory of its
-//   own body finish    copy what VTA wrote back to the parameters cleanup   free, tell a failure, return the status;
-//   every failure comes here
+//   entry     see that runtime and arrays are right; take memory; copy the parameters that VTA reads into memory of
+//             its own
+//   body
+//   finish    copy what VTA wrote back to the parameters
+//   cleanup   free, tell a failure, return the status; every failure comes here
 #include "backend_llvm/internal.h"
 
 #include "backend_vta/vta.h"
@@ -154,8 +156,7 @@ static void make_zeros(Gen *g, int64_t bytes) {
   gen_barrier(g, "VTAReadBarrier", g->zeros.handle, bytes);
 }
 
-// ---- what a kernel and the runtime tell each other: where the runtime at hand does not know of it, nothing
-// ------------
+// ---- what a kernel and the runtime tell each other: where the runtime at hand does not know of it, nothing ----------
 
 // Calls a function that the runtime may not have; otherwise the value is `otherwise` (NULL: of no interest).
 static LLVMValueRef call_weakly(Gen *g, const char *name, const char *types, LLVMValueRef *args,

@@ -54,8 +54,7 @@ LLVMValueRef gen_lane_numbers(Gen *g) {
   return LLVMBuildAdd(g->b, first, LLVMConstVector(numbers, g->lanes->n), "");
 }
 
-// ---- what is known of the lanes
-// ---------------------------------------------------------------------------------------
+// ---- what is known of the lanes -------------------------------------------------------------------------------------
 
 typedef struct Varies {
   Gen *g;
@@ -92,8 +91,7 @@ bool gen_lane_step(Gen *g, const Buffer *b, const Expr *const *args, int64_t *st
   return true;
 }
 
-// ---- one by one
-// --------------------------------------------------------------------------------------------------------
+// ---- one by one -----------------------------------------------------------------------------------------------------
 
 // Values of a type, one a lane, in memory. bool takes a byte.
 static LLVMTypeRef slot_type(Gen *g, DType t) { return t == DT_BOOL ? g->i8 : gen_value_type(g, t); }
@@ -158,8 +156,7 @@ static LLVMValueRef one_by_one(Gen *g, const Expr *e) {
   return all;
 }
 
-// ---- loads
-// ---------------------------------------------------------------------------------------------------------------
+// ---- loads ----------------------------------------------------------------------------------------------------------
 
 static LLVMValueRef reversed(Gen *g, LLVMValueRef v) {
   LLVMValueRef order[MAX_LANES];
@@ -235,8 +232,7 @@ LLVMValueRef gen_lanes_load(Gen *g, const Expr *e) {
   return step == 1 || step == -1 ? load_neighbours(g, e, step < 0) : one_by_one(g, e);
 }
 
-// ---- choices
-// ---------------------------------------------------------------------------------------------------------------
+// ---- choices --------------------------------------------------------------------------------------------------------
 
 // e where the lanes of `wanted` are the only ones that count.
 static LLVMValueRef under(Gen *g, LLVMValueRef wanted, const Expr *e) {
@@ -259,8 +255,7 @@ LLVMValueRef gen_lanes_logic(Gen *g, const Expr *e, LLVMValueRef a) {
   return gen_binary(g, e->binop, DT_BOOL, a, b, false);
 }
 
-// ---- stores
-// ----------------------------------------------------------------------------------------------------------------
+// ---- stores ---------------------------------------------------------------------------------------------------------
 
 // `b[x] = b[x] op e`: into the lanes' accumulator, or, where the order counts, one lane after the other.
 static void gen_fold(Gen *g, const Stmt *s) {

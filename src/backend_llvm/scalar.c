@@ -15,8 +15,7 @@ static LLVMValueRef int_like(Gen *g, LLVMValueRef v, DType t, int64_t k) {
 static LLVMValueRef i32_like(Gen *g, LLVMValueRef v, int64_t k) { return like(v, gen_i32(g, k)); }
 static LLVMValueRef real_like(LLVMTypeRef t, LLVMValueRef v, double k) { return like(v, LLVMConstReal(t, k)); }
 
-// ---- float16
-// ---------------------------------------------------------------------------------------------------------
+// ---- float16 --------------------------------------------------------------------------------------------------------
 
 static LLVMValueRef bits_of(Gen *g, LLVMValueRef f) { return LLVMBuildBitCast(g->b, f, type_like(f, g->i32), ""); }
 static LLVMValueRef float_of(Gen *g, LLVMValueRef i) { return LLVMBuildBitCast(g->b, i, type_like(i, g->f32), ""); }
@@ -74,8 +73,7 @@ LLVMValueRef gen_to_memory(Gen *g, DType t, LLVMValueRef v) {
   return t == DT_F16 ? float_to_half(g, v) : v;
 }
 
-// ---- integers
-// --------------------------------------------------------------------------------------------------------
+// ---- integers -------------------------------------------------------------------------------------------------------
 
 static LLVMValueRef is_zero(Gen *g, DType t, LLVMValueRef v) {
   return LLVMBuildICmp(g->b, LLVMIntEQ, v, int_like(g, v, t, 0), "");
@@ -239,8 +237,7 @@ LLVMValueRef gen_unary(Gen *g, UnOp op, DType t, LLVMValueRef a) {
   bug("no such operator");
 }
 
-// ---- functions
-// -------------------------------------------------------------------------------------------------------
+// ---- functions ------------------------------------------------------------------------------------------------------
 
 static LLVMValueRef libm(Gen *g, const char *name, LLVMTypeRef t, LLVMValueRef a, LLVMValueRef b);
 
@@ -348,8 +345,7 @@ LLVMValueRef gen_math(Gen *g, MathFn fn, DType t, LLVMValueRef a, LLVMValueRef b
   return rounded(g, t, r);
 }
 
-// ---- casts
-// -----------------------------------------------------------------------------------------------------------
+// ---- casts ----------------------------------------------------------------------------------------------------------
 
 // double -> half in one rounding: narrow to float towards odd first (the last bit set if anything was cut off), which
 // leaves enough bits for the second rounding to be right.

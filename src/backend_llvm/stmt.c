@@ -5,8 +5,7 @@
 #include <llvm-c/DebugInfo.h>
 #include <string.h>
 
-// ---- loops
-// -----------------------------------------------------------------------------------------------------------
+// ---- loops ----------------------------------------------------------------------------------------------------------
 
 // `!{self, !{hint}}` on the back edge.
 static void attach_hint(Gen *g, LLVMValueRef br, const char *hint) {
@@ -88,8 +87,7 @@ static void gen_serial_for(Gen *g, const Stmt *s) {
   gen_at(g, skip);
 }
 
-// ---- parallel loops
-// --------------------------------------------------------------------------------------------------
+// ---- parallel loops -------------------------------------------------------------------------------------------------
 
 static bool note_intrin(void *self, const Stmt *s) {
   *(bool *)self |= s->kind == STMT_INTRIN;
@@ -216,8 +214,7 @@ static void gen_parallel_for(Gen *g, const Stmt *s) {
   gen_at(g, on);
 }
 
-// ---- many nests
-// ------------------------------------------------------------------------------------------------------
+// ---- many nests -----------------------------------------------------------------------------------------------------
 
 enum { NESTS_TOGETHER = 8 };
 
@@ -286,8 +283,7 @@ static void gen_nest_apart(Gen *g, const Stmt *s) {
   LLVMBuildCall2(g->b, type, fn, args, n + 1, "");
 }
 
-// ---- the rest
-// --------------------------------------------------------------------------------------------------------
+// ---- the rest -------------------------------------------------------------------------------------------------------
 
 static void gen_if(Gen *g, const Stmt *s) {
   LLVMBasicBlockRef then = gen_block(g, "then"), join = gen_block(g, "endif");

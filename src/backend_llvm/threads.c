@@ -35,8 +35,7 @@ static LLVMValueRef smaller(Gen *g, LLVMValueRef a, LLVMValueRef b) {
   return LLVMBuildSelect(g->b, LLVMBuildICmp(g->b, LLVMIntSLT, a, b, ""), a, b, "");
 }
 
-// ---- how many
-// ----------------------------------------------------------------------------------------------------------
+// ---- how many -------------------------------------------------------------------------------------------------------
 
 typedef struct Count {
   LLVMValueRef set, sum; // the processors, as 64-bit words; where their number goes
@@ -75,8 +74,7 @@ static LLVMValueRef wanted_threads(Gen *g) {
   return LLVMBuildSelect(g->b, some, smaller(g, n, gen_i64(g, MOST_THREADS)), gen_i64(g, 1), "");
 }
 
-// ---- starting, running, joining
-// ----------------------------------------------------------------------------------------
+// ---- starting, running, joining -------------------------------------------------------------------------------------
 
 // What the loops of tetc.parallel work on.
 typedef struct Team {

@@ -20,8 +20,7 @@ enum {
   FOLD_TIMES = 4     // an unmarked sum has to be so many times as long as its vectors: they are summed up at the end
 };
 
-// ---- which loops, and how many lanes
-// ------------------------------------------------------------------------------------
+// ---- which loops, and how many lanes --------------------------------------------------------------------------------
 
 typedef struct Body {
   Gen *g;
@@ -111,8 +110,7 @@ static bool gains(Gen *g, const Stmt *s, Lanes *l, Body *b) {
   return b->simple;
 }
 
-// ---- folds: the accumulators of sums over the lanes
-// ---------------------------------------------------------------------
+// ---- folds: the accumulators of sums over the lanes -----------------------------------------------------------------
 
 static LLVMValueRef identity(Gen *g, BinOp op, DType t, unsigned n) {
   int bits = t == DT_BOOL ? 1 : dtype_bits(t);
@@ -182,8 +180,7 @@ static bool no_expr(void *self, const Expr *e) {
   return false;
 }
 
-// ---- emission
-// --------------------------------------------------------------------------------------------------------------
+// ---- emission -------------------------------------------------------------------------------------------------------
 
 typedef struct Saved {
   Gen *g;

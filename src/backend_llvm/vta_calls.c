@@ -49,8 +49,7 @@ static void gen_store_call(Gen *g, const Stmt *s) {
   gen_call(g, "VTAStoreBuffer2D", "vpiipiiii", args);
 }
 
-// ---- zeros: rows of one tile, all at the same place
-// --------------------------------------------------------------------
+// ---- zeros: rows of one tile, all at the same place -----------------------------------------------------------------
 
 typedef struct Zeroing {
   LLVMValueRef sram, memory, n; // i32
@@ -120,8 +119,7 @@ int64_t gen_vta_zero_bytes(const Func *f) {
   return z.bytes;
 }
 
-// ---- micro-op kernels
-// --------------------------------------------------------------------------------------------------
+// ---- micro-op kernels -----------------------------------------------------------------------------------------------
 
 // The loop variables around a kernel that its micro-ops depend on. Their values in mixed radix are its signature.
 typedef struct Signature {
@@ -290,8 +288,7 @@ static void gen_kernel_call(Gen *g, const Stmt *s) {
   gen_fail_if(g, LLVMBuildICmp(g->b, LLVMIntNE, r, gen_i32(g, 0), ""), 2);
 }
 
-// ---- ordering
-// ----------------------------------------------------------------------------------------------------------
+// ---- ordering -------------------------------------------------------------------------------------------------------
 
 static void gen_token(Gen *g, const Stmt *s, const char *name) {
   LLVMValueRef args[3] = {g->frame->command, arg32(g, s->args[ARG_PUSH_FROM]), arg32(g, s->args[ARG_PUSH_TO])};

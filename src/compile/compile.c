@@ -55,8 +55,7 @@ bool compile_load(Compilation *c, Ctx *cx, const Source *src, const CompileOptio
   return c->module && !diags_errors(cx->diags) && pick_kernels(c);
 }
 
-// ---- one kernel
-// ------------------------------------------------------------------------------------------------------
+// ---- one kernel -----------------------------------------------------------------------------------------------------
 
 typedef struct Lowering {
   Compilation *c;

@@ -97,8 +97,7 @@ static void try_cuts(Fit *f, const Schedule *s, Diag *g) {
   }
 }
 
-// ---- stages that are computed whole
-// --------------------------------------------------------------------------------------
+// ---- stages that are computed whole ---------------------------------------------------------------------------------
 
 // A stage on the accelerator that nothing said where to compute.
 static bool is_whole(const Stage *s) {

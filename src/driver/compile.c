@@ -175,8 +175,7 @@ static int write_product(Driver *d, Product *p) {
   return driver_status(d);
 }
 
-// ---- the page of --emit=html
-// --------------------------------------------------------------------------------------------
+// ---- the page of --emit=html ----------------------------------------------------------------------------------------
 
 // A phase of TIR goes to the page; before the first one, the schedule that it was made by.
 static void show_func(void *self, const char *phase, const Func *f) {

@@ -115,8 +115,7 @@ const Func *tir_load(Driver *d, VtaTarget **vta);
 // An error if it is not what the form allows, else NULL.
 Diag *tir_refuse(Driver *d, const Func *f, TirForm form, TirVerdict *v);
 
-// ---- a compilation, as the command line sees it: session.c, dump.c
-// -----------------------------------------------------
+// ---- a compilation, as the command line sees it: session.c, dump.c --------------------------------------------------
 
 typedef struct PhaseClock {
   const char *phase;
@@ -181,15 +180,13 @@ void reproducer_write(Driver *d);                                 // to --reprod
 bool fault_known(Arena *a, const char *text);
 const Func *fault_plant(const Driver *d, Ctx *cx, const char *phase, const Func *f); // f itself at other phases
 
-// ---- executing TIR: interpret.c
-// -----------------------------------------------------------------------------------------
+// ---- executing TIR: interpret.c -------------------------------------------------------------------------------------
 
 // Executes f on its parameters, VTA intrinsics included. *error: what went wrong, a line a fact, from an arena.
 bool interpret_func(Ctx *cx, const VtaTarget *vta, const Func *f, void **params, VtaOrder order, const char **error);
 void diag_note_lines(Diag *g, const char *text);
 
-// ---- files: output.c
-// -------------------------------------------------------------------------------------------------
+// ---- files: output.c ------------------------------------------------------------------------------------------------
 
 typedef struct OutputFile {
   const char *path; // "-": standard output
@@ -218,8 +215,7 @@ bool output_commit(Ctx *cx, PendingFile *f, const char *why); // why: it is not 
 const char *path_with_suffix(Arena *a, const char *path, const char *suffix); // dir/k.te, "o" -> dir/k.o
 const char *path_base(const char *path);                                      // after the last slash
 
-// ---- tensors: npy.c, inputs.c, compare.c
-// -----------------------------------------------------------------------------
+// ---- tensors: npy.c, inputs.c, compare.c ----------------------------------------------------------------------------
 
 // A dense row-major array with its type.
 typedef struct Array {
@@ -257,8 +253,7 @@ bool array_compare(const Array *got, const Array *want, bool exact, Text *out);
 // data NULL where it is no parameter. False after a report.
 bool run_compiled(Session *s, const Unit *u, Array *arrays);
 
-// ---- devices: device.c
-// -------------------------------------------------------------------------------------------------
+// ---- devices: device.c ----------------------------------------------------------------------------------------------
 
 // The device that --device names, for this configuration; NULL after a report. `timeline` sees what it does, the
 // waveform goes to the file `wave`; both may be NULL.
@@ -267,8 +262,7 @@ bool device_has_rtl(const Driver *d,
                     const VtaConfig *config); // the core under Verilator is built, for this configuration
 void device_stats(const Driver *d, const TetcStats *s, const VtaConfig *c, Text *out);
 
-// ---- what a device with cycles saw: timeline.c
-// ---------------------------------------------------------------------------
+// ---- what a device with cycles saw: timeline.c ----------------------------------------------------------------------
 
 // The lines at which units waited longest.
 void timeline_stalls(const TetcTimeline *t, const LlvmMarks *marks, Text *out);

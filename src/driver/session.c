@@ -37,8 +37,7 @@ static bool set_options(Session *s) {
   return session_config(s->d, &s->options.config);
 }
 
-// ---- what is seen on the way
-// ------------------------------------------------------------------------------------------
+// ---- what is seen on the way ----------------------------------------------------------------------------------------
 
 static void begins(void *self, const char *phase, const Func *given) {
   Session *s = self;

@@ -17,8 +17,7 @@ typedef struct Shrink {
   int trials;
 } Shrink;
 
-// ---- trials
-// -----------------------------------------------------------------------------------------------------------
+// ---- trials ---------------------------------------------------------------------------------------------------------
 
 // The phase after which a text is wrong, or NULL. A trial has memory of its own: running out of it is an answer too.
 static const char *trial(Driver *d, const Source *src, bool compiled) {
@@ -52,8 +51,7 @@ static bool try_edit(Shrink *s, size_t from, size_t to, const char *text) {
   return true;
 }
 
-// ---- pieces of text
-// -----------------------------------------------------------------------------------------------------
+// ---- pieces of text -------------------------------------------------------------------------------------------------
 
 // Comments and strings aside, the text as it is: in them, and where they are not text of the program, blanks.
 static char *without_comments(Arena *a, const char *text) {
@@ -110,8 +108,7 @@ static size_t after_definition(const char *text, const char *keyword, const char
   return 0;
 }
 
-// ---- reductions
-// -----------------------------------------------------------------------------------------------------------
+// ---- reductions -----------------------------------------------------------------------------------------------------
 
 // Moves definitions of the command line into the text. Where that is not possible, they stay.
 static void settle(Shrink *s, const char *keyword, TeDefine *list, size_t *n) {

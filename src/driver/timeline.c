@@ -8,8 +8,7 @@
 
 typedef unsigned long long Count;
 
-// ---- the source
-// ------------------------------------------------------------------------------------------------------
+// ---- the source -----------------------------------------------------------------------------------------------------
 
 static Loc mark_loc(const LlvmMarks *m, uint32_t mark) {
   return mark && mark <= m->stmts.len ? m->stmts.data[mark - 1]->loc : (Loc){0};
@@ -56,8 +55,7 @@ static const char *wait_name(VtaUnit u, TetcWait wait) {
   return "";
 }
 
-// ---- where it waits
-// --------------------------------------------------------------------------------------------------
+// ---- where it waits -------------------------------------------------------------------------------------------------
 
 typedef struct Stall {
   Loc at;
@@ -116,8 +114,7 @@ void timeline_stalls(const TetcTimeline *t, const LlvmMarks *marks, Text *out) {
   }
 }
 
-// ---- the timeline
-// ----------------------------------------------------------------------------------------------------
+// ---- the timeline ---------------------------------------------------------------------------------------------------
 
 typedef struct Writer {
   const TetcTimeline *t;

@@ -84,8 +84,7 @@ static void put_places(HtmlPage *p, const Record *r, Text *out) {
   }
 }
 
-// ---- what is where on chip, and what is moved
-// -------------------------------------------------------------------------
+// ---- what is where on chip, and what is moved -----------------------------------------------------------------------
 
 typedef struct Resident {
   const Buffer *buffer;
@@ -256,8 +255,7 @@ static void put_maps(HtmlPage *p, const char *phase, const Func *f, const Record
   p->maps_are = phase;
 }
 
-// ---- phases and kernels
-// -----------------------------------------------------------------------------------------------
+// ---- phases and kernels ---------------------------------------------------------------------------------------------
 
 static void put_phase(HtmlPage *p, const char *name, const char *what, const char *text, const Record *r) {
   Text *out = &p->phases;
@@ -305,8 +303,7 @@ void html_kernel(HtmlPage *p, const char *name) {
   p->maps_are = NULL;
 }
 
-// ---- the page
-// -----------------------------------------------------------------------------------------------------------
+// ---- the page -------------------------------------------------------------------------------------------------------
 
 static const char *title_of(const HtmlPage *p) {
   const char *path = p->sources.data[0]->path, *slash = strrchr(path, '/');

@@ -9,8 +9,7 @@
 
 #include <string.h>
 
-// ---- set-up
-// ---------------------------------------------------------------------------------------------------------------
+// ---- set-up ---------------------------------------------------------------------------------------------------------
 
 Stage *stage_of(const Lower *l, const TeTensor *t) {
   Stage *s = schedule_stage_of(l->schedule, t);
@@ -143,8 +142,7 @@ bool limit_bounds(const Instance *in, const Limit *m, int without, int64_t *lo, 
   return true;
 }
 
-// ---- intervals
-// ---------------------------------------------------------------------------------------------------------------
+// ---- intervals ------------------------------------------------------------------------------------------------------
 
 // min .. min + extent, where min is made of what is fixed.
 typedef struct Interval {
@@ -384,8 +382,7 @@ void region_clip(Lower *l, const Affine *start, int64_t length, int64_t n, bool 
   *min = at;
 }
 
-// ---- regions
-// ---------------------------------------------------------------------------------------------------------------------
+// ---- regions --------------------------------------------------------------------------------------------------------
 
 // While regions are inferred, each reader's axes are expressions over fixed and relaxed variables.
 typedef struct Infer {

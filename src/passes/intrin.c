@@ -2,9 +2,8 @@
 // Pass intrin: what is left of on-chip buffers becomes numbers, tile operations become calls of the runtime.
 //
 //     alloc a : vta.inp @base 128 {
-//       vta.load(&a[7], &data[t * 4], y=14, ..)         =>    vta.load_call(&data[t * 4], y=14, .., tile=135,
-//       memory=inp) vta.kernel(..) { vta.uop(&c[i], &a[i], &w[0]) }       vta.kernel(..) { vta.uop(i + 64, i + 128, 0)
-//       }
+//       vta.load(&a[7], &data[t * 4], y=14, ..)       =>   vta.load_call(&data[t * 4], y=14, .., tile=135, memory=inp)
+//       vta.kernel(..) { vta.uop(&c[i], &a[i], &w[0]) }    vta.kernel(..) { vta.uop(i + 64, i + 128, 0) }
 //     }
 //
 // Requires: FORM_TILES after `storage` (every on-chip buffer has a base) and `uop` (no tile arithmetic outside

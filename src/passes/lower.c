@@ -21,8 +21,7 @@ typedef enum Mode { UPDATE, INIT } Mode; // the nest proper, or the nest that st
 static const Stmt *lower_leaf(Lower *l, Instance *in, int i, Mode mode);
 static const Stmt *lower_instance(Lower *l, Instance *in);
 
-// ---- expressions
-// --------------------------------------------------------------------------------------------------------
+// ---- expressions ----------------------------------------------------------------------------------------------------
 
 static const Expr *lower_expr(Lower *l, const Instance *in, const TeExpr *e);
 
@@ -81,8 +80,7 @@ static const Expr *lower_expr(Lower *l, const Instance *in, const TeExpr *e) {
   return expr_at(l->cx, lower_node(l, in, e), e->loc);
 }
 
-// ---- the innermost statement
-// ----------------------------------------------------------------------------------------------
+// ---- the innermost statement ----------------------------------------------------------------------------------------
 
 // The value that a reduction starts with.
 static const Expr *reduce_start(Ctx *cx, TeReduce r, DType t) {
@@ -162,8 +160,7 @@ static const Stmt *lower_store(Lower *l, Instance *in, Mode mode) {
   return guard ? stmt_if(cx, guard, st, NULL) : st;
 }
 
-// ---- marked nests
-// ------------------------------------------------------------------------------------------------------------
+// ---- marked nests ---------------------------------------------------------------------------------------------------
 
 typedef VEC(const Stmt *) StmtVec;
 
@@ -206,8 +203,7 @@ static const Stmt *mark_nests(Lower *l, const Stage *s, const Stmt *nest) {
   return stmt_seq(cx, (int)nests.len, nests.data);
 }
 
-// ---- loops
-// ---------------------------------------------------------------------------------------------------------------------
+// ---- loops ----------------------------------------------------------------------------------------------------------
 
 // What a stage of a circle computes in one turn: all that stands at the values of the loops shared.
 static Region *region_of_turn(Lower *l, Instance *in, const Stage *p) {
@@ -442,8 +438,7 @@ static const Stmt *lower_instance(Lower *l, Instance *in) {
   return store ? alloc_kept(l, in, -1, nest) : nest;
 }
 
-// ---- the function
-// ------------------------------------------------------------------------------------------------------------------
+// ---- the function ---------------------------------------------------------------------------------------------------
 
 // The stages at root from `from` on, each inside the allocations of those before it.
 static const Stmt *lower_roots(Lower *l, size_t from) {

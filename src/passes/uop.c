@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // Pass uop: a nest of loops around one compute operation becomes as few instructions as possible.
 //
-//     for dy in 0..3 for dx in 0..3                  vta.kernel(gemm, loops=(3, 56), dst=(0, 1), src=(58, 1), wgt=(3,
-//     0)) {
-//       for y in 0..14 for x in 0..56           =>     for dx in 0..3 for y in 0..14
-//         vta.gemm(&c[y * 56 + x], ..)                   vta.uop(&c[y * 56], &a[dx + y * 58], &w[dx])
-//                                                       }
+//     for dy in 0..3 for dx in 0..3            vta.kernel(gemm, loops=(3, 56), dst=(0, 1), src=(58, 1), wgt=(3, 0)) {
+//       for y in 0..14 for x in 0..56    =>      for dx in 0..3 for y in 0..14
+//         vta.gemm(&c[y * 56 + x], ..)             vta.uop(&c[y * 56], &a[dx + y * 58], &w[dx])
+//                                              }
 //
 // An instruction repeats a list of micro-ops in two hardware loops, which add a constant to each of the three
 // indices a turn. So of the nest's loops two become hardware loops, some are unrolled into micro-ops, and the rest

@@ -142,8 +142,7 @@ uint8_t *tetc_dram_at(const TetcDram *d, uint64_t phys, uint64_t bytes) {
   return inside ? d->memory + phys : NULL;
 }
 
-// ---- without coherence
-// -----------------------------------------------------------------------------------------------
+// ---- without coherence ----------------------------------------------------------------------------------------------
 
 bool tetc_dram_split(TetcDram *d) {
   void *view[2];

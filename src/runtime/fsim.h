@@ -5,8 +5,7 @@
 
 #include "runtime/device.h"
 
-// ---- on-chip memories and arithmetic: kernels.c
-// ----------------------------------------------------------------------
+// ---- on-chip memories and arithmetic: kernels.c ---------------------------------------------------------------------
 
 typedef enum SimdLevel { SIMD_BEST, SIMD_C, SIMD_AVX2, SIMD_VNNI } SimdLevel;
 
@@ -38,8 +37,7 @@ void sram_wgt_written(Sram *s, int64_t first, int64_t n);
 void sram_gemm(Sram *s, const VtaInsn *i);
 void sram_alu(Sram *s, const VtaInsn *i);
 
-// ---- who may touch what when: hazard.c
-// --------------------------------------------------------------------------------
+// ---- who may touch what when: hazard.c ------------------------------------------------------------------------------
 
 typedef struct Hazard Hazard;
 

@@ -81,8 +81,7 @@ static bool reserve(TetcTimeline *t, void *array, size_t *room, size_t count, si
   return true;
 }
 
-// ---- a launch
-// --------------------------------------------------------------------------------------------------------
+// ---- a launch -------------------------------------------------------------------------------------------------------
 
 static TetcRow unit_row(VtaUnit u) { return u == UNIT_LOAD ? ROW_LOAD : u == UNIT_COMPUTE ? ROW_COMPUTE : ROW_STORE; }
 
@@ -154,8 +153,7 @@ void tetc_timeline_launch(TetcTimeline *t, const VtaConfig *c, const VtaWord *in
   s->n = n;
 }
 
-// ---- events
-// ----------------------------------------------------------------------------------------------------------
+// ---- events ---------------------------------------------------------------------------------------------------------
 
 static bool has(uint64_t word, TetcSignal s) { return word >> s & 1; }
 
@@ -269,8 +267,7 @@ static const uint64_t pulses =
     1ull << SIGNAL_GEMM_DONE | 1ull << SIGNAL_ALU_START | 1ull << SIGNAL_ALU_DONE | 1ull << SIGNAL_RESET_DONE |
     1ull << SIGNAL_STORE_START | 1ull << SIGNAL_STORE_RETIRE;
 
-// ---- waiting
-// ---------------------------------------------------------------------------------------------------------
+// ---- waiting --------------------------------------------------------------------------------------------------------
 
 // A stretch of cycles in which the signals were the same.
 typedef struct Stretch {
@@ -347,8 +344,7 @@ static void waits(TetcTimeline *t, const Stretch *r) {
   if (has(r->word, SIGNAL_STORE_BUS)) wait_add(store, WAIT_BUS, r);
 }
 
-// ---- time
-// ------------------------------------------------------------------------------------------------------------
+// ---- time -----------------------------------------------------------------------------------------------------------
 
 // The signals were t->state->word from `since` to now.
 static void advance(TetcTimeline *t, uint64_t now) {

@@ -166,8 +166,7 @@ bool stage_order_allows(Ctx *cx, const Stage *s, const Axis *a, const Axis *b) {
   return at < bt;
 }
 
-// ---- statements and the message
-// -----------------------------------------------------------------------------------------
+// ---- statements and the message -------------------------------------------------------------------------------------
 
 // `stage.reorder(...)` with the reduction loops in the kernel's order, in the places that they have; NULL: not known.
 static const char *reorder_text(Ctx *cx, const Stage *s, Name receiver) {

@@ -139,8 +139,7 @@ void footprint_absorb(Footprint *a, const Footprint *b) {
   if (b->last > a->last) a->last = b->last;
 }
 
-// ---- addresses of arrays
-// ---------------------------------------------------------------------------------------------
+// ---- addresses of arrays --------------------------------------------------------------------------------------------
 
 static bool is_part(const Expr *e, BinOp op) { return e->kind == EXPR_BINARY && e->binop == op && e->type == DT_I64; }
 

@@ -57,8 +57,7 @@ int64_t buffer_tiles(const Buffer *b) {
   return n / tile + (n % tile != 0);
 }
 
-// ---- expressions
-// ------------------------------------------------------------------------------------------------------
+// ---- expressions ----------------------------------------------------------------------------------------------------
 
 Expr *expr_new(Ctx *cx, ExprKind kind, DType type, Loc loc) {
   Expr *e = NEW(cx->arena, Expr);
@@ -265,8 +264,7 @@ bool expr_equal(const Expr *a, const Expr *b) {
   return false;
 }
 
-// ---- statements
-// ---------------------------------------------------------------------------------------------------------
+// ---- statements -----------------------------------------------------------------------------------------------------
 
 Stmt *stmt_new(Ctx *cx, StmtKind kind, Loc loc, Loc why) {
   Stmt *s = NEW(cx->arena, Stmt);

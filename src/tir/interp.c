@@ -134,8 +134,7 @@ static const size_t memory_limit = (size_t)6 << 30;
 // More threads, or more code for them, and their loop runs as a serial one: what it computes is the same.
 enum { THREADS_MAX = 64, WEAVE_CODE_MAX = 1 << 20 };
 
-// ---- compiling
-// ----------------------------------------------------------------------------------------------------------
+// ---- compiling ------------------------------------------------------------------------------------------------------
 
 static void fail(Interp *in, const char *text) {
   if (!in->error) in->error = text;
@@ -628,8 +627,7 @@ static void compile_stmt(Interp *in, const Stmt *s) {
   }
 }
 
-// ---- running
-// ----------------------------------------------------------------------------------------------------------------
+// ---- running --------------------------------------------------------------------------------------------------------
 
 static inline int64_t narrow(DType t, int64_t v) {
   switch (t) {

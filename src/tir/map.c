@@ -2,8 +2,7 @@
 // Rewriting and visiting. A rewrite that changes nothing returns the same pointer, all the way up.
 #include "tir/internal.h"
 
-// ---- one level
-// ------------------------------------------------------------------------------------------------------------
+// ---- one level ------------------------------------------------------------------------------------------------------
 
 // Passes args through child; the same array if none changed.
 static const Expr **rebuild_args(Ctx *cx, int n, const Expr **args, ExprFn *child, void *self) {
@@ -109,8 +108,7 @@ const Stmt *stmt_rebuild(Ctx *cx, const Stmt *s, StmtFn *child_stmt, ExprFn *chi
   return out == s ? s : stmt_placed(cx, out, s->loc, s->why);
 }
 
-// ---- whole trees
-// ------------------------------------------------------------------------------------------------------
+// ---- whole trees ----------------------------------------------------------------------------------------------------
 
 static const Expr *map_child_expr(void *self, const Expr *e) { return expr_map(self, e); }
 static const Stmt *map_child_stmt(void *self, const Stmt *s) { return stmt_map(self, s); }
@@ -125,8 +123,7 @@ const Stmt *stmt_map(TirMap *m, const Stmt *s) {
   return m->stmt ? m->stmt(m, out) : out;
 }
 
-// ---- substitution
-// ---------------------------------------------------------------------------------------------------------
+// ---- substitution ---------------------------------------------------------------------------------------------------
 
 typedef struct Subst {
   const TirSubst *what;
@@ -173,8 +170,7 @@ const Stmt *stmt_subst(Ctx *cx, const Stmt *st, const TirSubst *t) {
   return stmt_map(&m, st);
 }
 
-// ---- visiting
-// ---------------------------------------------------------------------------------------------------------------
+// ---- visiting -------------------------------------------------------------------------------------------------------
 
 void expr_visit(const Expr *e, ExprVisit *ev, void *self) {
   if (!ev || !ev(self, e)) return;

@@ -12,8 +12,7 @@ enum { MOST_ERRORS = 30 };
 
 bool parse_hopeless(const TirParser *p) { return diags_errors(p->cx->diags) >= MOST_ERRORS; }
 
-// ---- words
-// ------------------------------------------------------------------------------------------------------------
+// ---- words ----------------------------------------------------------------------------------------------------------
 
 static void add_word(TirParser *p, const char *text, int token, int value) {
   ptrmap_put(p->cx->arena, &p->words, name_of(p->cx->names, text), (int64_t)token << 8 | value);
@@ -57,8 +56,7 @@ int64_t parse_word(TirParser *p, const char *text, size_t len, Name *name) {
   return ptrmap_get(&p->words, *name, &word) ? word : 0;
 }
 
-// ---- literals
-// ---------------------------------------------------------------------------------------------------------
+// ---- literals -------------------------------------------------------------------------------------------------------
 
 static ParsedExpr bad_expr(TirParser *p) { return (ParsedExpr){.e = expr_index(p->cx, 0), .bad = true}; }
 
@@ -176,8 +174,7 @@ Loc parse_location(TirParser *p, const char *text) {
   return (Loc){(const Source *)(intptr_t)known, line, col, line, col};
 }
 
-// ---- scopes
-// -----------------------------------------------------------------------------------------------------------------
+// ---- scopes ---------------------------------------------------------------------------------------------------------
 
 static const Symbol *find_symbol(TirParser *p, Name name) {
   int64_t i;
@@ -211,8 +208,7 @@ static const Buffer *find_buffer(TirParser *p, Name name, Loc loc) {
   return NULL;
 }
 
-// ---- expressions
-// ------------------------------------------------------------------------------------------------------
+// ---- expressions ----------------------------------------------------------------------------------------------------
 
 static void report_unknown(TirParser *p, const UnknownName *u) {
   if (u->buffer) diag_report(p->cx->diags, E_RANK, u->loc, "buffer `%s` stands without indices", u->name);
@@ -384,8 +380,7 @@ ParsedExpr parse_access(TirParser *p, ExprKind kind, Name name, ParsedArgs *args
   return good_expr(p, e, args->depth + 1, loc);
 }
 
-// ---- statements
-// ---------------------------------------------------------------------------------------------------------
+// ---- statements -----------------------------------------------------------------------------------------------------
 
 ParsedPlace *parse_place(TirParser *p, Loc loc, Loc why) {
   ParsedPlace *at = NEW(p->cx->arena, ParsedPlace);
@@ -550,8 +545,7 @@ ParsedStmt parse_if(TirParser *p, ParsedExpr cond, ParsedPlace at, ParsedStmt th
   return good_stmt(p, s, depth + 1, loc);
 }
 
-// ---- operands of intrinsics
-// ------------------------------------------------------------------------------------------
+// ---- operands of intrinsics -----------------------------------------------------------------------------------------
 
 static ParsedOperand *operand_new(TirParser *p, ParsedArgs *args, Name word, Loc loc) {
   ParsedOperand *o = NEW(p->cx->arena, ParsedOperand);
@@ -799,8 +793,7 @@ ParsedStmt parse_intrin(TirParser *p, Name name, ParsedOperands *operands, Parse
   return good_stmt(p, s, (body ? body->depth : 0) + 1, loc);
 }
 
-// ---- buffers and the function
-// ------------------------------------------------------------------------------------------
+// ---- buffers and the function ---------------------------------------------------------------------------------------
 
 void parse_dim(TirParser *p, ParsedExpr e, Loc loc) {
   int64_t v = parse_number(p, e, loc);

@@ -55,8 +55,7 @@ static void indent(Printer *p, int n) {
   for (n *= 2; n > 0; n -= 64) text_add_bytes(p->out, spaces, (size_t)(n < 64 ? n : 64));
 }
 
-// ---- names
-// ----------------------------------------------------------------------------------------------------------------
+// ---- names ----------------------------------------------------------------------------------------------------------
 
 static size_t taken_slot(const Taken *t, const char *key) {
   uint64_t h = 1469598103934665603u;
@@ -132,8 +131,7 @@ static const char *name_at(Printer *p, const void *thing, const char *hint) {
   return identifier(p->out->arena, hint);
 }
 
-// ---- expressions
-// ------------------------------------------------------------------------------------------------------
+// ---- expressions ----------------------------------------------------------------------------------------------------
 
 static const char *suffix(DType t) {
   switch (t) {
@@ -275,8 +273,7 @@ static void put_expr(Printer *p, const Expr *e, int prec) {
   }
 }
 
-// ---- statements
-// ---------------------------------------------------------------------------------------------------------
+// ---- statements -----------------------------------------------------------------------------------------------------
 
 static void put_loc(Printer *p, Loc loc) {
   if (!loc_known(loc)) {

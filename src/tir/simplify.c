@@ -26,8 +26,7 @@ Sim sim_new(Ctx *cx, const Ranges *outer) {
   return s;
 }
 
-// ---- terms
-// ------------------------------------------------------------------------------------------------------------
+// ---- terms ----------------------------------------------------------------------------------------------------------
 
 static int64_t add_wrap(Terms *t, int64_t a, int64_t b) {
   int64_t r;
@@ -190,8 +189,7 @@ static Terms terms_copy(Sim *s, const Terms *t) {
   return r;
 }
 
-// ---- results
-// --------------------------------------------------------------------------------------------------------------
+// ---- results --------------------------------------------------------------------------------------------------------
 
 // r in the place of e: e itself if they are the same, a constant if its interval is a point.
 static const Expr *settle(Sim *s, const Expr *e, const Expr *r, Interval *range) {
@@ -347,8 +345,7 @@ static const Expr *simp_divmod(Sim *s, const Expr *e, Interval *range) {
   return settle(s, e, expr_binary(s->cx, e->binop, terms_expr(s, &t), b), range);
 }
 
-// ---- comparisons of int64
-// ------------------------------------------------------------------------------------------------
+// ---- comparisons of int64 -------------------------------------------------------------------------------------------
 
 static BinOp flipped(BinOp op) { // a op b == b flipped(op) a
   return op == OP_LT ? OP_GT : op == OP_LE ? OP_GE : op == OP_GT ? OP_LT : op == OP_GE ? OP_LE : op;
@@ -547,8 +544,7 @@ static const Expr *simp_given(Sim *s, const Expr *cond, bool truth, const Expr *
   return e;
 }
 
-// ---- the other operators
-// -----------------------------------------------------------------------------------------------
+// ---- the other operators --------------------------------------------------------------------------------------------
 
 // a && b, a || b: the right side is simplified knowing the left one's outcome.
 static const Expr *simp_logical(Sim *s, const Expr *e, Interval *range) {

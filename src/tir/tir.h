@@ -87,8 +87,7 @@ typedef struct Buffer {
   Name stage;       // the user's name of that stage (for messages); may be NULL
 } Buffer;
 
-// ---- expressions
-// ------------------------------------------------------------------------------------------------------
+// ---- expressions ----------------------------------------------------------------------------------------------------
 
 typedef enum ExprKind {
   EXPR_INT,    // value.i: integers and bool
@@ -125,8 +124,7 @@ struct Expr {
   };
 };
 
-// ---- statements
-// ---------------------------------------------------------------------------------------------------------
+// ---- statements -----------------------------------------------------------------------------------------------------
 
 typedef enum ForKind { FOR_SERIAL, FOR_PARALLEL, FOR_VECTORIZED, FOR_UNROLLED, FOR_VTHREAD } ForKind;
 
@@ -177,8 +175,7 @@ typedef struct Func {
   Loc loc;
 } Func;
 
-// ---- building: build.c (folds constants where that is exact; keeps everything else as asked)
-// -------------------------
+// ---- building: build.c (folds constants where that is exact; keeps everything else as asked) ------------------------
 
 const Var *tir_var(Ctx *cx, Name name, Loc loc);
 const Buffer *tir_buffer(Ctx *cx, Name name, DType type, const Scope *scope, BufferRole role, int ndim,
@@ -214,8 +211,7 @@ const Stmt *stmt_intrin(Ctx *cx, const Intrin *op, int nargs, const Expr **args,
 const Stmt *stmt_placed(Ctx *cx, const Stmt *s, Loc loc, Loc why); // the same with other places
 Func *func_with_body(Ctx *cx, const Func *f, const Stmt *body);
 
-// ---- rewriting: map.c
-// ---------------------------------------------------------------------------------------------------
+// ---- rewriting: map.c -----------------------------------------------------------------------------------------------
 
 // A bottom-up rewriter. `expr` and `stmt` (either may be NULL) see each node after its children were rebuilt and
 // return it or another. A tree in which nothing changed is returned as the same pointer.
@@ -252,8 +248,7 @@ void stmt_visit(const Stmt *s, StmtVisit *sv, ExprVisit *ev, void *self);
 void expr_visit(const Expr *e, ExprVisit *ev, void *self);
 bool expr_uses_var(const Expr *e, const Var *v);
 
-// ---- integer reasoning: affine.c, simplify.c
-// --------------------------------------------------------------------------------
+// ---- integer reasoning: affine.c, simplify.c ------------------------------------------------------------------------
 
 // An int64 expression as constant + sum of coefficient * atom, where an atom is a variable, or an expression that is
 // not affine (opaque: compared by expr_equal). Terms have nonzero coefficients and are in a stable order.
@@ -297,8 +292,7 @@ const Expr *expr_simplify(Ctx *cx, const Ranges *r, const Expr *e);
 // Also removes loops of extent 1 (substituting), of extent 0, decided ifs, empty sequences. Intrinsics are kept.
 const Stmt *stmt_simplify(Ctx *cx, const Stmt *s);
 
-// ---- accesses and conflicts: access.c
-// --------------------------------------------------------------------------------------
+// ---- accesses and conflicts: access.c -------------------------------------------------------------------------------
 
 // The places that an access may touch, of one memory or along one dimension of an array: form + lo .. form + hi. The
 // form's constant is 0; its atoms have the same value in the two footprints that are compared. Not understood: first ..
@@ -325,8 +319,7 @@ bool footprints_meet_later(Ctx *cx, const Ranges *r, const Footprint *a, const F
 void footprint_absorb(Footprint *a, const Footprint *b);
 Affine access_address(Ctx *cx, const Buffer *b, const Expr *const *args); // row-major, in elements
 
-// ---- loops as lanes: vector.c
-// ----------------------------------------------------------------------------------------------
+// ---- loops as lanes: vector.c ---------------------------------------------------------------------------------------
 
 // Whether a loop's iterations may run as lanes of vectors: statement by statement, each in all lanes before the next,
 // what the body allocates once a lane.
@@ -340,8 +333,7 @@ LoopLanes loop_lanes(Ctx *cx, const Ranges *around, const Stmt *loop);
 // `b[x] = b[x] op e`, or with e first: e, and whether operands may come in any order (not of floats).
 bool store_is_fold(const Stmt *s, const Expr **operand, bool *free_order);
 
-// ---- text: print.c, parse.c (grammar/tir.l, grammar/tir.y)
-// --------------------------------------------------------------
+// ---- text: print.c, parse.c (grammar/tir.l, grammar/tir.y) ----------------------------------------------------------
 
 typedef struct TirPrintOptions {
   bool locations; // `@file:line:col` after statements
@@ -356,8 +348,7 @@ void tir_print_expr(const Expr *e, Text *out);
 // Reads what tir_print writes; every error is reported with its place. print(parse(print(f))) == print(f).
 Func *tir_parse(Ctx *cx, const Source *src, const TirTarget *target);
 
-// ---- the forms and their verifier: verify.c
-// ---------------------------------------------------------------------------------
+// ---- the forms and their verifier: verify.c -------------------------------------------------------------------------
 
 typedef enum TirForm {
   FORM_LOOPS, // loops, stores, loads, and region intrinsics with bodies; no tile references
@@ -377,8 +368,7 @@ typedef struct TirVerdict {
 bool tir_judge(Ctx *cx, const Func *f, TirForm form, TirVerdict *out);
 bool tir_verify(Ctx *cx, const Func *f, TirForm form, const char **message); // only the message, if it is false
 
-// ---- execution: interp.c
-// ---------------------------------------------------------------------------------------------------
+// ---- execution: interp.c --------------------------------------------------------------------------------------------
 
 // What a target's intrinsics do when interpreted. `args`: integers as values, references resolved by the callbacks.
 typedef struct TirMachine TirMachine;

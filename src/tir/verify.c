@@ -99,8 +99,7 @@ static bool in_scope(const Verifier *v, const void *thing) {
   return ptrmap_get(&v->bound, thing, &on) && on;
 }
 
-// ---- expressions
-// ------------------------------------------------------------------------------------------------------
+// ---- expressions ----------------------------------------------------------------------------------------------------
 
 static bool check_expr(Verifier *v, const Expr *e);
 
@@ -243,8 +242,7 @@ static bool check_expr(Verifier *v, const Expr *e) {
   return wrong(v, "an expression of unknown kind");
 }
 
-// ---- statements
-// ---------------------------------------------------------------------------------------------------------
+// ---- statements -----------------------------------------------------------------------------------------------------
 
 static bool check_stmt(Verifier *v, const Stmt *s);
 

@@ -120,8 +120,7 @@ static bool there_is_better(const Case *c, int ours) {
   return (most >= 1 && search(c, zero, true, most - 1)) || (most >= 2 && search(c, c->in, true, most - 2));
 }
 
-// ---- cases
-// -----------------------------------------------------------------------------------------------------------
+// ---- cases ----------------------------------------------------------------------------------------------------------
 
 // Instructions: a mov from the operand is free if nothing else reads it, else a reset and an add, as any other.
 static int count_ours(const Stmt *s) {

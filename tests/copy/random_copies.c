@@ -115,8 +115,7 @@ static void set_dim(Gen *g, int d, const Expr *local, const Expr *global, bool m
   g->dram_shape[d] = hi - lo + 1 + before + after;
 }
 
-// ---- odd expressions: all that the language has for an index or a guard
-// -------------------------------------------------
+// ---- odd expressions: all that the language has for an index or a guard ---------------------------------------------
 
 typedef struct Leaves {
   const Expr *of[3];

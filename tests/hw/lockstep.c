@@ -71,8 +71,7 @@ __attribute__((format(printf, 6, 7))) static bool differ(const Lockstep *l, uint
   return false;
 }
 
-// ---- what is expected
-// ------------------------------------------------------------------------------------------------
+// ---- what is expected -----------------------------------------------------------------------------------------------
 
 static void *grow(void *at, size_t *cap, size_t need, size_t each) {
   size_t n = *cap ? *cap : 1024;
@@ -122,8 +121,7 @@ static void falsify(Lockstep *l) {
   l->lie = LIE_NONE;
 }
 
-// ---- what the core does
-// ----------------------------------------------------------------------------------------------
+// ---- what the core does ---------------------------------------------------------------------------------------------
 
 static bool started(void *context, uint64_t cycle, VtaUnit unit, uint32_t number, TetcRtlEngine engine,
                     TetcFault *fault) {
@@ -210,8 +208,7 @@ static bool done(void *context, uint64_t cycle, TetcRtlEngine engine, unsigned f
   return true;
 }
 
-// ---- a run
-// -----------------------------------------------------------------------------------------------------------
+// ---- a run ----------------------------------------------------------------------------------------------------------
 
 static bool prepare(Lockstep *l, const VtaWord *insns, size_t n) {
   if (n > l->cap) {

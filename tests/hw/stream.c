@@ -62,8 +62,7 @@ static uint32_t depth_of(const Maker *m, VtaMemory memory) { return (uint32_t)vt
 
 static uint32_t smaller(uint32_t a, uint32_t b) { return a < b ? a : b; }
 
-// ---- tokens
-// ----------------------------------------------------------------------------------------------------------
+// ---- tokens ---------------------------------------------------------------------------------------------------------
 
 // The channel from one unit to its neighbour.
 static int channel(VtaUnit from, VtaUnit to) {
@@ -131,8 +130,7 @@ static void learn(Maker *m, VtaInsn *i, VtaUnit unit, VtaUnit from, uint32_t num
   }
 }
 
-// ---- what an instruction touches
-// -------------------------------------------------------------------------------------
+// ---- what an instruction touches ------------------------------------------------------------------------------------
 
 typedef struct Touch {
   VtaUnit unit;
@@ -220,8 +218,7 @@ static void add(Maker *m, VtaInsn i) {
       give(m, unit, (VtaUnit)u);
 }
 
-// ---- instructions
-// ----------------------------------------------------------------------------------------------------
+// ---- instructions ---------------------------------------------------------------------------------------------------
 
 static void random_pads(Maker *m, VtaInsn *i) {
   bool in_x = below(m, 2), in_y = below(m, 2);
@@ -392,8 +389,7 @@ static void random_kernel(Maker *m) {
   }
 }
 
-// ---- streams
-// ---------------------------------------------------------------------------------------------------------
+// ---- streams --------------------------------------------------------------------------------------------------------
 
 static void begin(Maker *m) {
   m->n = 0;

@@ -193,8 +193,7 @@ static void fill(Bench *b) {
   assert_true(b->got->launch(b->got->self, b->words, NULL, b->n, &fault));
 }
 
-// ---- directed
-// ----------------------------------------------------------------------------------------------------------
+// ---- directed -------------------------------------------------------------------------------------------------------
 
 static void illegal_instructions(void **state) {
   Bench *b = bench_open(*state, (TetcRtlOptions){.latency = 16});
@@ -454,8 +453,7 @@ static void wrong_ends(void **state) {
   bench_free(b);
 }
 
-// ---- random
-// --------------------------------------------------------------------------------------------------------------
+// ---- random ---------------------------------------------------------------------------------------------------------
 
 // Programs with one field set at random, flags apart: both refuse, or both accept and agree.
 static void random_fields(void **state) {
@@ -488,8 +486,7 @@ static void random_fields(void **state) {
   bench_free(b);
 }
 
-// ---- registers
-// -----------------------------------------------------------------------------------------------------------
+// ---- registers ------------------------------------------------------------------------------------------------------
 
 static uint32_t get(Bench *b, uint32_t address) {
   bool ok;

@@ -31,8 +31,7 @@ typedef struct Bench {
   uint8_t *want_dram, *got_dram;
 } Bench;
 
-// ---- comparing what is there
-// -----------------------------------------------------------------------------------------
+// ---- comparing what is there ----------------------------------------------------------------------------------------
 
 // One memory; micro-ops are decoded in the simulator, OUT is the low bytes of its accumulators.
 static void compare(Bench *b, VtaMemory m, int stream) {
@@ -59,8 +58,7 @@ static void compare_all(Bench *b, int stream) {
   for (VtaMemory m = MEM_UOP; m <= MEM_OUT; m++) compare(b, m, stream);
 }
 
-// ---- runs
-// ------------------------------------------------------------------------------------------------------------
+// ---- runs -----------------------------------------------------------------------------------------------------------
 
 static void run(Bench *b, const VtaWord *words, size_t n, int stream) {
   TetcFault fault = {.count = 0};
@@ -141,8 +139,7 @@ static void any_memory(void **state) {
   }
 }
 
-// ---- the tests' tests
-// ------------------------------------------------------------------------------------------------
+// ---- the tests' tests -----------------------------------------------------------------------------------------------
 
 // What lock-step tells of a run whose expectation was falsified names the instruction, whichever it was and however.
 static void lock_step_notices(void **state) {

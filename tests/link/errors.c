@@ -13,8 +13,7 @@ enum { N = 64 * 16 };
 static int32_t a[N + 1], b[N + 1];
 static int8_t c[N];
 
-// ---- memory that is out at the n-th taking; 0: never
-// -------------------------------------------------------------------
+// ---- memory that is out at the n-th taking; 0: never ----------------------------------------------------------------
 
 static long fail_at;
 void *__real_malloc(size_t n);
@@ -32,8 +31,7 @@ void *__wrap_calloc(size_t n, size_t m) { return out_of_memory() ? NULL : __real
 void *__wrap_realloc(void *p, size_t n) { return out_of_memory() ? NULL : __real_realloc(p, n); }
 int __wrap_mprotect(void *p, size_t n, int prot) { return out_of_memory() ? -1 : __real_mprotect(p, n, prot); }
 
-// ---- helpers
-// -----------------------------------------------------------------------------------------------------------
+// ---- helpers --------------------------------------------------------------------------------------------------------
 
 static int failures;
 
@@ -56,8 +54,7 @@ static void works(const char *after) {
   if (!same) wrong(after, status);
 }
 
-// ---- cases
-// -------------------------------------------------------------------------------------------------------------
+// ---- cases ----------------------------------------------------------------------------------------------------------
 
 static void arrays(void) {
   refused("no a", vector_add(NULL, b, c), TETC_BAD_ARRAY, "kernel `vector_add`: array `a` is NULL");

@@ -4,15 +4,14 @@
 // runtime's. Programs are linked with --wrap of the functions here, and of tetc_kernel_*, which upstream's runtime has
 // not.
 //
-//   - A handle has kernels by key: 0 where no bytes are captured, else 1 + the captured 4-byte value; keys are below
-//   100.
+//   - A handle has kernels by key: 0 where no bytes are captured, else 1 + the captured 4-byte value; keys are
+//     below 100.
 //   - A kernel is described once, at its first push, and kept as long as the process lives.
 //   - On chip, kernels follow one another until the memory is full; then they start again at 0, and those that lie
-//   where
-//     a new one goes are forgotten. Each push that is not on chip is a LOAD UOP from the buffer in DRAM, at the offset
-//     that the sizes of the kernels before it in the list make at that time.
+//     where a new one goes are forgotten. Each push that is not on chip is a LOAD UOP from the buffer in DRAM, at the
+//     offset that the sizes of the kernels before it in the list make at that time.
 //   - The buffer is filled when the stream is launched, with what the list holds then. After a launch the list is
-//   empty.
+//     empty.
 #include "runtime/internal.h"
 
 #include <stdio.h>
@@ -52,8 +51,7 @@ void __wrap_VTAUopLoopBegin(uint32_t extent, uint32_t dst_factor, uint32_t src_f
 void __wrap_VTAUopLoopEnd(void);
 void __wrap_VTASynchronize(VTACommandHandle cmd, uint32_t wait_cycles);
 
-// ---- a kernel's description
-// --------------------------------------------------------------------------------------------
+// ---- a kernel's description -----------------------------------------------------------------------------------------
 
 void __wrap_VTAUopLoopBegin(uint32_t extent, uint32_t dst_factor, uint32_t src_factor, uint32_t wgt_factor) {
   CHECK(recording && recording->nloops < 2 && recording->count == 0);
@@ -88,8 +86,7 @@ static Kernel *find_kernel(void **uop_handle, int (*finit)(void *), void *signat
   return map->kernels[key];
 }
 
-// ---- the cache
-// ---------------------------------------------------------------------------------------------------------
+// ---- the cache ------------------------------------------------------------------------------------------------------
 
 // Gives k its place in the list and on chip.
 static void cache(Kernel *k, uint32_t depth) {

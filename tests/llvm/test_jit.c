@@ -28,8 +28,7 @@ static int finish(void **state) {
   return 0;
 }
 
-// ---- building
-// ----------------------------------------------------------------------------------------------------------
+// ---- building -------------------------------------------------------------------------------------------------------
 
 static const Buffer *buffer(const char *name, DType t, BufferRole role, int64_t n) {
   return tir_buffer(&cx, name_of(cx.names, name), t, &scope_host, role, 1, &n, (Loc){0});
@@ -66,8 +65,7 @@ static int run_at(const Func *f, void **params, int level, const char *cpu) {
 
 static int run(const Func *f, void **params) { return run_at(f, params, 2, NULL); }
 
-// ---- values
-// ------------------------------------------------------------------------------------------------------------
+// ---- values ---------------------------------------------------------------------------------------------------------
 
 enum { N = 24 }; // sample values of a type; kernels run on all pairs
 
@@ -233,8 +231,7 @@ static void test_math(void **state) {
     }
 }
 
-// ---- control
-// -----------------------------------------------------------------------------------------------------------
+// ---- control --------------------------------------------------------------------------------------------------------
 
 // `i < n ? a[i] : -1` must not read beyond; `a[i] != 0 && b[10 / a[i]]`, too.
 static void test_guards(void **state) {

@@ -34,8 +34,7 @@ static int finish(void **state) {
   return 0;
 }
 
-// ---- building
-// ----------------------------------------------------------------------------------------------------------
+// ---- building -------------------------------------------------------------------------------------------------------
 
 static const Buffer *buffer(const char *name, DType t, BufferRole role, int64_t n) {
   return tir_buffer(&cx, name_of(cx.names, name), t, &scope_host, role, 1, &n, (Loc){0});
@@ -142,8 +141,7 @@ static int run(const Func *f, void **params, bool starve, uint64_t *kernels) {
   return status;
 }
 
-// ---- tests
-// -------------------------------------------------------------------------------------------------------------
+// ---- tests ----------------------------------------------------------------------------------------------------------
 
 // out[t] = int8(a[t] + b[t]), a tile a turn of two loops, the on-chip places depending on both (a signature with
 // offsets).

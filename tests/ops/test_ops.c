@@ -86,8 +86,7 @@ static const char *kernel_text(const Table *t) {
   return s.data;
 }
 
-// ---- who computes it
-// -------------------------------------------------------------------------------------------------
+// ---- who computes it ------------------------------------------------------------------------------------------------
 
 // One array a parameter: a, b, then the cases.
 static void **make_arrays(const Table *t) {

@@ -22,8 +22,7 @@ static uint32_t below(uint32_t n) {
   return n ? (uint32_t)(((uint64_t)(seed >> 4) * n) >> 28) : 0;
 }
 
-// ---- the model: vta-isa sections 6 to 9, word for word
-// ----------------------------------------------------------------
+// ---- the model: vta-isa sections 6 to 9, word for word --------------------------------------------------------------
 
 typedef struct Model {
   VtaConfig c;
@@ -117,8 +116,7 @@ static void model_run(Model *m, const VtaInsn *i) {
   else if (i->opcode != OPC_FINISH) model_compute(m, i);
 }
 
-// ---- streams
-// -----------------------------------------------------------------------------------------------------------
+// ---- streams --------------------------------------------------------------------------------------------------------
 
 typedef struct Bench {
   TetcDevice *device;

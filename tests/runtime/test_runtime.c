@@ -61,8 +61,7 @@ static void assert_error(const char *words) {
 
 static int32_t *acc_tile(uint32_t n) { return (int32_t *)tetc_fsim_sram(tetc_runtime_device(rt), MEM_ACC) + 16 * n; }
 
-// ---- kernels to push
-// -------------------------------------------------------------------------------------------------
+// ---- kernels to push ------------------------------------------------------------------------------------------------
 
 // A kernel of one kind of micro-op.
 typedef struct Kernel {
@@ -98,8 +97,7 @@ static void load_acc(void *b, uint32_t offset, uint32_t sram, uint32_t n) {
   VTALoadBuffer2D(cmd, b, offset, n, 1, n, 0, 0, 0, 0, sram, MEM_ACC);
 }
 
-// ---- transfers
-// -------------------------------------------------------------------------------------------------------
+// ---- transfers ------------------------------------------------------------------------------------------------------
 
 // Loads, pads and stores that go through every branch of section 6 and 7.
 static void transfers(void **state) {
@@ -206,8 +204,7 @@ static void alu_chain(void **state) {
   VTABufferFree(b);
 }
 
-// ---- a whole product
-// --------------------------------------------------------------------------------------------------
+// ---- a whole product ------------------------------------------------------------------------------------------------
 
 // out[4][16] = inp[4][32] * wgt[16][32]^T with tokens between the units, twice over the same tiles.
 static void gemm_with_tokens(void **state) {
@@ -254,8 +251,7 @@ static void gemm_with_tokens(void **state) {
   VTABufferFree(a), VTABufferFree(w), VTABufferFree(o);
 }
 
-// ---- micro-op kernels
-// -------------------------------------------------------------------------------------------------
+// ---- micro-op kernels -----------------------------------------------------------------------------------------------
 
 // Upstream caches by call site and signature; here the same call site with the same signature may describe anything.
 static void kernels_by_content(void **state) {
@@ -381,8 +377,7 @@ static void bad_kernels(void **state) {
   ok();
 }
 
-// ---- errors
-// -----------------------------------------------------------------------------------------------------------
+// ---- errors ---------------------------------------------------------------------------------------------------------
 
 static void bad_transfers(void **state) {
   (void)state;
@@ -490,8 +485,7 @@ static void left_over(void **state) {
   ok();
 }
 
-// ---- hazards
-// ----------------------------------------------------------------------------------------------------------
+// ---- hazards --------------------------------------------------------------------------------------------------------
 
 static void hazards(void **state) {
   (void)state;
@@ -570,8 +564,7 @@ static void hazards(void **state) {
   VTABufferFree(a), VTABufferFree(w), VTABufferFree(o);
 }
 
-// ---- long streams
-// -----------------------------------------------------------------------------------------------------
+// ---- long streams ---------------------------------------------------------------------------------------------------
 
 // A double-buffered pipeline with tokens in flight at every cut: the same result for any length of launch.
 static void pipeline(int rounds, int8_t *out) {
@@ -657,8 +650,7 @@ static void stream_form(void **state) {
   VTABufferFree(a), VTABufferFree(o);
 }
 
-// ---- raw streams
-// ------------------------------------------------------------------------------------------------------
+// ---- raw streams ----------------------------------------------------------------------------------------------------
 
 static void raw(const VtaInsn *insns, size_t n, VtaWord extra, const char *words) {
   VtaConfig c = vta_config_default();
@@ -713,8 +705,7 @@ static void raw_streams(void **state) {
   raw(&finish, 1, none, NULL); // and it is over
 }
 
-// ---- threads
-// ----------------------------------------------------------------------------------------------------------
+// ---- threads --------------------------------------------------------------------------------------------------------
 
 static void *in_thread(void *arg) {
   (void)arg;

@@ -120,8 +120,7 @@ static void params_are_overridden_by_definitions(void **state) {
   unload(&l);
 }
 
-// ---- files
-// -----------------------------------------------------------------------------------------------------------
+// ---- files ----------------------------------------------------------------------------------------------------------
 
 typedef struct TempDir {
   char path[64];
@@ -185,8 +184,7 @@ static void imports_are_found_once_and_cycles_refused(void **state) {
   assert_int_equal(system(command), 0);
 }
 
-// ---- input that hurts
-// ------------------------------------------------------------------------------------------------
+// ---- input that hurts -----------------------------------------------------------------------------------------------
 
 // Text made of a head, n times a middle, and a tail.
 static char *repeated(const char *head, const char *middle, int n, const char *tail) {

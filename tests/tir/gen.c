@@ -256,8 +256,7 @@ Ranges gen_ranges(Gen *g) {
   return r;
 }
 
-// ---- functions
-// ----------------------------------------------------------------------------------------------------------
+// ---- functions ------------------------------------------------------------------------------------------------------
 
 static const Scope acc = {.name = "t.acc", .id = 0, .tile = 16, .rows = 1, .cols = 16, .depth = 64, .type = DT_I32};
 static const Scope inp = {.name = "t.inp", .id = 1, .tile = 8, .rows = 1, .cols = 8, .depth = 32, .type = DT_I8};

@@ -185,8 +185,7 @@ static void kernel(void **state) {
   fails(VTA_ZERO_CALL, 3, zero, "vta.acc");
 }
 
-// ---- the listing
-// -----------------------------------------------------------------------------------------------------
+// ---- the listing ----------------------------------------------------------------------------------------------------
 
 static const Stmt *call(VtaOp op, const Stmt *body, int n, const int64_t *v, const Expr *first) {
   const Expr *args[12];

@@ -5,10 +5,11 @@
 //   x < y ? p : q     q + (q - p) * t,  t = -1 where x < y, else 0
 //
 //   x < 0             x >> 31                                 -1 or 0
-//   x < y             (x - y) >> 31                           where the bounds of x and y keep the difference from
-//   wrapping x < 9             clamp(x, 8, 9) - 9                      -1 or 0, for all x x < y             max(x, y) -
-//   x != 0                      for all x and y x != y            clamp(x - y, -1, 1) squared             1 or 0; the
-//   difference may wrap s && t            s * t;  !s && !t is the opposite of min(s, t) or max(s, t)
+//   x < y             (x - y) >> 31                           where by the bounds of x and y it does not wrap
+//   x < 9             clamp(x, 8, 9) - 9                      -1 or 0, for all x
+//   x < y             max(x, y) - x != 0                      for all x and y
+//   x != y            clamp(x - y, -1, 1) squared             1 or 0; the difference may wrap
+//   s && t            s * t;  !s && !t is the opposite of min(s, t) or max(s, t)
 //
 // Integers wrap, so that the sum is exact whatever p and q are, and what is not chosen may be computed.
 #include "passes/inject_alu/internal.h"

@@ -66,8 +66,7 @@ static bool row_mentions(const Row *r, const Chain *ch) {
   return false;
 }
 
-// ---- bounds of a chain
-// --------------------------------------------------------------------------------------------------
+// ---- bounds of a chain ----------------------------------------------------------------------------------------------
 
 // A row in terms of a chain: coef * (m / block) + the rest >= 0, where m runs through the chain. False if it is not
 // of this form.
@@ -201,8 +200,7 @@ static Span chain_span(const Cut *u, const Chain *ch) {
   return s;
 }
 
-// ---- the search
-// ------------------------------------------------------------------------------------------------------------
+// ---- the search -----------------------------------------------------------------------------------------------------
 
 // Whether the rows allow these two chains: each row bounds one of them at most, in a form that a chain has.
 static bool rows_allow(const Cut *u, const Chain *x, const Chain *y) {
@@ -340,8 +338,7 @@ static Plan search(CopyCx *c, const Nest *n, int64_t zero_cost) {
   return u.best; // with no chains at all there is always a plan
 }
 
-// ---- emission
-// ----------------------------------------------------------------------------------------------------------------
+// ---- emission -------------------------------------------------------------------------------------------------------
 
 static const Expr *simple(const Cut *u, const Expr *e) { return expr_simplify(u->cx, &u->c->ranges, e); }
 
@@ -516,8 +513,7 @@ static const Stmt *emit_plan(const Cut *u, const Plan *p) {
   return wrap_loops(u, p, &guards, s);
 }
 
-// ---- ways to divide a nest
-// -------------------------------------------------------------------------------------------------
+// ---- ways to divide a nest ------------------------------------------------------------------------------------------
 
 // How a nest is cut: by one plan, or as several nests one after the other.
 typedef struct Cutting Cutting;

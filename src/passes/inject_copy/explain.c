@@ -6,8 +6,7 @@
 #include "passes/inject_copy/internal.h"
 #include "tir/refuse.h"
 
-// ---- texts
-// -----------------------------------------------------------------------------------------------------------
+// ---- texts ----------------------------------------------------------------------------------------------------------
 
 static const char *stage_name(const Buffer *b) { return b->stage ? b->stage : b->name; }
 
@@ -181,8 +180,7 @@ static Loc load_loc(const Nest *n) {
   return n->value->load && loc_known(n->value->load->loc) ? n->value->load->loc : n->from->store->loc;
 }
 
-// ---- E0301
-// --------------------------------------------------------------------------------------------------------------
+// ---- E0301 ----------------------------------------------------------------------------------------------------------
 
 // The casts of a value around `inner`, written around `name`.
 static const char *casts_around(CopyCx *c, const Expr *value, const Expr *inner, const char *name) {
@@ -309,8 +307,7 @@ void explain_foreign(CopyCx *c, const Stmt *s) {
   diag_help(g, "give dma_copy the axis below which there is nothing but the copy");
 }
 
-// ---- E0302
-// --------------------------------------------------------------------------------------------------------------
+// ---- E0302 ----------------------------------------------------------------------------------------------------------
 
 static const char *lanes_rule(CopyCx *c, const Nest *n) {
   return arena_printf(c->cx->arena,
@@ -388,8 +385,7 @@ void explain_overwrites(CopyCx *c, const CopyStore *s) {
   diag_help(g, "let each element of `%s` be written once", stage_name(s->store->buffer));
 }
 
-// ---- E0303
-// --------------------------------------------------------------------------------------------------------------
+// ---- E0303 ----------------------------------------------------------------------------------------------------------
 
 static const char *whole_rule(CopyCx *c, const Scope *s) {
   return arena_printf(c->cx->arena, "a tile of %s has %s, and a transfer moves or zeroes whole tiles", s->name,
@@ -445,8 +441,7 @@ void explain_lane_condition(CopyCx *c, const Nest *n, bool guard) {
             tile_axes(c, scope));
 }
 
-// ---- E0304
-// --------------------------------------------------------------------------------------------------------------
+// ---- E0304 ----------------------------------------------------------------------------------------------------------
 
 // The remedies for constants stored next to data: the ALU writes whole tiles of them, the CPU any.
 static void help_write_constants(CopyCx *c, Diag *g, const CopyStore *s) {
@@ -478,8 +473,7 @@ void explain_store_pads(CopyCx *c, const CopyStore *s) {
   help_write_constants(c, g, s);
 }
 
-// ---- E0305, E0306
-// ---------------------------------------------------------------------------------------------------------
+// ---- E0305, E0306 ---------------------------------------------------------------------------------------------------
 
 void explain_scopes(CopyCx *c, const CopyStore *s, const Expr *load) {
   const Buffer *from = load->buffer, *to = s->store->buffer;
@@ -543,8 +537,7 @@ void explain_types(CopyCx *c, const CopyStore *s, const Expr *load) {
             narrow, stage_name(from), to->role == BUF_OUTPUT ? "output" : "compute", stage, type, narrow, narrow);
 }
 
-// ---- E0405
-// ----------------------------------------------------------------------------------------------------------------
+// ---- E0405 ----------------------------------------------------------------------------------------------------------
 
 void explain_too_large(CopyCx *c, const Nest *n) {
   Diag *g = report(c, n->from, E_FIELD, load_loc(n), "too large for one address field",

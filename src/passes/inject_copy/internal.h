@@ -2,10 +2,12 @@
 // inject_copy, inside. The way of one vta.dma_copy region:
 //
 //   recognise   the stores of the region, each with its loops and guards, and what each one copies (CopyStore,
-//   CopyValue) normalise   a store as numbers: loops with a stride on either side, linear bounds (Nest) nest those
-//   numbers in tiles, in their simplest form cut         a Nest as transfers with loops around them (a statement), by
-//   the choice of loops that takes the fewest picture     tile by tile, where that takes fewer still explain     the
-//   message, wherever one of them declines
+//               CopyValue)
+//   normalise   a store as numbers: loops with a stride on either side, linear bounds (Nest)
+//   nest        those numbers in tiles, in their simplest form
+//   cut         a Nest as transfers with loops around them (a statement), by the choice of loops that takes the fewest
+//   picture     tile by tile, where that takes fewer still
+//   explain     the message, wherever one of them declines
 #ifndef TETC_INJECT_COPY_INTERNAL_H
 #define TETC_INJECT_COPY_INTERNAL_H
 

@@ -5,8 +5,7 @@
 
 #include "passes/inject_copy/internal.h"
 
-// ---- rows and loops as numbers
-// --------------------------------------------------------------------------------------------
+// ---- rows and loops as numbers --------------------------------------------------------------------------------------
 
 // The smallest and largest of the loops' part of a row.
 static void row_reach(const Nest *n, const Row *r, int64_t *lo, int64_t *hi) {
@@ -135,8 +134,7 @@ static void nest_turn(Nest *n) {
   }
 }
 
-// ---- simplest form
-// --------------------------------------------------------------------------------------------------------
+// ---- simplest form --------------------------------------------------------------------------------------------------
 
 int row_only_loop(const Nest *n, const Row *r) {
   int only = -1;
@@ -233,8 +231,7 @@ void nest_settle(CopyCx *c, Nest *n) {
   nest_decide(c, n);
 }
 
-// ---- tiles
-// --------------------------------------------------------------------------------------------------------------------
+// ---- tiles ----------------------------------------------------------------------------------------------------------
 
 // The loop that walks a tile at steps of `step` elements on the chip; one that does so in memory too is preferred.
 static int find_lane(const Nest *n, const bool *lane, int64_t step) {

@@ -37,8 +37,7 @@ static bool affine_is_small(CopyCx *c, const Affine *a) {
 
 Affine affine_const(int64_t k) { return (Affine){.constant = k}; }
 
-// ---- affine forms of indices
-// --------------------------------------------------------------------------------------------
+// ---- affine forms of indices ----------------------------------------------------------------------------------------
 
 // e is something / k or something % k for a constant k > 0.
 static bool is_divmod(const Expr *e, int64_t *k) {
@@ -61,8 +60,7 @@ static void affine_part(Ctx *cx, const Affine *a, int64_t k, Affine *quotient, A
   }
 }
 
-// ---- tables: expressions of one variable with a short range
-// ---------------------------------------------------------------
+// ---- tables: expressions of one variable with a short range ---------------------------------------------------------
 
 #define TABLE_MAX 64 // values of a variable that are tried
 
@@ -162,8 +160,7 @@ static Affine linear_index(CopyCx *c, const Buffer *b, const Expr **index) {
   return out;
 }
 
-// ---- conditions as bounds
-// -----------------------------------------------------------------------------------------------
+// ---- conditions as bounds -------------------------------------------------------------------------------------------
 
 static void add_bound(Draft *d, const Affine *a, bool guard) {
   VEC_PUSH(d->c->cx->arena, d->bounds, *a);
@@ -306,8 +303,7 @@ static void draft_read(Draft *d) {
     read_cond(d, d->conds.data[i].expr, d->conds.data[i].negated, i < d->nguards);
 }
 
-// ---- splitting loops under divisions
-// ----------------------------------------------------------------------------------------
+// ---- splitting loops under divisions --------------------------------------------------------------------------------
 
 static int draft_loop(const Draft *d, const Var *v) {
   for (size_t i = 0; i < d->loops.len; i++)
@@ -395,8 +391,7 @@ static bool draft_split(Draft *d) {
   return false;
 }
 
-// ---- loops
-// ------------------------------------------------------------------------------------------------------------------
+// ---- loops ----------------------------------------------------------------------------------------------------------
 
 // Takes the loops of the store, to run from 0 with constant extents. False if a loop has no known end; *empty, if one
 // never runs. Inner loops come first: their ends may mention outer variables, which are substituted afterwards.
@@ -544,8 +539,7 @@ static void draft_numbers(Draft *d) {
   for (size_t i = 0; i < d->rest.len; i++) VEC_PUSH(cx->arena, n->conds, d->rest.data[i]);
 }
 
-// ---- the whole
-// ------------------------------------------------------------------------------------------------------------------
+// ---- the whole ------------------------------------------------------------------------------------------------------
 
 // The expressions of a copy, over the loops of its store.
 static void draft_start(Draft *d, const CopyValue *v) {

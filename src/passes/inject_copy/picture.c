@@ -49,8 +49,7 @@ typedef struct Ways {
   int zero_from; // where zeroing the run of zeros at hand best begins
 } Ways;
 
-// ---- which loops it is of
-// ----------------------------------------------------------------------------------------------------
+// ---- which loops it is of -------------------------------------------------------------------------------------------
 
 // Which loops an expression mentions.
 typedef struct Mention {
@@ -142,8 +141,7 @@ static void part_base(Easel *u, Affine *base, Affine *inside) {
   *base = out;
 }
 
-// ---- the picture
-// ------------------------------------------------------------------------------------------------------------
+// ---- the picture ----------------------------------------------------------------------------------------------------
 
 // The value of e at the point at hand; e mentions loops in the picture alone. What has none makes the picture unknown.
 static Scalar point_value(Easel *u, const Expr *e) {
@@ -319,8 +317,7 @@ static bool picture_draw(Easel *u, Picture *p, bool *wide) {
   return true;
 }
 
-// ---- the shortest way
-// -------------------------------------------------------------------------------------------------------
+// ---- the shortest way -----------------------------------------------------------------------------------------------
 
 static void reach(Ways *w, const Move *m, int64_t to) {
   if (w->best[to] <= w->best[m->from] + 1) return;
@@ -435,8 +432,7 @@ static int picture_moves(Ctx *cx, const Picture *p, Move **out) {
   return n;
 }
 
-// ---- rolling moves into loops
-// ---------------------------------------------------------------------------------------------------
+// ---- rolling moves into loops ---------------------------------------------------------------------------------------
 
 // Moves one after the other, or a loop of such.
 typedef struct Roll Roll;
@@ -504,8 +500,7 @@ static int roll_moves(CopyCx *c, Roll *r, int n, int *nout) {
   return left;
 }
 
-// ---- statements
-// -----------------------------------------------------------------------------------------------------------------
+// ---- statements -----------------------------------------------------------------------------------------------------
 
 static const Expr *place(CopyCx *c, const Buffer *b, const Affine *base, const Affine *from) {
   Affine sum = affine_add(c->cx, base, 1, from);

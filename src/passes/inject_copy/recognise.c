@@ -127,8 +127,7 @@ static bool copy_direction(const CopyCx *c, const Buffer *from, const Buffer *to
   return false;
 }
 
-// ---- the parts together
-// -----------------------------------------------------------------------------------------------
+// ---- the parts together ---------------------------------------------------------------------------------------------
 
 typedef struct Origin {
   const Buffer *to;  // what is stored: a reduction reads it too, but does not come from there; NULL: none
@@ -253,8 +252,7 @@ bool copy_recognise(CopyCx *c, const CopyStore *s, CopyValue *out) {
   return true;
 }
 
-// ---- the region
-// -------------------------------------------------------------------------------------------------------
+// ---- the region -----------------------------------------------------------------------------------------------------
 
 static const Stmt *lower_stmt(CopyCx *c, const Stmt *s, const CopyStore *around);
 
@@ -312,8 +310,7 @@ static const Stmt *lower_store(CopyCx *c, const CopyStore *s) {
   return out;
 }
 
-// ---- several statements in one nest
-// -------------------------------------------------------------------------------------
+// ---- several statements in one nest ---------------------------------------------------------------------------------
 
 // The stores below s, each with the loops between s and it.
 typedef VEC(CopyStore) StoreVec;

@@ -142,13 +142,13 @@ bool limit_bounds(const Instance *in, const Limit *m, int without, int64_t *lo, 
   return true;
 }
 
-// ---- intervals ------------------------------------------------------------------------------------------------------
+// ---- segments -------------------------------------------------------------------------------------------------------
 
 // min .. min + extent, where min is made of what is fixed.
-typedef struct Interval {
+typedef struct Segment {
   Affine min;
   int64_t extent;
-} Interval;
+} Segment;
 
 // Variables that stand for loops still to come; their ranges are in Lower.ranges.
 typedef struct Relaxed {
@@ -167,17 +167,17 @@ static bool mentions_relaxed(const Relaxed *r, const Expr *e) {
   return false;
 }
 
-static Interval interval_of(Lower *l, const Relaxed *r, const Expr *e);
+static Segment segment_of(Lower *l, const Relaxed *r, const Expr *e);
 
-static Interval interval_const(int64_t lo, int64_t hi) { return (Interval){{.constant = lo}, hi - lo + 1}; }
+static Segment segment_const(int64_t lo, int64_t hi) { return (Segment){{.constant = lo}, hi - lo + 1}; }
 
 #define FAR ((int64_t)1 << 41) // more than any axis has; extents stay below 4 * FAR
 
 // All of what an expression can be, from the ranges of its variables; beyond that, more than any axis has.
-static Interval interval_numeric(Lower *l, const Expr *e) {
+static Segment segment_numeric(Lower *l, const Expr *e) {
   int64_t lo, hi;
-  if (!expr_bounds(&l->ranges, e, &lo, &hi) || lo < -FAR || hi > FAR) return interval_const(-FAR, FAR);
-  return interval_const(lo, hi);
+  if (!expr_bounds(&l->ranges, e, &lo, &hi) || lo < -FAR || hi > FAR) return segment_const(-FAR, FAR);
+  return segment_const(lo, hi);
 }
 
 // What is left of the minimum modulo d, when its variable part is a multiple of d; -1 otherwise.
@@ -188,23 +188,23 @@ static int64_t known_remainder(const Affine *min, int64_t d) {
 }
 
 // a / d and a % d for constant d > 0. A dividend that may wrap is not the sum that its affine form looks like.
-static Interval interval_divmod(Lower *l, const Relaxed *r, const Expr *e, BinOp op, int64_t d) {
+static Segment segment_divmod(Lower *l, const Relaxed *r, const Expr *e, BinOp op, int64_t d) {
   Ctx *cx = l->cx;
   int64_t lo, hi;
-  if (d > FAR || !expr_bounds(&l->ranges, e->a, &lo, &hi)) return interval_numeric(l, e);
-  Interval a = interval_of(l, r, e->a);
+  if (d > FAR || !expr_bounds(&l->ranges, e->a, &lo, &hi)) return segment_numeric(l, e);
+  Segment a = segment_of(l, r, e->a);
   int64_t rest = known_remainder(&a.min, d);
   const Expr *min = affine_expr(cx, &a.min), *by = expr_index(cx, d);
   if (op == OP_DIV) {
     int64_t last = (rest < 0 ? d - 1 : rest) + a.extent - 1;
-    return (Interval){affine_of(cx, expr_simplify(cx, &l->ranges, expr_binary(cx, OP_DIV, min, by)), NULL),
-                      last / d + 1};
+    return (Segment){affine_of(cx, expr_simplify(cx, &l->ranges, expr_binary(cx, OP_DIV, min, by)), NULL),
+                     last / d + 1};
   }
-  if (rest >= 0 && rest + a.extent <= d) return interval_const(rest, rest + a.extent - 1);
-  return interval_const(0, d - 1);
+  if (rest >= 0 && rest + a.extent <= d) return segment_const(rest, rest + a.extent - 1);
+  return segment_const(0, d - 1);
 }
 
-static Interval interval_union(Lower *l, const Interval *a, const Interval *b);
+static Segment segment_union(Lower *l, const Segment *a, const Segment *b);
 
 // Whether e is an integer of ordinary size, so that sums of a few such do not wrap.
 static bool is_tame(Lower *l, const Expr *e) {
@@ -218,44 +218,43 @@ static Affine affine_simple(Lower *l, const Expr *e) {
 
 // min(x, c) or max(x, c): x's neighbours have neighbours as values, in the same order. So it starts at min(start of x,
 // c), and is no longer than x.
-static Interval interval_bounded(Lower *l, const Relaxed *r, const Expr *e, const Expr *x, const Expr *c) {
-  if (!is_tame(l, x) || !is_tame(l, c)) return interval_numeric(l, e);
-  Interval v = interval_of(l, r, x);
-  return (Interval){affine_simple(l, expr_binary(l->cx, e->binop, affine_expr(l->cx, &v.min), c)), v.extent};
+static Segment segment_bounded(Lower *l, const Relaxed *r, const Expr *e, const Expr *x, const Expr *c) {
+  if (!is_tame(l, x) || !is_tame(l, c)) return segment_numeric(l, e);
+  Segment v = segment_of(l, r, x);
+  return (Segment){affine_simple(l, expr_binary(l->cx, e->binop, affine_expr(l->cx, &v.min), c)), v.extent};
 }
 
 // |x| for x in m .. m + n: no less than m, than -(m + n - 1), and than 0; and its values are neighbours, too.
-static Interval interval_abs(Lower *l, const Relaxed *r, const Expr *e) {
+static Segment segment_abs(Lower *l, const Relaxed *r, const Expr *e) {
   Ctx *cx = l->cx;
-  if (!is_tame(l, e->args[0])) return interval_numeric(l, e);
-  Interval v = interval_of(l, r, e->args[0]);
+  if (!is_tame(l, e->args[0])) return segment_numeric(l, e);
+  Segment v = segment_of(l, r, e->args[0]);
   const Expr *m = affine_expr(cx, &v.min), *least = expr_binary(cx, OP_SUB, expr_index(cx, 1 - v.extent), m);
   least = expr_binary(cx, OP_MAX, expr_binary(cx, OP_MAX, m, least), expr_index(cx, 0));
-  return (Interval){affine_simple(l, least), v.extent};
+  return (Segment){affine_simple(l, least), v.extent};
 }
 
 // One of two values.
-static Interval interval_either(Lower *l, const Relaxed *r, const Expr *a, const Expr *b) {
-  Interval x = interval_of(l, r, a), y = interval_of(l, r, b);
-  return interval_union(l, &x, &y);
+static Segment segment_either(Lower *l, const Relaxed *r, const Expr *a, const Expr *b) {
+  Segment x = segment_of(l, r, a), y = segment_of(l, r, b);
+  return segment_union(l, &x, &y);
 }
 
-static Interval interval_of_binary(Lower *l, const Relaxed *r, const Expr *e) {
+static Segment segment_of_binary(Lower *l, const Relaxed *r, const Expr *e) {
   int64_t d;
   bool known = expr_is_int(e->b, &d);
   switch (e->binop) {
   case OP_DIV:
-  case OP_MOD: return known && d > 0 ? interval_divmod(l, r, e, e->binop, d) : interval_numeric(l, e);
+  case OP_MOD: return known && d > 0 ? segment_divmod(l, r, e, e->binop, d) : segment_numeric(l, e);
   case OP_SHR:
-    return known && (d & 63) < 40 ? interval_divmod(l, r, e, OP_DIV, (int64_t)1 << (d & 63)) : interval_numeric(l, e);
+    return known && (d & 63) < 40 ? segment_divmod(l, r, e, OP_DIV, (int64_t)1 << (d & 63)) : segment_numeric(l, e);
   case OP_AND:
-    return known && d > 0 && d < FAR && !(d & (d + 1)) ? interval_divmod(l, r, e, OP_MOD, d + 1)
-                                                       : interval_numeric(l, e);
+    return known && d > 0 && d < FAR && !(d & (d + 1)) ? segment_divmod(l, r, e, OP_MOD, d + 1) : segment_numeric(l, e);
   case OP_MIN:
   case OP_MAX:
-    if (!mentions_relaxed(r, e->b)) return interval_bounded(l, r, e, e->a, e->b);
-    if (!mentions_relaxed(r, e->a)) return interval_bounded(l, r, e, e->b, e->a);
-    return interval_either(l, r, e->a, e->b);
+    if (!mentions_relaxed(r, e->b)) return segment_bounded(l, r, e, e->a, e->b);
+    if (!mentions_relaxed(r, e->a)) return segment_bounded(l, r, e, e->b, e->a);
+    return segment_either(l, r, e->a, e->b);
   case OP_ADD:
   case OP_SUB:
   case OP_MUL:
@@ -270,61 +269,61 @@ static Interval interval_of_binary(Lower *l, const Relaxed *r, const Expr *e) {
   case OP_NE:
   case OP_LAND:
   case OP_LOR:
-  case OP_COUNT: return interval_numeric(l, e);
+  case OP_COUNT: return segment_numeric(l, e);
   }
-  return interval_numeric(l, e);
+  return segment_numeric(l, e);
 }
 
 // Of an int64 expression that is no sum: by its form or by numbers, whichever is shorter.
-static Interval interval_atom(Lower *l, const Relaxed *r, const Expr *e) {
-  Interval n = interval_numeric(l, e), v = n;
+static Segment segment_atom(Lower *l, const Relaxed *r, const Expr *e) {
+  Segment n = segment_numeric(l, e), v = n;
   if (e->type != DT_I64) return n;
-  if (e->kind == EXPR_BINARY) v = interval_of_binary(l, r, e);
-  else if (e->kind == EXPR_SELECT) v = interval_either(l, r, e->b, e->c);
-  else if (e->kind == EXPR_MATH && e->fn == FN_ABS) v = interval_abs(l, r, e);
+  if (e->kind == EXPR_BINARY) v = segment_of_binary(l, r, e);
+  else if (e->kind == EXPR_SELECT) v = segment_either(l, r, e->b, e->c);
+  else if (e->kind == EXPR_MATH && e->fn == FN_ABS) v = segment_abs(l, r, e);
   return v.extent < n.extent ? v : n;
 }
 
-static Interval interval_of(Lower *l, const Relaxed *r, const Expr *e) {
+static Segment segment_of(Lower *l, const Relaxed *r, const Expr *e) {
   Ctx *cx = l->cx;
   bool ok = true;
   Affine a = affine_of(cx, e, &ok);
-  if (!ok) return interval_numeric(l, e);
-  Interval out = {{.constant = a.constant}, 1};
+  if (!ok) return segment_numeric(l, e);
+  Segment out = {{.constant = a.constant}, 1};
   for (int i = 0; i < a.nterms; i++) {
     const Expr *atom = a.terms[i].atom;
     int64_t c = a.terms[i].coef;
     bool loose = atom->kind == EXPR_VAR ? is_relaxed(r, atom->var) : mentions_relaxed(r, atom);
-    Interval t = loose ? interval_atom(l, r, atom) : (Interval){affine_of(cx, atom, NULL), 1};
+    Segment t = loose ? segment_atom(l, r, atom) : (Segment){affine_of(cx, atom, NULL), 1};
     int64_t reach;
-    if (!mul_ok(c, t.extent - 1, &reach) || reach < -FAR || reach > FAR) return interval_numeric(l, e);
+    if (!mul_ok(c, t.extent - 1, &reach) || reach < -FAR || reach > FAR) return segment_numeric(l, e);
     out.extent += reach < 0 ? -reach : reach;
     out.min = affine_add(cx, &out.min, c, &t.min);
-    if (reach < 0 && !add_ok(out.min.constant, reach, &out.min.constant)) return interval_numeric(l, e);
+    if (reach < 0 && !add_ok(out.min.constant, reach, &out.min.constant)) return segment_numeric(l, e);
   }
-  if (out.extent > FAR) return interval_numeric(l, e);
+  if (out.extent > FAR) return segment_numeric(l, e);
   return out;
 }
 
-// The smallest interval with a known size around both.
-static Interval interval_union(Lower *l, const Interval *a, const Interval *b) {
+// The smallest segment around both.
+static Segment segment_union(Lower *l, const Segment *a, const Segment *b) {
   Ctx *cx = l->cx;
   Affine d = affine_add(cx, &b->min, -1, &a->min);
   if (d.nterms == 0 && d.constant >= -4 * FAR && d.constant <= 4 * FAR) {
     int64_t end_a = a->extent, end_b = d.constant + b->extent, end = end_a > end_b ? end_a : end_b;
-    if (d.constant >= 0) return (Interval){a->min, end};
-    return (Interval){b->min, end - d.constant};
+    if (d.constant >= 0) return (Segment){a->min, end};
+    return (Segment){b->min, end - d.constant};
   }
-  Interval x = interval_numeric(l, affine_expr(cx, &a->min)), y = interval_numeric(l, affine_expr(cx, &b->min));
+  Segment x = segment_numeric(l, affine_expr(cx, &a->min)), y = segment_numeric(l, affine_expr(cx, &b->min));
   x.extent += a->extent - 1;
   y.extent += b->extent - 1;
-  Interval by_numbers = interval_union(l, &x, &y);
+  Segment by_numbers = segment_union(l, &x, &y);
   int64_t lo, hi;
   if (!is_tame(l, affine_expr(cx, &a->min)) || !is_tame(l, affine_expr(cx, &b->min)) ||
       !expr_bounds(&l->ranges, affine_expr(cx, &d), &lo, &hi))
     return by_numbers;
   // b starts lo .. hi behind a
-  Interval out = *a;
+  Segment out = *a;
   if (hi + b->extent > out.extent) out.extent = hi + b->extent;
   if (lo < 0) out.extent -= lo;
   if (lo < 0 && !add_ok(out.min.constant, lo, &out.min.constant)) return by_numbers;
@@ -350,9 +349,9 @@ static const Expr *without_clamps(Lower *l, const Expr *e, int64_t n) {
 }
 
 // What an index of an axis of extent n needs of it.
-static Interval interval_of_index(Lower *l, const Relaxed *r, const Expr *e, int64_t n) {
+static Segment segment_of_index(Lower *l, const Relaxed *r, const Expr *e, int64_t n) {
   const Expr *plain = without_clamps(l, e, n);
-  Interval v = interval_of(l, r, plain), w = plain == e ? v : interval_of(l, r, e);
+  Segment v = segment_of(l, r, plain), w = plain == e ? v : segment_of(l, r, e);
   return w.extent < v.extent ? w : v;
 }
 
@@ -365,7 +364,7 @@ void region_clip(Lower *l, const Affine *start, int64_t length, int64_t n, bool 
     return;
   }
   const Expr *at = affine_expr(cx, start);
-  Interval b = interval_numeric(l, at);
+  Segment b = segment_numeric(l, at);
   int64_t lo = b.min.constant, hi = lo + b.extent - 1;
   *extent = length;
   if (b.extent == 1 && !shift) { // a constant place: cut what sticks out
@@ -388,7 +387,7 @@ void region_clip(Lower *l, const Affine *start, int64_t length, int64_t n, bool 
 typedef struct Infer {
   Lower *l;
   Relaxed relaxed;
-  Interval **need;       // by Stage.index: an interval an axis; NULL: nobody reads it yet
+  Segment **need;        // by Stage.index: a segment an axis; NULL: nobody reads it yet
   bool *is_inside;       // by Stage.index
   const TeExpr **moving; // by Stage.index: an index of it that loops which are fixed take part in; NULL: none
 } Infer;
@@ -456,14 +455,14 @@ static void need_of(Infer *f, const Instance *in, const TeExpr *e) {
   case TE_ACCESS: {
     const Stage *p = stage_of(l, e->tensor);
     if (f->is_inside[p->index]) {
-      Interval **need = &f->need[p->index];
+      Segment **need = &f->need[p->index];
       bool first = !*need;
-      if (first) *need = NEW_ARRAY(l->cx->arena, Interval, e->nargs);
+      if (first) *need = NEW_ARRAY(l->cx->arena, Segment, e->nargs);
       for (int i = 0; i < e->nargs; i++) {
         const Expr *at = expr_simplify(l->cx, &l->ranges, index_expr(f, in, e->args[i]));
         if (mentions_fixed(f, at)) f->moving[p->index] = e->args[i];
-        Interval v = interval_of_index(l, &f->relaxed, at, e->tensor->axes[i]->extent);
-        (*need)[i] = first ? v : interval_union(l, &(*need)[i], &v);
+        Segment v = segment_of_index(l, &f->relaxed, at, e->tensor->axes[i]->extent);
+        (*need)[i] = first ? v : segment_union(l, &(*need)[i], &v);
       }
     }
   }
@@ -474,7 +473,7 @@ static void need_of(Infer *f, const Instance *in, const TeExpr *e) {
 }
 
 // Sets the axes of the stage whose loop was entered: loops up to i are fixed, the others relaxed, each root axis being
-// an interval of its own.
+// a segment of its own.
 static void relax_reader(Infer *f, Instance *in, int i) {
   Lower *l = f->l;
   const Stage *s = in->stage;
@@ -492,7 +491,7 @@ static void relax_reader(Infer *f, Instance *in, int i) {
   for (int k = 0; k < s->nroot + s->nrroot; k++) {
     const Axis *a = k < s->nroot ? s->root[k] : s->rroot[k - s->nroot];
     const Expr *value = expr_simplify(l->cx, &l->ranges, axis_value(l, in, a));
-    Interval v = interval_of(l, &f->relaxed, value);
+    Segment v = segment_of(l, &f->relaxed, value);
     int64_t n = in->axis_extent[a->index];
     if (v.min.nterms == 0 && v.min.constant + v.extent > n) v.extent = n - v.min.constant;
     const Expr *min = affine_expr(l->cx, &v.min);
@@ -545,7 +544,7 @@ Region *infer_regions(Lower *l, Instance *in, int i) {
   Ctx *cx = l->cx;
   size_t n = l->schedule->stages.len, mark = l->ranges.len;
   Infer f = {.l = l};
-  f.need = NEW_ARRAY(cx->arena, Interval *, n);
+  f.need = NEW_ARRAY(cx->arena, Segment *, n);
   f.is_inside = NEW_ARRAY(cx->arena, bool, n);
   f.moving = NEW_ARRAY(cx->arena, const TeExpr *, n);
   Region *out = NEW_ARRAY(cx->arena, Region, n);

@@ -8,31 +8,33 @@
 #include "passes/sram.h"
 #include "tir/refuse.h"
 
-static bool overlap_in_time(const Region *a, const Region *b) { return a->first <= b->last && b->first <= a->last; }
+static bool overlap_in_time(const SramBlock *a, const SramBlock *b) {
+  return a->first <= b->last && b->first <= a->last;
+}
 
 // By place, lowest first.
 static int by_base(const void *x, const void *y) {
-  const Region *a = *(Region *const *)x, *b = *(Region *const *)y;
+  const SramBlock *a = *(SramBlock *const *)x, *b = *(SramBlock *const *)y;
   return a->base < b->base ? -1 : a->base > b->base;
 }
 
 // By first use.
 static int by_time(const void *x, const void *y) {
-  const Region *a = *(Region *const *)x, *b = *(Region *const *)y;
+  const SramBlock *a = *(SramBlock *const *)x, *b = *(SramBlock *const *)y;
   if (a->first != b->first) return a->first < b->first ? -1 : 1;
   return a < b ? -1 : a > b; // elements of one array: the user's order
 }
 
 // Largest first.
 static int by_size(const void *x, const void *y) {
-  const Region *a = *(Region *const *)x, *b = *(Region *const *)y;
+  const SramBlock *a = *(SramBlock *const *)x, *b = *(SramBlock *const *)y;
   if (a->tiles != b->tiles) return a->tiles > b->tiles ? -1 : 1;
   return by_time(x, y);
 }
 
 // The lowest place for r that none of the n placed regions live at the same time covers; -1 if there is none.
 // `live` has room for n.
-static int64_t first_fit(const Region *r, Region **placed, int n, Region **live, int64_t depth) {
+static int64_t first_fit(const SramBlock *r, SramBlock **placed, int n, SramBlock **live, int64_t depth) {
   int nlive = 0;
   for (int i = 0; i < n; i++)
     if (overlap_in_time(r, placed[i])) live[nlive++] = placed[i];
@@ -46,11 +48,11 @@ static int64_t first_fit(const Region *r, Region **placed, int n, Region **live,
 }
 
 // Everything beside everything else, as far as it goes, then where something has died.
-static int64_t place_in_order(Ctx *cx, Region **order, int n, int64_t depth, bool fresh_first) {
-  Region **live = NEW_ARRAY(cx->arena, Region *, n + 1);
+static int64_t place_in_order(Ctx *cx, SramBlock **order, int n, int64_t depth, bool fresh_first) {
+  SramBlock **live = NEW_ARRAY(cx->arena, SramBlock *, n + 1);
   int64_t top = 0;
   for (int i = 0; i < n; i++) {
-    Region *r = order[i];
+    SramBlock *r = order[i];
     r->base = fresh_first && depth - top >= r->tiles ? top : first_fit(r, order, i, live, depth);
     if (r->base < 0) return -1;
     if (r->base + r->tiles > top) top = r->base + r->tiles;
@@ -58,8 +60,8 @@ static int64_t place_in_order(Ctx *cx, Region **order, int n, int64_t depth, boo
   return top;
 }
 
-int64_t sram_place(Ctx *cx, const Scope *scope, Region *regions, int n) {
-  Region **order = NEW_ARRAY(cx->arena, Region *, n + 1);
+int64_t sram_place(Ctx *cx, const Scope *scope, SramBlock *regions, int n) {
+  SramBlock **order = NEW_ARRAY(cx->arena, SramBlock *, n + 1);
   for (int i = 0; i < n; i++) order[i] = &regions[i];
   qsort(order, (size_t)n, sizeof *order, by_time);
   int64_t top = place_in_order(cx, order, n, scope->depth, true);
@@ -77,7 +79,7 @@ static int64_t saturating_add(int64_t a, int64_t b) {
 }
 
 // The start of a region at which most tiles are live, and how many.
-static int64_t peak_time(const Region *r, int n, int64_t *need) {
+static int64_t peak_time(const SramBlock *r, int n, int64_t *need) {
   int64_t best = 0;
   *need = -1;
   for (int i = 0; i < n; i++) {
@@ -89,7 +91,7 @@ static int64_t peak_time(const Region *r, int n, int64_t *need) {
   return best;
 }
 
-static Name stage_of(const Region *r) { return r->buffer->stage ? r->buffer->stage : r->buffer->name; }
+static Name stage_of(const SramBlock *r) { return r->buffer->stage ? r->buffer->stage : r->buffer->name; }
 
 // `196 tiles (12.2 KiB)`
 static const char *size_text(PassCtx *pc, const Scope *scope, int64_t tiles) {
@@ -99,7 +101,7 @@ static const char *size_text(PassCtx *pc, const Scope *scope, int64_t tiles) {
 }
 
 // One line a stage, the largest first; copies of it (virtual threads) are counted.
-static void note_live(PassCtx *pc, Diag *g, const Scope *scope, Region **live, int n) {
+static void note_live(PassCtx *pc, Diag *g, const Scope *scope, SramBlock **live, int n) {
   Text t = {.arena = pc->cx->arena};
   int lines = 0, left = 0;
   text_add(&t, "live at the same time:");
@@ -125,7 +127,7 @@ static void note_live(PassCtx *pc, Diag *g, const Scope *scope, Region **live, i
 }
 
 // What would make it fit: smaller tiles of the largest stage, fewer threads.
-static void help_fit(Diag *g, const Scope *scope, const Region *top, int threads, int64_t need) {
+static void help_fit(Diag *g, const Scope *scope, const SramBlock *top, int threads, int64_t need) {
   int64_t room = scope->depth - (need - top->tiles * threads);
   if (need <= scope->depth) {
     diag_note(g, "together they would fit, but not in pieces of these sizes");
@@ -143,16 +145,16 @@ static void help_fit(Diag *g, const Scope *scope, const Region *top, int threads
   if (threads > 1) diag_help(g, "or use fewer virtual threads: each has its own copy (%d now)", threads);
 }
 
-void sram_report(PassCtx *pc, const Scope *scope, const Region *regions, int n) {
+void sram_report(PassCtx *pc, const Scope *scope, const SramBlock *regions, int n) {
   int64_t need, at = peak_time(regions, n, &need);
-  Region **live = NEW_ARRAY(pc->cx->arena, Region *, n + 1);
-  Region *all = arena_copy(pc->cx->arena, regions, (size_t)n * sizeof *regions);
+  SramBlock **live = NEW_ARRAY(pc->cx->arena, SramBlock *, n + 1);
+  SramBlock *all = arena_copy(pc->cx->arena, regions, (size_t)n * sizeof *regions);
   int nlive = 0, threads = 0;
   for (int i = 0; i < n; i++)
     if (all[i].first <= at && at <= all[i].last) live[nlive++] = &all[i];
   if (!nlive) return;
   qsort(live, (size_t)nlive, sizeof *live, by_size);
-  const Region *top = live[0];
+  const SramBlock *top = live[0];
   for (int i = 0; i < nlive; i++) threads += stage_of(live[i]) == stage_of(top) && live[i]->tiles == top->tiles;
   Refusal r = {.cx = pc->cx,
                .phase = "storage",

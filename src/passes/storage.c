@@ -285,18 +285,18 @@ static const Stmt *rewrite_movs(void *self, const Stmt *st) {
 
 // Gives the regions of one memory their bases, one a buffer.
 static bool place_scope(Storage *s, const Scope *scope, int64_t *bases) {
-  VEC(Region) regions = {0};
+  VEC(SramBlock) regions = {0};
   int *region_of = NEW_ARRAY(s->cx->arena, int, s->lives.len + 1);
   for (size_t i = 0; i < s->lives.len; i++) {
     const Life *l = &s->lives.data[i];
     if (l->buffer->scope != scope || l->first < 0 || root(s, (int)i) != (int)i) continue;
-    Region r = {.buffer = l->buffer,
-                .why = l->why,
-                .filled = l->filled ? l->filled : s->moment,
-                .tiles = l->tiles,
-                .first = l->first,
-                .last = l->last,
-                .base = -1};
+    SramBlock r = {.buffer = l->buffer,
+                   .why = l->why,
+                   .filled = l->filled ? l->filled : s->moment,
+                   .tiles = l->tiles,
+                   .first = l->first,
+                   .last = l->last,
+                   .base = -1};
     region_of[i] = (int)regions.len;
     VEC_PUSH(s->cx->arena, regions, r);
   }

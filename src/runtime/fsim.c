@@ -14,10 +14,10 @@ static const char *const channel_names[VTA_CHANNEL_COUNT] = {"load to compute", 
 static const char *const unit_names[4] = {"", "load", "compute", "store"};
 
 // A unit's share of the stream.
-typedef struct Unit {
+typedef struct UnitState {
   uint32_t *insns; // indices into the stream
   size_t count, cap, next;
-} Unit;
+} UnitState;
 
 typedef struct Fsim {
   TetcDevice device;
@@ -25,7 +25,7 @@ typedef struct Fsim {
   Hazard *hazard;  // NULL: off
   bool no_checker; // there was no memory for it
   TetcStats stats;
-  Unit units[4]; // by VtaUnit
+  UnitState units[4]; // by VtaUnit
   uint64_t tokens[VTA_CHANNEL_COUNT];
   size_t last_push[VTA_CHANNEL_COUNT]; // who gave the newest token
   const VtaWord *stream;               // during a launch
@@ -332,7 +332,7 @@ static bool execute(Fsim *f, VtaUnit unit, const VtaInsn *i) {
 
 // Runs a unit as far as its tokens go. *progress: it ran something.
 static bool run_unit(Fsim *f, VtaUnit unit, bool *progress) {
-  Unit *u = &f->units[unit];
+  UnitState *u = &f->units[unit];
   for (; u->next < u->count; u->next++) {
     VtaInsn i;
     unsigned pops, pushes;
@@ -358,7 +358,7 @@ static bool run_unit(Fsim *f, VtaUnit unit, bool *progress) {
 // ---- launching -----------------------------------------------------------------------------------------------------
 
 static bool route(Fsim *f, VtaUnit unit, size_t n) {
-  Unit *u = &f->units[unit];
+  UnitState *u = &f->units[unit];
   if (u->count == u->cap) {
     size_t cap = u->cap ? 2 * u->cap : 1024;
     uint32_t *insns = realloc(u->insns, cap * sizeof *insns);
@@ -392,7 +392,7 @@ static bool fail_deadlock(Fsim *f) {
   char text[640];
   int at = 0;
   for (int unit = UNIT_LOAD; unit <= UNIT_STORE; unit++) {
-    const Unit *u = &f->units[unit];
+    const UnitState *u = &f->units[unit];
     VtaInsn i;
     unsigned pops, pushes;
     if (u->next == u->count) continue;

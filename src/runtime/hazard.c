@@ -14,11 +14,11 @@
 enum { UNITS = 3, CHANNELS = 4, PAGE = 4096, PAGES = 1 << 20 };
 
 // Numbers of instructions; 0: none. `writer` is the unit of `write`.
-typedef struct Mark {
+typedef struct LastUse {
   uint64_t write;
   uint64_t read[UNITS];
   uint8_t writer;
-} Mark;
+} LastUse;
 
 typedef struct Clock {
   uint64_t done[UNITS];
@@ -35,10 +35,10 @@ struct Hazard {
   uint64_t base[UNITS]; // its value when the launch started
   Clock clock[UNITS];
   Fifo fifo[CHANNELS];
-  Mark *sram[MEM_COUNT]; // OUT and ACC8 share ACC's
+  LastUse *sram[MEM_COUNT]; // OUT and ACC8 share ACC's
   uint64_t depth[MEM_COUNT];
   uint64_t granule; // bytes of DRAM that share a mark
-  Mark **pages;     // by page number; NULL: untouched
+  LastUse **pages;  // by page number; NULL: untouched
   bool lost;        // memory was out: something went unchecked
 };
 
@@ -50,7 +50,7 @@ Hazard *hazard_new(const VtaConfig *c) {
   bool ok = h->pages != NULL;
   for (int m = MEM_UOP; m <= MEM_ACC; m++) {
     h->depth[m] = (uint64_t)vta_depth(c, (VtaMemory)m);
-    h->sram[m] = calloc(h->depth[m], sizeof(Mark));
+    h->sram[m] = calloc(h->depth[m], sizeof(LastUse));
     ok = ok && h->sram[m];
   }
   if (ok) return h;
@@ -117,7 +117,7 @@ bool hazard_done(Hazard *h, VtaUnit unit, unsigned pushes) {
 }
 
 // Checks and updates one mark; false with the earlier access in *report.
-static bool touch(Hazard *h, int u, Mark *m, bool write, HazardReport *report) {
+static bool touch(Hazard *h, int u, LastUse *m, bool write, HazardReport *report) {
   uint64_t now = h->now[u];
   const uint64_t *done = h->clock[u].done;
   bool ok = true;
@@ -142,7 +142,7 @@ static bool touch(Hazard *h, int u, Mark *m, bool write, HazardReport *report) {
 
 bool hazard_sram(Hazard *h, VtaUnit unit, VtaMemory m, uint64_t first, uint64_t n, bool write, HazardReport *report) {
   if (m == MEM_OUT || m == MEM_ACC8) m = MEM_ACC;
-  Mark *marks = h->sram[m];
+  LastUse *marks = h->sram[m];
   for (uint64_t i = first; i < first + n && i < h->depth[m]; i++) {
     if (touch(h, unit - 1, &marks[i], write, report)) continue;
     report->memory = m;
@@ -154,9 +154,9 @@ bool hazard_sram(Hazard *h, VtaUnit unit, VtaMemory m, uint64_t first, uint64_t 
 }
 
 // The marks of a DRAM page; NULL when memory is out (then the page goes unchecked, and hazard_done fails).
-static Mark *page_marks(Hazard *h, uint64_t page) {
+static LastUse *page_marks(Hazard *h, uint64_t page) {
   if (page >= PAGES) return NULL;
-  if (!h->pages[page]) h->pages[page] = calloc(PAGE / h->granule, sizeof(Mark));
+  if (!h->pages[page]) h->pages[page] = calloc(PAGE / h->granule, sizeof(LastUse));
   h->lost |= !h->pages[page];
   return h->pages[page];
 }
@@ -164,7 +164,7 @@ static Mark *page_marks(Hazard *h, uint64_t page) {
 bool hazard_dram(Hazard *h, VtaUnit unit, uint64_t phys, uint64_t bytes, bool write, HazardReport *report) {
   uint64_t end = phys + bytes;
   for (uint64_t at = phys - phys % h->granule; at < end;) {
-    Mark *marks = page_marks(h, at / PAGE);
+    LastUse *marks = page_marks(h, at / PAGE);
     uint64_t stop = (at / PAGE + 1) * PAGE;
     if (stop > end) stop = end;
     for (; marks && at < stop; at += h->granule) {

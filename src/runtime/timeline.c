@@ -8,11 +8,11 @@
 #include <string.h>
 
 // The instructions of one unit, in order: indices of spans.
-typedef struct Unit {
+typedef struct UnitQueue {
   uint32_t *list;
   size_t count, taken, retired, started; // started: the oldest that has not
   size_t pause;                          // the newest
-} Unit;
+} UnitQueue;
 
 // The instructions in one engine, oldest first: a list through `next`; UINT32_MAX ends it.
 typedef struct Engine {
@@ -28,7 +28,7 @@ struct TimelineState {
   uint64_t start, since, word; // the launch's first cycle; `word` is shown from `since` on
   size_t first, n, fetched;    // spans of this launch
   uint32_t *next;
-  Unit units[UNIT_STORE + 1];
+  UnitQueue units[UNIT_STORE + 1];
   uint32_t window[WINDOW]; // spans by slot
   size_t slot;             // the next to be filled
   Engine engines[ROW_COUNT];
@@ -161,13 +161,13 @@ static TetcSpan *span_of(TetcTimeline *t, uint32_t k) { return k == NONE ? NULL 
 
 // The instruction that the unit takes next; NULL: none is left.
 static TetcSpan *head(TetcTimeline *t, VtaUnit u) {
-  const Unit *q = &t->state->units[u];
+  const UnitQueue *q = &t->state->units[u];
   return q->taken < q->count ? span_of(t, q->list[q->taken]) : NULL;
 }
 
 // The oldest instruction of compute that has not started; NULL: none is left.
 static TetcSpan *oldest_waiting(TetcTimeline *t) {
-  Unit *q = &t->state->units[UNIT_COMPUTE];
+  UnitQueue *q = &t->state->units[UNIT_COMPUTE];
   while (q->started < q->count && span_of(t, q->list[q->started])->started != TETC_NEVER) q->started++;
   return q->started < q->count ? span_of(t, q->list[q->started]) : NULL;
 }
@@ -216,7 +216,7 @@ static void unit_events(TetcTimeline *t, VtaUnit u, uint32_t at, bool valid, boo
 }
 
 static void unit_retires(TetcTimeline *t, VtaUnit u, uint32_t at) {
-  Unit *q = &t->state->units[u];
+  UnitQueue *q = &t->state->units[u];
   if (q->retired < q->count) span_of(t, q->list[q->retired++])->retired = at;
 }
 
@@ -380,7 +380,7 @@ bool tetc_timeline_at(TetcTimeline *t, uint64_t now, TetcRow row, size_t *insn) 
   if (t->lost || !s->n) return false;
   if (s->running) advance(t, now);
   VtaUnit u = row == ROW_LOAD ? UNIT_LOAD : row == ROW_STORE ? UNIT_STORE : UNIT_COMPUTE;
-  const Unit *q = &s->units[u];
+  const UnitQueue *q = &s->units[u];
   bool is_unit = row == ROW_LOAD || row == ROW_COMPUTE || row == ROW_WINDOW || row == ROW_STORE;
   size_t first = row == ROW_COMPUTE ? q->taken : q->retired;
   uint32_t k = !is_unit ? s->engines[row].oldest : first < q->count ? q->list[first] : NONE;

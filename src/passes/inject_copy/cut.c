@@ -3,7 +3,7 @@
 // tile on either side, and y, which steps by x's extent on the chip and by anything of 16 bits in memory. Either may be
 // several loops of the nest that chain. All ways to choose them are tried, with two ways to treat padding (inside the
 // transfer, or zeros first and then what is inside the image), and the one with the fewest transfers is taken;
-// picture.c looks for fewer still.
+// tile_map.c looks for fewer still.
 #include "passes/inject_copy/internal.h"
 
 // Loops of the nest, innermost first, that run as one.
@@ -38,7 +38,7 @@ typedef struct Plan {
 typedef struct Cut {
   CopyCx *c;
   Ctx *cx;
-  const Nest *n;
+  const CopyNest *n;
   Plan best;
   bool found;
   int64_t zero_cost; // transfers that zero the whole nest, for plans that do so first; 0 for the others
@@ -70,7 +70,7 @@ static bool row_mentions(const Row *r, const Chain *ch) {
 
 // A row in terms of a chain: coef * (m / block) + the rest >= 0, where m runs through the chain. False if it is not
 // of this form.
-static bool row_in_chain(const Nest *n, const Row *r, const Chain *ch, int64_t *coef, int64_t *block) {
+static bool row_in_chain(const CopyNest *n, const Row *r, const Chain *ch, int64_t *coef, int64_t *block) {
   *coef = 0;
   *block = 1;
   int64_t expect = 0;
@@ -90,7 +90,7 @@ static bool row_in_chain(const Nest *n, const Row *r, const Chain *ch, int64_t *
 // Adds the bound that a row sets to a chain. Its other loops are host loops, whose variables stay.
 static void limit_by_row(const Cut *u, const Row *r, const Chain *ch, Limits *out) {
   Ctx *cx = u->cx;
-  const Nest *n = u->n;
+  const CopyNest *n = u->n;
   int64_t coef, block;
   Affine rest = r->rest;
   if (!row_in_chain(n, r, ch, &coef, &block) || coef == 0) return;
@@ -227,7 +227,7 @@ static bool order_allows(const Cut *u, const Chain *x, const Chain *y) {
 // The most iterations of host loop i that the bounds let through, given those of the host loops before it.
 static int64_t host_length(const Cut *u, const Chain *x, const Chain *y, int i, bool inside) {
   Cut some = *u;
-  Nest n = *u->n;
+  CopyNest n = *u->n;
   Chain one = {.n = 1, .loop = {i}, .extent = n.loops[i].extent};
   n.rows = (RowVec){0};
   for (size_t k = 0; k < u->n->rows.len; k++) {
@@ -251,7 +251,7 @@ static int64_t host_iterations(const Cut *u, const Chain *x, const Chain *y, boo
   return total;
 }
 
-static bool pads_anything(const Nest *n) {
+static bool pads_anything(const CopyNest *n) {
   for (size_t k = 0; k < n->rows.len; k++)
     if (!n->rows.data[k].guard) return true;
   for (size_t k = 0; k < n->conds.len; k++)
@@ -288,7 +288,7 @@ static void consider_chains(Cut *u, const Chain *x, const Chain *y) {
 
 // Lengthens y in every way, considering each.
 static void search_y(Cut *u, const Chain *x, const Chain *y) {
-  const Nest *n = u->n;
+  const CopyNest *n = u->n;
   consider_chains(u, x, y);
   if (n->kind == COPY_ZERO) return; // a zeroed region has one dimension
   for (int i = 0; i < n->nloops; i++) {
@@ -308,7 +308,7 @@ static void search_y(Cut *u, const Chain *x, const Chain *y) {
 }
 
 static void search_x(Cut *u, const Chain *x) {
-  const Nest *n = u->n;
+  const CopyNest *n = u->n;
   Chain none = {.extent = 1};
   search_y(u, x, &none);
   for (int i = 0; i < n->nloops; i++) {
@@ -325,7 +325,7 @@ static void search_x(Cut *u, const Chain *x) {
 }
 
 // The best plan for n as a whole. What the search needs on the way is given back.
-static Plan search(CopyCx *c, const Nest *n, int64_t zero_cost) {
+static Plan search(CopyCx *c, const CopyNest *n, int64_t zero_cost) {
   Ctx scratch = *c->cx;
   CopyCx inner = *c;
   Chain none = {.extent = 1};
@@ -386,7 +386,7 @@ static const Expr *both(const Cut *u, const Expr *a, const Expr *b) {
   return expr_binary(u->cx, OP_LAND, a, b);
 }
 
-const Stmt *copy_emit(CopyCx *c, const Nest *n, VtaOp op, int nargs, const Expr **args) {
+const Stmt *copy_emit(CopyCx *c, const CopyNest *n, VtaOp op, int nargs, const Expr **args) {
   const Stmt *s = stmt_intrin(c->cx, vta_op(c->vta, op), nargs, args, NULL);
   c->pc->stats.transfers++;
   return stmt_placed(c->cx, s, n->from->store->loc, c->region->why);
@@ -401,7 +401,7 @@ const Expr *copy_bound_expr(CopyCx *c, const Affine *a) {
 
 // Where on one side the chains start, given their first iterations.
 static const Expr *side_base(const Cut *u, const Plan *p, bool chip, const Expr *x, const Expr *y) {
-  const Nest *n = u->n;
+  const CopyNest *n = u->n;
   Affine base = chip ? n->chip : n->dram;
   for (int i = 0; i < n->nloops; i++) {
     if (chain_has(&p->x, i) || chain_has(&p->y, i)) continue;
@@ -415,7 +415,7 @@ static const Expr *side_base(const Cut *u, const Plan *p, bool chip, const Expr 
 
 // The transfer of one iteration of the host loops.
 static const Stmt *emit_transfer(const Cut *u, const Plan *p, const Extent *x, const Extent *y) {
-  const Nest *n = u->n;
+  const CopyNest *n = u->n;
   const Expr *chip = expr_ref(u->cx, n->chip_buffer, side_base(u, p, true, x->start, y->start));
   if (n->kind == COPY_ZERO) return copy_emit(u->c, u->n, VTA_ZERO, 2, (const Expr *[]){chip, x->length});
   const Expr *dram = expr_ref(u->cx, n->dram_buffer, side_base(u, p, false, x->first, y->first));
@@ -519,13 +519,13 @@ static const Stmt *emit_plan(const Cut *u, const Plan *p) {
 typedef struct Cutting Cutting;
 struct Cutting {
   int64_t cost;
-  Nest nest;
+  CopyNest nest;
   Plan plan;
   int nparts; // 0: by the plan
   Cutting *parts[2];
 };
 
-static Cutting *best_cutting(CopyCx *c, const Nest *n);
+static Cutting *best_cutting(CopyCx *c, const CopyNest *n);
 
 static Cutting *cutting_of_parts(CopyCx *c, int nparts, Cutting *const *parts) {
   Cutting *k = NEW(c->cx->arena, Cutting);
@@ -536,16 +536,16 @@ static Cutting *cutting_of_parts(CopyCx *c, int nparts, Cutting *const *parts) {
   return k;
 }
 
-static Cutting *zero_cutting(CopyCx *c, const Nest *n) {
-  Nest z = nest_fresh(c, n);
+static Cutting *zero_cutting(CopyCx *c, const CopyNest *n) {
+  CopyNest z = nest_fresh(c, n);
   nest_make_zero(&z);
   nest_settle(c, &z);
   return best_cutting(c, &z);
 }
 
 // Zeros everywhere, then what is read, with bounds in place of all padding.
-static Cutting *zeros_then_rest(CopyCx *c, const Nest *n, Cutting *zeros) {
-  Nest inside = nest_fresh(c, n);
+static Cutting *zeros_then_rest(CopyCx *c, const CopyNest *n, Cutting *zeros) {
+  CopyNest inside = nest_fresh(c, n);
   for (size_t k = 0; k < inside.rows.len; k++) inside.rows.data[k].guard = true;
   for (size_t k = 0; k < inside.conds.len; k++) inside.conds.data[k].guard = true;
   nest_settle(c, &inside);
@@ -553,7 +553,7 @@ static Cutting *zeros_then_rest(CopyCx *c, const Nest *n, Cutting *zeros) {
 }
 
 // One plan for the whole nest; zeros is what comes before it, or NULL.
-static Cutting *cutting_by_plan(CopyCx *c, const Nest *n, Cutting *zeros) {
+static Cutting *cutting_by_plan(CopyCx *c, const CopyNest *n, Cutting *zeros) {
   Cutting *k = NEW(c->cx->arena, Cutting);
   k->nest = *n;
   if (n->empty) return k;
@@ -569,7 +569,7 @@ static Cutting *cutting_by_plan(CopyCx *c, const Nest *n, Cutting *zeros) {
 static Cutting *cheaper(Cutting *a, Cutting *b) { return b->cost < a->cost ? b : a; }
 
 // The best way found to cut n.
-static Cutting *best_cutting(CopyCx *c, const Nest *n) {
+static Cutting *best_cutting(CopyCx *c, const CopyNest *n) {
   Cutting *best = cutting_by_plan(c, n, NULL);
   if (n->kind != COPY_LOAD || n->ordered || best->cost <= 1 || !pads_anything(n)) return best;
   Cutting *zeros = zero_cutting(c, n);
@@ -587,11 +587,11 @@ static const Stmt *emit_cutting(CopyCx *c, const Cutting *k) {
   return s;
 }
 
-const Stmt *nest_cut(CopyCx *c, const Nest *n) {
+const Stmt *nest_cut(CopyCx *c, const CopyNest *n) {
   const Cutting *k = best_cutting(c, n);
   int64_t cost = k->cost;
   for (int i = 0; i < n->nouter; i++) cost = mul_sat(cost, n->outer[i].extent);
-  const Stmt *s = nest_by_picture(c, n, k->nparts ? add_sat(cost, 1) : cost); // of as many, those that write once
+  const Stmt *s = nest_by_tile_map(c, n, k->nparts ? add_sat(cost, 1) : cost); // of as many, those that write once
   if (s) return stmt_simplify(c->cx, s);
   s = emit_cutting(c, k);
   for (int i = n->nouter; i > 0; i--) {

@@ -176,7 +176,7 @@ static const char *tile_axes(const CopyCx *c, const Scope *s) {
   return "b: vta.batch, j: vta.block_out";
 }
 
-static Loc load_loc(const Nest *n) {
+static Loc load_loc(const CopyNest *n) {
   return n->value->load && loc_known(n->value->load->loc) ? n->value->load->loc : n->from->store->loc;
 }
 
@@ -309,14 +309,14 @@ void explain_foreign(CopyCx *c, const Stmt *s) {
 
 // ---- E0302 ----------------------------------------------------------------------------------------------------------
 
-static const char *lanes_rule(CopyCx *c, const Nest *n) {
+static const char *lanes_rule(CopyCx *c, const CopyNest *n) {
   return arena_printf(c->cx->arena,
                       "a transfer moves whole tiles: the %s of a tile of %s lie side by side, in the same order, on "
                       "both sides",
                       tile_text(c, n->chip_buffer->scope), n->chip_buffer->scope->name);
 }
 
-void explain_lane_step(CopyCx *c, const Nest *n, const Loop *l) {
+void explain_lane_step(CopyCx *c, const CopyNest *n, const Loop *l) {
   const char *axis = l->var->name, *dram = stage_name(n->dram_buffer), *what = "strided";
   if (l->dram == 0) what = "broadcast";
   else if (l->dram == -l->chip) what = "reversed";
@@ -338,25 +338,25 @@ void explain_lane_step(CopyCx *c, const Nest *n, const Loop *l) {
               tile_axes(c, n->chip_buffer->scope));
 }
 
-static void help_gather(CopyCx *c, const Nest *n, Diag *g) {
+static void help_gather(CopyCx *c, const CopyNest *n, Diag *g) {
   diag_help(g, "gather on the CPU, in a stage with the axes [..., %s], and copy that stage",
             tile_axes(c, n->chip_buffer->scope));
 }
 
-static void gathered(CopyCx *c, const Nest *n, const char *here) {
+static void gathered(CopyCx *c, const CopyNest *n, const char *here) {
   Diag *g = report(c, n->from, E_COPY_SHAPE, load_loc(n), here, lanes_rule(c, n),
                    "`%s` is %s with its tiles gathered, which no transfer does", stage_name(n->from->store->buffer),
                    way(n->from->store->buffer));
   help_gather(c, n, g);
 }
 
-void explain_gathered_lanes(CopyCx *c, const Nest *n, const Loop *l) {
+void explain_gathered_lanes(CopyCx *c, const CopyNest *n, const Loop *l) {
   gathered(
       c, n,
       arena_printf(c->cx->arena, "the place of `%s` in `%s` is not affine", l->var->name, stage_name(n->dram_buffer)));
 }
 
-void explain_lane_index(CopyCx *c, const Nest *n, const Loop *l) {
+void explain_lane_index(CopyCx *c, const CopyNest *n, const Loop *l) {
   Affine beside = affine_without(c->cx, &n->dram, l->var);
   if (affine_mentions(&beside, l->var)) explain_gathered_lanes(c, n, l);
   else gathered(c, n, arena_printf(c->cx->arena, "a condition on `%s` is not a range", l->var->name));
@@ -392,7 +392,7 @@ static const char *whole_rule(CopyCx *c, const Scope *s) {
                       tile_text(c, s));
 }
 
-void explain_part_of_tile(CopyCx *c, const Nest *n, int64_t have) {
+void explain_part_of_tile(CopyCx *c, const CopyNest *n, int64_t have) {
   const Scope *scope = n->chip_buffer->scope;
   const char *stage = stage_name(n->from->store->buffer);
   bool run = have > scope->tile;
@@ -410,7 +410,7 @@ void explain_part_of_tile(CopyCx *c, const Nest *n, int64_t have) {
               stage, tile_axes(c, scope));
 }
 
-void explain_misaligned(CopyCx *c, const Nest *n, const Loop *l, const Buffer *side, int64_t offset) {
+void explain_misaligned(CopyCx *c, const CopyNest *n, const Loop *l, const Buffer *side, int64_t offset) {
   const Scope *scope = n->chip_buffer->scope;
   const char *stage = stage_name(n->from->store->buffer), *in = stage_name(side);
   int64_t rest = floor_mod(offset, n->tile);
@@ -429,7 +429,7 @@ void explain_misaligned(CopyCx *c, const Nest *n, const Loop *l, const Buffer *s
             (long long)n->tile, tile_axes(c, scope));
 }
 
-void explain_lane_condition(CopyCx *c, const Nest *n, bool guard) {
+void explain_lane_condition(CopyCx *c, const CopyNest *n, bool guard) {
   const Scope *scope = n->chip_buffer->scope;
   const CopyStore *s = n->from;
   Loc at = guard && s->guards.len ? s->guards.data[s->guards.len - 1].expr->loc : s->value->loc;
@@ -539,7 +539,7 @@ void explain_types(CopyCx *c, const CopyStore *s, const Expr *load) {
 
 // ---- E0405 ----------------------------------------------------------------------------------------------------------
 
-void explain_too_large(CopyCx *c, const Nest *n) {
+void explain_too_large(CopyCx *c, const CopyNest *n) {
   Diag *g = report(c, n->from, E_FIELD, load_loc(n), "too large for one address field",
                    "the address of a transfer counts tiles in 32 bits",
                    "`%s` has %lld tiles, more than the 32-bit address of a transfer reaches",

@@ -3,10 +3,11 @@
 //
 //   recognise   the stores of the region, each with its loops and guards, and what each one copies (CopyStore,
 //               CopyValue)
-//   normalise   a store as numbers: loops with a stride on either side, linear bounds (Nest)
+//   normalise   a store as numbers: loops with a stride on either side, linear bounds (CopyNest)
 //   nest        those numbers in tiles, in their simplest form
-//   cut         a Nest as transfers with loops around them (a statement), by the choice of loops that takes the fewest
-//   picture     tile by tile, where that takes fewer still
+//   cut         such a nest as transfers with loops around them (a statement), by the choice of loops that takes the
+//               fewest
+//   tile_map    tile by tile, where that takes fewer still
 //   explain     the message, wherever one of them declines
 #ifndef TETC_INJECT_COPY_INTERNAL_H
 #define TETC_INJECT_COPY_INTERNAL_H
@@ -75,7 +76,7 @@ typedef struct HostCond {
 } HostCond;
 typedef VEC(HostCond) HostCondVec;
 
-typedef struct Nest {
+typedef struct CopyNest {
   CopyKind kind;
   const CopyStore *from;
   const CopyValue *value;
@@ -90,7 +91,7 @@ typedef struct Nest {
   Affine chip, dram; // linear index of the first element, then tile
   RowVec rows;
   HostCondVec conds;
-} Nest;
+} CopyNest;
 
 // What the pass carries while it walks a function.
 typedef struct CopyCx {
@@ -118,40 +119,40 @@ bool copy_recognise(CopyCx *c, const CopyStore *s, CopyValue *out);
 /* normalise.c */
 Affine affine_const(int64_t k);
 // The nest of a copy in whole tiles. False, with the reason reported.
-bool nest_normalise(CopyCx *c, const CopyStore *s, const CopyValue *v, Nest *out);
+bool nest_normalise(CopyCx *c, const CopyStore *s, const CopyValue *v, CopyNest *out);
 // Bounds of an affine expression from the known ranges; false if there are none.
 bool affine_bounds(CopyCx *c, const Affine *a, int64_t *lo, int64_t *hi);
 
 /* nest.c */
 // From a nest that counts elements to one that counts tiles, settled. False, with the reason reported.
-bool nest_tiles(CopyCx *c, Nest *n);
+bool nest_tiles(CopyCx *c, CopyNest *n);
 // Brings a nest of whole tiles into its simplest form: drops bounds that are decided, shrinks, turns, merges and drops
 // loops. Sets n->empty where nothing is left to do.
-void nest_settle(CopyCx *c, Nest *n);
+void nest_settle(CopyCx *c, CopyNest *n);
 // A copy of n with loop variables of its own.
-Nest nest_fresh(CopyCx *c, const Nest *n);
+CopyNest nest_fresh(CopyCx *c, const CopyNest *n);
 // The range that those bounds of one kind allow loop i that are constant and mention no other loop; false if there are
 // none.
-bool nest_range(const Nest *n, int i, bool guard, int64_t *lo, int64_t *hi);
+bool nest_range(const CopyNest *n, int i, bool guard, int64_t *lo, int64_t *hi);
 // The loop that is the only one in a constant bound; -1 if it is another kind of bound.
-int row_only_loop(const Nest *n, const Row *r);
+int row_only_loop(const CopyNest *n, const Row *r);
 // Nothing but zeros are written from here on.
-void nest_make_zero(Nest *n);
+void nest_make_zero(CopyNest *n);
 
 /* cut.c */
 // The transfers of a nest; never fails.
-const Stmt *nest_cut(CopyCx *c, const Nest *n);
+const Stmt *nest_cut(CopyCx *c, const CopyNest *n);
 // A transfer of n, placed where its store was.
-const Stmt *copy_emit(CopyCx *c, const Nest *n, VtaOp op, int nargs, const Expr **args);
+const Stmt *copy_emit(CopyCx *c, const CopyNest *n, VtaOp op, int nargs, const Expr **args);
 // a >= 0, spelled for people.
 const Expr *copy_bound_expr(CopyCx *c, const Affine *a);
 
-/* picture.c */
+/* tile_map.c */
 // The transfers of a nest if they are fewer than `limit`; else NULL.
-const Stmt *nest_by_picture(CopyCx *c, const Nest *n, int64_t limit);
+const Stmt *nest_by_tile_map(CopyCx *c, const CopyNest *n, int64_t limit);
 // Tries bounds and conditions that are no bounds together, where their loops have few iterations: makes n empty or
 // zero where no iteration writes or reads.
-void nest_decide_together(CopyCx *c, Nest *n);
+void nest_decide_together(CopyCx *c, CopyNest *n);
 
 /* explain.c: each reports one refusal and sets c->failed */
 // Whether some statement writes b from what b held: then b is no copy, and its first values are no padding.
@@ -168,17 +169,17 @@ void explain_overwrites(CopyCx *c, const CopyStore *s);
 void explain_foreign(CopyCx *c, const Stmt *s);
 
 // The step of a loop inside a tile, where both sides differ: `dram` instead of `chip` elements.
-void explain_lane_step(CopyCx *c, const Nest *n, const Loop *l);
+void explain_lane_step(CopyCx *c, const CopyNest *n, const Loop *l);
 // A loop inside a tile whose index is not affine, or which a condition that is no bound mentions.
-void explain_lane_index(CopyCx *c, const Nest *n, const Loop *l);
+void explain_lane_index(CopyCx *c, const CopyNest *n, const Loop *l);
 // A loop inside a tile that gathers: it is a part of an axis whose place in memory is not affine.
-void explain_gathered_lanes(CopyCx *c, const Nest *n, const Loop *l);
+void explain_gathered_lanes(CopyCx *c, const CopyNest *n, const Loop *l);
 // Only `have` of the elements of a tile are copied; more than a tile has: they end inside of one.
-void explain_part_of_tile(CopyCx *c, const Nest *n, int64_t have);
+void explain_part_of_tile(CopyCx *c, const CopyNest *n, int64_t have);
 // A loop or a base (l NULL: `offset`) that does not step by whole tiles on one side.
-void explain_misaligned(CopyCx *c, const Nest *n, const Loop *l, const Buffer *side, int64_t offset);
+void explain_misaligned(CopyCx *c, const CopyNest *n, const Loop *l, const Buffer *side, int64_t offset);
 // A condition that holds for a part of a tile only.
-void explain_lane_condition(CopyCx *c, const Nest *n, bool guard);
-void explain_too_large(CopyCx *c, const Nest *n);
+void explain_lane_condition(CopyCx *c, const CopyNest *n, bool guard);
+void explain_too_large(CopyCx *c, const CopyNest *n);
 
 #endif

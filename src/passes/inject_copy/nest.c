@@ -8,7 +8,7 @@
 // ---- rows and loops as numbers --------------------------------------------------------------------------------------
 
 // The smallest and largest of the loops' part of a row.
-static void row_reach(const Nest *n, const Row *r, int64_t *lo, int64_t *hi) {
+static void row_reach(const CopyNest *n, const Row *r, int64_t *lo, int64_t *hi) {
   *lo = *hi = 0;
   for (int i = 0; i < n->nloops; i++) {
     int64_t far = r->coef[i] * (n->loops[i].extent - 1);
@@ -16,7 +16,7 @@ static void row_reach(const Nest *n, const Row *r, int64_t *lo, int64_t *hi) {
   }
 }
 
-void nest_make_zero(Nest *n) {
+void nest_make_zero(CopyNest *n) {
   RowVec rows = n->rows;
   HostCondVec conds = n->conds;
   n->kind = COPY_ZERO;
@@ -31,7 +31,7 @@ void nest_make_zero(Nest *n) {
 }
 
 // Drops the bounds that always hold. One that never holds leaves nothing to do (a guard), or nothing but zeros.
-static void nest_decide(CopyCx *c, Nest *n) {
+static void nest_decide(CopyCx *c, CopyNest *n) {
   size_t kept = 0;
   for (size_t k = 0; k < n->rows.len; k++) {
     Row r = n->rows.data[k];
@@ -50,7 +50,7 @@ static void nest_decide(CopyCx *c, Nest *n) {
   if (n->kind == COPY_ZERO) nest_make_zero(n);
 }
 
-static void nest_remove_loop(Nest *n, int at) {
+static void nest_remove_loop(CopyNest *n, int at) {
   n->nloops--;
   for (int i = at; i < n->nloops; i++) n->loops[i] = n->loops[i + 1];
   for (size_t k = 0; k < n->rows.len; k++) {
@@ -61,7 +61,7 @@ static void nest_remove_loop(Nest *n, int at) {
 }
 
 // Makes loop `at` one of outer * inner, the inner one put behind it. At most one loop is added by a nest's tiling.
-static void nest_split_loop(CopyCx *c, Nest *n, int at, int64_t inner) {
+static void nest_split_loop(CopyCx *c, CopyNest *n, int at, int64_t inner) {
   for (int i = n->nloops++; i > at + 1; i--) n->loops[i] = n->loops[i - 1];
   Loop *out = &n->loops[at], *in = &n->loops[at + 1];
   *in = (Loop){.var = tir_var(c->cx, out->var->name, out->var->loc),
@@ -84,7 +84,7 @@ static void nest_split_loop(CopyCx *c, Nest *n, int at, int64_t inner) {
 }
 
 // Whether one step of loop `out` is `in` run to its end, in every respect.
-static bool loops_chain(const Nest *n, int out, int in) {
+static bool loops_chain(const CopyNest *n, int out, int in) {
   int64_t e = n->loops[in].extent, all;
   if (n->loops[out].stuck || n->loops[in].stuck || n->loops[out].once || n->loops[in].once ||
       n->loops[out].chip != n->loops[in].chip * e)
@@ -96,7 +96,7 @@ static bool loops_chain(const Nest *n, int out, int in) {
 }
 
 // Merges loops that are one. Where the order matters, only neighbours.
-static void nest_merge(CopyCx *c, Nest *n) {
+static void nest_merge(CopyCx *c, CopyNest *n) {
   for (int i = 0; i < n->nloops; i++)
     for (int j = 0; j < n->nloops; j++) {
       if (i == j || (n->ordered && j != i + 1) || !loops_chain(n, i, j)) continue;
@@ -110,7 +110,7 @@ static void nest_merge(CopyCx *c, Nest *n) {
 }
 
 // Drops loops that do nothing, and turns those that walk the chip backwards.
-static void nest_turn(Nest *n) {
+static void nest_turn(CopyNest *n) {
   for (int i = n->nloops - 1; i >= 0; i--) {
     Loop *l = &n->loops[i];
     if (l->stuck) continue;
@@ -136,7 +136,7 @@ static void nest_turn(Nest *n) {
 
 // ---- simplest form --------------------------------------------------------------------------------------------------
 
-int row_only_loop(const Nest *n, const Row *r) {
+int row_only_loop(const CopyNest *n, const Row *r) {
   int only = -1;
   for (int i = 0; i < n->nloops; i++) {
     if (!r->coef[i]) continue;
@@ -146,7 +146,7 @@ int row_only_loop(const Nest *n, const Row *r) {
   return r->rest.nterms ? -1 : only;
 }
 
-bool nest_range(const Nest *n, int i, bool guard, int64_t *lo, int64_t *hi) {
+bool nest_range(const CopyNest *n, int i, bool guard, int64_t *lo, int64_t *hi) {
   bool any = false;
   *lo = 0;
   *hi = n->loops[i].extent;
@@ -161,8 +161,8 @@ bool nest_range(const Nest *n, int i, bool guard, int64_t *lo, int64_t *hi) {
   return any;
 }
 
-Nest nest_fresh(CopyCx *c, const Nest *n) {
-  Nest out = *n;
+CopyNest nest_fresh(CopyCx *c, const CopyNest *n) {
+  CopyNest out = *n;
   out.rows = (RowVec){0};
   out.conds = (HostCondVec){0};
   for (size_t k = 0; k < n->rows.len; k++) VEC_PUSH(c->cx->arena, out.rows, n->rows.data[k]);
@@ -175,7 +175,7 @@ Nest nest_fresh(CopyCx *c, const Nest *n) {
 }
 
 // Loop i keeps the iterations [lo, hi).
-static void nest_cut_loop(CopyCx *c, Nest *n, int i, int64_t lo, int64_t hi) {
+static void nest_cut_loop(CopyCx *c, CopyNest *n, int i, int64_t lo, int64_t hi) {
   Loop *l = &n->loops[i];
   n->chip.constant += lo * l->chip;
   n->dram.constant += lo * l->dram;
@@ -188,7 +188,7 @@ static void nest_cut_loop(CopyCx *c, Nest *n, int i, int64_t lo, int64_t hi) {
 }
 
 // Leaves out the iterations that constant guards exclude. True if that made a loop shorter.
-static bool nest_shrink(CopyCx *c, Nest *n) {
+static bool nest_shrink(CopyCx *c, CopyNest *n) {
   bool shorter = false;
   for (int i = 0; i < n->nloops && !n->empty; i++) {
     int64_t lo, hi;
@@ -202,7 +202,7 @@ static bool nest_shrink(CopyCx *c, Nest *n) {
 }
 
 // Finds the loops in which the source is read once.
-static void nest_once(Nest *n) {
+static void nest_once(CopyNest *n) {
   for (int i = 0; i < n->nloops; i++) {
     Loop *l = &n->loops[i];
     int64_t lo, hi;
@@ -220,7 +220,7 @@ static void nest_once(Nest *n) {
   }
 }
 
-void nest_settle(CopyCx *c, Nest *n) {
+void nest_settle(CopyCx *c, CopyNest *n) {
   do {
     nest_decide(c, n);
     nest_turn(n);
@@ -234,7 +234,7 @@ void nest_settle(CopyCx *c, Nest *n) {
 // ---- tiles ----------------------------------------------------------------------------------------------------------
 
 // The loop that walks a tile at steps of `step` elements on the chip; one that does so in memory too is preferred.
-static int find_lane(const Nest *n, const bool *lane, int64_t step) {
+static int find_lane(const CopyNest *n, const bool *lane, int64_t step) {
   int found = -1;
   for (int i = 0; i < n->nloops; i++) {
     if (lane[i] || n->loops[i].chip != step) continue;
@@ -244,7 +244,7 @@ static int find_lane(const Nest *n, const bool *lane, int64_t step) {
 }
 
 // Finds the loops inside a tile, which must walk both sides alike, and splits the last of them at the tile's end.
-static bool nest_lanes(CopyCx *c, Nest *n, bool *lane) {
+static bool nest_lanes(CopyCx *c, CopyNest *n, bool *lane) {
   int64_t done = 1;
   while (done < n->tile) {
     int i = find_lane(n, lane, done);
@@ -301,7 +301,7 @@ static int64_t gcd(int64_t a, int64_t b) {
 // Takes the lanes out of a row: true if it holds for a whole tile or for none of it. With g the greatest common
 // divisor of everything else, g * K + r + lanes >= 0 is K >= -floor((r + lanes) / g), which must not depend on the
 // lanes.
-static bool row_without_lanes(Ctx *cx, const Nest *n, const bool *lane, Row *r) {
+static bool row_without_lanes(Ctx *cx, const CopyNest *n, const bool *lane, Row *r) {
   int64_t lo = 0, hi = 0, g = 0;
   for (int i = 0; i < n->nloops; i++) {
     int64_t far = r->coef[i] * (n->loops[i].extent - 1);
@@ -323,7 +323,7 @@ static bool row_without_lanes(Ctx *cx, const Nest *n, const bool *lane, Row *r) 
   return true;
 }
 
-bool nest_tiles(CopyCx *c, Nest *n) {
+bool nest_tiles(CopyCx *c, CopyNest *n) {
   bool lane[COPY_MAX_LOOPS + 2] = {0}, fine = true;
   int64_t bad;
   nest_decide(c, n);

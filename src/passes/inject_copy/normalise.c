@@ -10,7 +10,7 @@
 typedef struct Draft {
   CopyCx *c;
   const CopyStore *from;
-  Nest *nest;
+  CopyNest *nest;
   VEC(Loop) loops;  // outermost first; chip and dram are not yet valid
   int nchip, ndram; // indices of either side
   const Expr **chip_index, **dram_index;
@@ -480,7 +480,7 @@ static bool writes_once(const Draft *d) {
 // Parts the loops: those that stay on the host around the others, and those with numbers. Where the order matters,
 // the former stay in their places among the latter.
 static void draft_part(Draft *d, const bool *stuck) {
-  Nest *n = d->nest;
+  CopyNest *n = d->nest;
   size_t inside = 0;
   for (size_t i = 0; i < d->loops.len; i++) inside += n->ordered || !stuck[i];
   n->outer = NEW_ARRAY(d->c->cx->arena, Loop, d->loops.len + 1);
@@ -519,7 +519,7 @@ static void draft_finish(Draft *d) {
 // Moves the loops' terms out of the bounds and bases.
 static void draft_numbers(Draft *d) {
   Ctx *cx = d->c->cx;
-  Nest *n = d->nest;
+  CopyNest *n = d->nest;
   n->chip = d->chip;
   n->dram = d->dram;
   for (int i = 0; i < n->nloops; i++) {
@@ -557,13 +557,13 @@ static void draft_start(Draft *d, const CopyValue *v) {
   for (size_t i = 0; i < v->pads.len; i++) VEC_PUSH(cx->arena, d->conds, v->pads.data[i]);
 }
 
-bool nest_normalise(CopyCx *c, const CopyStore *s, const CopyValue *v, Nest *out) {
-  *out = (Nest){.kind = v->kind,
-                .from = s,
-                .value = v,
-                .chip_buffer = v->chip,
-                .dram_buffer = v->dram,
-                .tile = v->chip->scope->tile};
+bool nest_normalise(CopyCx *c, const CopyStore *s, const CopyValue *v, CopyNest *out) {
+  *out = (CopyNest){.kind = v->kind,
+                    .from = s,
+                    .value = v,
+                    .chip_buffer = v->chip,
+                    .dram_buffer = v->dram,
+                    .tile = v->chip->scope->tile};
   Draft d = {.c = c, .from = s, .nest = out};
   draft_start(&d, v);
   if (!draft_loops(&d, &out->empty)) return false;

@@ -288,7 +288,7 @@ static const Expr *choose_branch(Ctx *cx, const Expr *e, const Expr *branch) {
 static const Stmt *lower_store(CopyCx *c, const CopyStore *s) {
   const Expr *select;
   CopyValue value;
-  Nest nest;
+  CopyNest nest;
   size_t known = c->ranges.len;
   enter_loops(c, &s->loops);
   c->around.len -= s->loops.len;

@@ -1,39 +1,40 @@
 // SPDX-License-Identifier: Apache-2.0
-// A nest as a picture: for each tile on the chip, which tile of memory is at the other end of it, or that it is zeroed,
-// or left alone. A transfer makes an interval of it (or reads one), so that the fewest transfers are the shortest way
-// over the picture from its first tile to its last: dynamic programming over all intervals that a transfer can make.
+// A nest as a map of tiles: for each tile on the chip, which tile of memory is at the other end of it, or that it is
+// zeroed, or left alone. A transfer makes an interval of it (or reads one), so that the fewest transfers are the
+// shortest path over the map from its first tile to its last: dynamic programming over all intervals that a transfer
+// can make.
 // Where the steps of the nest are irregular (dilated, reversed, a diagonal, alternatives) this finds cuts that no
 // choice of loops does; where a bound is no number the loops it mentions stay around, and each iteration has the same
-// picture.
+// map.
 #include <string.h>
 
 #include "passes/inject_copy/internal.h"
 
-#define TILES_MAX 4096 // of a picture
+#define TILES_MAX 4096 // of a map
 #define SPAN_MAX 8192  // from its first tile to its last
-#define LOADS_MAX 1024 // transfers of a picture, before they are rolled into loops
+#define LOADS_MAX 1024 // transfers of a map, before they are rolled into loops
 #define PERIOD_MAX 64  // transfers that a rolled loop repeats
 #define STMTS_MAX 200  // transfers that are left after it
 enum { TILE_NONE = -1, TILE_ZERO = -2 };
 
-// A nest with some of its loops around the picture, as a set of bits, and what is known of its other parts.
-typedef struct Easel {
-  Ctx *cx;   // scratch
-  Nest nest; // with the outer loops before the others
+// A nest with some of its loops around the map, as a set of bits, and what is known of its other parts.
+typedef struct MapSplit {
+  Ctx *cx;       // scratch
+  CopyNest nest; // with the outer loops before the others
   uint32_t host;
-  Affine chip, dram;                 // the terms of the bases that are of loops in the picture
+  Affine chip, dram;                 // the terms of the bases that are of loops in the map
   bool *row, *cond;                  // of each bound and condition: whether it is evaluated at every point
   int64_t count[COPY_MAX_LOOPS + 1]; // of each loop at the point at hand
   bool unknown;                      // a number overflowed, or is of what only the host knows
-} Easel;
+} MapSplit;
 
-typedef struct Picture {
+typedef struct TileMap {
   int64_t first, origin; // what places on the chip and in memory count from; the nest's bases come on top
   int n;
   int64_t *at; // for each tile: of memory, TILE_ZERO or TILE_NONE
   int *end;    // where the run of like tiles ends that it lies in; a run in memory steps by one
   int *cut;    // the next place in its run where it may be worth to cut it; 0 if there is none
-} Picture;
+} TileMap;
 
 // A transfer of rows of `size` tiles, the first of them from `dram`; with no rows it zeroes.
 typedef struct Move {
@@ -41,19 +42,19 @@ typedef struct Move {
   int64_t rows, size, stride, dram, top, bottom, left, right;
 } Move;
 
-// The shortest way so far to each place.
-typedef struct Ways {
-  const Picture *p;
+// The shortest path so far to each place.
+typedef struct Paths {
+  const TileMap *p;
   int *best;     // moves up to here
   Move *last;    // from == to: nothing to do for the tile before
   int zero_from; // where zeroing the run of zeros at hand best begins
-} Ways;
+} Paths;
 
 // ---- which loops it is of -------------------------------------------------------------------------------------------
 
 // Which loops an expression mentions.
 typedef struct Mention {
-  const Nest *n;
+  const CopyNest *n;
   uint32_t loops;
   bool outside; // other variables, memory, or functions that each machine rounds in its own way
 } Mention;
@@ -70,13 +71,13 @@ static bool mention_visit(void *self, const Expr *e) {
   return true;
 }
 
-static Mention mention_of(const Nest *n, const Expr *e) {
+static Mention mention_of(const CopyNest *n, const Expr *e) {
   Mention m = {.n = n};
   expr_visit(e, mention_visit, &m);
   return m;
 }
 
-static Mention mention_of_row(const Nest *n, const Row *r) {
+static Mention mention_of_row(const CopyNest *n, const Row *r) {
   Mention m = {.n = n};
   for (int i = 0; i < r->rest.nterms; i++) expr_visit(r->rest.terms[i].atom, mention_visit, &m);
   for (int i = 0; i < n->nloops; i++)
@@ -84,17 +85,17 @@ static Mention mention_of_row(const Nest *n, const Row *r) {
   return m;
 }
 
-// Whether something is the same in every point of the picture: then it stays an expression.
-static bool stays_around(const Easel *u, const Mention *m) { return m->outside || m->loops & u->host; }
+// Whether something is the same in every point of the map: then it stays an expression.
+static bool stays_around(const MapSplit *u, const Mention *m) { return m->outside || m->loops & u->host; }
 
 // What mentions anything from around has all its loops around.
-static void spread(Easel *u, Mention m) {
+static void spread(MapSplit *u, Mention m) {
   if (stays_around(u, &m)) u->host |= m.loops;
 }
 
 // Puts all those loops around that must be when u->host are: where the order matters, also what is around one of them.
-static void spread_host(Easel *u) {
-  const Nest *n = &u->nest;
+static void spread_host(MapSplit *u) {
+  const CopyNest *n = &u->nest;
   uint32_t before;
   do {
     before = u->host;
@@ -108,8 +109,8 @@ static void spread_host(Easel *u) {
 }
 
 // Puts one more loop around. False if none is left.
-static bool host_one(Easel *u) {
-  const Nest *n = &u->nest;
+static bool host_one(MapSplit *u) {
+  const CopyNest *n = &u->nest;
   int most = -1;
   for (int i = 0; i < n->nloops; i++) {
     if (u->host >> i & 1) continue;
@@ -121,15 +122,15 @@ static bool host_one(Easel *u) {
   return true;
 }
 
-static int64_t count_tiles(const Easel *u) {
+static int64_t count_tiles(const MapSplit *u) {
   int64_t tiles = 1;
   for (int i = 0; i < u->nest.nloops; i++)
     if (!(u->host >> i & 1) && !mul_ok(tiles, u->nest.loops[i].extent, &tiles)) return INT64_MAX;
   return tiles;
 }
 
-// Moves the terms of a base that are of loops in the picture to *inside.
-static void part_base(Easel *u, Affine *base, Affine *inside) {
+// Moves the terms of a base that are of loops in the map to *inside.
+static void part_base(MapSplit *u, Affine *base, Affine *inside) {
   Affine out = affine_const(base->constant);
   *inside = affine_const(0);
   for (int i = 0; i < base->nterms; i++) {
@@ -141,10 +142,10 @@ static void part_base(Easel *u, Affine *base, Affine *inside) {
   *base = out;
 }
 
-// ---- the picture ----------------------------------------------------------------------------------------------------
+// ---- the map --------------------------------------------------------------------------------------------------------
 
-// The value of e at the point at hand; e mentions loops in the picture alone. What has none makes the picture unknown.
-static Scalar point_value(Easel *u, const Expr *e) {
+// The value of e at the point at hand; e mentions loops in the map alone. What has none makes the map unknown.
+static Scalar point_value(MapSplit *u, const Expr *e) {
   switch (e->kind) {
   case EXPR_INT:
   case EXPR_FLOAT: return e->value;
@@ -174,20 +175,20 @@ static Scalar point_value(Easel *u, const Expr *e) {
   return (Scalar){.i = 0};
 }
 
-static void add_product(Easel *u, int64_t *sum, int64_t a, int64_t b) {
+static void add_product(MapSplit *u, int64_t *sum, int64_t a, int64_t b) {
   int64_t product;
   if (!mul_ok(a, b, &product) || !add_ok(*sum, product, sum)) u->unknown = true;
 }
 
-static int64_t affine_value(Easel *u, const Affine *a) {
+static int64_t affine_value(MapSplit *u, const Affine *a) {
   int64_t sum = a->constant;
   for (int i = 0; i < a->nterms; i++) add_product(u, &sum, a->terms[i].coef, point_value(u, a->terms[i].atom).i);
   return sum;
 }
 
-// Whether all bounds and conditions of one kind hold that are of the picture.
-static bool point_inside(Easel *u, bool guard) {
-  const Nest *n = &u->nest;
+// Whether all bounds and conditions of one kind hold that are of the map.
+static bool point_inside(MapSplit *u, bool guard) {
+  const CopyNest *n = &u->nest;
   for (size_t k = 0; k < n->rows.len; k++) {
     const Row *r = &n->rows.data[k];
     if (r->guard != guard || !u->row[k]) continue;
@@ -203,7 +204,7 @@ static bool point_inside(Easel *u, bool guard) {
 }
 
 // Parts the nest in what is evaluated at every point and what stays an expression.
-static void easel_part(Easel *u, const Nest *whole) {
+static void split_nest(MapSplit *u, const CopyNest *whole) {
   u->nest = *whole;
   for (size_t k = 0; k < whole->rows.len; k++) {
     Mention m = mention_of_row(whole, &whole->rows.data[k]);
@@ -218,14 +219,14 @@ static void easel_part(Easel *u, const Nest *whole) {
   u->unknown = false;
 }
 
-// What one iteration of the loops in the picture copies.
+// What one iteration of the loops in the map copies.
 typedef struct Point {
   int64_t chip, dram;
   bool zero;
 } Point;
 
-static Point point_here(Easel *u) {
-  const Nest *n = &u->nest;
+static Point point_here(MapSplit *u) {
+  const CopyNest *n = &u->nest;
   Point p = {affine_value(u, &u->chip), affine_value(u, &u->dram), n->kind == COPY_ZERO || !point_inside(u, false)};
   for (int i = 0; i < n->nloops; i++) {
     if (u->host >> i & 1) continue;
@@ -235,8 +236,8 @@ static Point point_here(Easel *u) {
   return p;
 }
 
-// Goes to the next iteration of the loops in the picture; false after the last.
-static bool next_point(Easel *u) {
+// Goes to the next iteration of the loops in the map; false after the last.
+static bool next_point(MapSplit *u) {
   for (int i = u->nest.nloops - 1; i >= 0; i--) {
     if (u->host >> i & 1) continue;
     if (++u->count[i] < u->nest.loops[i].extent) return true;
@@ -246,7 +247,7 @@ static bool next_point(Easel *u) {
 }
 
 // All iterations, in order.
-static Point *all_points(Easel *u, int *n) {
+static Point *all_points(MapSplit *u, int *n) {
   Point *p = NEW_ARRAY(u->cx->arena, Point, (size_t)count_tiles(u) + 1);
   *n = 0;
   memset(u->count, 0, sizeof u->count);
@@ -257,7 +258,7 @@ static Point *all_points(Easel *u, int *n) {
 }
 
 // Of stores to one place in memory the last counts: drops the others.
-static bool drop_overwritten(Easel *u, Point *p, int n, int64_t origin, int64_t span) {
+static bool drop_overwritten(MapSplit *u, Point *p, int n, int64_t origin, int64_t span) {
   if (span > SPAN_MAX) return false;
   bool *taken = NEW_ARRAY(u->cx->arena, bool, (size_t)span);
   for (int i = n - 1; i >= 0; i--) {
@@ -268,7 +269,7 @@ static bool drop_overwritten(Easel *u, Point *p, int n, int64_t origin, int64_t 
 }
 
 // Finds the runs, and the places inside of them where one as long as its neighbour begins or ends.
-static void picture_runs(Ctx *cx, Picture *p) {
+static void tile_map_runs(Ctx *cx, TileMap *p) {
   int before = 0; // length of the run in memory before; 0 if there is none
   p->end = NEW_ARRAY(cx->arena, int, (size_t)p->n + 1);
   p->cut = NEW_ARRAY(cx->arena, int, (size_t)p->n + 1);
@@ -286,12 +287,12 @@ static void picture_runs(Ctx *cx, Picture *p) {
   }
 }
 
-// The picture; false if there is none: it is too wide, or a tile is stored to two places. *wide tells which.
-static bool picture_draw(Easel *u, Picture *p, bool *wide) {
+// The map; false if there is none: it is too wide, or a tile is stored to two places. *wide tells which.
+static bool tile_map_fill(MapSplit *u, TileMap *p, bool *wide) {
   int n;
   Point *point = all_points(u, &n);
   int64_t last = INT64_MIN, end = INT64_MIN, span, reach;
-  *p = (Picture){.first = INT64_MAX, .origin = INT64_MAX};
+  *p = (TileMap){.first = INT64_MAX, .origin = INT64_MAX};
   for (int i = 0; i < n; i++) {
     if (point[i].chip < p->first) p->first = point[i].chip;
     if (point[i].chip > last) last = point[i].chip;
@@ -313,13 +314,13 @@ static bool picture_draw(Easel *u, Picture *p, bool *wide) {
     if (store && *at != TILE_NONE) return false;
     *at = point[i].zero ? TILE_ZERO : point[i].dram - p->origin;
   }
-  picture_runs(u->cx, p);
+  tile_map_runs(u->cx, p);
   return true;
 }
 
-// ---- the shortest way -----------------------------------------------------------------------------------------------
+// ---- the shortest path ----------------------------------------------------------------------------------------------
 
-static void reach(Ways *w, const Move *m, int64_t to) {
+static void reach(Paths *w, const Move *m, int64_t to) {
   if (w->best[to] <= w->best[m->from] + 1) return;
   w->best[to] = w->best[m->from] + 1;
   w->last[to] = *m;
@@ -327,12 +328,12 @@ static void reach(Ways *w, const Move *m, int64_t to) {
 }
 
 // Zeros from `at` on.
-static int zeros_at(const Picture *p, int64_t at) {
+static int zeros_at(const TileMap *p, int64_t at) {
   return at < p->n && p->at[at] == TILE_ZERO ? p->end[at] - (int)at : 0;
 }
 
 // All ways to end a transfer of m's rows, the last of which has its data up to `end`.
-static void reach_ends(Ways *w, Move *m, int64_t end) {
+static void reach_ends(Paths *w, Move *m, int64_t end) {
   int64_t zeros = zeros_at(w->p, end), width = m->left + m->size + m->right;
   if (m->right > zeros) return;
   for (m->bottom = 0; m->bottom <= PAD_MAX && m->right + m->bottom * width <= zeros; m->bottom++)
@@ -340,7 +341,7 @@ static void reach_ends(Ways *w, Move *m, int64_t end) {
 }
 
 // One row of m->size tiles, `zeros` before it.
-static void reach_row(Ways *w, Move *m, int zeros, int64_t end) {
+static void reach_row(Paths *w, Move *m, int zeros, int64_t end) {
   m->rows = 1;
   m->stride = m->size;
   int64_t after = zeros_at(w->p, end), right_max = after < PAD_MAX ? after : PAD_MAX;
@@ -355,7 +356,7 @@ static void reach_row(Ways *w, Move *m, int zeros, int64_t end) {
 }
 
 // One run as several rows, for pads above and below that a single row could not have.
-static void reach_folded(Ways *w, Move *m, int zeros, int begin, int end) {
+static void reach_folded(Paths *w, Move *m, int zeros, int begin, int end) {
   m->left = m->right = 0;
   for (int64_t width = 1; width < end - begin; width++) {
     if ((end - begin) % width || zeros % width || zeros / width > PAD_MAX) continue;
@@ -367,8 +368,8 @@ static void reach_folded(Ways *w, Move *m, int zeros, int begin, int end) {
 }
 
 // Rows of the same size with the same zeros between, at the same stride.
-static void reach_rows(Ways *w, Move *m, int zeros, int begin) {
-  const Picture *p = w->p;
+static void reach_rows(Paths *w, Move *m, int zeros, int begin) {
+  const TileMap *p = w->p;
   int64_t end = p->end[begin], gap = zeros_at(p, end), width = end - begin + gap;
   if (end + gap >= p->n || p->at[end + gap] < 0 || gap > 2 * PAD_MAX) return;
   m->size = end - begin;
@@ -390,8 +391,8 @@ static void reach_rows(Ways *w, Move *m, int zeros, int begin) {
 }
 
 // All transfers that begin at `from`.
-static void reach_from(Ways *w, int from) {
-  const Picture *p = w->p;
+static void reach_from(Paths *w, int from) {
+  const TileMap *p = w->p;
   int zeros = zeros_at(p, from), begin = from + zeros;
   if (begin >= p->n || p->at[begin] < 0) return;
   int end = p->end[begin];
@@ -407,11 +408,11 @@ static void reach_from(Ways *w, int from) {
   reach_rows(w, &m, zeros, begin);
 }
 
-// The fewest moves that make the picture, in order; returns how many.
-static int picture_moves(Ctx *cx, const Picture *p, Move **out) {
-  Ways w = {.p = p,
-            .best = NEW_ARRAY(cx->arena, int, (size_t)p->n + 1),
-            .last = NEW_ARRAY(cx->arena, Move, (size_t)p->n + 1)};
+// The fewest moves that make the map, in order; returns how many.
+static int tile_map_moves(Ctx *cx, const TileMap *p, Move **out) {
+  Paths w = {.p = p,
+             .best = NEW_ARRAY(cx->arena, int, (size_t)p->n + 1),
+             .last = NEW_ARRAY(cx->arena, Move, (size_t)p->n + 1)};
   for (int i = 1; i <= p->n; i++) w.best[i] = INT32_MAX;
   for (int i = 0; i <= p->n; i++) {
     if (i > 0 && p->at[i - 1] == TILE_ZERO) reach(&w, &(Move){.from = w.zero_from}, i);
@@ -507,7 +508,7 @@ static const Expr *place(CopyCx *c, const Buffer *b, const Affine *base, const A
   return expr_ref(c->cx, b, expr_simplify(c->cx, &c->ranges, affine_expr(c->cx, &sum)));
 }
 
-static const Stmt *emit_move(CopyCx *c, const Nest *n, const Roll *r) {
+static const Stmt *emit_move(CopyCx *c, const CopyNest *n, const Roll *r) {
   const Move *m = &r->move;
   const Expr *chip = place(c, n->chip_buffer, &n->chip, &r->chip);
   if (m->rows == 0) return copy_emit(c, n, VTA_ZERO, 2, (const Expr *[]){chip, expr_index(c->cx, m->to - m->from)});
@@ -518,7 +519,7 @@ static const Stmt *emit_move(CopyCx *c, const Nest *n, const Roll *r) {
   return copy_emit(c, n, VTA_STORE, 5, (const Expr *[]){args[1], chip, args[2], args[3], args[4]});
 }
 
-static const Stmt *emit_rolls(CopyCx *c, const Nest *n, const Roll *r, int count) {
+static const Stmt *emit_rolls(CopyCx *c, const CopyNest *n, const Roll *r, int count) {
   const Stmt *s = stmt_nop(c->cx);
   for (int i = 0; i < count; i++) {
     if (r[i].count == 0) {
@@ -532,10 +533,10 @@ static const Stmt *emit_rolls(CopyCx *c, const Nest *n, const Roll *r, int count
   return s;
 }
 
-// The statement for a picture if it takes fewer than `limit` transfers; else NULL. n is the nest inside its host loops.
-static const Stmt *emit_picture(CopyCx *c, Ctx *scratch, const Nest *n, const Picture *p, int64_t limit) {
+// The statement for a map if it takes fewer than `limit` transfers; else NULL. n is the nest inside its host loops.
+static const Stmt *emit_map(CopyCx *c, Ctx *scratch, const CopyNest *n, const TileMap *p, int64_t limit) {
   Move *moves;
-  int count = picture_moves(scratch, p, &moves), nout;
+  int count = tile_map_moves(scratch, p, &moves), nout;
   if (count >= limit || count > LOADS_MAX) return NULL;
   Roll *rolls = NEW_ARRAY(c->cx->arena, Roll, (size_t)count + 1);
   for (int i = 0; i < count; i++) {
@@ -548,18 +549,18 @@ static const Stmt *emit_picture(CopyCx *c, Ctx *scratch, const Nest *n, const Pi
 }
 
 // The same tiles as p, all zero.
-static Picture picture_of_zeros(Ctx *cx, const Picture *p) {
-  Picture z = *p;
+static TileMap tile_map_of_zeros(Ctx *cx, const TileMap *p) {
+  TileMap z = *p;
   z.at = arena_copy(cx->arena, p->at, (size_t)p->n * sizeof *p->at);
   for (int i = 0; i < z.n; i++)
     if (z.at[i] >= 0) z.at[i] = TILE_ZERO;
-  picture_runs(cx, &z);
+  tile_map_runs(cx, &z);
   return z;
 }
 
-// The bounds and conditions of one kind that hold for a whole picture or not at all; NULL if there are none.
-static const Expr *picture_condition(CopyCx *c, const Easel *u, bool guard) {
-  const Nest *n = &u->nest;
+// The bounds and conditions of one kind that hold for a whole map or not at all; NULL if there are none.
+static const Expr *map_condition(CopyCx *c, const MapSplit *u, bool guard) {
+  const CopyNest *n = &u->nest;
   const Expr *all = NULL;
   for (size_t k = 0; k < n->conds.len; k++)
     if (n->conds.data[k].guard == guard && !u->cond[k])
@@ -580,8 +581,8 @@ static const Expr *picture_condition(CopyCx *c, const Easel *u, bool guard) {
 }
 
 // The statement for one iteration of the host loops; NULL if it takes `limit` transfers or more.
-static const Stmt *picture_stmt(CopyCx *c, Easel *u, const Picture *p, int64_t limit) {
-  Nest inside = u->nest;
+static const Stmt *map_stmt(CopyCx *c, MapSplit *u, const TileMap *p, int64_t limit) {
+  CopyNest inside = u->nest;
   for (int i = 0; i < inside.nloops; i++) {
     if (!(u->host >> i & 1)) continue;
     Affine v = affine_of(c->cx, expr_var(c->cx, inside.loops[i].var), NULL);
@@ -589,20 +590,20 @@ static const Stmt *picture_stmt(CopyCx *c, Easel *u, const Picture *p, int64_t l
     inside.dram = affine_add(c->cx, &inside.dram, inside.loops[i].dram, &v);
   }
   int64_t before = c->pc->stats.transfers;
-  const Stmt *s = emit_picture(c, u->cx, &inside, p, limit), *otherwise = NULL;
-  const Expr *write = picture_condition(c, u, true), *read = picture_condition(c, u, false);
+  const Stmt *s = emit_map(c, u->cx, &inside, p, limit), *otherwise = NULL;
+  const Expr *write = map_condition(c, u, true), *read = map_condition(c, u, false);
   if (s && read) {
-    Picture zeros = picture_of_zeros(u->cx, p);
-    otherwise = emit_picture(c, u->cx, &inside, &zeros, limit);
+    TileMap zeros = tile_map_of_zeros(u->cx, p);
+    otherwise = emit_map(c, u->cx, &inside, &zeros, limit);
     if (!otherwise) c->pc->stats.transfers = before;
     s = otherwise ? stmt_if(c->cx, read, s, otherwise) : NULL;
   }
   return s && write ? stmt_if(c->cx, write, s, NULL) : s;
 }
 
-// Sets the nest up with as few loops around as the picture's size allows, and draws it. *times: the iterations around.
-static bool easel_set(Easel *u, Picture *p, int64_t *times) {
-  const Nest whole = u->nest;
+// Sets the nest up with as few loops around as the map's size allows, and fills it. *times: the iterations around.
+static bool split_for_map(MapSplit *u, TileMap *p, int64_t *times) {
+  const CopyNest whole = u->nest;
   bool wide = false;
   u->row = NEW_ARRAY(u->cx->arena, bool, whole.rows.len + 1);
   u->cond = NEW_ARRAY(u->cx->arena, bool, whole.conds.len + 1);
@@ -610,8 +611,8 @@ static bool easel_set(Easel *u, Picture *p, int64_t *times) {
   do {
     while (count_tiles(u) > TILES_MAX)
       if (!host_one(u)) return false;
-    easel_part(u, &whole);
-    if (picture_draw(u, p, &wide)) break;
+    split_nest(u, &whole);
+    if (tile_map_fill(u, p, &wide)) break;
   } while (wide && host_one(u));
   *times = 1;
   for (int i = 0; i < u->nest.nloops; i++)
@@ -620,7 +621,7 @@ static bool easel_set(Easel *u, Picture *p, int64_t *times) {
 }
 
 // n with its outer loops before the others; false if they are too many.
-static bool join_outer(Ctx *cx, const Nest *n, Nest *out) {
+static bool join_outer(Ctx *cx, const CopyNest *n, CopyNest *out) {
   *out = *n;
   if (n->nouter + n->nloops > COPY_MAX_LOOPS) return false;
   out->nouter = 0;
@@ -637,8 +638,8 @@ static bool join_outer(Ctx *cx, const Nest *n, Nest *out) {
   return true;
 }
 
-void nest_decide_together(CopyCx *c, Nest *n) {
-  Easel u = {.cx = c->cx};
+void nest_decide_together(CopyCx *c, CopyNest *n) {
+  MapSplit u = {.cx = c->cx};
   bool writes = false, reads = false;
   size_t nrows = n->rows.len, nconds = n->conds.len;
   uint32_t loops = 0;
@@ -664,17 +665,17 @@ void nest_decide_together(CopyCx *c, Nest *n) {
   else if (!reads && n->kind == COPY_LOAD) nest_make_zero(n);
 }
 
-const Stmt *nest_by_picture(CopyCx *c, const Nest *n, int64_t limit) {
+const Stmt *nest_by_tile_map(CopyCx *c, const CopyNest *n, int64_t limit) {
   Ctx scratch = *c->cx;
-  Easel u = {.cx = &scratch};
-  Picture p = {0};
+  MapSplit u = {.cx = &scratch};
+  TileMap p = {0};
   int64_t times;
   if (n->empty || limit <= 1) return NULL;
   scratch.arena = arena_new();
   if (!scratch.arena) return NULL;
   const Stmt *s = NULL;
-  if (join_outer(&scratch, n, &u.nest) && easel_set(&u, &p, &times))
-    s = picture_stmt(c, &u, &p, (limit - 1) / times + 1); // fewer in each, so in all
+  if (join_outer(&scratch, n, &u.nest) && split_for_map(&u, &p, &times))
+    s = map_stmt(c, &u, &p, (limit - 1) / times + 1); // fewer in each, so in all
   for (int i = u.nest.nloops - 1; s && i >= 0; i--) {
     const Loop *l = &u.nest.loops[i];
     if (!(u.host >> i & 1)) continue;

@@ -86,8 +86,9 @@ typedef struct Stored {
 
 static bool note_stored(void *self, const Stmt *s) {
   const Stored *st = self;
-  if (s->kind == STMT_INTRIN && is_vta(s->intrin, VTA_STORE_CALL) && s->nargs && s->args[0]->kind == EXPR_REF)
-    add_pending(st->g, st->pending, s->args[0]->buffer);
+  if (s->kind != STMT_INTRIN || !is_vta(s->intrin, VTA_STORE_CALL)) return true;
+  const Expr *dst = s->args[ARG_STORE_CALL_DST];
+  if (dst->kind == EXPR_REF) add_pending(st->g, st->pending, dst->buffer);
   return true;
 }
 

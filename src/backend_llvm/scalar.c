@@ -142,27 +142,33 @@ static LLVMValueRef shift(Gen *g, BinOp op, DType t, LLVMValueRef a, LLVMValueRe
 }
 
 static LLVMIntPredicate int_predicate(BinOp op, bool is_signed) {
-  switch ((int)op) {
+  switch (op) {
   case OP_LT: return is_signed ? LLVMIntSLT : LLVMIntULT;
   case OP_LE: return is_signed ? LLVMIntSLE : LLVMIntULE;
   case OP_GT: return is_signed ? LLVMIntSGT : LLVMIntUGT;
   case OP_GE: return is_signed ? LLVMIntSGE : LLVMIntUGE;
   case OP_EQ: return LLVMIntEQ;
-  case OP_NE: return LLVMIntNE;
-  default: bug("no comparison: %s", binop_text(op));
+  case OP_NE:
+    return LLVMIntNE;
+  CASE_NO_COMPARISON:
+    break;
   }
+  bug("no comparison: %s", binop_text(op));
 }
 
 static LLVMRealPredicate real_predicate(BinOp op) {
-  switch ((int)op) {
+  switch (op) {
   case OP_LT: return LLVMRealOLT;
   case OP_LE: return LLVMRealOLE;
   case OP_GT: return LLVMRealOGT;
   case OP_GE: return LLVMRealOGE;
   case OP_EQ: return LLVMRealOEQ;
-  case OP_NE: return LLVMRealUNE;
-  default: bug("no comparison: %s", binop_text(op));
+  case OP_NE:
+    return LLVMRealUNE;
+  CASE_NO_COMPARISON:
+    break;
   }
+  bug("no comparison: %s", binop_text(op));
 }
 
 static LLVMValueRef compare(Gen *g, BinOp op, DType t, LLVMValueRef a, LLVMValueRef b) {
@@ -184,9 +190,9 @@ static LLVMValueRef real_mod(Gen *g, DType t, LLVMValueRef a, LLVMValueRef b) {
   return LLVMBuildSelect(g->b, off, LLVMBuildFAdd(g->b, r, b, ""), r, "");
 }
 
-// bool counts as an integer that wraps to `v != 0`.
+// bool counts as an integer that wraps to `v != 0`. NULL: as others.
 static LLVMValueRef bool_arithmetic(Gen *g, BinOp op, LLVMValueRef a, LLVMValueRef b) {
-  switch ((int)op) {
+  switch (op) {
   case OP_ADD: return LLVMBuildOr(g->b, a, b, "");
   case OP_SUB: return LLVMBuildXor(g->b, a, b, "");
   case OP_MUL:
@@ -194,13 +200,28 @@ static LLVMValueRef bool_arithmetic(Gen *g, BinOp op, LLVMValueRef a, LLVMValueR
   case OP_MOD: return like(a, LLVMConstInt(g->i1, 0, false));
   case OP_SHL: return a;
   case OP_SHR: return LLVMBuildAnd(g->b, a, LLVMBuildNot(g->b, b, ""), "");
-  default: bug("no arithmetic of bools: %s", binop_text(op));
+  case OP_MIN:
+  case OP_MAX:
+  case OP_AND:
+  case OP_XOR:
+  case OP_OR:
+  case OP_LT:
+  case OP_LE:
+  case OP_GT:
+  case OP_GE:
+  case OP_EQ:
+  case OP_NE:
+  case OP_LAND:
+  case OP_LOR:
+  case OP_COUNT: break;
   }
+  return NULL;
 }
 
 LLVMValueRef gen_binary(Gen *g, BinOp op, DType t, LLVMValueRef a, LLVMValueRef b, bool nonneg) {
   bool real = dtype_is_float(t);
-  if (t == DT_BOOL && (op <= OP_MOD || op == OP_SHL || op == OP_SHR)) return bool_arithmetic(g, op, a, b);
+  LLVMValueRef boolean = t == DT_BOOL ? bool_arithmetic(g, op, a, b) : NULL;
+  if (boolean) return boolean;
   switch (op) {
   case OP_ADD: return real ? rounded(g, t, LLVMBuildFAdd(g->b, a, b, "")) : LLVMBuildAdd(g->b, a, b, "");
   case OP_SUB: return real ? rounded(g, t, LLVMBuildFSub(g->b, a, b, "")) : LLVMBuildSub(g->b, a, b, "");

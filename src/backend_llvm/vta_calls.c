@@ -31,8 +31,9 @@ static void host_ref(Gen *g, const Stmt *s, const Expr *e, LLVMValueRef *handle,
 
 static void gen_load_call(Gen *g, const Stmt *s) {
   enum { PAD = ARG_LOAD_CALL_PAD };
-  static const int order[] = {ARG_LOAD_CALL_X, ARG_LOAD_CALL_Y,    ARG_LOAD_CALL_STRIDE, PAD + 2, PAD, PAD + 3,
-                              PAD + 1,         ARG_LOAD_CALL_TILE, ARG_LOAD_CALL_MEMORY};
+  static const int order[] = {ARG_LOAD_CALL_X,  ARG_LOAD_CALL_Y,    ARG_LOAD_CALL_STRIDE,
+                              PAD + PAD_BEFORE, PAD + PAD_ABOVE,    PAD + PAD_BEHIND,
+                              PAD + PAD_BELOW,  ARG_LOAD_CALL_TILE, ARG_LOAD_CALL_MEMORY};
   LLVMValueRef args[12] = {g->frame->command};
   host_ref(g, s, s->args[ARG_LOAD_CALL_SRC], &args[1], &args[2]);
   for (int i = 0; i < 9; i++) args[3 + i] = arg32(g, s->args[order[i]]);

@@ -82,7 +82,7 @@ static bool every(void *self, const Stmt *s) {
 
 static int64_t kernel_uops(Launch *l, const Stmt *s) {
   Values v = {l, NEW_ARRAY(l->cx->arena, bool, l->ranges.len + 1), 1};
-  for (int i = 1; i < s->nargs; i++) expr_visit(s->args[i], note_var, &v);
+  for (int i = 0; i < s->nargs; i++) expr_visit(s->args[i], note_var, &v);
   stmt_visit(s->body, every, note_var, &v);
   return product(v.count, body_uops(l, s->body));
 }

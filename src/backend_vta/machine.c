@@ -31,7 +31,7 @@ typedef struct Machine {
   Ctx *cx;
   const VtaTarget *target;
   int64_t batch, block_in, block_out;
-  void *sram[3]; // inp, wgt, acc: allocated when a runtime call first names them
+  void *sram[VTA_SCOPE_COUNT]; // allocated when a runtime call first names them
   Units *units;
   bool in_kernel;
   Kernel kernel; // that is built
@@ -50,8 +50,6 @@ __attribute__((format(printf, 3, 4))) static bool fault(Machine *m, const char *
 
 // ---- places --------------------------------------------------------------------------------------------------------
 
-static int scope_index(VtaMemory mem) { return mem == MEM_INP ? 0 : mem == MEM_WGT ? 1 : 2; }
-
 // Bytes of one tile where it is kept on chip.
 static int64_t tile_bytes(const Machine *m, VtaMemory mem) {
   switch (mem) {
@@ -68,13 +66,13 @@ static int64_t tile_bytes(const Machine *m, VtaMemory mem) {
 
 // On-chip tiles by plain index.
 static Tiles sram_tiles(Machine *m, VtaMemory mem, int64_t index) {
-  int s = scope_index(mem);
+  VtaScope s = vta_memory_scope(mem);
   const Scope *scope = m->target->scopes[s];
   if (!m->sram[s]) { // what was never written is no lucky zero
     m->sram[s] = arena_array(m->cx->arena, (size_t)scope->depth, (size_t)tile_bytes(m, mem));
     memset(m->sram[s], 0xa5, (size_t)(scope->depth * tile_bytes(m, mem)));
   }
-  return (Tiles){m->sram[s], scope->depth, index, s == 2 ? MEM_ACC : mem, scope->name};
+  return (Tiles){m->sram[s], scope->depth, index, vta_scope_memory(s), scope->name};
 }
 
 // On-chip tiles from an argument: a reference, or (in FORM_CALLS) an index into `mem`.
@@ -87,7 +85,8 @@ static bool tiles_of(Machine *m, const TirArg *a, VtaMemory mem, Tiles *out, con
       fault(m, error, "`%s` is in host memory, an on-chip tile is expected", a->buffer->name);
       return false;
     }
-    *out = (Tiles){a->data, buffer_elems(a->buffer) / s->tile, a->value, vta_scope_memory(s->id), a->buffer->name};
+    *out =
+        (Tiles){a->data, buffer_elems(a->buffer) / s->tile, a->value, vta_scope_memory(vta_scope(s)), a->buffer->name};
   }
   return true;
 }
@@ -95,7 +94,7 @@ static bool tiles_of(Machine *m, const TirArg *a, VtaMemory mem, Tiles *out, con
 static bool tiles_in(Machine *m, VtaMemory want, const Tiles *t, const char **error) {
   if (t->memory == want) return true;
   return fault(m, error, "`%s` is in %s, but the operation works on %s", t->name,
-               m->target->scopes[scope_index(t->memory)]->name, m->target->scopes[scope_index(want)]->name);
+               m->target->scopes[vta_memory_scope(t->memory)]->name, m->target->scopes[vta_memory_scope(want)]->name);
 }
 
 static bool tiles_hold(Machine *m, const Tiles *t, int64_t n, const char **error) {
@@ -192,7 +191,8 @@ static bool store(Machine *m, const TirArg *dst, const Tiles *src, const Rect *r
 }
 
 static void rect_pads(Rect *r, const TirArg *pads) {
-  r->pad_y0 = pads[0].value, r->pad_y1 = pads[1].value, r->pad_x0 = pads[2].value, r->pad_x1 = pads[3].value;
+  r->pad_y0 = pads[PAD_ABOVE].value, r->pad_y1 = pads[PAD_BELOW].value;
+  r->pad_x0 = pads[PAD_BEFORE].value, r->pad_x1 = pads[PAD_BEHIND].value;
 }
 
 static bool run_load(Machine *m, const TirArg *a, const char **error) {
@@ -359,27 +359,6 @@ static bool kernel_enter(Machine *m, const Stmt *s, const TirArg *a, const char 
   return true;
 }
 
-// The memory that an operand of a micro-op is in, as the row of its operation says.
-static VtaMemory step_memory(VtaKind k) {
-  switch (k) {
-  case KIND_INP: return MEM_INP;
-  case KIND_WGT: return MEM_WGT;
-  case KIND_ACC:
-  case KIND_ACC_OR_INT:
-  case KIND_CHIP:
-  case KIND_CHIP_OR_INT:
-  case KIND_HOST:
-  case KIND_INT:
-  case KIND_ROWS:
-  case KIND_TILES:
-  case KIND_PADS:
-  case KIND_UNIT:
-  case KIND_MEMORY:
-  case KIND_OPERATION: break;
-  }
-  return MEM_ACC;
-}
-
 static bool run_uop(Machine *m, const Stmt *st, const TirArg *a, const char **error) {
   if (!m->in_kernel) return fault(m, error, "a micro-op outside of a kernel");
   const VtaRow *row = vta_row(m->kernel.op);
@@ -388,7 +367,7 @@ static bool run_uop(Machine *m, const Stmt *st, const TirArg *a, const char **er
   int n = vta_uop_operands(m->kernel.op, m->kernel.imm);
   if (st->nargs != n) return fault(m, error, "a micro-op of %d operands in a kernel of %s", st->nargs, row->name);
   for (int i = 0; i < n; i++) {
-    VtaMemory memory = step_memory(row->operands[i].kind);
+    VtaMemory memory = vta_uop_memory(m->kernel.op, i);
     if (!tiles_of(m, &a[i], memory, places[i], error) || !tiles_in(m, memory, places[i], error)) return false;
   }
   VEC_PUSH(m->cx->arena, m->steps, s);
@@ -449,7 +428,7 @@ static int64_t written_memory(const VtaRow *row, const TirArg *args) {
     const TirArg *a = &args[row->operands[i].arg];
     if (row->operands[i].kind == KIND_MEMORY) return a->value;
     if (row->operands[i].kind != KIND_CHIP) continue;
-    return a->is_ref && a->buffer->scope->id >= 0 ? vta_scope_memory(a->buffer->scope->id) : MEM_ACC;
+    return a->is_ref && a->buffer->scope->id >= 0 ? vta_scope_memory(vta_scope(a->buffer->scope)) : MEM_ACC;
   }
   return MEM_ACC;
 }

@@ -195,8 +195,9 @@ static void load_call(Walk *w, const Stmt *s) {
   for (int i = ARG_LOAD_CALL_SRC + 1; i < ARG_LOAD_CALL_END; i++) v[i] = arg(w, s->args[i]);
   const uint32_t *pad = v + ARG_LOAD_CALL_PAD;
   if (!w->failed)
-    VTALoadBuffer2D(w->cmd, handle, offset, v[ARG_LOAD_CALL_X], v[ARG_LOAD_CALL_Y], v[ARG_LOAD_CALL_STRIDE], pad[2],
-                    pad[0], pad[3], pad[1], v[ARG_LOAD_CALL_TILE], v[ARG_LOAD_CALL_MEMORY]);
+    VTALoadBuffer2D(w->cmd, handle, offset, v[ARG_LOAD_CALL_X], v[ARG_LOAD_CALL_Y], v[ARG_LOAD_CALL_STRIDE],
+                    pad[PAD_BEFORE], pad[PAD_ABOVE], pad[PAD_BEHIND], pad[PAD_BELOW], v[ARG_LOAD_CALL_TILE],
+                    v[ARG_LOAD_CALL_MEMORY]);
 }
 
 static void store_call(Walk *w, const Stmt *s) {

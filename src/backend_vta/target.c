@@ -70,6 +70,26 @@ int vta_kernel_op(const Stmt *kernel) {
 
 int vta_uop_operands(VtaOp op, bool imm) { return vta_rows[op].noperands - imm; }
 
+VtaMemory vta_uop_memory(VtaOp op, int operand) {
+  switch (vta_rows[op].operands[operand].kind) {
+  case KIND_ACC:
+  case KIND_ACC_OR_INT: return MEM_ACC;
+  case KIND_INP: return MEM_INP;
+  case KIND_WGT: return MEM_WGT;
+  case KIND_CHIP:
+  case KIND_CHIP_OR_INT:
+  case KIND_HOST:
+  case KIND_INT:
+  case KIND_ROWS:
+  case KIND_TILES:
+  case KIND_PADS:
+  case KIND_UNIT:
+  case KIND_MEMORY:
+  case KIND_OPERATION: break;
+  }
+  bug("operand %d of %s is in no memory of its own", operand, vta_rows[op].name);
+}
+
 const char *vta_uop_call(const Stmt *kernel, const Stmt *uop, VtaUopCall *out) {
   int op = vta_kernel_op(kernel);
   if (op < 0) return "a kernel of an operation that micro-ops do not have";
@@ -114,8 +134,41 @@ static Intrin intrin_of(int id) {
   return op;
 }
 
-// One on-chip memory as TIR sees it; `id` is 0, 1, 2 for inp, wgt, acc.
-static Scope scope_of(const VtaConfig *c, const char *name, int id, int log_rows, int log_cols, DType type) {
+VtaMemory vta_scope_memory(VtaScope s) {
+  switch (s) {
+  case SCOPE_INP: return MEM_INP;
+  case SCOPE_WGT: return MEM_WGT;
+  case SCOPE_ACC: return MEM_ACC;
+  case VTA_SCOPE_COUNT: break;
+  }
+  bug("scope %d is not on chip", (int)s);
+}
+
+VtaScope vta_memory_scope(VtaMemory m) {
+  switch (m) {
+  case MEM_INP: return SCOPE_INP;
+  case MEM_WGT: return SCOPE_WGT;
+  case MEM_ACC:
+  case MEM_OUT:
+  case MEM_ACC8: return SCOPE_ACC;
+  case MEM_UOP:
+  case MEM_COUNT: break;
+  }
+  bug("no buffer is in memory %d", (int)m);
+}
+
+VtaUnit vta_scope_partner(VtaScope s) {
+  switch (s) {
+  case SCOPE_INP:
+  case SCOPE_WGT: return UNIT_LOAD;
+  case SCOPE_ACC: return UNIT_STORE;
+  case VTA_SCOPE_COUNT: break;
+  }
+  bug("scope %d is not on chip", (int)s);
+}
+
+// One on-chip memory as TIR sees it.
+static Scope scope_of(const VtaConfig *c, const char *name, VtaScope id, int log_rows, int log_cols, DType type) {
   VtaMemory m = vta_scope_memory(id);
   return (Scope){.name = name,
                  .id = id,
@@ -130,18 +183,21 @@ static Scope scope_of(const VtaConfig *c, const char *name, int id, int log_rows
 VtaTarget *vta_target_new(Ctx *cx, const VtaConfig *config) {
   VtaTarget *t = NEW(cx->arena, VtaTarget);
   t->config = *config;
-  t->inp = scope_of(config, "vta.inp", 0, config->log_batch, config->log_block_in, DT_I8);
-  t->wgt = scope_of(config, "vta.wgt", 1, config->log_block_out, config->log_block_in, DT_I8);
-  t->acc = scope_of(config, "vta.acc", 2, config->log_batch, config->log_block_out, DT_I32);
-  t->scopes[0] = &t->inp;
-  t->scopes[1] = &t->wgt;
-  t->scopes[2] = &t->acc;
+  t->inp = scope_of(config, "vta.inp", SCOPE_INP, config->log_batch, config->log_block_in, DT_I8);
+  t->wgt = scope_of(config, "vta.wgt", SCOPE_WGT, config->log_block_out, config->log_block_in, DT_I8);
+  t->acc = scope_of(config, "vta.acc", SCOPE_ACC, config->log_batch, config->log_block_out, DT_I32);
+  t->scopes[SCOPE_INP] = &t->inp;
+  t->scopes[SCOPE_WGT] = &t->wgt;
+  t->scopes[SCOPE_ACC] = &t->acc;
   for (int i = 0; i < VTA_OP_COUNT; i++) {
     t->intrins[i] = intrin_of(i);
     t->intrin_list[i] = &t->intrins[i];
   }
-  t->tir = (TirTarget){
-      .name = "vta", .nscopes = 3, .scopes = t->scopes, .nintrins = VTA_OP_COUNT, .intrins = t->intrin_list};
+  t->tir = (TirTarget){.name = "vta",
+                       .nscopes = VTA_SCOPE_COUNT,
+                       .scopes = t->scopes,
+                       .nintrins = VTA_OP_COUNT,
+                       .intrins = t->intrin_list};
   t->consts[0] = (TeTargetConst){"vta.batch", (int64_t)1 << config->log_batch};
   t->consts[1] = (TeTargetConst){"vta.block_in", (int64_t)1 << config->log_block_in};
   t->consts[2] = (TeTargetConst){"vta.block_out", (int64_t)1 << config->log_block_out};

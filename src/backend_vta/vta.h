@@ -21,6 +21,7 @@ typedef enum VtaOp {
 #define OPERAND(arg, name, how, kind, access, count, missing) arg, arg##_LAST = arg + (count)-1,
 #define INTRIN(id, name, cls, runs, alu, operands) enum { operands ARG_##id##_END };
 #include "backend_vta/intrins.def"
+enum { PAD_ABOVE, PAD_BELOW, PAD_BEFORE, PAD_BEHIND, PADS };   // of an operand of KIND_PADS
 enum { ARG_ALU_DST = ARG_MOV_DST, ARG_ALU_SRC = ARG_MOV_SRC }; // of each of the ALU's operations
 
 typedef enum VtaClass {
@@ -78,6 +79,7 @@ int vta_kernel_op(const Stmt *kernel);
 static inline bool vta_kernel_has_imm(const Stmt *kernel) { return kernel->nargs > ARG_KERNEL_IMM; }
 // How many operands a micro-op of it has. `op` is of class STEP.
 int vta_uop_operands(VtaOp op, bool imm);
+VtaMemory vta_uop_memory(VtaOp op, int operand); // that the operand's index counts in
 // What VTAUopPush is told of a micro-op.
 typedef struct VtaUopCall {
   uint32_t mode, reset, opcode; // mode 0: GEMM, 1: ALU
@@ -87,12 +89,15 @@ typedef struct VtaUopCall {
 // NULL, or why a micro-op in a kernel means nothing.
 const char *vta_uop_call(const Stmt *kernel, const Stmt *uop, VtaUopCall *out);
 
+// The on-chip memories that buffers can be in: Scope.id.
+typedef enum VtaScope { SCOPE_INP, SCOPE_WGT, SCOPE_ACC, VTA_SCOPE_COUNT } VtaScope;
+
 // Everything derived from one configuration. Built once a compilation.
 typedef struct VtaTarget {
   VtaConfig config;
   Scope inp, wgt, acc;
   Intrin intrins[VTA_OP_COUNT];
-  const Scope *scopes[3];
+  const Scope *scopes[VTA_SCOPE_COUNT];
   const Intrin *intrin_list[VTA_OP_COUNT];
   TirTarget tir;
   TeTargetConst consts[4];
@@ -102,8 +107,10 @@ typedef struct VtaTarget {
 VtaTarget *vta_target_new(Ctx *cx, const VtaConfig *config); // target.c
 static inline const Intrin *vta_op(const VtaTarget *t, VtaOp op) { return &t->intrins[op]; }
 static inline bool is_vta(const Intrin *op, VtaOp id) { return op && op->id == (int)id; }
-// The memory behind Scope.id 0, 1, 2 (inp, wgt, acc).
-static inline VtaMemory vta_scope_memory(int id) { return id == 0 ? MEM_INP : id == 1 ? MEM_WGT : MEM_ACC; }
+static inline VtaScope vta_scope(const Scope *s) { return (VtaScope)s->id; } // of an on-chip one
+VtaMemory vta_scope_memory(VtaScope s);
+VtaScope vta_memory_scope(VtaMemory m);      // where what is named so is kept: MEM_OUT and MEM_ACC8 are names for acc
+VtaUnit vta_scope_partner(VtaScope s);       // the unit that reaches it besides compute
 const VtaTarget *vta_of(const TirTarget *t); // the VtaTarget around its `tir` member; NULL for NULL
 
 // config.c: reads upstream's vta_config.json; reports errors (unknown keys, values that do not encode).

@@ -262,6 +262,23 @@ typedef enum MathFn {
 const char *binop_text(BinOp op);
 int binop_prec(BinOp op); // 0: printed as a call
 bool binop_is_bool(BinOp op);
+// The labels of a switch over comparisons for all other operations.
+#define CASE_NO_COMPARISON \
+  case OP_ADD: \
+  case OP_SUB: \
+  case OP_MUL: \
+  case OP_DIV: \
+  case OP_MOD: \
+  case OP_MIN: \
+  case OP_MAX: \
+  case OP_SHL: \
+  case OP_SHR: \
+  case OP_AND: \
+  case OP_XOR: \
+  case OP_OR: \
+  case OP_LAND: \
+  case OP_LOR: \
+  case OP_COUNT
 const char *unop_text(UnOp op);
 const char *math_name(MathFn f);
 int math_arity(MathFn f);

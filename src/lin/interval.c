@@ -116,8 +116,10 @@ static Interval compare_interval(BinOp op, Interval a, Interval b) {
     Interval eq = compare_interval(OP_EQ, a, b);
     return (Interval){1 - eq.hi, 1 - eq.lo};
   }
-  default: return either;
+  CASE_NO_COMPARISON:
+    break;
   }
+  return either;
 }
 
 Interval interval_binary(BinOp op, DType t, Interval a, Interval b) {

@@ -153,9 +153,12 @@ BinOp comparison_negated(BinOp op) {
   case OP_GT: return OP_LE;
   case OP_GE: return OP_LT;
   case OP_EQ: return OP_NE;
-  case OP_NE: return OP_EQ;
-  default: bug("no comparison: %s", binop_text(op));
+  case OP_NE:
+    return OP_EQ;
+  CASE_NO_COMPARISON:
+    break;
   }
+  bug("no comparison: %s", binop_text(op));
 }
 
 void facts_assume(Facts *f, const void *cond, bool holds) {

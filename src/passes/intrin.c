@@ -13,11 +13,9 @@
 
 // Which memory a transfer names: 8-bit host data is widened on its way to acc.
 static VtaMemory memory_of(const Buffer *chip, const Buffer *host) {
-  switch (chip->scope->id) {
-  case 0: return MEM_INP;
-  case 1: return MEM_WGT;
-  default: return host && (host->type == DT_I8 || host->type == DT_U8) ? MEM_ACC8 : MEM_ACC;
-  }
+  VtaMemory m = vta_scope_memory(vta_scope(chip->scope));
+  bool bytes = host && (host->type == DT_I8 || host->type == DT_U8);
+  return m == MEM_ACC && bytes ? MEM_ACC8 : m;
 }
 
 // The place of a tile reference in its memory.
@@ -32,7 +30,7 @@ static const Stmt *load_call(PassCtx *pc, const Stmt *s) {
   args[ARG_LOAD_CALL_Y] = s->args[ARG_LOAD_Y];
   args[ARG_LOAD_CALL_X] = s->args[ARG_LOAD_X];
   args[ARG_LOAD_CALL_STRIDE] = s->args[ARG_LOAD_STRIDE];
-  for (int i = 0; i < 4; i++) args[ARG_LOAD_CALL_PAD + i] = s->args[ARG_LOAD_PAD + i];
+  for (int i = 0; i < PADS; i++) args[ARG_LOAD_CALL_PAD + i] = s->args[ARG_LOAD_PAD + i];
   args[ARG_LOAD_CALL_TILE] = place(pc->cx, dst);
   args[ARG_LOAD_CALL_MEMORY] = expr_index(pc->cx, memory_of(dst->buffer, src->buffer));
   return tile_call(pc, VTA_LOAD_CALL, ARG_LOAD_CALL_END, args, s);

@@ -122,7 +122,8 @@ static void walk_moment(Storage *s, const Stmt *st) {
   s->moment = st;
   stmt_visit(st, visit_leaf, visit_expr, s);
   const Stmt *leaf = tile_nest_leaf(st);
-  int written = leaf && leaf->args[0]->kind == EXPR_REF ? life_of(s, leaf->args[0]->buffer) : -1;
+  const Buffer *target = leaf ? tile_written(leaf) : NULL;
+  int written = target ? life_of(s, target) : -1;
   if (written >= 0 && !loc_known(s->lives.data[written].why)) s->lives.data[written].why = leaf->why;
   if (written >= 0 && !s->lives.data[written].filled) s->lives.data[written].filled = st;
   if (leaf && is_vta(leaf->intrin, VTA_MOV)) {
@@ -205,8 +206,9 @@ static bool same_index(Storage *s, const Expr *a, const Expr *b) {
 // Puts both ends of a mov in the same place if that makes it unnecessary.
 static void try_share(Storage *s, Mov *m) {
   const Stmt *mov = tile_nest_leaf(m->nest);
-  const Buffer *dst = mov->args[0]->buffer, *src = mov->args[1]->buffer;
-  if (!same_index(s, mov->args[0]->args[0], mov->args[1]->args[0])) return;
+  const Expr *to = mov->args[ARG_MOV_DST], *from = mov->args[ARG_MOV_SRC];
+  const Buffer *dst = to->buffer, *src = from->buffer;
+  if (!same_index(s, to->args[0], from->args[0])) return;
   if (dst == src) {
     m->removed = true;
     return;
@@ -259,10 +261,14 @@ static bool writes_twice(Storage *s, const Stmt *nest, const Expr *tile) {
 // Within one buffer source and target may be the same tile: there max(min(d, s), s) is s, whatever d is.
 static const Stmt *mov_as_two(Storage *s, const Stmt *nest) {
   const Stmt *mov = tile_nest_leaf(nest);
-  bool inside = mov->args[0]->buffer == mov->args[1]->buffer;
-  const Stmt *first = tile_call(s->pc, inside ? VTA_MIN : VTA_RESET, inside ? 2 : 1, mov->args, mov);
-  const Stmt *second = tile_call(s->pc, inside ? VTA_MAX : VTA_ADD, 2, mov->args, mov);
-  if (inside || writes_twice(s, nest, mov->args[0]->args[0]))
+  const Expr *dst = mov->args[ARG_MOV_DST], *src = mov->args[ARG_MOV_SRC];
+  const Expr *reset[ARG_RESET_END] = {[ARG_RESET_DST] = dst};
+  const Expr *both[ARG_MOV_END] = {[ARG_ALU_DST] = dst, [ARG_ALU_SRC] = src};
+  bool inside = dst->buffer == src->buffer;
+  const Stmt *first = inside ? tile_call(s->pc, VTA_MIN, ARG_MOV_END, both, mov)
+                             : tile_call(s->pc, VTA_RESET, ARG_RESET_END, reset, mov);
+  const Stmt *second = tile_call(s->pc, inside ? VTA_MAX : VTA_ADD, ARG_MOV_END, both, mov);
+  if (inside || writes_twice(s, nest, dst->args[0]))
     return tile_nest_with(s->cx, nest, stmt_seq2(s->cx, first, second));
   TirSubst none = {0};
   return stmt_seq2(s->cx, tile_nest_with(s->cx, nest, first),

@@ -32,21 +32,20 @@ typedef struct Walk {
   Ranges ranges; // loop variables, those outside of nests with one value
   Clock clock[UNIT_STORE + 1];
   Queue queues[VTA_CHANNEL_COUNT];
-  Records memory[3]; // by Scope.id
-  size_t sweep_at[3];
+  Records memory[VTA_SCOPE_COUNT];
+  size_t sweep_at[VTA_SCOPE_COUNT];
   int turns;     // most turns of a loop that are walked
   int64_t nests; // walked so far
   const char *why;
 } Walk;
 
 // The unit other than u that reaches a memory: load and compute share inp and wgt, compute and store share acc.
-static VtaUnit partner(VtaUnit u, int scope) {
-  if (u != UNIT_COMPUTE) return UNIT_COMPUTE;
-  return scope == 2 ? UNIT_STORE : UNIT_LOAD;
+static VtaUnit partner(VtaUnit u, VtaScope scope) {
+  return u != UNIT_COMPUTE ? UNIT_COMPUTE : vta_scope_partner(scope);
 }
 
 // Drops the records that the other unit knows of.
-static void sweep(Walk *w, int scope) {
+static void sweep(Walk *w, VtaScope scope) {
   Records *r = &w->memory[scope];
   size_t kept = 0;
   for (size_t i = 0; i < r->len; i++)
@@ -57,7 +56,7 @@ static void sweep(Walk *w, int scope) {
 
 // Checks an access against the earlier ones and remembers it, in place of those of its unit that it stands for:
 // whoever meets them later meets it too, and knows of them when it knows of it.
-static bool check_access(Walk *w, const Record *now, int scope) {
+static bool check_access(Walk *w, const Record *now, VtaScope scope) {
   Records *r = &w->memory[scope];
   size_t kept = 0;
   for (size_t i = 0; i < r->len; i++) {
@@ -83,7 +82,7 @@ static bool walk_access(Walk *w, VtaUnit unit, const TileAccess *a) {
   if (!expr_bounds(&w->ranges, a->tile, &lo, &hi)) lo = 0, hi = last;
   Record now = {.unit = unit, .seq = w->clock[unit][unit], .lo = a->buffer->base + lo, .write = a->write};
   if (!add_ok(a->buffer->base + hi, (a->count < 1 ? 1 : a->count) - 1, &now.hi) || now.hi > last) now.hi = last;
-  return check_access(w, &now, a->buffer->scope->id);
+  return check_access(w, &now, vta_scope(a->buffer->scope));
 }
 
 // One nest: an instruction, or many of the same unit.

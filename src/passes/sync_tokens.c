@@ -67,8 +67,9 @@ typedef struct Tokens {
 } Tokens;
 
 const Stmt *token_stmt(PassCtx *pc, VtaOp op, VtaChannel c, const Stmt *like) {
-  const Expr *args[2] = {expr_index(pc->cx, vta_channel_from[c]), expr_index(pc->cx, vta_channel_to[c])};
-  return tile_call(pc, op, 2, args, like);
+  const Expr *args[ARG_PUSH_END] = {
+      [ARG_PUSH_FROM] = expr_index(pc->cx, vta_channel_from[c]), [ARG_PUSH_TO] = expr_index(pc->cx, vta_channel_to[c])};
+  return tile_call(pc, op, ARG_PUSH_END, args, like);
 }
 
 // ---- accesses --------------------------------------------------------------------------------------------------

@@ -414,15 +414,16 @@ static const Expr *tile_ref(const Gemm *g, const Buffer *b, Affine a, Loc loc) {
 // The matched nest: its loops over tiles around one intrinsic.
 static const Stmt *gemm_stmt(const Gemm *g) {
   Ctx *cx = g->p.cx;
-  const Expr *args[3] = {tile_ref(g, g->n->store->buffer, g->a, g->n->store->loc)};
+  const Expr *args[ARG_GEMM_END] = {tile_ref(g, g->n->store->buffer, g->a, g->n->store->loc)}; // or of a reset
   uint64_t which = 0;
   for (int k = 0; k < g->n->nloops; k++)
     if (axis_of(g, g->n->loops[k].var) == AXIS_TILE) which |= UINT64_C(1) << k;
   if (g->acc) {
-    args[1] = tile_ref(g, g->inp->buffer, g->i, g->inp->loc);
-    args[2] = tile_ref(g, g->wgt->buffer, g->w, g->wgt->loc);
+    args[ARG_GEMM_INP] = tile_ref(g, g->inp->buffer, g->i, g->inp->loc);
+    args[ARG_GEMM_WGT] = tile_ref(g, g->wgt->buffer, g->w, g->wgt->loc);
   }
-  const Stmt *s = stmt_intrin(cx, vta_op(g->p.vta, g->acc ? VTA_GEMM : VTA_RESET), g->acc ? 3 : 1, args, NULL);
+  const Stmt *s = stmt_intrin(cx, vta_op(g->p.vta, g->acc ? VTA_GEMM : VTA_RESET),
+                              g->acc ? ARG_GEMM_END : ARG_RESET_END, args, NULL);
   return nest_wrap(&g->p, g->n, which, stmt_placed(cx, s, g->n->store->loc, g->p.region->why));
 }
 

@@ -4,15 +4,22 @@
 
 bool tile_is_on_chip(const Buffer *b) { return b->scope != &scope_host; }
 
-// Scope.id of acc; loads to it run on the compute unit.
-static bool is_acc(const Buffer *b) { return tile_is_on_chip(b) && b->scope->id == 2; }
+// The unit that fills the memory at the end on chip of a transfer there. Text may have anything else at that end.
+static int unit_of_transfer(const VtaRow *row, const Stmt *s) {
+  for (int i = 0; i < row->noperands; i++) {
+    const Expr *e = s->args[row->operands[i].arg];
+    if (row->operands[i].kind != KIND_CHIP || e->kind != EXPR_REF || !tile_is_on_chip(e->buffer)) continue;
+    return vta_memory_unit(vta_scope_memory(vta_scope(e->buffer->scope)));
+  }
+  return UNIT_LOAD;
+}
 
 int tile_unit(const Stmt *s) {
   if (s->kind != STMT_INTRIN) return 0;
   const VtaRow *row = vta_row_of(s->intrin);
   if (row->cls != CLASS_TILE && row->cls != CLASS_STEP) return 0;
   switch (row->runs) {
-  case RUNS_BY_MEMORY: return is_acc(s->args[0]->buffer) ? UNIT_COMPUTE : UNIT_LOAD;
+  case RUNS_BY_MEMORY: return unit_of_transfer(row, s);
   case RUNS_COMPUTE: return UNIT_COMPUTE;
   case RUNS_STORE: return UNIT_STORE;
   case RUNS_NOWHERE: break;
@@ -40,8 +47,8 @@ static int64_t tiles_touched(const Ranges *r, const VtaRow *row, const Expr **ar
     if (row->operands[i].kind == KIND_ROWS) y = most(r, a[0]);
     if (row->operands[i].kind == KIND_TILES) x = most(r, a[0]);
     if (row->operands[i].kind != KIND_PADS) continue;
-    y += most(r, a[0]) + most(r, a[1]);
-    x += most(r, a[2]) + most(r, a[3]);
+    y += most(r, a[PAD_ABOVE]) + most(r, a[PAD_BELOW]);
+    x += most(r, a[PAD_BEFORE]) + most(r, a[PAD_BEHIND]);
   }
   return mul_ok(y, x, &n) ? n : INT64_MAX;
 }
@@ -81,6 +88,16 @@ static const Buffer *host_access(const Stmt *s, VtaAccess how) {
 
 const Buffer *tile_host_read(const Stmt *s) { return host_access(s, ACCESS_READ); }
 const Buffer *tile_host_write(const Stmt *s) { return host_access(s, ACCESS_WRITE); }
+
+const Buffer *tile_written(const Stmt *s) {
+  const VtaRow *row = s->kind == STMT_INTRIN ? vta_row_of(s->intrin) : NULL;
+  for (int i = 0; row && i < row->noperands; i++) {
+    const VtaOperand *o = &row->operands[i];
+    if (o->arg < s->nargs && (o->access & ACCESS_WRITE) && s->args[o->arg]->kind == EXPR_REF)
+      return s->args[o->arg]->buffer;
+  }
+  return NULL;
+}
 
 const Stmt *tile_nest_leaf(const Stmt *s) {
   while (s->kind == STMT_FOR || (s->kind == STMT_IF && !s->else_body)) s = s->body;
@@ -138,14 +155,14 @@ void tile_push_loop(Ctx *cx, Ranges *r, const Stmt *s) {
 // What an operand must be and is not; NULL if nothing is wrong.
 static const char *operand_problem(VtaKind want, const Expr *e) {
   bool ref = e->kind == EXPR_REF, chip = ref && tile_is_on_chip(e->buffer);
-  int scope = chip ? e->buffer->scope->id : -1;
+  VtaScope scope = chip ? vta_scope(e->buffer->scope) : VTA_SCOPE_COUNT;
   switch (want) {
   case KIND_CHIP: return chip ? NULL : "a tile of an on-chip buffer";
-  case KIND_ACC: return scope == 2 ? NULL : "a tile of vta.acc";
-  case KIND_INP: return scope == 0 ? NULL : "a tile of vta.inp";
-  case KIND_WGT: return scope == 1 ? NULL : "a tile of vta.wgt";
+  case KIND_ACC: return scope == SCOPE_ACC ? NULL : "a tile of vta.acc";
+  case KIND_INP: return scope == SCOPE_INP ? NULL : "a tile of vta.inp";
+  case KIND_WGT: return scope == SCOPE_WGT ? NULL : "a tile of vta.wgt";
   case KIND_HOST: return ref && !chip ? NULL : "a tile of a host buffer";
-  case KIND_ACC_OR_INT: return scope == 2 || !ref ? NULL : "a tile of vta.acc or an integer";
+  case KIND_ACC_OR_INT: return scope == SCOPE_ACC || !ref ? NULL : "a tile of vta.acc or an integer";
   case KIND_CHIP_OR_INT: return chip || !ref ? NULL : "a tile on chip or an integer";
   case KIND_INT:
   case KIND_ROWS:

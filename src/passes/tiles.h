@@ -31,6 +31,8 @@ Footprint tile_footprint(Ctx *cx, const Ranges *r, const TileAccess *a);
 // The host buffer that vta.load reads or vta.store writes; NULL for others.
 const Buffer *tile_host_read(const Stmt *s);
 const Buffer *tile_host_write(const Stmt *s);
+// The buffer that an intrinsic writes, on either side; NULL: none.
+const Buffer *tile_written(const Stmt *s);
 // `for .. if .. { one tile intrinsic }`: that intrinsic; NULL if s is anything else.
 const Stmt *tile_nest_leaf(const Stmt *s);
 // The nest s with its leaf replaced. Loops keep their variables.

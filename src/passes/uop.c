@@ -25,7 +25,7 @@
 #define LOOPS_MAX 12                 // more loops than that: the outer ones stay with the host
 #define REACH_MAX ((int64_t)1 << 40) // a loop that steps over more tiles stays with the host too: no memory has them
 
-enum { DST, SRC, WGT, OPERANDS };
+enum { DST = ARG_UOP_DST, SRC = ARG_UOP_SRC, WGT = ARG_UOP_WGT, OPERANDS = ARG_UOP_END };
 
 typedef struct Fold { // a loop of the nest, from 0, with what a turn adds to each operand's index
   Name name;
@@ -104,8 +104,9 @@ static bool kernel_operation(Kernel *k) {
   if (row->cls != CLASS_STEP) return refuse_operation(k);
   k->op = (VtaOp)s->intrin->id;
   for (int i = 0; i < row->noperands; i++) {
-    if (s->args[i]->kind == EXPR_REF) set_operand(k, i, s->args[i]);
-    else if (!set_immediate(k, s->args[i])) return false;
+    const Expr *e = s->args[row->operands[i].arg];
+    if (e->kind == EXPR_REF) set_operand(k, i, e);
+    else if (!set_immediate(k, e)) return false;
   }
   if (k->imm) set_operand(k, SRC, s->args[DST]); // upstream's ALU reads the source index for immediates: the same tile
   return true;
@@ -213,10 +214,9 @@ static void tidy_loops(Kernel *k) {
 // Whether a loop's steps and turns can be encoded.
 static bool fits_hardware(const Kernel *k, const Fold *f) {
   const VtaConfig *c = &k->pc->vta->config;
-  VtaMemory memory[OPERANDS] = {MEM_ACC, k->op == VTA_GEMM ? MEM_INP : MEM_ACC, MEM_WGT};
   if (f->extent > EXTENT_MAX) return false;
-  for (int i = 0; i < OPERANDS; i++)
-    if (f->step[i] < 0 || f->step[i] >= vta_depth(c, memory[i])) return false;
+  for (int i = 0; i < vta_row(k->op)->noperands; i++)
+    if (f->step[i] < 0 || f->step[i] >= vta_depth(c, vta_uop_memory(k->op, i))) return false;
   return true;
 }
 

@@ -64,7 +64,13 @@ static void collect(Builder *b, const Expr *e, int64_t scale) {
         return;
       }
       break;
-    default: break; // everything else is an atom
+    case EXPR_FLOAT:
+    case EXPR_VAR:
+    case EXPR_CAST:
+    case EXPR_SELECT:
+    case EXPR_LOAD:
+    case EXPR_REF:
+    case EXPR_MATH: break; // an atom
     }
   add_term(b, e, scale);
 }

@@ -13,9 +13,10 @@
 #include "tir/internal.h"
 
 // clang-format off
-#define INT_OPS(X) X(ADD) X(SUB) X(MUL) X(DIV) X(MOD) X(MIN) X(MAX) X(SHL) X(SHR) X(AND) X(XOR) X(OR)
-#define COMPARES(X) X(LT) X(LE) X(GT) X(GE) X(EQ) X(NE)
 #define FLOAT_OPS(X) X(ADD) X(SUB) X(MUL) X(DIV) X(MIN) X(MAX)
+#define BIT_OPS(X) X(MOD) X(SHL) X(SHR) X(AND) X(XOR) X(OR)
+#define INT_OPS(X) FLOAT_OPS(X) BIT_OPS(X)
+#define COMPARES(X) X(LT) X(LE) X(GT) X(GE) X(EQ) X(NE)
 #define MEMORY_TYPES(X) \
   X(BOOL, uint8_t, i) X(I8, int8_t, i) X(I16, int16_t, i) X(I32, int32_t, i) X(I64, int64_t, i) \
   X(U8, uint8_t, i) X(U16, uint16_t, i) X(U32, uint32_t, i) X(U64, int64_t, i) X(F32, float, f) X(F64, double, f)
@@ -181,33 +182,28 @@ static int to_want(Interp *in, int reg, int want) {
   return want;
 }
 
+// With a code for one type or another, else BINARY_ANY.
 static Code binary_code(BinOp op, DType t) {
-  bool any = t == DT_F16 || (t == DT_U64 && op != OP_ADD && op != OP_SUB && op != OP_MUL);
+  bool real = dtype_is_float(t);
+  if (t == DT_F16 || (t == DT_U64 && op != OP_ADD && op != OP_SUB && op != OP_MUL)) return BINARY_ANY;
   switch (op) {
 #define X(o) \
-  case OP_##o: \
-    if (!any && !dtype_is_float(t)) return t == DT_I64 ? I64_##o : INT_##o; \
-    break;
-    INT_OPS(X)
+  case OP_##o: return t == DT_F32 ? F32_##o : t == DT_F64 ? F64_##o : t == DT_I64 ? I64_##o : INT_##o;
+    FLOAT_OPS(X)
 #undef X
 #define X(o) \
-  case OP_##o: \
-    if (!any) return dtype_is_float(t) ? FLOAT_##o : INT_##o; \
-    break;
+  case OP_##o: return real ? BINARY_ANY : t == DT_I64 ? I64_##o : INT_##o;
+    BIT_OPS(X)
+#undef X
+#define X(o) \
+  case OP_##o: return real ? FLOAT_##o : INT_##o;
     COMPARES(X)
 #undef X
   case OP_LAND:
   case OP_LOR:
   case OP_COUNT: break;
   }
-  if (any) return BINARY_ANY;
-  switch (op) {
-#define X(o) \
-  case OP_##o: return t == DT_F32 ? F32_##o : F64_##o;
-    FLOAT_OPS(X)
-#undef X
-  default: return BINARY_ANY;
-  }
+  return BINARY_ANY;
 }
 
 // Only the side that matters is evaluated.

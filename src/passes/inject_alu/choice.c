@@ -234,9 +234,11 @@ static Truth truth_compare(Alu *s, BinOp op, const Node *x, const Node *y, Loc l
   case OP_LE: return truth_not(truth_less(s, y, x, loc));
   case OP_EQ: return truth_not(truth_unequal(s, x, y, loc));
   case OP_NE:
-  case OP_XOR: return truth_unequal(s, x, y, loc); // ^ of bool
-  default: bug("no comparison: %s", binop_text(op));
+    return truth_unequal(s, x, y, loc);
+  CASE_NO_COMPARISON:
+    break;
   }
+  bug("no comparison: %s", binop_text(op));
 }
 
 // A comparison's operand: of int32, or of bool as 0 and 1.
@@ -256,7 +258,8 @@ static bool read_binary(Alu *s, const Expr *e, int depth, Truth *out) {
   if (dtype_is_float(e->a->type)) return alu_lacks(s, e, "in floating point", NULL), false;
   if (e->a->type != DT_I32 && e->a->type != DT_BOOL) return alu_bad_type(s, e->a), false;
   const Node *x = compared(s, e->a, depth), *y = compared(s, e->b, depth);
-  if (x && y) *out = truth_compare(s, e->binop, x, y, e->loc);
+  BinOp op = e->binop == OP_XOR ? OP_NE : e->binop; // ^ of bool
+  if (x && y) *out = truth_compare(s, op, x, y, e->loc);
   return x && y;
 }
 
@@ -317,9 +320,12 @@ static const Node *match_simple(Alu *s, const Expr *cond, const Node *p, const N
   case OP_GT: return choice_match(s, &(Choice){y, x, p, q, cond->loc});
   case OP_LE: return choice_match(s, &(Choice){y, x, q, p, cond->loc});
   case OP_EQ: return choice_equal(x, y, p, q);
-  case OP_NE: return choice_equal(x, y, q, p);
-  default: return NULL;
+  case OP_NE:
+    return choice_equal(x, y, q, p);
+  CASE_NO_COMPARISON:
+    break;
   }
+  return NULL;
 }
 
 const Node *alu_match_choice(Alu *s, const Expr *e, int depth) {

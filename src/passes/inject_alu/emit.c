@@ -24,8 +24,8 @@ static const Expr *place_expr(const Alu *s, const AluPlace *at, Loc loc) {
 // One instruction for every point of the loops in mask.
 static void put(Alu *s, VtaOp op, uint64_t mask, const AluPlace *dst, const Expr *src, Loc loc) {
   Ctx *cx = s->p.cx;
-  const Expr *args[2] = {place_expr(s, dst, loc), src};
-  const Stmt *i = stmt_intrin(cx, vta_op(s->p.vta, op), src ? 2 : 1, args, NULL);
+  const Expr *args[ARG_MOV_END] = {[ARG_ALU_DST] = place_expr(s, dst, loc), [ARG_ALU_SRC] = src};
+  const Stmt *i = stmt_intrin(cx, vta_op(s->p.vta, op), src ? ARG_MOV_END : ARG_RESET_END, args, NULL);
   i = nest_wrap(&s->p, s->n, mask & ~s->carried, stmt_placed(cx, i, loc, s->p.region->why));
   if (s->to_before) VEC_PUSH(cx->arena, s->before, i);
   else VEC_PUSH(cx->arena, s->body, i);

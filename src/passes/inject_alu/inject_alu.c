@@ -42,7 +42,17 @@ static bool count_load(void *self, const Expr *e) {
   return true;
 }
 
-// A tile reference is written as the first operand and read as another; a transfer of int8 data bounds its values.
+// A transfer of int8 data bounds its values.
+static void count_write(AluFacts *facts, const Stmt *s, const Buffer *b) {
+  AluFact *f = fact_of(facts, b);
+  f->writes++;
+  bool bytes = is_vta(s->intrin, VTA_LOAD) && s->args[ARG_LOAD_SRC]->buffer->type == DT_I8;
+  f->byte_writes += bytes || is_vta(s->intrin, VTA_ZERO);
+  if (f->byte_writes == f->writes) f->lo = INT8_MIN, f->hi = INT8_MAX;
+  else f->lo = INT32_MIN, f->hi = INT32_MAX;
+}
+
+// Tiles of transfers and operations that other passes made are written and read, too.
 static bool count_refs(void *self, const Stmt *s) {
   if (s->kind == STMT_STORE) {
     AluFact *f = fact_of(self, s->buffer);
@@ -50,18 +60,12 @@ static bool count_refs(void *self, const Stmt *s) {
     f->lo = INT32_MIN, f->hi = INT32_MAX; // until its nest is known
   }
   if (s->kind != STMT_INTRIN) return true;
-  for (int i = 0; i < s->nargs; i++) {
-    if (s->args[i]->kind != EXPR_REF) continue;
-    AluFact *f = fact_of(self, s->args[i]->buffer);
-    if (i) {
-      f->loads++;
-      continue;
-    }
-    f->writes++;
-    bool bytes = is_vta(s->intrin, VTA_LOAD) && s->args[1]->buffer->type == DT_I8;
-    f->byte_writes += bytes || is_vta(s->intrin, VTA_ZERO);
-    if (f->byte_writes == f->writes) f->lo = INT8_MIN, f->hi = INT8_MAX;
-    else f->lo = INT32_MIN, f->hi = INT32_MAX;
+  const VtaRow *row = vta_row_of(s->intrin);
+  for (int i = 0; i < row->noperands; i++) {
+    const VtaOperand *o = &row->operands[i];
+    if (o->arg >= s->nargs || o->access == ACCESS_NONE || s->args[o->arg]->kind != EXPR_REF) continue;
+    if (o->access & ACCESS_WRITE) count_write(self, s, s->args[o->arg]->buffer);
+    else fact_of(self, s->args[o->arg]->buffer)->loads++;
   }
   return true;
 }

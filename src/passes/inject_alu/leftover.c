@@ -2,6 +2,7 @@
 // What is left of host statements that touch on-chip memory: a stage in vta.acc that no region computes, a CPU
 // stage that reads one. Nothing can run them, so they are refused here, with the line that is missing.
 #include "passes/inject_alu/internal.h"
+#include "passes/tiles.h"
 #include "tir/refuse.h"
 
 typedef struct Leftover {
@@ -89,7 +90,7 @@ typedef struct Writer {
 static bool find_writer(void *self, const Stmt *s) {
   Writer *w = self;
   bool writes = s->kind == STMT_STORE && s->buffer == w->buffer;
-  if (s->kind == STMT_INTRIN && s->nargs) writes = s->args[0]->kind == EXPR_REF && s->args[0]->buffer == w->buffer;
+  writes |= tile_written(s) == w->buffer;
   if (writes && loc_known(s->why)) w->why = s->why;
   return true;
 }

@@ -345,7 +345,9 @@ const Node *alu_bad_type(Alu *s, const Expr *e) {
 }
 
 // A shift: by a constant, or by a register whose bounds are known to fit.
-static const Node *match_shift(Alu *s, const Expr *e, const Node *a, const Node *b) {
+static const Node *match_shift(Alu *s, const Expr *e, int depth) {
+  const Node *a = alu_match(s, e->a, depth), *b = alu_match(s, e->b, depth);
+  if (!a || !b) return NULL;
   int64_t k;
   bool left = e->binop == OP_SHL;
   if (node_is_const(b, &k)) return node_op(s, VTA_SHR, a, node_const(s, left ? -(k & 31) : k & 31, e->b->loc), e->loc);
@@ -405,28 +407,42 @@ static const Node *match_bits(Alu *s, const Expr *e, int depth) {
   return c < 0 ? node_high_bits(s, x, k, e->loc) : node_low_bits(s, x, k, e->loc);
 }
 
+static const Node *match_operation(Alu *s, VtaOp op, const Expr *e, int depth) {
+  const Node *a = alu_match(s, e->a, depth), *b = alu_match(s, e->b, depth);
+  return a && b ? node_op(s, op, a, b, e->loc) : NULL;
+}
+
+static const Node *match_difference(Alu *s, const Expr *e, int depth) {
+  const Node *a = alu_match(s, e->a, depth), *b = alu_match(s, e->b, depth);
+  return a && b ? node_op(s, VTA_ADD, a, node_neg(s, b, e->loc), e->loc) : NULL;
+}
+
 static const Node *match_binary(Alu *s, const Expr *e, int depth) {
   if (e->type != DT_I32) return alu_bad_type(s, e);
   switch (e->binop) {
+  case OP_ADD: return match_operation(s, VTA_ADD, e, depth);
+  case OP_SUB: return match_difference(s, e, depth);
+  case OP_MUL: return match_operation(s, VTA_MUL, e, depth);
+  case OP_MIN: return match_operation(s, VTA_MIN, e, depth);
+  case OP_MAX: return match_operation(s, VTA_MAX, e, depth);
   case OP_DIV:
   case OP_MOD: return match_division(s, e, depth);
+  case OP_SHL:
+  case OP_SHR: return match_shift(s, e, depth);
   case OP_AND:
   case OP_OR:
   case OP_XOR: return match_bits(s, e, depth);
-  default: break;
+  case OP_LT:
+  case OP_LE:
+  case OP_GT:
+  case OP_GE:
+  case OP_EQ:
+  case OP_NE:
+  case OP_LAND:
+  case OP_LOR:
+  case OP_COUNT: break;
   }
-  const Node *a = alu_match(s, e->a, depth), *b = alu_match(s, e->b, depth);
-  if (!a || !b) return NULL;
-  switch (e->binop) {
-  case OP_ADD: return node_op(s, VTA_ADD, a, b, e->loc);
-  case OP_SUB: return node_op(s, VTA_ADD, a, node_neg(s, b, e->loc), e->loc);
-  case OP_MUL: return node_op(s, VTA_MUL, a, b, e->loc);
-  case OP_MIN: return node_op(s, VTA_MIN, a, b, e->loc);
-  case OP_MAX: return node_op(s, VTA_MAX, a, b, e->loc);
-  case OP_SHL:
-  case OP_SHR: return match_shift(s, e, a, b);
-  default: return alu_lacks(s, e, "something", NULL);
-  }
+  return alu_lacks(s, e, "something", NULL);
 }
 
 static const Node *match_cast(Alu *s, const Expr *e, int depth) {

@@ -4,6 +4,8 @@
 // several loops of the nest that chain. All ways to choose them are tried, with two ways to treat padding (inside the
 // transfer, or zeros first and then what is inside the image), and the one with the fewest transfers is taken;
 // tile_map.c looks for fewer still.
+#include <string.h>
+
 #include "passes/inject_copy/internal.h"
 
 // Loops of the nest, innermost first, that run as one.
@@ -386,10 +388,34 @@ static const Expr *both(const Cut *u, const Expr *a, const Expr *b) {
   return expr_binary(u->cx, OP_LAND, a, b);
 }
 
-const Stmt *copy_emit(CopyCx *c, const CopyNest *n, VtaOp op, int nargs, const Expr **args) {
+static const Stmt *transfer_call(CopyCx *c, const CopyNest *n, VtaOp op, int nargs, const Expr **args) {
   const Stmt *s = stmt_intrin(c->cx, vta_op(c->vta, op), nargs, args, NULL);
   c->pc->stats.transfers++;
   return stmt_placed(c->cx, s, n->from->store->loc, c->region->why);
+}
+
+const Stmt *copy_emit(CopyCx *c, const CopyNest *n, const Transfer *t) {
+  const Expr *chip = expr_ref(c->cx, n->chip_buffer, t->chip);
+  if (!t->dram) {
+    const Expr *zero[ARG_ZERO_END] = {[ARG_ZERO_DST] = chip, [ARG_ZERO_N] = t->x};
+    return transfer_call(c, n, VTA_ZERO, ARG_ZERO_END, zero);
+  }
+  const Expr *dram = expr_ref(c->cx, n->dram_buffer, t->dram);
+  if (n->kind == COPY_STORE) {
+    const Expr *store[ARG_STORE_END] = {[ARG_STORE_DST] = dram,
+                                        [ARG_STORE_SRC] = chip,
+                                        [ARG_STORE_Y] = t->y,
+                                        [ARG_STORE_X] = t->x,
+                                        [ARG_STORE_STRIDE] = t->stride};
+    return transfer_call(c, n, VTA_STORE, ARG_STORE_END, store);
+  }
+  const Expr *load[ARG_LOAD_END] = {[ARG_LOAD_DST] = chip,
+                                    [ARG_LOAD_SRC] = dram,
+                                    [ARG_LOAD_Y] = t->y,
+                                    [ARG_LOAD_X] = t->x,
+                                    [ARG_LOAD_STRIDE] = t->stride};
+  memcpy(&load[ARG_LOAD_PAD], t->pad, sizeof t->pad);
+  return transfer_call(c, n, VTA_LOAD, ARG_LOAD_END, load);
 }
 
 const Expr *copy_bound_expr(CopyCx *c, const Affine *a) {
@@ -416,21 +442,27 @@ static const Expr *side_base(const Cut *u, const Plan *p, bool chip, const Expr 
 // The transfer of one iteration of the host loops.
 static const Stmt *emit_transfer(const Cut *u, const Plan *p, const Extent *x, const Extent *y) {
   const CopyNest *n = u->n;
-  const Expr *chip = expr_ref(u->cx, n->chip_buffer, side_base(u, p, true, x->start, y->start));
-  if (n->kind == COPY_ZERO) return copy_emit(u->c, u->n, VTA_ZERO, 2, (const Expr *[]){chip, x->length});
-  const Expr *dram = expr_ref(u->cx, n->dram_buffer, side_base(u, p, false, x->first, y->first));
-  const Expr *stride = p->y.n ? expr_index(u->cx, p->y.dram) : expr_index(u->cx, p->x.extent);
-  if (n->kind == COPY_STORE)
-    return copy_emit(u->c, u->n, VTA_STORE, 5, (const Expr *[]){dram, chip, y->size, x->size, stride});
-  const Expr *args[] = {chip, dram, y->size, x->size, stride, y->pad0, y->pad1, x->pad0, x->pad1};
-  return copy_emit(u->c, u->n, VTA_LOAD, 9, args);
+  Transfer t = {.chip = side_base(u, p, true, x->start, y->start)};
+  if (n->kind == COPY_ZERO) {
+    t.x = x->length;
+    return copy_emit(u->c, n, &t);
+  }
+  t.dram = side_base(u, p, false, x->first, y->first);
+  t.y = y->size;
+  t.x = x->size;
+  t.stride = expr_index(u->cx, p->y.n ? p->y.dram : p->x.extent);
+  t.pad[PAD_ABOVE] = y->pad0;
+  t.pad[PAD_BELOW] = y->pad1;
+  t.pad[PAD_BEFORE] = x->pad0;
+  t.pad[PAD_BEHIND] = x->pad1;
+  return copy_emit(u->c, n, &t);
 }
 
 // Zeros in all that the transfer of one iteration writes.
 static const Stmt *emit_zeros(const Cut *u, const Plan *p, const Extent *x, const Extent *y) {
-  const Expr *chip = expr_ref(u->cx, u->n->chip_buffer, side_base(u, p, true, x->start, y->start));
-  const Expr *count = simple(u, expr_binary(u->cx, OP_MUL, x->length, y->length));
-  return copy_emit(u->c, u->n, VTA_ZERO, 2, (const Expr *[]){chip, count});
+  Transfer t = {.chip = side_base(u, p, true, x->start, y->start),
+                .x = simple(u, expr_binary(u->cx, OP_MUL, x->length, y->length))};
+  return copy_emit(u->c, u->n, &t);
 }
 
 // A row that bounds no chain, as a condition on the variables around; NULL if it bounds one.

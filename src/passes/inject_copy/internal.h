@@ -93,6 +93,13 @@ typedef struct CopyNest {
   HostCondVec conds;
 } CopyNest;
 
+// One transfer: y rows of x tiles, with the tiles that it begins at. Zeros, where it has no end in memory: x tiles.
+typedef struct Transfer {
+  const Expr *chip, *dram;
+  const Expr *y, *x, *stride;
+  const Expr *pad[PADS]; // of loads
+} Transfer;
+
 // What the pass carries while it walks a function.
 typedef struct CopyCx {
   PassCtx *pc;
@@ -143,7 +150,7 @@ void nest_make_zero(CopyNest *n);
 // The transfers of a nest; never fails.
 const Stmt *nest_cut(CopyCx *c, const CopyNest *n);
 // A transfer of n, placed where its store was.
-const Stmt *copy_emit(CopyCx *c, const CopyNest *n, VtaOp op, int nargs, const Expr **args);
+const Stmt *copy_emit(CopyCx *c, const CopyNest *n, const Transfer *t);
 // a >= 0, spelled for people.
 const Expr *copy_bound_expr(CopyCx *c, const Affine *a);
 

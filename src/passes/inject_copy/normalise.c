@@ -231,9 +231,12 @@ static bool read_comparison(Draft *d, BinOp op, const Expr *a, const Expr *b, bo
     add_difference(d, 1, a, -1, b, 0, guard);
     add_difference(d, -1, a, 1, b, 0, guard);
     return true;
-  case OP_NE: return read_unequal(d, a, b, guard);
-  default: return false;
+  case OP_NE:
+    return read_unequal(d, a, b, guard);
+  CASE_NO_COMPARISON:
+    break;
   }
+  return false;
 }
 
 // A condition on one variable as bounds, if it holds for a range of it (or never).

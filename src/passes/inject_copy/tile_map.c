@@ -503,20 +503,27 @@ static int roll_moves(CopyCx *c, Roll *r, int n, int *nout) {
 
 // ---- statements -----------------------------------------------------------------------------------------------------
 
-static const Expr *place(CopyCx *c, const Buffer *b, const Affine *base, const Affine *from) {
+static const Expr *place(CopyCx *c, const Affine *base, const Affine *from) {
   Affine sum = affine_add(c->cx, base, 1, from);
-  return expr_ref(c->cx, b, expr_simplify(c->cx, &c->ranges, affine_expr(c->cx, &sum)));
+  return expr_simplify(c->cx, &c->ranges, affine_expr(c->cx, &sum));
 }
 
 static const Stmt *emit_move(CopyCx *c, const CopyNest *n, const Roll *r) {
   const Move *m = &r->move;
-  const Expr *chip = place(c, n->chip_buffer, &n->chip, &r->chip);
-  if (m->rows == 0) return copy_emit(c, n, VTA_ZERO, 2, (const Expr *[]){chip, expr_index(c->cx, m->to - m->from)});
-  const Expr *args[9] = {chip, place(c, n->dram_buffer, &n->dram, &r->dram)};
-  const int64_t fields[7] = {m->rows, m->size, m->stride, m->top, m->bottom, m->left, m->right};
-  for (int i = 0; i < 7; i++) args[i + 2] = expr_index(c->cx, fields[i]);
-  if (n->kind == COPY_LOAD) return copy_emit(c, n, VTA_LOAD, 9, args);
-  return copy_emit(c, n, VTA_STORE, 5, (const Expr *[]){args[1], chip, args[2], args[3], args[4]});
+  Transfer t = {.chip = place(c, &n->chip, &r->chip)};
+  if (m->rows == 0) {
+    t.x = expr_index(c->cx, m->to - m->from);
+    return copy_emit(c, n, &t);
+  }
+  t.dram = place(c, &n->dram, &r->dram);
+  t.y = expr_index(c->cx, m->rows);
+  t.x = expr_index(c->cx, m->size);
+  t.stride = expr_index(c->cx, m->stride);
+  t.pad[PAD_ABOVE] = expr_index(c->cx, m->top);
+  t.pad[PAD_BELOW] = expr_index(c->cx, m->bottom);
+  t.pad[PAD_BEFORE] = expr_index(c->cx, m->left);
+  t.pad[PAD_BEHIND] = expr_index(c->cx, m->right);
+  return copy_emit(c, n, &t);
 }
 
 static const Stmt *emit_rolls(CopyCx *c, const CopyNest *n, const Roll *r, int count) {

@@ -202,6 +202,8 @@ decl:
     { $$ = parser_decl(TE_INPUT, $2.whole, loc_join(@1, @4), NULL, $4, NULL); $$.has_axes = true; }
 | role path '[' axes_opt ']' ':' dtype '=' value
     { $$ = parser_decl($1, $2.whole, loc_join(@1, $9->loc), &(AxesAt){$4, loc_join(@3, @5)}, $7, $9); }
+| role path '[' axes_opt ']' '=' value
+    { $$ = parser_decl($1, $2.whole, loc_join(@1, $7->loc), &(AxesAt){$4, loc_join(@3, @5)}, ((SchedName){0}), $7); }
 | role paths '=' value
     { $$ = parser_decl($1, $2->data[0], loc_join(@1, $4->loc), NULL, ((SchedName){0}), $4);
       $$.nnames = (int)$2->len; $$.names = $2->data; }
@@ -278,6 +280,12 @@ result:
       *$$ = (AstReturn){.loc = loc_join(@1, @8), .nitems = 1, .items = one->data, .has_axes = true, .naxes = $3 ? (int)$3->len : 0,
                         .axes = $3 ? $3->data : NULL,
                         .axes_loc = loc_join(@2, @4), .dtype = $6.name, .dtype_loc = $6.loc}; }
+| RETURN '[' axes_opt ']' '=' expr semi
+    { AstExprs *one = NEW(ARENA, AstExprs);
+      ADD(one, $6);
+      $$ = NEW(ARENA, AstReturn);
+      *$$ = (AstReturn){.loc = loc_join(@1, @6), .nitems = 1, .items = one->data, .has_axes = true, .naxes = $3 ? (int)$3->len : 0,
+                        .axes = $3 ? $3->data : NULL, .axes_loc = loc_join(@2, @4)}; }
 ;
 
 stmts:

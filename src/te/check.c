@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 // ---- files -----------------------------------------------------------------------------------------------------
 
@@ -27,17 +28,33 @@ static const char *canonical(Ctx *cx, const char *path) {
   return copy;
 }
 
-// Finds an imported file: beside the importing one, then in the -I directories. NULL: *error says why.
+// The library, in the compiler itself: texts of lib/ made by embed.sh, behind the line that it puts first.
+extern const char te_library_nn[];
+static const struct { const char *name, *text; } library[] = {{"nn.te", te_library_nn}};
+
+static const Source *find_in_library(Arena *a, const char *path) {
+  for (size_t i = 0; i < sizeof library / sizeof *library; i++) {
+    if (strcmp(library[i].name, path) != 0) continue;
+    const char *text = library[i].text + 1;
+    return source_new(a, arena_printf(a, "<%s>", path), text, strlen(text));
+  }
+  return NULL;
+}
+
+// Finds an imported file: beside the importing one, then in the -I directories, then in the library, if there was none
+// of the name before, good or bad. NULL: *error says why.
 static const Source *find_import(Checker *ck, const char *from, const char *path, const char **error) {
   Arena *a = ck->cx->arena;
   const char *slash = strrchr(from, '/');
   const char *first = path[0] == '/' || !slash ? path : arena_printf(a, "%.*s/%s", (int)(slash - from), from, path);
   const Source *src = source_read(a, first, error);
+  bool there = access(first, F_OK) == 0;
   for (int i = 0; !src && path[0] != '/' && i < ck->opt->ninclude_dirs; i++) {
-    const char *ignored;
-    src = source_read(a, arena_printf(a, "%s/%s", ck->opt->include_dirs[i], path), &ignored);
+    const char *ignored, *next = arena_printf(a, "%s/%s", ck->opt->include_dirs[i], path);
+    src = source_read(a, next, &ignored);
+    there |= access(next, F_OK) == 0;
   }
-  return src;
+  return src || there ? src : find_in_library(a, path);
 }
 
 static AstFile *load_file(Loader *l, const Source *src, const OpenFile *by, int depth);

@@ -521,6 +521,8 @@ static Typed infer_def(StageCx *sx, const AstExpr *e) {
 static Typed infer_call(StageCx *sx, const AstExpr *e) {
   DType to;
   MathFn fn;
+  const Binding *own = scope_own(sx->scope, e->name);
+  if (own && own->kind == BIND_TYPE) return infer_cast(sx, e, own->type);
   if (dtype_of_name(e->name, &to)) return infer_cast(sx, e, to);
   if (strcmp(e->name, "min") == 0 || strcmp(e->name, "max") == 0 || strcmp(e->name, "clamp") == 0)
     return infer_minmax(sx, e);

@@ -179,9 +179,62 @@ static void imports_are_found_once_and_cycles_refused(void **state) {
   expect_error(&l, "E0001", "expected a name");
   assert_int_equal(diags_errors(l.cx.diags), 1); // Q may be what was lost
   unload(&l);
-  char command[256];
+  // The library is in the compiler; a file of its name is taken before it, also one that is wrong.
+  write_file(&d, "nn_user.te",
+             "import \"nn.te\" as nn;\nkernel k { output o[x: 3] : int32 = nn.relu(int32(x) - 1); }\n");
+  l = load_in(&d, "nn_user.te", NULL);
+  assert_non_null(l.m);
+  unload(&l);
+  write_file(&other, "nn.te", "def relu(x) { return x + 1; } const MINE = 3;\n");
+  l = load_in(&d, "nn_user.te", other.path);
+  assert_non_null(l.m);
+  unload(&l);
+  write_file(&d, "nn.te", "const OTHER = 3;\n");
+  l = load_in(&d, "nn_user.te", other.path);
+  expect_error(&l, "E0101", "unknown function `nn.relu`");
+  unload(&l);
+  char command[300];
+  snprintf(command, sizeof command, "rm %s/nn.te %s/nn.te && mkdir %s/nn.te", d.path, other.path, d.path);
+  assert_int_equal(system(command), 0);
+  l = load_in(&d, "nn_user.te", other.path);
+  expect_error(&l, "E0110", "cannot read `nn.te`");
+  unload(&l);
   snprintf(command, sizeof command, "rm -r %s %s", d.path, other.path);
   assert_int_equal(system(command), 0);
+}
+
+static const TeTensor *tensor(const Loaded *l, const char *name) {
+  for (int i = 0; i < l->m->kernels[0]->ntensors; i++)
+    if (strcmp(l->m->kernels[0]->tensors[i]->name, name) == 0) return l->m->kernels[0]->tensors[i];
+  fail_msg("no `%s`", name);
+  return NULL;
+}
+
+static void types_may_be_left_to_expressions(void **state) {
+  (void)state;
+  Loaded l =
+      load_text("def half(x[i: N] : T) { compute y[i: N] = T(float64(x[i]) * 0.5); return y; }\n"
+                "def total(x[i: N, c: C] : T) { return [i: N] = sum[c: C](x[i, c]); }\n"
+                "kernel k { input a[i: 4] : int8; input b[i: 4, c: 5] : uint16;\n"
+                "  compute s[i: 4] = sum[c: 5](b[i, c]); compute t = total(b); compute u[i: 4] = total(b);\n"
+                "  output o = half(a); output p = half(t); output q[i: 4] = i + 1; output r[i: 4] = s[i] + u[i];\n"
+                "  output f[i: 4] = 2 * 1.5; }\n");
+  assert_non_null(l.m);
+  static const struct {
+    const char *name;
+    DType type;
+  } want[] = {{"s", DT_U16}, {"t", DT_U16}, {"u", DT_U16}, {"o", DT_I8},
+              {"p", DT_U16}, {"q", DT_I64}, {"r", DT_U16}, {"f", DT_F32}};
+  for (size_t i = 0; i < sizeof want / sizeof *want; i++)
+    assert_int_equal(tensor(&l, want[i].name)->type, want[i].type);
+  unload(&l);
+  l = load_text("kernel k { input a[i: 4]; output b = a; }\n");
+  expect_error(&l, "E0001", "expected");
+  unload(&l);
+  l = load_text(
+      "def f(x[i: N] : T) { return [i: N] = T(x[i], 1); } kernel k { input a[i: 4] : int8; output b = f(a); }\n");
+  expect_error(&l, "E0103", "argument");
+  unload(&l);
 }
 
 // ---- input that hurts -----------------------------------------------------------------------------------------------
@@ -349,6 +402,7 @@ int main(void) {
                                      cmocka_unit_test(literals_take_the_type_of_what_they_meet),
                                      cmocka_unit_test(params_are_overridden_by_definitions),
                                      cmocka_unit_test(imports_are_found_once_and_cycles_refused),
+                                     cmocka_unit_test(types_may_be_left_to_expressions),
                                      cmocka_unit_test(depth_is_bounded),
                                      cmocka_unit_test(trees_up_to_the_bound_check_and_run),
                                      cmocka_unit_test(long_input_ends_soon),

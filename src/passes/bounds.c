@@ -50,6 +50,7 @@ void place_stage(Lower *l, Stage *s, const Expr **min, const int64_t *extent, Bu
                          sizeof(Buffer));
   b->scalar = t->naxes == 0;
   b->data = t->data;
+  b->tail = s->tail;
   b->stage = printable(cx, s->name);
   l->place[s->index] = (Place){.buffer = b, .min = min ? min : NEW_ARRAY(cx->arena, const Expr *, t->naxes)};
 }

@@ -368,11 +368,11 @@ static void match_extents(Gemm *g) {
     else if (g->covered[x] < want[x] && g->lane[x] > 1)
       diag_help(d, "split it by a factor that divides %lld: a tail is less than a tile", (long long)want[x]);
     else if (g->covered[x] != want[x] && x != AXIS_B)
-      diag_help(d,
-                "pack the tensors with an axis `%s: %s`, innermost, and one over blocks of %lld: a CPU stage can do "
-                "that, with "
-                "zeros where the last block is not full",
-                axis_name[x], axis_const[x], (long long)want[x]);
+      diag_help(
+          d,
+          "store what is read, and the result, in blocks, of which the last one is filled up: `stage.pack(axis, %s);`",
+          axis_const[x]);
+    if (g->n->store->buffer->tail) diag_note(d, "%s", g->n->store->buffer->tail);
     else diag_help(d, "give `%s` the axis `%s: %s`, whole and innermost", stage, axis_name[x], axis_const[x]);
   }
 }

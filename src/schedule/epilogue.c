@@ -115,6 +115,7 @@ void epilogue_apart(Schedule *s, Stage *st, Loc why, bool asked) {
   t->type = e->type;
   t->body = expr_replace_axes(cx, e, t->naxes, st->tensor->axes, axis_exprs(cx, t));
   Stage *act = stage_new(cx, t);
+  packs_copy(cx, st, act);
   act->scope = acc;
   act->scope_loc = act->mark_loc = why;
   act->epilogue_of = st;

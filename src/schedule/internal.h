@@ -141,6 +141,15 @@ void call_annotate(Call *c, Axis *a, ForKind kind);
 // epilogue.c: asked: says why, if there is nothing to do
 void epilogue_apart(Schedule *s, Stage *st, Loc why, bool asked);
 void place_epilogue(Schedule *s, Stage *act);
+// pack.c
+void packs_copy(Ctx *cx, const Stage *from, Stage *to); // to has a tensor like from's
+bool complete_packs(Schedule *s); // what fills the last blocks; which reductions take whole blocks
+// loops.c
+void leaf_splice(Ctx *cx, Stage *s, int at, int removed, int n, Axis *const *with);
+Name loop_name(const Op *o, const Name *names, int i, const char *base);
+void check_loop_name(Op *o, Name name, const Axis *skip, const Axis *skip2);
+bool axis_is_free(Op *o, const Axis *a);
+Name result_name(Call *c, int i, const char *base, const char *suffix);
 // inline.c: substitutes inlined stages into their readers; false after a report
 bool inline_stages(Schedule *s);
 

@@ -366,7 +366,7 @@ bool schedule_complete(Schedule *sch) {
     Stage *st = s->stages.data[i];
     if (st->epilogue_of && st->attach == ATTACH_ROOT && !st->placed) place_epilogue(s, st);
   }
-  if (!inline_stages(sch)) return false;
+  if (!inline_stages(sch) || !complete_packs(sch)) return false;
   place_circles(s);
   connect(sch);
   if (!check_circles(sch)) return false;

@@ -6,7 +6,7 @@
 #include <string.h>
 
 // Replaces the leaf at place `at` by `n` others.
-static void leaf_splice(Ctx *cx, Stage *s, int at, int removed, int n, Axis *const *with) {
+void leaf_splice(Ctx *cx, Stage *s, int at, int removed, int n, Axis *const *with) {
   VEC(Axis *) out = {0};
   for (int i = 0; i < at; i++) VEC_PUSH(cx->arena, out, s->leaf.data[i]);
   for (int i = 0; i < n; i++) VEC_PUSH(cx->arena, out, with[i]);
@@ -26,7 +26,7 @@ static Axis *derived_axis(Ctx *cx, Stage *s, Name name, bool reduce, int64_t ext
 }
 
 // The name of the i-th new loop: as given, or `base` with something behind it that no loop of the stage has.
-static Name loop_name(const Op *o, const Name *names, int i, const char *base) {
+Name loop_name(const Op *o, const Name *names, int i, const char *base) {
   Ctx *cx = o->s->cx;
   if (names) return names[i];
   Name n = name_of(cx->names, base);
@@ -35,7 +35,7 @@ static Name loop_name(const Op *o, const Name *names, int i, const char *base) {
 }
 
 // Whether a new loop name is free; `skip` may be replaced.
-static void check_loop_name(Op *o, Name name, const Axis *skip, const Axis *skip2) {
+void check_loop_name(Op *o, Name name, const Axis *skip, const Axis *skip2) {
   const Axis *old = stage_axis(o->stage, name);
   if (old && old != skip && old != skip2)
     op_fail(o, E_DUPLICATE_NAME, op_at(o), "`%s` already has a loop `%s`", o->stage->name, name);
@@ -56,7 +56,7 @@ static Relation *split_axis(Op *o, Axis *a, int64_t factor, int64_t nparts, Name
 }
 
 // An annotated axis has its loop kind fixed: it cannot be split or fused any more.
-static bool axis_is_free(Op *o, const Axis *a) {
+bool axis_is_free(Op *o, const Axis *a) {
   if (a->carried) return op_is_recurrent(o), false;
   if (a->kind == FOR_SERIAL) return true;
   Diag *g = op_fail(o, E_ANNOTATION, op_at(o), "axis `%s` cannot be changed: it is annotated", a->name);
@@ -91,7 +91,7 @@ const Relation *stage_split(Schedule *s, Stage *st, Axis *a, int64_t factor, int
 }
 
 // The name of the i-th result: as written, or made from the axis it comes from.
-static Name result_name(Call *c, int i, const char *base, const char *suffix) {
+Name result_name(Call *c, int i, const char *base, const char *suffix) {
   if (i < c->stmt->nresults) return c->stmt->results[i].name;
   return name_of(c->ap->cx->names, arena_printf(c->ap->cx->arena, "%s%s", base, suffix));
 }

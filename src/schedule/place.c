@@ -224,6 +224,7 @@ Stage *stage_cache_read(Schedule *s, Stage *st, const Scope *scope, int n, Stage
     r->body = expr_replace_tensor(cx, r->body, st->tensor, t);
     if (r->where) r->where = expr_replace_tensor(cx, r->where, st->tensor, t);
   }
+  packs_copy(cx, st, copy);
   stage_insert(s, copy, st->index + 1);
   ScheduleStep *step = op_done(&o);
   step_scope(s, step, scope);
@@ -289,6 +290,7 @@ Stage *stage_cache_write(Schedule *sch, Stage *s, const Scope *scope, Name given
   Stage *n = stage_new(cx, t);
   n->scope = scope;
   n->scope_loc = op_at(&o);
+  packs_copy(cx, s, n);
   become_copy(cx, s, t, casts, value->loc);
   stage_insert(sch, n, s->index);
   ScheduleStep *step = op_done(&o);

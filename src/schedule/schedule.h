@@ -44,6 +44,17 @@ struct Axis {
 typedef enum Attach { ATTACH_ROOT, ATTACH_AT, ATTACH_INLINE } Attach;
 typedef enum Mark { MARK_NONE, MARK_COPY, MARK_ALU, MARK_TENSORIZE } Mark;
 
+// An axis of a tensor that is stored in blocks: of extent `extent` once, `outer` and `inner` axes of it now. What fills
+// the last block stands where value >= extent; it is no part of the tensor.
+typedef struct Pack {
+  Name name;           // of the axis
+  const TeExpr *value; // of the axis, by those of the tensor now
+  int64_t extent, block;
+  const TeAxis *outer, *inner;
+  bool zero; // the fill is known to be 0; set when the schedule is complete
+  Loc loc;
+} Pack;
+
 // How one tensor is computed. `tensor` is its identity in other stages' accesses; `body` is what it computes now
 // (cache_read, cache_write and inlining rewrite bodies).
 struct Stage {
@@ -58,6 +69,8 @@ struct Stage {
   VEC(Axis *) leaf;    // the loops, outermost first
   int nroot, nrroot;
   Axis **root, **rroot; // of tensor->axes; of the reduction axes
+  VEC(Pack) packs;      // in the order of the calls
+  const char *tail;     // why a reduction in it that is cut does not take whole blocks; NULL: it does, or is not cut
   Attach attach;
   Stage *at_stage; // ATTACH_AT
   Axis *at_axis;
@@ -195,6 +208,8 @@ bool stage_set_scope(Schedule *s, Stage *st, const Scope *scope, const SchedStmt
 Stage *stage_cache_read(Schedule *s, Stage *st, const Scope *scope, int n, Stage *const *readers, Name name,
                         const SchedStmt *why);
 Stage *stage_cache_write(Schedule *s, Stage *st, const Scope *scope, Name name, const SchedStmt *why);
+// pack.c: a is an axis of the tensor whose loop is as it was. names and out (or NULL): outer, inner.
+bool stage_pack(Schedule *s, Stage *st, Axis *a, int64_t block, const Name *names, Axis *out[2], const SchedStmt *why);
 // marks.c; a: NULL lets schedule_complete choose, not for MARK_TENSORIZE
 bool stage_mark(Schedule *s, Stage *st, Mark m, Axis *a, const SchedStmt *why);
 // epilogue.c

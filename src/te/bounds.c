@@ -12,13 +12,15 @@
 #define FAR ((Wide)1 << 62)
 
 typedef struct Bounds {
-  Checker *ck;
+  Ctx *cx;
   Facts facts;
   const TeTensor *stage;
   const TeTensor *circle; // an access of it is compared with the stage's point; NULL: nothing is
   int nleading;
   Earlier earlier; // what was found so far
   Loc where;       // of the worst
+  bool asked;      // only whether all is inside
+  bool outside;    // asked: something may not be
 } Bounds;
 
 static bool is_far(Interval r) { return r.lo <= -FAR || r.hi >= FAR; }
@@ -160,7 +162,7 @@ static const LinReader reader = {.node = node_of, .same = same_atoms, .leaf = le
 static const char *wide_text(Ctx *cx, Wide v) { return arena_printf(cx->arena, "%lld", (long long)v); }
 
 static void report_index(Bounds *b, const TeExpr *access, int i, Interval r) {
-  Ctx *cx = b->ck->cx;
+  Ctx *cx = b->cx;
   const TeTensor *t = access->tensor;
   const TeExpr *index = access->args[i];
   const TeAxis *axis = t->axes[i];
@@ -222,7 +224,9 @@ static void walk_access(Bounds *b, const TeExpr *e) {
   if (b->facts.list.len == 0) facts_forget_atoms(&b->facts);
   for (int i = 0; i < e->nargs; i++) {
     Interval inside = {0, e->tensor->axes[i]->extent - 1}, r = facts_range_within(&b->facts, e->args[i], inside);
-    if (!interval_is_empty(r) && !interval_within(r, inside)) report_index(b, e, i, r);
+    if (interval_is_empty(r) || interval_within(r, inside)) continue;
+    b->outside = true;
+    if (!b->asked) report_index(b, e, i, r);
   }
 }
 
@@ -280,7 +284,7 @@ static void walk_stage(Bounds *b, const TeTensor *stage) {
 }
 
 Earlier reads_earlier(Checker *ck, const TeTensor *stage, const TeTensor *t, int n, Loc *where) {
-  Bounds b = {.ck = ck,
+  Bounds b = {.cx = ck->cx,
               .facts = {.arena = ck->cx->arena, .read = &reader, .work = 1 << 23},
               .stage = stage,
               .circle = t,
@@ -292,8 +296,16 @@ Earlier reads_earlier(Checker *ck, const TeTensor *stage, const TeTensor *t, int
 }
 
 void check_bounds(Checker *ck, TeTensor *stage) {
-  Bounds b = {.ck = ck, .facts = {.arena = ck->cx->arena, .read = &reader, .work = 1 << 23}};
+  Bounds b = {.cx = ck->cx, .facts = {.arena = ck->cx->arena, .read = &reader, .work = 1 << 23}};
   b.facts.self = &b;
   walk_stage(&b, stage);
   note_values(&b, stage);
+}
+
+bool te_reads_inside(Ctx *cx, const TeExpr *cond, const TeExpr *e) {
+  Bounds b = {.cx = cx, .facts = {.arena = cx->arena, .read = &reader, .work = 1 << 20}, .asked = true};
+  b.facts.self = &b;
+  if (cond) walk(&b, cond), walk_under(&b, cond, true, e);
+  else walk(&b, e);
+  return !b.outside;
 }

@@ -486,8 +486,6 @@ bool order_circles(KernelCx *kx);
 
 // build.c
 const TeExpr *te_unary(Arena *a, UnOp op, const TeExpr *x, Loc loc);
-const TeExpr *te_binary(Arena *a, BinOp op, const TeExpr *x, const TeExpr *y, Loc loc);
-const TeExpr *te_select(Arena *a, const TeExpr *c, const TeExpr *x, const TeExpr *y, Loc loc);
 const TeExpr *te_math(Arena *a, MathFn f, const TeExpr **args, Loc loc);
 
 #endif

@@ -278,6 +278,8 @@ const TeExpr *te_const(Arena *a, DType t, Scalar v, Loc loc);
 const TeExpr *te_axis(Arena *a, const TeAxis *axis, Loc loc);
 const TeExpr *te_cast(Arena *a, DType t, const TeExpr *e, Loc loc);                // e itself if it has that type
 const TeExpr *te_access(Arena *a, const TeTensor *t, const TeExpr **idx, Loc loc); // copies the index array
+const TeExpr *te_binary(Arena *a, BinOp op, const TeExpr *x, const TeExpr *y, Loc loc);
+const TeExpr *te_select(Arena *a, const TeExpr *c, const TeExpr *x, const TeExpr *y, Loc loc);
 // Rebuilds e bottom-up: `f` sees each rebuilt node and returns it or another. Unchanged trees keep their pointer.
 typedef const TeExpr *TeMapFn(void *self, const TeExpr *e);
 const TeExpr *te_map(Arena *a, const TeExpr *e, TeMapFn *f, void *self);
@@ -285,6 +287,8 @@ const TeExpr *te_map(Arena *a, const TeExpr *e, TeMapFn *f, void *self);
 // visits all.
 typedef bool TeVisitFn(void *self, const TeExpr *e);
 bool te_any(const TeExpr *e, TeVisitFn *f, void *self);
+// Whether all that e reads, where cond holds (NULL: everywhere), is known to be inside its tensors.
+bool te_reads_inside(Ctx *cx, const TeExpr *cond, const TeExpr *e);
 // Whether what the kernel computes is the same on every machine: it has no function like exp, which libraries round
 // each in their own way.
 bool te_is_exact(const TeKernel *k);

@@ -85,6 +85,7 @@ typedef struct Buffer {
   int64_t base;     // on-chip: first tile, set by pass `storage`; -1 before
   Loc loc;          // the stage it holds
   Name stage;       // the user's name of that stage (for messages); may be NULL
+  const char *tail; // why a reduction of it does not take whole blocks (for messages); may be NULL
 } Buffer;
 
 // ---- expressions ----------------------------------------------------------------------------------------------------

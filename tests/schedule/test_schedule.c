@@ -208,6 +208,10 @@ static void refused_calls_do_nothing(void **state) {
   REFUSED(stage_store_at(w.s, c, stage(&w, "d"), axis(&w, stage(&w, "d"), "i"), NULL)); // not computed there
   REFUSED(stage_store_at(w.s, c, NULL, NULL, NULL));
   REFUSED(stage_fold(w.s, c, c->root[0], NULL)); // not stored further out
+  REFUSED(stage_pack(w.s, c, j, 0, NULL, NULL, NULL));
+  REFUSED(stage_pack(w.s, c, k, 4, NULL, NULL, NULL));
+  REFUSED(stage_pack(w.s, c, j, INT64_MAX, NULL, NULL, NULL));
+  REFUSED(stage_pack(w.s, c, j, 4, taken, NULL, NULL));
   REFUSED(stage_set_scope(w.s, a, &scope_host, NULL));
   REFUSED(stage_cache_read(w.s, a, &scope_host, 1, &c, NULL, NULL)); // it does not read a
   REFUSED(stage_cache_read(w.s, a, &scope_host, 0, NULL, c->name, NULL));
@@ -292,7 +296,7 @@ static void ask_for_something(Schedule *s, unsigned *r) {
        *next = i + 1 < n ? st->leaf.data[i + 1] : a;
   Axis *at = other->leaf.len ? other->leaf.data[chance(r, other->leaf.len)] : NULL;
   int64_t size = 1 + chance(r, 7);
-  switch (chance(r, 16)) {
+  switch (chance(r, 18)) {
   case 0: stage_split(s, st, a, size, 0, NULL, NULL); break;
   case 1: stage_split(s, st, a, 0, size, NULL, NULL); break;
   case 2: stage_tile(s, st, a, b, size, 4, NULL, NULL, NULL); break;
@@ -310,6 +314,8 @@ static void ask_for_something(Schedule *s, unsigned *r) {
   case 12: stage_cache_write(s, st, &scope_host, NULL, NULL); break;
   case 13: stage_store_at(s, st, other, at, NULL); break;
   case 14: stage_store_at(s, st, NULL, NULL, NULL); break;
+  case 16:
+  case 17: stage_pack(s, st, a, size, NULL, NULL, NULL); break;
   case 15: stage_fold(s, st, st->nroot ? st->root[chance(r, (size_t)st->nroot)] : NULL, NULL); break;
   }
 }

@@ -18,12 +18,12 @@ class Loop:
 class Stage:
     """What a schedule knows of a stage: its loops, who reads it, where it is computed."""
 
-    def __init__(self, name, axes, reduce=(), ordered=False, output=False, reads=()):
+    def __init__(self, name, axes, reduce=(), ordered=False, output=False, reads=(), fresh=0):
         self.name, self.ordered, self.output = name, ordered, output
         self.loops = [Loop(n, e) for n, e in axes] + [Loop(n, e, True, (k,)) for k, (n, e) in enumerate(reduce)]
         self.axes, self.reduce, self.reads = list(axes), list(reduce), list(reads)
         self.at = None            # (stage, loop), 'inline', or None for root
-        self.fresh = 0
+        self.fresh = fresh
         self.touched = False      # a loop was changed, so that cache_write comes too late
 
     def name_of(self, base):
@@ -85,8 +85,9 @@ class Schedule:
         some = readers if r.random() < 0.7 else r.sample(readers, 1)
         name = t.name + '_rd'
         self.emit(t.name, 'cache_read', 'host', *([] if some == all_readers and r.random() < 0.7 else [x.name for x in some]), results=[name])
-        at = self.stages.index(self.stage(t.name)) + 1 if self.stage(t.name) else 0
-        self.stages.insert(at, Stage(name, t.axes, reads=[t.name]))
+        of = self.stage(t.name)
+        at = self.stages.index(of) + 1 if of else 0
+        self.stages.insert(at, Stage(name, of.axes if of else t.axes, reads=[t.name], fresh=of.fresh if of else 0))
         self.mine.append(name)
         for x in some:
             x.reads = [name if n == t.name else n for n in x.reads]
@@ -98,7 +99,7 @@ class Schedule:
             return
         name = s.name + '_wr'
         self.emit(s.name, 'cache_write', 'host', results=[name])
-        self.stages.insert(self.stages.index(s), Stage(name, s.axes, s.reduce, s.ordered, reads=s.reads))
+        self.stages.insert(self.stages.index(s), Stage(name, s.axes, s.reduce, s.ordered, reads=s.reads, fresh=s.fresh))
         self.mine.append(name)
         s.loops = [x for x in s.loops if not x.reduce]
         s.reads, s.reduce, s.ordered = [name], [], False
@@ -108,6 +109,22 @@ class Schedule:
         if not s.output and not s.reduce and not s.at and not s.touched and self.readers(s) and self.alone(s):
             self.emit(s.name, 'compute_inline')
             s.at = 'inline'
+
+    def pack(self):
+        """Stores a stage in blocks along one of its axes."""
+        r = self.r
+        s = r.choice([x for x in self.stages if x.name in self.mine])
+        if s.output or s.at or not s.axes:
+            return
+        k = r.randrange(len(s.axes))
+        (axis, extent), n = s.axes[k], r.choice([1, 2, 3, 4, 5, 8, 16, r.randrange(1, s.axes[k][1] + 3)])
+        x = next(x for x in s.loops if x.name == axis)
+        outer, inner = s.name_of(axis), s.name_of(axis)
+        self.emit(s.name, 'pack', axis, ('factor = ' if r.random() < 0.3 else '') + self.number(n), results=[outer, inner])
+        s.axes = s.axes[:k] + [(outer, -(-extent // n))] + s.axes[k + 1:] + [(inner, n)]
+        s.loops[s.loops.index(x)] = Loop(outer, -(-extent // n))
+        last = max(i for i, x in enumerate(s.loops) if not x.reduce)
+        s.loops.insert(last + 1, Loop(inner, n))
 
     def alone(self, s):
         """Whether only stages that are ours read s."""
@@ -281,8 +298,8 @@ def schedule(r, program):
 def of_stages(r, program, mine):
     """Statements for the stages named, or for all."""
     s = Schedule(r, program, mine)
-    for _ in range(r.choice([0, 0, 1, 1, 2, 3])):
-        r.choice([s.cache_read, s.cache_write, s.inline])()
+    for _ in range(r.choice([0, 0, 1, 1, 2, 3, 4])):
+        r.choice([s.cache_read, s.cache_write, s.inline, s.pack, s.pack])()
     ours = [x for x in s.stages if x.name in s.mine]
     for x in reversed(ours):
         if x.at == 'inline':

@@ -1,0 +1,397 @@
+// SPDX-License-Identifier: Apache-2.0
+// `outer, inner = stage.pack(axis, n)`: the stage is stored, and looped over, in blocks of n along an axis. Its tensor
+// gets the axes outer, in the place of the axis, and inner, behind all others; who reads it at i reads it at [i / n ..
+// i % n].
+//
+// Where n does not divide the extent, the last block is filled up. The fill is no part of the tensor: no index of a
+// reader reaches it. It is made of what the operands have in their fills, where those go as far; otherwise it is 0.
+// Which fills are 0 is found from the expressions. It counts where a reduction over such an axis is cut in blocks: an
+// integer sum whose terms are 0 in the fill may take whole blocks, and becomes an operation of the accelerator.
+#include "schedule/internal.h"
+
+// ---- the operation --------------------------------------------------------------------------------------------------
+
+static const TeExpr *number(Ctx *cx, int64_t n, Loc loc) { return te_const(cx->arena, DT_I64, (Scalar){.i = n}, loc); }
+
+typedef struct Access { // of a tensor that gets blocks along axis `at`
+  Arena *arena;
+  const TeTensor *from, *to;
+  int at;
+  const TeExpr *block;
+} Access;
+
+static const TeExpr *access_blocks(void *self, const TeExpr *e) {
+  const Access *m = self;
+  if (e->kind != TE_ACCESS || e->tensor != m->from) return e;
+  const TeExpr **idx = NEW_ARRAY(m->arena, const TeExpr *, m->to->naxes);
+  for (int i = 0; i < e->nargs; i++) idx[i] = e->args[i];
+  idx[m->at] = te_binary(m->arena, OP_DIV, e->args[m->at], m->block, e->args[m->at]->loc);
+  idx[e->nargs] = te_binary(m->arena, OP_MOD, e->args[m->at], m->block, e->args[m->at]->loc);
+  return te_access(m->arena, m->to, idx, e->loc);
+}
+
+static TeAxis *new_axis(Ctx *cx, const TeAxis *like, Name name, int64_t extent) {
+  TeAxis *a = arena_copy(cx->arena, like, sizeof *like);
+  a->name = name;
+  a->extent = extent;
+  return a;
+}
+
+// The tensor with its axis `at` in blocks.
+static TeTensor *in_blocks(Ctx *cx, const TeTensor *t, int at, TeAxis *outer, TeAxis *inner) {
+  TeTensor *n = arena_copy(cx->arena, t, sizeof *t);
+  n->naxes = t->naxes + 1;
+  n->axes = NEW_ARRAY(cx->arena, const TeAxis *, n->naxes);
+  for (int i = 0; i < t->naxes; i++) n->axes[i] = t->axes[i];
+  n->axes[at] = outer;
+  n->axes[t->naxes] = inner;
+  n->index = -1;
+  if (outer->extent * inner->extent != t->axes[at]->extent) n->bounded = false; // the fill may be anything
+  return n;
+}
+
+// The loops and axes of the stage: outer for a, inner behind the other axes of the tensor.
+static void replace_loops(Ctx *cx, Stage *st, int at, const TeAxis *outer, const TeAxis *inner, Axis *out[2]) {
+  Axis *a = st->root[at];
+  int place = stage_leaf_index(st, a), last = -1;
+  Axis **root = NEW_ARRAY(cx->arena, Axis *, st->nroot + 1);
+  for (int i = 0; i < 2; i++) {
+    const TeAxis *t = i ? inner : outer;
+    out[i] = stage_add_axis(cx, st, t->name, false, t->extent, t->loc);
+    out[i]->root = t;
+  }
+  st->leaf.len -= 2;
+  for (int i = 0; i < st->nroot; i++) root[i] = st->root[i];
+  root[at] = out[0];
+  root[st->nroot++] = out[1];
+  st->root = root;
+  leaf_splice(cx, st, place, 1, 1, &out[0]);
+  for (size_t i = 0; i < st->leaf.len; i++)
+    if (!st->leaf.data[i]->reduce) last = (int)i;
+  leaf_splice(cx, st, last + 1, 0, 1, &out[1]);
+}
+
+enum { MOST_ELEMENTS_BITS = 40 };
+
+static bool may_pack(Op *o, const Axis *a, int at, int64_t block) {
+  Stage *st = o->stage;
+  Arena *m = o->s->cx->arena;
+  if (op_is_recurrent(o)) return false;
+  if (st->tensor->role != TE_COMPUTE) {
+    bool out = st->tensor->role == TE_OUTPUT, in = st->tensor->role == TE_INPUT;
+    Diag *g = op_fail(o, E_ARGUMENT, op_at(o), "`%s` is %s: it keeps its layout", st->name,
+                      out  ? "an output"
+                      : in ? "an input"
+                           : "a constant");
+    diag_help(g, "pack a copy: `%s = %s.cache_%s(host);`, and pack that",
+              source_fresh_name(m, op_at(o).src, arena_printf(m, "%s_blocks", st->name)), st->name,
+              out ? "write" : "read");
+    return false;
+  }
+  if (st->tensor->lanes) {
+    op_fail(o, E_ARGUMENT, op_at(o), "`%s` holds partial results, whose layout is fixed", st->name);
+    return false;
+  }
+  if (at < 0) {
+    Diag *g = op_fail(o, E_AXIS, op_at(o), "`%s` is no axis of `%s` that can be packed: it is %s", a->name, st->name,
+                      a->reduce ? "one of its reduction" : "a loop that was made by a schedule");
+    diag_help(g, a->reduce ? "pack what the reduction reads, and split this axis" : "pack before other loops are made");
+    return false;
+  }
+  int64_t elems = te_tensor_elems(st->tensor) / a->extent;
+  if (!mul_ok((a->extent - 1) / block + 1, block, &block) || !mul_ok(elems, block, &elems) ||
+      elems >> MOST_ELEMENTS_BITS) {
+    op_fail(o, E_ARGUMENT, op_at(o), "`%s` would have 2^40 elements or more", st->name);
+    return false;
+  }
+  return axis_is_free(o, a);
+}
+
+bool stage_pack(Schedule *s, Stage *st, Axis *a, int64_t block, const Name *names, Axis *out[2], const SchedStmt *why) {
+  Op o = {.s = s, .stage = st, .name = "pack", .why = why};
+  Ctx *cx = s->cx;
+  if (!op_is_loop(&o, st, a)) return false;
+  if (block < 1) {
+    op_fail(&o, E_ARGUMENT, op_at(&o), "`pack` needs a block of at least 1");
+    return false;
+  }
+  int at = -1;
+  for (int i = 0; i < st->nroot; i++)
+    if (st->root[i] == a) at = i;
+  if (!may_pack(&o, a, at, block)) return false;
+  Name outer_name = loop_name(&o, names, 0, arena_printf(cx->arena, "%s_outer", a->name));
+  Name inner_name = loop_name(&o, names, 1, arena_printf(cx->arena, "%s_inner", a->name));
+  check_loop_name(&o, outer_name, a, NULL);
+  check_loop_name(&o, inner_name, a, NULL);
+  if (outer_name == inner_name) op_fail(&o, E_DUPLICATE_NAME, op_at(&o), "both results are named `%s`", outer_name);
+  if (o.failed) return false;
+  ScheduleStep *step = op_done(&o);
+  step_axis(s, step, a);
+  step_number(s, step, NULL, block);
+  step_result(s, step, outer_name);
+  step_result(s, step, inner_name);
+
+  const TeTensor *t = st->tensor;
+  const TeAxis *old = t->axes[at];
+  TeAxis *outer = new_axis(cx, old, outer_name, (old->extent - 1) / block + 1),
+         *inner = new_axis(cx, old, inner_name, block);
+  const TeExpr *n = number(cx, block, old->loc);
+  const TeExpr *value = te_binary(cx->arena, OP_MUL, te_axis(cx->arena, outer, old->loc), n, old->loc);
+  value = te_binary(cx->arena, OP_ADD, value, te_axis(cx->arena, inner, old->loc), old->loc);
+  TeTensor *now = in_blocks(cx, t, at, outer, inner);
+  st->body = now->body = expr_replace_axes(cx, st->body, 1, &old, &value);
+  if (st->where) st->where = now->where = expr_replace_axes(cx, st->where, 1, &old, &value);
+  st->tensor = now;
+  for (size_t i = 0; i < st->packs.len; i++)
+    st->packs.data[i].value = expr_replace_axes(cx, st->packs.data[i].value, 1, &old, &value);
+  Pack p = {.name = old->name,
+            .value = value,
+            .extent = old->extent,
+            .block = block,
+            .outer = outer,
+            .inner = inner,
+            .loc = op_at(&o)};
+  VEC_PUSH(cx->arena, st->packs, p);
+  Access m = {cx->arena, t, now, at, n};
+  for (size_t i = 0; i < s->stages.len; i++) {
+    Stage *r = s->stages.data[i];
+    if (r->body) r->body = te_map(cx->arena, r->body, access_blocks, &m);
+    if (r->where) r->where = te_map(cx->arena, r->where, access_blocks, &m);
+  }
+  Axis *made[2];
+  replace_loops(cx, st, at, outer, inner, made);
+  if (out) out[0] = made[0], out[1] = made[1];
+  return true;
+}
+
+void apply_pack(Call *c) {
+  Axis *a = call_axis(c, 0, c->stage);
+  const SchedArg *factor = call_key(c, "factor");
+  if (!factor) factor = call_arg(c, 1);
+  int64_t n = factor ? call_int(c, factor) : 0;
+  if (c->failed || !factor) {
+    if (!c->failed) call_fail(c, E_ARGUMENT, c->stmt->loc, "`pack` needs a number");
+    return;
+  }
+  Name names[] = {result_name(c, 0, a->name, "_outer"), result_name(c, 1, a->name, "_inner")};
+  c->failed = !stage_pack(c->ap->s, c->stage, a, n, names, NULL, c->stmt);
+}
+
+void packs_copy(Ctx *cx, const Stage *from, Stage *to) {
+  const TeTensor *t = from->tensor, *n = to->tensor;
+  for (size_t i = 0; i < from->packs.len; i++) {
+    Pack p = from->packs.data[i];
+    p.value = expr_replace_axes(cx, p.value, t->naxes, t->axes, axis_exprs(cx, n));
+    const TeAxis *outer = p.outer, *inner = p.inner;
+    for (int a = 0; a < t->naxes; a++) {
+      if (t->axes[a] == outer) p.outer = n->axes[a];
+      if (t->axes[a] == inner) p.inner = n->axes[a];
+    }
+    VEC_PUSH(cx->arena, to->packs, p);
+  }
+}
+
+// ---- what fills the last block --------------------------------------------------------------------------------------
+
+// Points at which something is asked: those where `value` is `extent` or more.
+typedef struct Beyond {
+  const Schedule *s;
+  const TeExpr *value;
+  int64_t extent;
+  const Pack *pack; // whose fill it is; NULL: of a reduction
+} Beyond;
+
+static bool same_index(const TeExpr *x, const TeExpr *y) {
+  if (x == y) return true;
+  if (x->kind != y->kind || x->type != y->type) return false;
+  switch (x->kind) {
+  case TE_CONST: return !dtype_is_float(x->type) && x->value.i == y->value.i;
+  case TE_AXIS: return x->axis == y->axis;
+  case TE_BINARY: return x->binop == y->binop && same_index(x->a, y->a) && same_index(x->b, y->b);
+  case TE_UNARY: return x->unop == y->unop && same_index(x->a, y->a);
+  case TE_CAST: return same_index(x->a, y->a);
+  case TE_ACCESS:
+  case TE_SELECT:
+  case TE_MATH: return false;
+  }
+  return false;
+}
+
+// Whether e is value / block (or, op being OP_MOD, value % block).
+static bool is_part(const TeExpr *e, const TeExpr *value, BinOp op, int64_t block) {
+  return e->kind == TE_BINARY && e->binop == op && e->b->kind == TE_CONST && e->b->value.i == block &&
+         same_index(e->a, value);
+}
+
+// Whether an access is in the zero fill of what it reads wherever it is beyond.
+static bool reads_zero_fill(const Beyond *b, const TeExpr *e) {
+  const Stage *p = schedule_stage_of(b->s, e->tensor);
+  for (size_t k = 0; p && k < p->packs.len; k++) {
+    const Pack *of = &p->packs.data[k];
+    const TeExpr *outer = NULL, *inner = NULL;
+    if (!of->zero || of->extent > b->extent) continue;
+    for (int i = 0; i < e->nargs; i++) {
+      if (e->tensor->axes[i] == of->outer) outer = e->args[i];
+      if (e->tensor->axes[i] == of->inner) inner = e->args[i];
+    }
+    if (!outer || !inner) continue;
+    if (is_part(outer, b->value, OP_DIV, of->block) && is_part(inner, b->value, OP_MOD, of->block)) return true;
+    if (b->pack && b->pack->block == of->block && outer->kind == TE_AXIS && outer->axis == b->pack->outer &&
+        inner->kind == TE_AXIS && inner->axis == b->pack->inner)
+      return true;
+  }
+  return false;
+}
+
+static bool is_zero(const Beyond *b, const TeExpr *e) {
+  switch (e->kind) {
+  case TE_CONST: return dtype_is_float(e->type) ? e->value.f == 0 : e->value.i == 0;
+  case TE_ACCESS: return reads_zero_fill(b, e);
+  case TE_CAST: return is_zero(b, e->a);
+  case TE_SELECT: return is_zero(b, e->b) && is_zero(b, e->c);
+  case TE_UNARY: return dtype_is_int(e->type) && e->unop == UN_NEG && is_zero(b, e->a);
+  case TE_MATH: return dtype_is_int(e->type) && e->fn == FN_ABS && is_zero(b, e->args[0]);
+  case TE_AXIS: return false;
+  case TE_BINARY: break;
+  }
+  if (!dtype_is_int(e->type)) return false; // NaN * 0 is none, and -0.0 is another
+  bool x = is_zero(b, e->a), y = is_zero(b, e->b);
+  switch (e->binop) {
+  case OP_MUL:
+  case OP_AND: return x || y;
+  case OP_SHL:
+  case OP_SHR: return x; // by whatever
+  case OP_ADD:
+  case OP_SUB:
+  case OP_MIN:
+  case OP_MAX:
+  case OP_OR:
+  case OP_XOR: return x && y;
+  default: return false;
+  }
+}
+
+// The condition that a point is of the tensor.
+static const TeExpr *is_element(Ctx *cx, const Stage *st) {
+  const TeExpr *all = NULL;
+  for (size_t i = 0; i < st->packs.len; i++) {
+    const Pack *p = &st->packs.data[i];
+    if (p->extent % p->block == 0) continue;
+    const TeExpr *c = te_binary(cx->arena, OP_LT, p->value, number(cx, p->extent, p->loc), p->value->loc);
+    all = all ? te_binary(cx->arena, OP_LAND, all, c, c->loc) : c;
+  }
+  return all;
+}
+
+// Decides what stands in the fills of a stage.
+static void fill_blocks(Schedule *s, Stage *st) {
+  Ctx *cx = s->cx;
+  const TeExpr *element = is_element(cx, st);
+  bool sums = st->reduce == TE_NO_REDUCE || st->reduce == TE_SUM;
+  if (!element) return;
+  if (!te_reads_inside(cx, st->where, st->body)) { // 0 instead of what is not there
+    st->body = te_select(cx->arena, element, st->body, te_const(cx->arena, st->body->type, (Scalar){0}, st->body->loc),
+                         st->body->loc);
+    for (size_t i = 0; i < st->packs.len; i++) st->packs.data[i].zero = sums && dtype_is_int(st->body->type);
+    for (size_t i = 0; st->reduce == TE_NO_REDUCE && i < st->packs.len; i++) st->packs.data[i].zero = true;
+    return;
+  }
+  for (size_t i = 0; i < st->packs.len; i++) {
+    Pack *p = &st->packs.data[i];
+    Beyond b = {s, p->value, p->extent, p};
+    p->zero = sums && is_zero(&b, st->body) && (st->reduce == TE_NO_REDUCE || dtype_is_int(st->body->type));
+  }
+}
+
+// ---- reductions in whole blocks -------------------------------------------------------------------------------------
+
+// Extents of the axes that splits and fusions made, from those of the root axes.
+static void spread(Stage *st) {
+  for (size_t i = 0; i < st->axes.len; i++) {
+    Axis *a = st->axes.data[i];
+    const Relation *r = a->made_by;
+    if (!r || a != (r->kind == REL_FUSE ? r->parent : r->outer)) continue;
+    if (r->kind == REL_FUSE) {
+      a->extent = r->outer->extent * r->inner->extent;
+      continue;
+    }
+    int64_t e = r->parent->extent, size = r->factor ? r->factor : (e - 1) / r->nparts + 1;
+    r->inner->extent = size > e ? e : size;
+    r->outer->extent = (e - 1) / r->inner->extent + 1;
+  }
+}
+
+// Of the accesses that take part in a reduction over an axis: why each is not 0 beyond it.
+typedef struct Tail {
+  const Schedule *s;
+  const TeAxis *axis;
+  Text text;
+} Tail;
+
+static bool is_axis(void *self, const TeExpr *e) { return e->kind == TE_AXIS && e->axis == self; }
+
+static bool tell_factor(void *self, const TeExpr *e) {
+  Tail *t = self;
+  bool moves = false, packed = false;
+  if (e->kind != TE_ACCESS) return false;
+  const Stage *p = schedule_stage_of(t->s, e->tensor);
+  for (int i = 0; i < e->nargs; i++) moves = moves || te_any(e->args[i], is_axis, (void *)(uintptr_t)t->axis);
+  for (size_t i = 0; p && i < p->packs.len; i++) {
+    const Pack *k = &p->packs.data[i];
+    for (int a = 0; a < e->nargs; a++)
+      packed = packed || (e->tensor->axes[a] == k->inner && te_any(e->args[a], is_axis, (void *)(uintptr_t)t->axis));
+  }
+  if (!moves) return false;
+  text_add(&t->text, "%s", t->text.len ? ", and " : "");
+  if (packed) text_add(&t->text, "what fills the last block of `%s` is not known to be 0", e->tensor->name);
+  else text_add(&t->text, "`%s` is not packed along it", e->tensor->name);
+  return false;
+}
+
+static void tell_tail(const Schedule *s, Stage *st, const Axis *a) {
+  Tail t = {.s = s, .axis = a->root, .text = {.arena = s->cx->arena}};
+  te_any(st->body, tell_factor, &t);
+  if (!t.text.len) return; // its terms are numbers
+  st->tail = arena_printf(s->cx->arena, "the sum over `%s` ends in a part of a block: %s", a->name, t.text.data);
+}
+
+// A sum over an axis that is cut in parts which do not divide it takes whole parts, where its terms beyond are 0.
+static void round_reduction(Schedule *s, Stage *st, int at) {
+  Ctx *cx = s->cx;
+  Axis *a = st->rroot[at];
+  const Relation *r = a->used_by;
+  int64_t whole;
+  if (!r || r->kind != REL_SPLIT || !r->factor || a->extent % r->factor == 0) return;
+  if (!mul_ok((a->extent - 1) / r->factor + 1, r->factor, &whole)) return;
+  const TeAxis *wide = new_axis(cx, a->root, a->root->name, whole);
+  const TeExpr *to = te_axis(cx->arena, wide, a->root->loc);
+  const TeExpr *body = expr_replace_axes(cx, st->body, 1, &a->root, &to);
+  Beyond b = {s, te_axis(cx->arena, a->root, a->root->loc), a->root->extent, NULL};
+  if (!is_zero(&b, st->body) || !te_reads_inside(cx, NULL, body)) {
+    tell_tail(s, st, a);
+    return;
+  }
+  a->extent = whole;
+  spread(st);
+}
+
+bool complete_packs(Schedule *s) {
+  bool any = false;
+  for (size_t i = 0; i < s->stages.len; i++) any = any || s->stages.data[i]->packs.len;
+  if (!any) return true;
+  schedule_index(s->cx, s);
+  for (size_t i = 0; i < s->stages.len; i++) {
+    Stage *st = s->stages.data[i];
+    if (!st->body) continue;
+    if (st->packs.len && st->attach == ATTACH_INLINE) {
+      diag_fix_drop(diag_report(s->cx->diags, W_NO_EFFECT, st->packs.data[0].loc,
+                                "this has no effect: `%s` is inlined, and stored nowhere", st->name),
+                    st->packs.data[0].loc, "drop it");
+      continue;
+    }
+    fill_blocks(s, st);
+    bool sum = st->reduce == TE_SUM && dtype_is_int(st->body->type) && !st->where && !st->tensor->circle;
+    for (int k = 0; sum && k < st->nrroot; k++) round_reduction(s, st, k);
+  }
+  return true;
+}

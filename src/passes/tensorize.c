@@ -372,8 +372,8 @@ static void match_extents(Gemm *g) {
           d,
           "store what is read, and the result, in blocks, of which the last one is filled up: `stage.pack(axis, %s);`",
           axis_const[x]);
-    if (g->n->store->buffer->tail) diag_note(d, "%s", g->n->store->buffer->tail);
     else diag_help(d, "give `%s` the axis `%s: %s`, whole and innermost", stage, axis_name[x], axis_const[x]);
+    if (g->n->store->buffer->tail) diag_note(d, "%s", g->n->store->buffer->tail);
   }
 }
 

@@ -19,7 +19,7 @@ static bool fill_number(Fill *f, const AstExpr *e) {
   TeValue v;
   if (!const_value(&consts, e, &v)) return false;
   AstExpr literal = {.kind = v.kind == VALUE_FLOAT ? AST_FLOAT : AST_INT, .loc = e->loc, .value = v.i, .number = v.f};
-  if (v.kind == VALUE_LIST || (e->kind == AST_BOOL) != (t == DT_BOOL)) {
+  if (v.kind == VALUE_LIST || v.truth != (t == DT_BOOL)) {
     Diag *g = diag_report(consts.cx->diags, E_TYPE, e->loc, "`%s` is not a value of type %s",
                           te_snippet(consts.cx, e->loc), dtype_name(t));
     diag_help(g, "the innermost braces hold %s", t == DT_BOOL ? "true and false" : "numbers");

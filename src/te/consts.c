@@ -103,7 +103,7 @@ static bool eval_unary(ConstScope *s, const AstExpr *e, TeValue *value) {
     if (a.kind == VALUE_FLOAT) return *value = value_float(-a.f), true;
     *value = value_int(0);
     return __builtin_sub_overflow(0, a.i, &value->i) ? overflow(s, e) : true;
-  case UN_NOT: *value = value_int(!is_true(a)); return true;
+  case UN_NOT: *value = value_bool(!is_true(a)); return true;
   case UN_BITNOT:
     if (a.kind == VALUE_FLOAT) return not_const(s, e, "a floating-point number has no bits to turn over"), false;
     *value = value_int(~a.i);
@@ -153,19 +153,19 @@ static bool binary_of_ints(ConstScope *s, const AstExpr *e, int64_t a, int64_t b
 static bool eval_binary(ConstScope *s, const AstExpr *e, TeValue *value) {
   TeValue a, b;
   if (!eval_number(s, e->a, &a)) return false;
-  if (e->binop == OP_LAND && !is_true(a)) return *value = value_int(0), true;
-  if (e->binop == OP_LOR && is_true(a)) return *value = value_int(1), true;
+  if (e->binop == OP_LAND && !is_true(a)) return *value = value_bool(false), true;
+  if (e->binop == OP_LOR && is_true(a)) return *value = value_bool(true), true;
   if (!eval_number(s, e->b, &b)) return false;
-  if (e->binop == OP_LAND || e->binop == OP_LOR) return *value = value_int(is_true(b)), true;
+  if (e->binop == OP_LAND || e->binop == OP_LOR) return *value = value_bool(is_true(b)), true;
   if (a.kind == VALUE_INT && b.kind == VALUE_INT) {
-    *value = value_int(0);
+    *value = (TeValue){.kind = VALUE_INT, .truth = binop_is_bool(e->binop)};
     return binary_of_ints(s, e, a.i, b.i, &value->i);
   }
   BinOp op = e->binop;
   if (op == OP_MOD || op == OP_SHL || op == OP_SHR || op == OP_AND || op == OP_OR || op == OP_XOR)
     return not_const(s, e, arena_printf(s->cx->arena, "`%s` is for integers", binop_text(op))), false;
   Scalar v = scalar_binary(op, DT_F64, (Scalar){.f = number_of(a)}, (Scalar){.f = number_of(b)});
-  *value = binop_is_bool(op) ? value_int(v.i) : value_float(v.f);
+  *value = binop_is_bool(op) ? value_bool(v.i) : value_float(v.f);
   return true;
 }
 
@@ -262,8 +262,8 @@ static bool eval_index(ConstScope *s, const AstExpr *e, TeValue *value) {
 
 bool const_value(ConstScope *s, const AstExpr *e, TeValue *value) {
   switch (e->kind) {
-  case AST_INT:
-  case AST_BOOL: *value = value_int(e->value); return true;
+  case AST_INT: *value = value_int(e->value); return true;
+  case AST_BOOL: *value = value_bool(e->value); return true;
   case AST_FLOAT: *value = value_float(e->number); return true;
   case AST_BIG: return overflow(s, e);
   case AST_NAME: return eval_name(s, e, value);

@@ -220,6 +220,7 @@ static Typed whole_tensor(StageCx *sx, const TeTensor *t, Loc loc) {
 }
 
 static Typed lit_value(StageCx *sx, TeValue v, Loc loc) {
+  if (v.truth) return typed(te_const(arena(sx), DT_BOOL, (Scalar){.i = v.i}, loc));
   if (v.kind == VALUE_INT) return lit_int(sx, v.i, loc);
   if (v.kind == VALUE_FLOAT) return lit_float(sx, v.f, loc);
   diag_help(diag_report(ctx(sx)->diags, E_TYPE, loc, "a list is not a value of an expression"), "index it: `%s[0]`",

@@ -206,6 +206,7 @@ void te_offer_cast(Ctx *cx, Diag *g, const TeExpr *e, DType to);
 typedef enum ConstFound { CONST_MISSING, CONST_FOUND, CONST_POISON, CONST_VARIES } ConstFound;
 
 static inline TeValue value_int(int64_t v) { return (TeValue){.kind = VALUE_INT, .i = v}; }
+static inline TeValue value_bool(bool v) { return (TeValue){.kind = VALUE_INT, .i = v, .truth = true}; }
 static inline TeValue value_float(double v) { return (TeValue){.kind = VALUE_FLOAT, .f = v}; }
 
 // Where constant expressions find their names. `candidates` feeds the suggestion for an unknown name.

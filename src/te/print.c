@@ -412,7 +412,10 @@ static void print_stmt(Text *out, const SchedStmt *s, int indent) {
 
 static void print_value(Text *out, const TeValue *v) {
   switch (v->kind) {
-  case VALUE_INT: text_add(out, "%lld", (long long)v->i); return;
+  case VALUE_INT:
+    if (v->truth) text_add(out, v->i ? "true" : "false");
+    else text_add(out, "%lld", (long long)v->i);
+    return;
   case VALUE_FLOAT: print_float(out, DT_F64, v->f); return;
   case VALUE_LIST:
     text_add(out, "[");

@@ -160,7 +160,7 @@ ConstScope file_consts(FileView *v) {
 
 // Sets a param. What it is without -D says whether it is a float.
 static void define_param(Checker *ck, ConstSlot *slot, const TeDefine *def) {
-  TeValue value;
+  TeValue value = {0};
   ConstFound found = eval_slot(ck, slot, (Loc){0}, &value);
   bool floats = found == CONST_FOUND && value.kind == VALUE_FLOAT;
   if (def->is_float && !floats) {
@@ -169,7 +169,9 @@ static void define_param(Checker *ck, ConstSlot *slot, const TeDefine *def) {
     diag_help(g, "give an integer, or let the param be a floating-point number: `param %s = 0.5;`", def->name);
     return;
   }
-  slot->value = !floats ? value_int(def->value) : value_float(def->is_float ? def->number : (double)def->value);
+  slot->value = floats        ? value_float(def->is_float ? def->number : (double)def->value)
+                : value.truth ? value_bool(def->value)
+                              : value_int(def->value);
   slot->state = SLOT_DONE;
 }
 

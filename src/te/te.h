@@ -221,8 +221,9 @@ typedef enum TeValueKind { VALUE_INT, VALUE_FLOAT, VALUE_LIST } TeValueKind;
 typedef struct TeValue TeValue;
 struct TeValue {
   TeValueKind kind;
-  int64_t i; // VALUE_INT, bools among them
-  double f;  // VALUE_FLOAT
+  int64_t i;  // VALUE_INT
+  bool truth; // VALUE_INT: it is a bool, 0 or 1
+  double f;   // VALUE_FLOAT
   int nitems;
   const TeValue *items;
 };

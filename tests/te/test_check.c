@@ -210,6 +210,21 @@ static const TeTensor *tensor(const Loaded *l, const char *name) {
   return NULL;
 }
 
+static void truths_stay_bools(void **state) {
+  (void)state;
+  Loaded l = load_text(
+      "param F = false; const B = 3 > 2 && !F; const L = [true, F]; const t[i: 2] : bool = {F, B};\n"
+      "def f(x, on = false) { return on && x > 0 ? x : 0; }\n"
+      "kernel k { input a[i: 5] : int32; const M = B ? L[0] : F; compute b = f(a, on = M); compute c = f(b);\n"
+      "  output d[i: 5 + (B ? 1 : 0)] : bool = M || F; output e = a > 0 && B || c == 3; }\n");
+  assert_non_null(l.m);
+  assert_int_equal(tensor(&l, "d")->axes[0]->extent, 6);
+  unload(&l);
+  l = load_text("const B = 1 < 2; kernel k { input a[i: 5] : int32; output o = a + B; }\n");
+  expect_error(&l, "E0103", "bool");
+  unload(&l);
+}
+
 static void types_may_be_left_to_expressions(void **state) {
   (void)state;
   Loaded l =
@@ -402,6 +417,7 @@ int main(void) {
                                      cmocka_unit_test(literals_take_the_type_of_what_they_meet),
                                      cmocka_unit_test(params_are_overridden_by_definitions),
                                      cmocka_unit_test(imports_are_found_once_and_cycles_refused),
+                                     cmocka_unit_test(truths_stay_bools),
                                      cmocka_unit_test(types_may_be_left_to_expressions),
                                      cmocka_unit_test(depth_is_bounded),
                                      cmocka_unit_test(trees_up_to_the_bound_check_and_run),

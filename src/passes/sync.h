@@ -20,7 +20,13 @@ const Stmt *sync_tokens(PassCtx *pc, const Stmt *s, bool keep_open);
 
 /* sync_check.c */
 // Follows the instructions of s in program order with vector clocks: whether every conflicting pair of on-chip
-// accesses is ordered, and all channels are empty at syncs and at the end. Long loops are sampled.
-bool sync_is_ordered(PassCtx *pc, const Stmt *s, const char **why);
+// accesses is ordered, and all channels are empty at syncs and at the end. *why (may be NULL): what is in the way.
+typedef enum SyncOrder {
+  SYNC_ORDERED,
+  SYNC_SAMPLED, // nothing is wrong in a sample of long loops
+  SYNC_UNKNOWN,
+  SYNC_BROKEN
+} SyncOrder;
+SyncOrder sync_order(PassCtx *pc, const Stmt *s, const char **why);
 
 #endif

@@ -3,6 +3,11 @@
 // of each other unit are known to be done. A push sends the clock along, a pop takes it over. An access is ordered
 // if the clock covers every earlier conflicting access. Since the walk itself is a valid order, a channel that is
 // empty at a pop would mean a deadlock, and is refused.
+//
+// What is not known, as of data, must not matter. Where it is not known whether statements are executed, or how often,
+// all of them count as executed, twice where they may be repeated, with variables that may have any of their values:
+// that demands no less order than any of the ways it can go, as long as there are no tokens and syncs among them. With
+// such, nothing is known of the whole.
 #include "passes/sync.h"
 
 #define WALK_MAX 4000    // nests executed; above that, loops are sampled: two first turns and the last
@@ -36,8 +41,16 @@ typedef struct Walk {
   size_t sweep_at[VTA_SCOPE_COUNT];
   int turns;     // most turns of a loop that are walked
   int64_t nests; // walked so far
-  const char *why;
+  SyncOrder order;
+  const char *why; // not SYNC_ORDERED, SYNC_SAMPLED
 } Walk;
+
+// Ends the walk.
+static bool stop(Walk *w, SyncOrder order, const char *why) {
+  w->order = order;
+  w->why = why;
+  return false;
+}
 
 // The unit other than u that reaches a memory: load and compute share inp and wgt, compute and store share acc.
 static VtaUnit partner(VtaUnit u, VtaScope scope) {
@@ -98,8 +111,7 @@ static bool walk_nest(Walk *w, const Stmt *s, const Stmt *leaf) {
   bool ok = true;
   for (int i = 0; i < n && ok; i++) ok = walk_access(w, unit, &acc[i]);
   while (w->ranges.len > depth) ranges_pop(&w->ranges);
-  if (!ok) w->why = "two accesses to the same tiles are not ordered";
-  return ok;
+  return ok || stop(w, SYNC_BROKEN, "two accesses to the same tiles are not ordered");
 }
 
 // The channel of a push or pop; -1: there is none.
@@ -112,7 +124,7 @@ static int channel_of(const Stmt *s) {
 // A push leaves its unit's clock on the channel; a pop takes the oldest over.
 static bool walk_token(Walk *w, const Stmt *s) {
   int c = channel_of(s);
-  if (c < 0) return false;
+  if (c < 0) return stop(w, SYNC_BROKEN, "a token between units that pass none");
   Queue *q = &w->queues[c];
   if (is_vta(s->intrin, VTA_PUSH)) {
     Token t;
@@ -120,10 +132,7 @@ static bool walk_token(Walk *w, const Stmt *s) {
     VEC_PUSH(w->cx->arena, q->tokens, t);
     return true;
   }
-  if (q->head == q->tokens.len) {
-    w->why = "a token is awaited that nobody has sent";
-    return false;
-  }
+  if (q->head == q->tokens.len) return stop(w, SYNC_BROKEN, "a token is awaited that nobody has sent");
   const Token *t = &q->tokens.data[q->head++];
   for (int u = 0; u <= UNIT_STORE; u++)
     if (t->clock[u] > w->clock[vta_channel_to[c]][u]) w->clock[vta_channel_to[c]][u] = t->clock[u];
@@ -134,10 +143,7 @@ static bool walk_token(Walk *w, const Stmt *s) {
 // A sync, or the end: no token may be left; afterwards everybody knows everything.
 static bool walk_sync(Walk *w) {
   for (int c = 0; c < VTA_CHANNEL_COUNT; c++)
-    if (w->queues[c].head != w->queues[c].tokens.len) {
-      w->why = "a token is left over";
-      return false;
-    }
+    if (w->queues[c].head != w->queues[c].tokens.len) return stop(w, SYNC_BROKEN, "a token is left over");
   for (int u = UNIT_LOAD; u <= UNIT_STORE; u++)
     for (int v = UNIT_LOAD; v <= UNIT_STORE; v++) w->clock[u][v] = w->clock[v][v];
   return true;
@@ -145,37 +151,72 @@ static bool walk_sync(Walk *w) {
 
 static bool walk(Walk *w, const Stmt *s);
 
+static bool is_order(const Stmt *s) { return s->kind == STMT_INTRIN && vta_row_of(s->intrin)->cls == CLASS_ORDER; }
+
+static bool find_order(void *self, const Stmt *s) {
+  *(bool *)self |= is_order(s);
+  return !*(bool *)self;
+}
+
+// Whether there are tokens or syncs in s.
+static bool has_order(const Stmt *s) {
+  bool found = false;
+  stmt_visit(s, find_order, NULL, &found);
+  return found;
+}
+
+static bool walk_turn(Walk *w, const Stmt *s, int64_t least, int64_t most) {
+  ranges_push(w->cx, &w->ranges, s->var, least, most);
+  bool ok = walk(w, s->body);
+  ranges_pop(&w->ranges);
+  return ok;
+}
+
+// Of a loop whose turns are not known: any two of them.
+static bool walk_any_turns(Walk *w, const Stmt *s) {
+  if (has_order(s)) return stop(w, SYNC_UNKNOWN, "how often a loop with tokens is repeated depends on data");
+  size_t depth = w->ranges.len;
+  tile_push_loop(w->cx, &w->ranges, s);
+  bool ok = walk(w, s->body) && walk(w, s->body);
+  while (w->ranges.len > depth) ranges_pop(&w->ranges);
+  return ok;
+}
+
 // The turns of a loop, or a sample of them.
 static bool walk_loop(Walk *w, const Stmt *s) {
-  int64_t lo, hi, n, ignored;
+  int64_t lo, hi, n, least;
   bool known = expr_bounds(&w->ranges, s->min, &lo, &hi);
-  if (!expr_bounds(&w->ranges, s->extent, &ignored, &n)) n = 2;
+  if (!expr_bounds(&w->ranges, s->extent, &least, &n) || least != n) return walk_any_turns(w, s);
   for (int64_t i = 0; i < n; i++) {
     int64_t first, last;
-    if (i >= w->turns - 1) i = n - 1;
+    if (i >= w->turns - 1 && i < n - 1) {
+      w->order = SYNC_SAMPLED;
+      i = n - 1;
+    }
     bool fits = known && add_ok(lo, i, &first) && add_ok(hi, i, &last); // else it is anything
-    ranges_push(w->cx, &w->ranges, s->var, fits ? first : INT64_MIN, fits ? last : INT64_MAX);
-    bool ok = walk(w, s->body);
-    ranges_pop(&w->ranges);
-    if (!ok || w->nests > SAMPLE_MAX * 2) return ok;
+    if (!walk_turn(w, s, fits ? first : INT64_MIN, fits ? last : INT64_MAX)) return false;
+    if (w->nests > SAMPLE_MAX * 2) return true;
   }
   return true;
 }
 
-// Both branches where the condition is not known: as if both were executed.
 static bool walk_if(Walk *w, const Stmt *s) {
   int64_t lo, hi;
   expr_bounds(&w->ranges, s->cond, &lo, &hi);
+  if (lo <= 0 && hi > 0 && has_order(s)) return stop(w, SYNC_UNKNOWN, "a condition on data has tokens behind it");
   if (hi > 0 && !walk(w, s->body)) return false;
   return lo > 0 || !s->else_body || walk(w, s->else_body);
 }
 
 static bool walk(Walk *w, const Stmt *s) {
-  if (w->nests > SAMPLE_MAX * 2) return true;
+  if (w->nests > SAMPLE_MAX * 2) {
+    w->order = SYNC_SAMPLED;
+    return true;
+  }
   const Stmt *leaf = tile_nest_leaf(s);
   if (leaf) return walk_nest(w, s, leaf);
   switch (s->kind) {
-  case STMT_FOR: return !(tile_units(s) & ~1u) || walk_loop(w, s);
+  case STMT_FOR: return (!(tile_units(s) & ~1u) && !has_order(s)) || walk_loop(w, s);
   case STMT_IF: return walk_if(w, s);
   case STMT_ALLOC: return walk(w, s->body);
   case STMT_SEQ:
@@ -210,15 +251,15 @@ static int64_t walk_length(const Stmt *s, int64_t turns) {
   return n;
 }
 
-bool sync_is_ordered(PassCtx *pc, const Stmt *s, const char **why) {
+SyncOrder sync_order(PassCtx *pc, const Stmt *s, const char **why) {
   Arena *scratch = arena_new();
-  if (!scratch) return false;
+  if (!scratch) return SYNC_UNKNOWN;
   Ctx cx = *pc->cx;
   cx.arena = scratch;
-  Walk w = {.cx = &cx, .turns = 1 << 20};
+  Walk w = {.cx = &cx, .turns = 1 << 20, .order = SYNC_ORDERED};
   if (walk_length(s, w.turns) > WALK_MAX) w.turns = walk_length(s, 3) > SAMPLE_MAX ? 2 : 3;
-  bool ok = walk(&w, s) && (w.nests > SAMPLE_MAX * 2 || walk_sync(&w));
-  if (why) *why = ok ? NULL : w.why;
+  if (walk(&w, s) && w.nests <= SAMPLE_MAX * 2) (void)walk_sync(&w);
+  if (why) *why = w.why;
   arena_free(scratch);
-  return ok;
+  return w.order;
 }

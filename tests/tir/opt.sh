@@ -168,6 +168,46 @@ run "$tetc" opt --from sync edited.tir
 expect "no sync at the end" 1 err "nothing waits here for the accelerator" err '`vta.sync()` before it waits'
 run "$tetc" opt conv/08-sync.tir
 expect "with all of them it is right" 0
+# ---- what data decides: all of it counts as executed, but for tokens, of which nothing is known then
+by_data() { # the middle of a program
+  cat <<'END'
+func f(n: int32[1] input, x: int8[64, 1, 16] input, y: int8[64, 1, 16] output) target vta {
+  alloc c: int32[4, 1, 16] @vta.acc base=0;
+END
+  echo "$1"
+  cat <<'END'
+  vta.store(&y[0], &c[0], y=1, x=2, stride=2);
+  vta.sync();
+}
+END
+}
+load='vta.load(&c[0], &x[0], y=1, x=2, stride=2);'
+push='vta.push(compute, store);' pop='vta.pop(compute, store);'
+for maybe in 'if (int64(n[0]) > 0)' 'for i in 0..int64(n[0])'; do
+  by_data "$maybe { $load } $push $pop" >f.tir
+  run "$tetc" opt --from sync f.tir
+  expect "tokens outside: $maybe" 0 err '!not'
+  by_data "$maybe { $load $push } $pop" >f.tir
+  run "$tetc" opt --from sync f.tir
+  expect "a push inside: $maybe" 1 err 'E0116' err 'not known whether the units of `f` are kept in order' err 'data'
+  run "$tetc" run --interpret f.tir
+  expect "nor executed: $maybe" 1 err 'not known whether' '!out'
+  by_data "$load $maybe { $push $pop }" >f.tir
+  run "$tetc" opt --from sync f.tir
+  expect "order inside: $maybe" 1 err 'not known whether the units of `f` are kept in order'
+  by_data "$maybe { $load vta.sync(); }" >f.tir
+  run "$tetc" opt --from sync f.tir
+  expect "a sync inside: $maybe" 1 err 'E0116'
+  by_data "$push $pop $maybe { $load }" >f.tir
+  run "$tetc" opt --from sync f.tir
+  expect "too late: $maybe" 1 err 'E0116' err 'two accesses to the same tiles are not ordered'
+done
+by_data "if (int64(n[0]) > 0) { $load } for i in 0..2 { $push } $pop" >f.tir
+run "$tetc" opt --from sync f.tir
+expect "tokens in a loop of their own count" 1 err 'a token is left over'
+by_data 'for i in 0..int64(n[0]) { for k in 0..1 { '"vta.load(&c[i % 2], &x[0], y=1, x=1, stride=1);"' } } '"$push $pop" >f.tir
+run "$tetc" opt --from sync f.tir
+expect "indices in loops of which nothing is known" 0
 echo 'func f(a: int64[8] input, b: int64[8] output) { for i in 0..8 { b[i] = a[i] * a[i]; } }' >f.tir
 run "$tetc" run --interpret f.tir --input a=iota --output b=b.npy
 expect "a text with inputs and outputs" 0

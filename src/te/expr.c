@@ -472,6 +472,17 @@ static Typed infer_cast(StageCx *sx, const AstExpr *e, DType to) {
   return typed(te_cast(arena(sx), to, v, e->loc));
 }
 
+// wide(x): small integers become int32, so that one operator sums integers and floats.
+static Typed infer_wide(StageCx *sx, const AstExpr *e) {
+  if (!count_args(sx, e, 1)) return POISON;
+  Typed x = infer(sx, e->items[0]);
+  if (!x.e || lit_const(x)) return x;
+  const TeExpr *v = settle_default(sx, x);
+  if (!v) return POISON;
+  bool small = !dtype_is_float(v->type) && v->type != DT_BOOL && dtype_bits(v->type) < 32;
+  return typed(small ? te_cast(arena(sx), DT_I32, v, e->loc) : v);
+}
+
 static Typed infer_math(StageCx *sx, const AstExpr *e, MathFn fn) {
   if (!count_args(sx, e, math_arity(fn))) return POISON;
   Typed x[3] = {{0}};
@@ -527,6 +538,7 @@ static Typed infer_call(StageCx *sx, const AstExpr *e) {
   if (dtype_of_name(e->name, &to)) return infer_cast(sx, e, to);
   if (strcmp(e->name, "min") == 0 || strcmp(e->name, "max") == 0 || strcmp(e->name, "clamp") == 0)
     return infer_minmax(sx, e);
+  if (strcmp(e->name, "wide") == 0) return infer_wide(sx, e);
   if (math_of_name(e->name, &fn)) return infer_math(sx, e, fn);
   if (find_def(sx->scope, e->name)) return infer_def(sx, e);
   for (int i = 0; i < e->nitems; i++) infer(sx, e->items[i]);
@@ -551,7 +563,7 @@ static Typed infer_call(StageCx *sx, const AstExpr *e) {
   Nearest n = {.wanted = e->name};
   for (int i = 0; i < FN_COUNT; i++) nearest_try(&n, math_name((MathFn)i));
   for (int i = 0; i < DT_COUNT; i++) nearest_try(&n, dtype_name((DType)i));
-  static const char *const others[] = {"min", "max", "clamp"};
+  static const char *const others[] = {"min", "max", "clamp", "wide"};
   for (int i = 0; i < 3; i++) nearest_try(&n, others[i]);
   if (n.best) diag_nearest(g, e->name_loc, &n, "a similar name exists");
   else diag_help(g, "docs/language.md lists the functions");

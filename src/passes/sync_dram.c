@@ -8,11 +8,9 @@
 // a sync.
 #include "passes/sync.h"
 
-enum { CPU_READ = 1, CPU_WRITE = 2, VTA_READ = 4, VTA_WRITE = 8 };
-
 typedef struct HostUse {
-  const Buffer *buffer;
-  unsigned how;
+  Footprint what; // whole buffers
+  bool queued;    // by an instruction, else by the CPU
 } HostUse;
 
 // What a statement does to host memory, or what is queued.
@@ -22,33 +20,37 @@ typedef struct HostUses {
   bool any; // instructions at all
 } HostUses;
 
-static void add_use(HostUses *u, const Buffer *b, unsigned how) {
-  for (size_t i = 0; i < u->list.len; i++)
-    if (u->list.data[i].buffer == b) {
-      u->list.data[i].how |= how;
-      return;
-    }
-  HostUse h = {.buffer = b, .how = how};
+static void add_use(HostUses *u, Footprint what, bool queued) {
+  for (size_t i = 0; i < u->list.len; i++) {
+    const HostUse *h = &u->list.data[i];
+    if (h->what.space == what.space && h->what.write == what.write && h->queued == queued) return;
+  }
+  HostUse h = {.what = what, .queued = queued};
   VEC_PUSH(u->arena, u->list, h);
 }
 
+static Footprint whole(const Buffer *b, bool write) { return footprint_whole(b, write, 0, buffer_elems(b)); }
+
 static bool note_load(void *self, const Expr *e) {
-  if (e->kind == EXPR_LOAD && !tile_is_on_chip(e->buffer)) add_use(self, e->buffer, CPU_READ);
+  if (e->kind == EXPR_LOAD && !tile_is_on_chip(e->buffer)) add_use(self, whole(e->buffer, false), false);
   return true;
 }
 
 static bool note_stmt(void *self, const Stmt *s) {
   HostUses *u = self;
-  if (s->kind == STMT_STORE && !tile_is_on_chip(s->buffer)) add_use(u, s->buffer, CPU_WRITE);
-  if (tile_host_read(s)) add_use(u, tile_host_read(s), VTA_READ);
-  if (tile_host_write(s)) add_use(u, tile_host_write(s), VTA_WRITE);
-  if (tile_unit(s)) u->any = true;
+  Footprint end;
+  if (s->kind == STMT_STORE && !tile_is_on_chip(s->buffer)) add_use(u, whole(s->buffer, true), false);
+  if (tile_host_footprint(s, &end)) add_use(u, end, true);
   if (s->kind != STMT_INTRIN) return true;
-  // The same after `intrin`, and what a sync is.
-  if (is_vta(s->intrin, VTA_LOAD_CALL)) add_use(u, s->args[0]->buffer, VTA_READ);
-  if (is_vta(s->intrin, VTA_STORE_CALL)) add_use(u, s->args[0]->buffer, VTA_WRITE);
-  bool call = is_vta(s->intrin, VTA_LOAD_CALL) || is_vta(s->intrin, VTA_STORE_CALL) || is_vta(s->intrin, VTA_ZERO_CALL);
-  if (call || is_vta(s->intrin, VTA_KERNEL) || is_vta(s->intrin, VTA_SYNC)) u->any = true;
+  switch (vta_row_of(s->intrin)->cls) {
+  case CLASS_TILE:
+  case CLASS_STEP:
+  case CLASS_KERNEL:
+  case CLASS_CALL: u->any = true; break;
+  case CLASS_ORDER: u->any |= is_vta(s->intrin, VTA_SYNC); break;
+  case CLASS_REGION:
+  case CLASS_UOP: break;
+  }
   return true;
 }
 
@@ -59,33 +61,31 @@ static HostUses uses_of(Ctx *cx, const Stmt *s) {
   return u;
 }
 
-// Whether `next` may not start before what is queued is done.
-static bool must_wait(const HostUses *queued, const HostUses *next) {
-  for (size_t i = 0; i < queued->list.len; i++)
-    for (size_t j = 0; j < next->list.len; j++) {
-      const HostUse *q = &queued->list.data[i], *n = &next->list.data[j];
-      if (q->buffer != n->buffer) continue;
-      if ((q->how & VTA_WRITE) && (n->how & (CPU_READ | CPU_WRITE | VTA_READ))) return true;
-      if ((q->how & VTA_READ) && (n->how & (CPU_WRITE | VTA_WRITE))) return true;
-    }
-  return false;
-}
-
-// Adds to what is queued what s queues.
-static void queue_more(HostUses *queued, const HostUses *s) {
-  for (size_t i = 0; i < s->list.len; i++) {
-    unsigned how = s->list.data[i].how & (VTA_READ | VTA_WRITE);
-    if (how) add_use(queued, s->list.data[i].buffer, how);
-  }
-  queued->any |= s->any;
-}
-
 typedef struct Dram {
   PassCtx *pc;
   HostUses queued; // since the last sync
   bool flushed;    // there was a sync for certain
   Loc *first;      // where the first was placed; NULL: nobody asks
 } Dram;
+
+// Whether `next` may not start before what is queued is done. Stores follow one another in their unit.
+static bool must_wait(Dram *d, const HostUses *queued, const HostUses *next) {
+  const Ranges none = {0};
+  for (size_t i = 0; i < queued->list.len; i++)
+    for (size_t j = 0; j < next->list.len; j++) {
+      const HostUse *q = &queued->list.data[i], *n = &next->list.data[j];
+      bool in_unit = n->queued && q->what.write && n->what.write;
+      if (!in_unit && footprints_meet(d->pc->cx, &none, &q->what, &n->what)) return true;
+    }
+  return false;
+}
+
+// Adds to what is queued what s queues.
+static void queue_more(HostUses *queued, const HostUses *s) {
+  for (size_t i = 0; i < s->list.len; i++)
+    if (s->list.data[i].queued) add_use(queued, s->list.data[i].what, true);
+  queued->any |= s->any;
+}
 
 static void count_sync(Dram *d, const Stmt *like) {
   if (d->first && !loc_known(*d->first)) *d->first = like->loc;
@@ -116,7 +116,7 @@ static const Stmt *place_loop(Dram *d, const Stmt *s) {
   HostUses all = uses_of(cx, s->body), after;
   bool flushed;
   const Stmt *body = place_nested(d, s->body, &after, &flushed);
-  if (must_wait(&after, &all)) { // the next turn would meet this one's work
+  if (must_wait(d, &after, &all)) { // the next turn would meet this one's work
     body = stmt_seq2(cx, body, tile_call(d->pc, VTA_SYNC, 0, NULL, s));
     count_sync(d, s);
     after = (HostUses){.arena = cx->arena};
@@ -149,8 +149,8 @@ static const Stmt *place_alloc(Dram *d, const Stmt *s) {
   Ctx *cx = d->pc->cx;
   const Stmt *body = place_in(d, s->body);
   HostUses gone = {.arena = cx->arena};
-  add_use(&gone, s->buffer, CPU_WRITE);
-  if (must_wait(&d->queued, &gone)) body = stmt_seq2(cx, body, place_sync(d, s));
+  add_use(&gone, whole(s->buffer, true), false);
+  if (must_wait(d, &d->queued, &gone)) body = stmt_seq2(cx, body, place_sync(d, s));
   return body == s->body ? s : tile_around(cx, s, body);
 }
 
@@ -175,7 +175,7 @@ static const Stmt *place_in(Dram *d, const Stmt *s) {
     d->flushed = true;
     return s;
   }
-  if (must_wait(&d->queued, &uses)) sync = place_sync(d, s);
+  if (must_wait(d, &d->queued, &uses)) sync = place_sync(d, s);
   if (!uses.any) return sync ? stmt_seq2(d->pc->cx, sync, s) : s;
   if (s->kind == STMT_FOR) out = place_loop(d, s);
   else if (s->kind == STMT_IF) out = place_if(d, s);

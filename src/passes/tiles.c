@@ -76,18 +76,17 @@ Footprint tile_footprint(Ctx *cx, const Ranges *r, const TileAccess *a) {
   return footprint_of(cx, r, a->buffer->scope, a->write, a->buffer->base, buffer_tiles(a->buffer), &index, a->count);
 }
 
-// The host buffer that an operation on tiles reads, or writes.
-static const Buffer *host_access(const Stmt *s, VtaAccess how) {
-  if (s->kind != STMT_INTRIN || vta_row_of(s->intrin)->cls != CLASS_TILE) return NULL;
-  const VtaRow *row = vta_row_of(s->intrin);
-  for (int i = 0; i < row->noperands; i++)
-    if (row->operands[i].kind == KIND_HOST && (row->operands[i].access & how))
-      return s->args[row->operands[i].arg]->buffer;
-  return NULL;
+bool tile_host_footprint(const Stmt *s, Footprint *out) {
+  const VtaRow *row = s->kind == STMT_INTRIN ? vta_row_of(s->intrin) : NULL;
+  for (int i = 0; row && i < row->noperands; i++) {
+    const VtaOperand *o = &row->operands[i];
+    if (o->kind != KIND_HOST) continue;
+    const Buffer *b = s->args[o->arg]->buffer;
+    *out = footprint_whole(b, o->access == ACCESS_WRITE, 0, buffer_elems(b));
+    return true;
+  }
+  return false;
 }
-
-const Buffer *tile_host_read(const Stmt *s) { return host_access(s, ACCESS_READ); }
-const Buffer *tile_host_write(const Stmt *s) { return host_access(s, ACCESS_WRITE); }
 
 const Buffer *tile_written(const Stmt *s) {
   const VtaRow *row = s->kind == STMT_INTRIN ? vta_row_of(s->intrin) : NULL;

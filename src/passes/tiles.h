@@ -28,9 +28,8 @@ bool tile_is_compute(const Stmt *s);
 int tile_accesses(const Ranges *r, const Stmt *s, TileAccess out[TILE_ACCESS_MAX]);
 // The tiles of a memory that it touches, counted from the memory's start. Its buffer has a place.
 Footprint tile_footprint(Ctx *cx, const Ranges *r, const TileAccess *a);
-// The host buffer that vta.load reads or vta.store writes; NULL for others.
-const Buffer *tile_host_read(const Stmt *s);
-const Buffer *tile_host_write(const Stmt *s);
+// All of the host buffer at the other end of a transfer, or of a call that transfers. False: it has none.
+bool tile_host_footprint(const Stmt *s, Footprint *out);
 // The buffer that an intrinsic writes, on either side; NULL: none.
 const Buffer *tile_written(const Stmt *s);
 // `for .. if .. { one tile intrinsic }`: that intrinsic; NULL if s is anything else.

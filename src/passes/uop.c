@@ -112,18 +112,21 @@ static bool kernel_operation(Kernel *k) {
   return true;
 }
 
-// Whether two buffers share tiles.
-static bool regions_meet(const Buffer *a, const Buffer *b) {
-  return a->scope == b->scope && a->base < b->base + buffer_tiles(b) && b->base < a->base + buffer_tiles(a);
-}
-
-// Whether steps on one tile give the same in any order, and no step reads what another one writes.
-static bool order_matters(const Kernel *k) {
+// Whether loops must keep their order: steps on one tile give something else in another one, or a step reads what
+// others write. One that reads the tile that it writes, and no other, does not. The loops of the nest are the entries
+// of r from `from` on.
+static bool order_matters(const Kernel *k, const Ranges *r, size_t from) {
   int alu = vta_row(k->op)->alu;
+  TileAccess a[TILE_ACCESS_MAX];
   if (alu == NO_ALU || k->imm) return false;
   if (!vta_alu_steps_commute((VtaAluOp)alu)) return true;
-  if (!regions_meet(k->buffer[DST], k->buffer[SRC])) return false;
-  return k->buffer[DST]->base != k->buffer[SRC]->base || !affine_equal(&k->base[DST], &k->base[SRC]);
+  if (k->buffer[DST]->base == k->buffer[SRC]->base && affine_equal(&k->base[DST], &k->base[SRC])) return false;
+  int n = tile_accesses(r, k->leaf, a);
+  if (n != 2) bug("%s with %d tiles", k->leaf->intrin->name, n);
+  Footprint dst = tile_footprint(k->cx, r, &a[DST]), src = tile_footprint(k->cx, r, &a[SRC]);
+  dst = footprint_widen(k->cx, r, &dst, from);
+  src = footprint_widen(k->cx, r, &src, from);
+  return footprints_meet(k->cx, r, &dst, &src);
 }
 
 // ---- the loops -------------------------------------------------------------------------------------------------
@@ -380,8 +383,18 @@ static const Stmt *write_kernel(Kernel *k, const Choice *c) {
 
 typedef struct UopPass {
   PassCtx *pc;
+  Ranges ranges; // of the loops around
   bool failed;
 } UopPass;
+
+static bool loops_matter(UopPass *u, const Kernel *k, const Stmt *nest) {
+  size_t depth = u->ranges.len;
+  for (const Stmt *s = nest; s != k->leaf; s = s->body)
+    if (s->kind == STMT_FOR) tile_push_loop(k->cx, &u->ranges, s);
+  bool matter = order_matters(k, &u->ranges, depth);
+  while (u->ranges.len > depth) ranges_pop(&u->ranges);
+  return matter;
+}
 
 // A nest around one compute operation. Loops that cannot be folded, and all outside of one or of an `if`, stay.
 static const Stmt *fold_nest(UopPass *u, const Stmt *nest, const Stmt *leaf) {
@@ -393,7 +406,7 @@ static const Stmt *fold_nest(UopPass *u, const Stmt *nest, const Stmt *leaf) {
     u->failed = true;
     return nest;
   }
-  k.ordered = order_matters(&k);
+  k.ordered = loops_matter(u, &k, nest);
   size_t left = chain.len;
   while (left > 0 && chain.data[left - 1]->kind == STMT_FOR && fold_loop(&k, chain.data[left - 1])) left--;
   tidy_loops(&k);
@@ -407,7 +420,10 @@ static const Stmt *fold_nests(void *self, const Stmt *s) {
   UopPass *u = self;
   const Stmt *leaf = tile_nest_leaf(s);
   if (leaf) return tile_is_compute(leaf) ? fold_nest(u, s, leaf) : s;
-  return stmt_rebuild(u->pc->cx, s, fold_nests, NULL, u);
+  if (s->kind == STMT_FOR) tile_push_loop(u->pc->cx, &u->ranges, s);
+  const Stmt *out = stmt_rebuild(u->pc->cx, s, fold_nests, NULL, u);
+  if (s->kind == STMT_FOR) ranges_pop(&u->ranges);
+  return out;
 }
 
 Func *pass_uop(PassCtx *pc, const Func *f) {

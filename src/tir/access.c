@@ -25,6 +25,10 @@ static Footprint unknown(Footprint f) {
   return f;
 }
 
+Footprint footprint_whole(const void *space, bool write, int64_t first, int64_t size) {
+  return unknown((Footprint){.space = space, .write = write, .first = first, .last = first + size - 1});
+}
+
 // Loads but from inputs and constants, which nothing stores to.
 static bool note_changing(void *self, const Expr *e) {
   if (e->kind == EXPR_LOAD && e->buffer->role != BUF_INPUT && e->buffer->role != BUF_CONST) *(bool *)self = true;

@@ -308,6 +308,8 @@ typedef struct Footprint {
 // `count` places from `index` on, which counts from `first`; the buffer has `size` places there. r knows the variables.
 Footprint footprint_of(Ctx *cx, const Ranges *r, const void *space, bool write, int64_t first, int64_t size,
                        const Affine *index, int64_t count);
+// All of a buffer.
+Footprint footprint_whole(const void *space, bool write, int64_t first, int64_t size);
 // As the loops outside of entry `from` of r see it, in all turns of those inside: terms with variables of `from` and
 // later entries become part of the interval. 0: all terms do.
 Footprint footprint_widen(Ctx *cx, const Ranges *r, const Footprint *f, size_t from);

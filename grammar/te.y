@@ -387,6 +387,7 @@ expr:
 | path '[' ']' { $$ = ast_index(P, @$, $1.whole, NULL, NEW(ARENA, AstExprs)); }
 | path '[' indices ']' { $$ = ast_index(P, @$, $1.whole, NULL, $3); }
 | called '[' indices ']' { $$ = ast_index(P, @$, ((SchedName){0}), $1, $3); }
+| path '[' indices ']' '(' exprs ')' { $$ = ast_concat(P, @$, $1.whole, $3, $6); }
 | path '[' reduction ']' '(' exprs ')' { $$ = ast_reduce(P, @$, $1.whole, &$3, $6); }
 | '-' expr %prec UNARY { $$ = ast_unary(P, @$, UN_NEG, $2); if (P->stop) YYABORT; }
 | '!' expr %prec UNARY { $$ = ast_unary(P, @$, UN_NOT, $2); if (P->stop) YYABORT; }

@@ -278,6 +278,7 @@ bool const_value(ConstScope *s, const AstExpr *e, TeValue *value) {
   case AST_INDEX: return eval_index(s, e, value);
   case AST_STRING: return not_const(s, e, "it is a text"), false;
   case AST_REDUCE: return not_const(s, e, "reductions are not known when the kernel is compiled"), false;
+  case AST_CONCAT: return not_const(s, e, "tensors are joined when the kernel runs"), false;
   case AST_REST: return not_const(s, e, "`..` stands among indices"), false;
   case AST_BAD: return false;
   }

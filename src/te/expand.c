@@ -30,6 +30,7 @@ static bool is_constant(const StageCx *sx, const AstExpr *e) {
   case AST_BIG:
   case AST_STRING:
   case AST_REDUCE:
+  case AST_CONCAT:
   case AST_REST:
   case AST_BAD: return false;
   case AST_NAME: return !find_axis(sx, e->name) && scope_find(sx->scope, e->name, e->loc).kind == BIND_VALUE;

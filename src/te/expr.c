@@ -539,6 +539,8 @@ static Typed infer_call(StageCx *sx, const AstExpr *e) {
   if (strcmp(e->name, "min") == 0 || strcmp(e->name, "max") == 0 || strcmp(e->name, "clamp") == 0)
     return infer_minmax(sx, e);
   if (strcmp(e->name, "wide") == 0) return infer_wide(sx, e);
+  if (strcmp(e->name, "reshape") == 0 && !find_def(sx->scope, e->name))
+    return count_args(sx, e, 1) ? typed(arrange_reshape(sx, e)) : POISON;
   if (math_of_name(e->name, &fn)) return infer_math(sx, e, fn);
   if (find_def(sx->scope, e->name)) return infer_def(sx, e);
   for (int i = 0; i < e->nitems; i++) infer(sx, e->items[i]);
@@ -685,6 +687,7 @@ static Typed infer(StageCx *sx, const AstExpr *e) {
   case AST_CALL: return infer_call(sx, e);
   case AST_INDEX: return infer_access(sx, e);
   case AST_REDUCE: return typed(reduce_inside(sx, e, DT_COUNT));
+  case AST_CONCAT: return typed(arrange_concat(sx, e));
   case AST_LIST:
     return no_value(
         sx, e, "a list in brackets",

@@ -143,6 +143,17 @@ const AstExpr *ast_index(TeParser *p, Loc loc, SchedName name, const AstExpr *ca
   return e;
 }
 
+const AstExpr *ast_concat(TeParser *p, Loc loc, SchedName name, const AstExprs *axis, const AstExprs *args) {
+  AstExpr *e = named(p, AST_CONCAT, loc, name, args);
+  e->a = axis->data[0];
+  if (axis->len == 1 && e->a->kind == AST_NAME && strcmp(name.name, "concat") == 0) return e;
+  Diag *g = diag_report(p->cx->diags, E_SYNTAX, loc, "`%s[...](...)` is no %s", name.name,
+                        strcmp(name.name, "concat") == 0 ? "`concat`: it joins along one axis" : "expression");
+  diag_help(
+      g, "a reduction names its axes with their extents, `sum[k: 8](...)`; tensors are joined by `concat[axis](a, b)`");
+  return ast_bad(p, loc);
+}
+
 const AstExpr *ast_reduce(TeParser *p, Loc loc, SchedName name, const AstReduction *r, const AstExprs *args) {
   AstExpr *e = named(p, AST_REDUCE, loc, name, args);
   e->naxes = (int)r->axes->len;

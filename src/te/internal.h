@@ -165,6 +165,7 @@ const AstExpr *ast_list(TeParser *p, Loc loc, const AstExprs *items);
 const AstExpr *ast_call(TeParser *p, Loc loc, SchedName name, const SchedArgs *args);
 // Of a tensor, or (name empty) of a call's result.
 const AstExpr *ast_index(TeParser *p, Loc loc, SchedName name, const AstExpr *call, const AstExprs *args);
+const AstExpr *ast_concat(TeParser *p, Loc loc, SchedName name, const AstExprs *axis, const AstExprs *args);
 const AstExpr *ast_reduce(TeParser *p, Loc loc, SchedName name, const AstReduction *r, const AstExprs *args);
 const AstExpr *ast_bad(TeParser *p, Loc loc);
 const AstExpr *ast_paren(TeParser *p, Loc loc, const AstExpr *e); // the same tree, placed with its parentheses
@@ -355,6 +356,7 @@ struct Scope {
   NameTable *names;
   VEC(Binding) bindings;
   PtrMap calls; // expressions to instances
+  PtrMap made;  // expressions to the stages that they became, where a tensor was wanted (arrange.c)
   int nrest;    // `..`: the axes that are left, once bound
   const TeAxis **rest;
   bool has_rest;
@@ -441,6 +443,10 @@ typedef struct Operands {
 } Operands;
 Operands find_operands(const StageCx *sx, const AstExpr *e);
 
+// arrange.c: tensors whose elements stand elsewhere; NULL after a report
+const TeExpr *arrange_reshape(StageCx *sx, const AstExpr *e);
+const TeExpr *arrange_concat(StageCx *sx, const AstExpr *e);
+const TeTensor *concat_shape(const StageCx *sx, const AstExpr *e); // no tensor of the kernel: only axes
 // expand.c: calls of defs
 const Global *find_def(Scope *s, Name name); // NULL: no def
 // The call of a def, expanded once; `full` is the name of its result, or NULL.

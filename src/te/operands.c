@@ -103,6 +103,7 @@ static void find_pure(Finder *f, Instance *in, Loc loc) {
 }
 
 static void find_call(Finder *f, const AstExpr *e) {
+  if (strcmp(e->name, "reshape") == 0 && !find_def(f->sx->scope, e->name)) return; // it has the shape that is declared
   if (!find_def(f->sx->scope, e->name)) {
     find_all(f, e);
     return;
@@ -174,6 +175,12 @@ static void find(Finder *f, const AstExpr *e) {
     f->o.scalar = true;
     find_in_brackets(f, e);
     return;
+  case AST_CONCAT: {
+    const TeTensor *shape = f->brackets ? NULL : concat_shape(f->sx, e);
+    if (shape) meet(f, (TensorRef){.t = shape}, e->loc);
+    else f->o.failed |= !f->brackets;
+    return;
+  }
   case AST_BAD: f->o.failed = true; return;
   }
 }
@@ -189,7 +196,7 @@ static bool has_brackets(const AstExpr *e) {
 
 // Looks into the brackets of e, and at nothing else.
 static void second_walk(Finder *f, const AstExpr *e) {
-  if (!e || (e->kind == AST_CALL && find_def(f->sx->scope, e->name))) return;
+  if (!e || e->kind == AST_CONCAT || (e->kind == AST_CALL && find_def(f->sx->scope, e->name))) return;
   if (e->kind == AST_INDEX || e->kind == AST_REDUCE) {
     find(f, e);
     return;

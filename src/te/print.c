@@ -331,6 +331,11 @@ static void ast(Text *out, const AstExpr *e, int prec) {
   case AST_CALL: print_ast_call(out, e); return;
   case AST_INDEX: print_ast_index(out, e); return;
   case AST_REDUCE: print_ast_reduce(out, e); return;
+  case AST_CONCAT:
+    text_add(out, "%s[%s](", e->name, e->a->name);
+    ast_items(out, e->nitems, e->items);
+    text_add(out, ")");
+    return;
   case AST_REST: text_add(out, ".."); return;
   case AST_BAD: return;
   }

@@ -35,6 +35,7 @@ typedef enum AstKind {
   AST_CALL,   // name(items), keys: a cast, a function of the table, a def
   AST_INDEX,  // name[items]; name NULL: of the call a
   AST_REDUCE, // name[axes by `by` where `c`](items)
+  AST_CONCAT, // name[a](items): `concat[c](x, y)`
   AST_REST,   // `..` among indices: the axes that are left
   AST_BAD     // a syntax error stood here, and has been reported
 } AstKind;

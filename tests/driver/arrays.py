@@ -129,6 +129,23 @@ def language(rng):
 }
 kernel k { input q[a: 3, b: 5, d: 8] : float32; input g : float32; output o = softmax(q); output p = softmax(q)[0, 0, 1] * g; }''',
         {'q': q, 'g': np.float32(3)}, dict(o=e / e.sum(-1, keepdims=True), p=np.float32((e / e.sum(-1, keepdims=True))[0, 0, 1] * 3)), exact=False)
+    a, b = (rng.integers(-50, 50, s).astype(np.int32) for s in [(2, 3, 4, 5), (2, 2, 4, 5)])
+    j = np.concatenate([a, np.maximum(b, 0), a], 1)
+    run('reshape and concat', '''def relu(x) { return max(x, 0); }
+def flat(x[n: N, c: C, y: H, x: W] : T) { compute f[n: N, i: C * H * W] : T = reshape(x); return f; }
+kernel k {
+  input a[n: 2, c: 3, y: 4, x: 5] : int32; input b[n: 2, c: 2, y: 4, x: 5] : int32;
+  compute reshape = concat[c](a, relu(b), a);
+  output o1[n: 2, i: 160] : int32 = reshape(reshape);
+  output o2 = flat(a);
+  output o3[n: 2, c: 5, y: 4, x: 5] : int32 = concat[c](a, b) + 1;
+  output o4[p: 4, q: 3, r: 10] : int32 = reshape(a) * 2;
+  output o5 = concat[x](a, a) - 3;
+  output o6[p: 1, q: 120, r: 1] : int32 = reshape(a);
+  output o7[p: 15, q: 8] : int32 = reshape(relu(a));
+  output o8[z: 2, concat: 3, w: 20] : int32 = sum[k: 2](reshape(a)) * 3;
+}''', {'a': a, 'b': b}, dict(o1=j.reshape(2, 160), o2=a.reshape(2, 60), o3=np.concatenate([a, b], 1) + np.int32(1), o4=a.reshape(4, 3, 10) * np.int32(2),
+                             o5=np.concatenate([a, a], 3) - np.int32(3), o6=a.reshape(1, 120, 1), o7=np.maximum(a, 0).reshape(15, 8), o8=a.reshape(2, 3, 20) * np.int32(6)))
     open('many.te', 'w').write('def f(x[i: N] : int32, s) { compute t = x + s; return t * 2; }\nkernel k {\n  input a0[i: 4] : int32;\n'
                                + ''.join(f'  compute a{i + 1} = f(a{i}, {i});\n' for i in range(1000)) + '  output o = a1000;\n}\n')
     p = subprocess.run([tetc, 'check', 'many.te'], capture_output=True, text=True, timeout=60)

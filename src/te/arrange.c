@@ -1,0 +1,188 @@
+// SPDX-License-Identifier: Apache-2.0
+// `reshape(x)` and `concat[c](x, y)`: indices into what is arranged anew, so that readers read through and nothing is
+// copied. Operands are tensors: an expression becomes a stage, as it does where a def wants one.
+#include "te/internal.h"
+
+// The operand as a tensor; NULL after a report.
+static const TeTensor *operand(const StageCx *sx, const AstExpr *e, const char *what) {
+  if (e->kind == AST_NAME) {
+    Binding b = scope_find(sx->scope, e->name, e->loc);
+    if (b.kind == BIND_TENSOR) return b.ref.t;
+    if (b.kind == BIND_POISON) return NULL;
+    if (b.kind == BIND_ARG) return operand(b.arg->sx, b.arg->e, what);
+  }
+  const Global *def = e->kind == AST_CALL ? find_def(sx->scope, e->name) : NULL;
+  if (def && !def_is_pure(def->item)) return def_stage(sx, e);
+  TensorRef ref = {0};
+  Arena *a = sx->ck->cx->arena;
+  const TeTensor *t = ptrmap_find(&sx->scope->made, e);
+  if (t) return t;
+  t = stage_of_expr(sx->scope, e, fresh_name(sx->kx, sx->prefix, what), NULL, &ref);
+  if (t) ptrmap_set(a, &sx->scope->made, e, (void *)(uintptr_t)t);
+  return t;
+}
+
+static const TeExpr *number(const StageCx *sx, int64_t n, Loc loc) {
+  return te_const(sx->ck->cx->arena, DT_I64, (Scalar){.i = n}, loc);
+}
+
+// ---- reshape --------------------------------------------------------------------------------------------------------
+
+// The place of axes from..to of the stage, one behind the other.
+static const TeExpr *place_in(const StageCx *sx, int from, int to, Loc loc) {
+  Arena *a = sx->ck->cx->arena;
+  const TeExpr *at = NULL;
+  for (int i = from; i < to; i++) {
+    const TeAxis *axis = sx->stage->axes[i];
+    if (axis->extent == 1) continue;
+    const TeExpr *x = te_axis(a, axis, loc);
+    at = at ? te_binary(a, OP_ADD, te_binary(a, OP_MUL, at, number(sx, axis->extent, loc), loc), x, loc) : x;
+  }
+  return at ? at : number(sx, 0, loc);
+}
+
+// Indices of axes from..to of t, at a place in them.
+static void spread_place(const StageCx *sx, const TeTensor *t, int from, int to, const TeExpr *at, const TeExpr **idx) {
+  Arena *a = sx->ck->cx->arena;
+  int64_t step = 1;
+  int outermost = from; // of more than one position
+  while (outermost < to && t->axes[outermost]->extent == 1) outermost++;
+  for (int i = to; i-- > from;) {
+    int64_t n = t->axes[i]->extent;
+    const TeExpr *x = step == 1 ? at : te_binary(a, OP_DIV, at, number(sx, step, at->loc), at->loc);
+    if (n == 1) idx[i] = number(sx, 0, at->loc);
+    else idx[i] = i == outermost ? x : te_binary(a, OP_MOD, x, number(sx, n, at->loc), at->loc);
+    step *= n;
+  }
+}
+
+// Axes that hold the same elements on both sides are taken together, so that what is only split or joined stays simple.
+const TeExpr *arrange_reshape(StageCx *sx, const AstExpr *e) {
+  Ctx *cx = sx->ck->cx;
+  const TeTensor *t = operand(sx, e->items[0], "reshape"), *s = sx->stage;
+  if (!t) return NULL;
+  int64_t have = te_tensor_elems(t), want = 1;
+  for (int i = 0; i < s->naxes; i++) want *= s->axes[i]->extent;
+  if (have != want) {
+    Diag *g = diag_report(cx->diags, E_SHAPE, e->loc, "`%s` has %lld elements, and `%s` has %lld", t->name,
+                          (long long)have, s->name ? s->name : "this stage", (long long)want);
+    diag_also(g, t->name_loc, "`%s` is %s", t->name, shape_text(cx, t));
+    diag_help(g, "declare a stage of as many elements: `compute y[i: %lld] = reshape(%s);`", (long long)have, t->name);
+    return NULL;
+  }
+  const TeExpr **idx = NEW_ARRAY(cx->arena, const TeExpr *, t->naxes + 1);
+  for (int i = 0, k = 0; i < t->naxes || k < s->naxes;) {
+    int from = i, first = k;
+    int64_t there = 1, here = 1;
+    do {
+      if (i < t->naxes && (there <= here || k == s->naxes)) there *= t->axes[i++]->extent;
+      else here *= s->axes[k++]->extent;
+    } while (there != here);
+    spread_place(sx, t, from, i, place_in(sx, first, k, e->loc), idx);
+  }
+  return te_access(cx->arena, t, idx, e->loc);
+}
+
+// ---- concat ---------------------------------------------------------------------------------------------------------
+
+static int axis_of(const TeTensor *t, Name name) {
+  for (int i = 0; i < t->naxes; i++)
+    if (t->axes[i]->name == name) return i;
+  return -1;
+}
+
+static bool check_joined(const StageCx *sx, const AstExpr *e, const TeTensor *first, const TeTensor *t, int at,
+                         Loc loc) {
+  Ctx *cx = sx->ck->cx;
+  bool fits = t->naxes == first->naxes;
+  for (int i = 0; fits && i < t->naxes; i++) fits = i == at || t->axes[i]->extent == first->axes[i]->extent;
+  if (fits && t->type == first->type) return true;
+  Diag *g = fits ? diag_report(cx->diags, E_TYPE, loc, "`%s` is %s, and `%s` is %s", first->name,
+                               dtype_name(first->type), t->name, dtype_name(t->type))
+                 : diag_report(cx->diags, E_SHAPE, loc, "`%s` and `%s` do not fit together along `%s`", first->name,
+                               t->name, e->a->name);
+  diag_also(g, first->name_loc, "`%s` is %s", first->name, shape_text(cx, first));
+  diag_also(g, t->name_loc, "`%s` is %s", t->name, shape_text(cx, t));
+  diag_help(g, fits ? "cast one of them" : "all but the axis along which they are joined must be the same");
+  return false;
+}
+
+const TeTensor *concat_shape(const StageCx *sx, const AstExpr *e) {
+  Ctx *cx = sx->ck->cx;
+  const TeTensor *first = operand(sx, e->items[0], "concat");
+  if (!first) return NULL;
+  int at = axis_of(first, e->a->name);
+  if (at < 0) {
+    Diag *g = diag_report(cx->diags, E_UNKNOWN_NAME, e->a->loc, "`%s` has no axis `%s`", first->name, e->a->name);
+    diag_also(g, first->name_loc, "`%s` is %s", first->name, shape_text(cx, first));
+    diag_help(g, "name an axis of the first operand, or of the stage");
+    return NULL;
+  }
+  TeTensor *shape = arena_copy(cx->arena, first, sizeof *first);
+  TeAxis *joined = arena_copy(cx->arena, first->axes[at], sizeof *joined);
+  shape->axes = arena_copy(cx->arena, first->axes, (size_t)first->naxes * sizeof *first->axes);
+  shape->axes[at] = joined;
+  for (int i = 1; i < e->nitems; i++) {
+    const TeTensor *t = operand(sx, e->items[i], "concat");
+    if (!t || !check_joined(sx, e, first, t, at, e->items[i]->loc)) return NULL;
+    joined->extent += t->axes[at]->extent;
+  }
+  if (te_tensor_elems(shape) >> 40) {
+    Diag *g = diag_report(cx->diags, E_EXTENT, e->loc, "this has 2^40 elements or more");
+    diag_help(g, "join less");
+    return NULL;
+  }
+  return shape;
+}
+
+const TeExpr *arrange_concat(StageCx *sx, const AstExpr *e) {
+  Ctx *cx = sx->ck->cx;
+  Arena *a = cx->arena;
+  const TeTensor *s = sx->stage;
+  const TeAxis *along = find_axis(sx, e->a->name);
+  int at = -1;
+  for (int i = 0; i < s->naxes; i++)
+    if (s->axes[i] == along) at = i;
+  if (at < 0) {
+    Diag *g = diag_report(cx->diags, E_UNKNOWN_NAME, e->a->loc, "`%s` is no axis of the stage", e->a->name);
+    diag_help(g, "`concat[axis](a, b)` joins along an axis with which the stage is declared");
+    return NULL;
+  }
+  VEC(const TeTensor *) parts = {0};
+  int64_t total = 0;
+  for (int i = 0; i < e->nitems; i++) {
+    const TeTensor *t = operand(sx, e->items[i], "concat");
+    if (!t) return NULL;
+    VEC_PUSH(a, parts, t);
+    bool fits = t->naxes == s->naxes;
+    for (int k = 0; fits && k < t->naxes; k++) fits = k == at || t->axes[k]->extent == s->axes[k]->extent;
+    if (!fits) {
+      Diag *g = diag_report(cx->diags, E_SHAPE, e->items[i]->loc, "`%s` does not fit the stage", t->name);
+      diag_also(g, t->name_loc, "`%s` is %s", t->name, shape_text(cx, t));
+      diag_help(g, "all but the axis along which they are joined must be the same");
+      return NULL;
+    }
+    if (!check_joined(sx, e, parts.data[0], t, at, e->items[i]->loc)) return NULL;
+    total += t->axes[at]->extent;
+  }
+  if (total != along->extent) {
+    Diag *g =
+        diag_report(cx->diags, E_SHAPE, e->loc, "what is joined has %lld positions along `%s`, and the stage has %lld",
+                    (long long)total, along->name, (long long)along->extent);
+    diag_help(g, "declare `%s: %lld`", along->name, (long long)total);
+    return NULL;
+  }
+  const TeExpr *out = NULL;
+  for (int i = e->nitems; i-- > 0;) { // the last one without a condition
+    const TeTensor *t = parts.data[i];
+    const TeExpr **idx = NEW_ARRAY(a, const TeExpr *, t->naxes + 1);
+    int64_t end = total;
+    total -= t->axes[at]->extent;
+    for (int k = 0; k < t->naxes; k++) idx[k] = te_axis(a, s->axes[k], e->loc);
+    if (total) idx[at] = te_binary(a, OP_SUB, idx[at], number(sx, total, e->loc), e->loc);
+    const TeExpr *x = te_access(a, t, idx, e->items[i]->loc);
+    const TeExpr *here = te_binary(a, OP_LT, te_axis(a, along, e->loc), number(sx, end, e->loc), e->loc);
+    out = out ? te_select(a, here, x, out, e->loc) : x;
+  }
+  return out;
+}

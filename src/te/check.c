@@ -29,8 +29,8 @@ static const char *canonical(Ctx *cx, const char *path) {
 }
 
 // The library, in the compiler itself: texts of lib/ made by embed.sh, behind the line that it puts first.
-extern const char te_library_nn[];
-static const struct { const char *name, *text; } library[] = {{"nn.te", te_library_nn}};
+extern const char te_library_nn[], te_library_vta[];
+static const struct { const char *name, *text; } library[] = {{"nn.te", te_library_nn}, {"vta.te", te_library_vta}};
 
 static const Source *find_in_library(Arena *a, const char *path) {
   for (size_t i = 0; i < sizeof library / sizeof *library; i++) {

@@ -416,20 +416,22 @@ def sums(rng):
     return x, rng.integers(-2**12, 2**12, c).astype(np.int32)
 
 
-@operator
-def requantise(rng):
-    x, b = sums(rng)
-    k, low = int(rng.integers(0, 20)), int(pick(rng, -128, 0))
-    return Case(f'requantise({{x}}, {{b}}{named(shift=k, low=low)})', dict(x=x, b=b),
-                np.clip((x + channels(b, x)) >> k, low, 127).astype(np.int8))
+def rescaled(name, channel, narrow):
+    def make(rng):
+        x, b = sums(rng)
+        low, high = int(pick(rng, -128, 0)), int(pick(rng, 127, 6))
+        k = rng.integers(0, 20, x.shape[1] if channel else 1).astype(np.int32)
+        want = np.clip((x + channels(b, x)) >> channels(k, x), low, high)
+        inputs = dict(x=x, b=b, k=k) if channel else dict(x=x, b=b)
+        return Case(f'{name}({{x}}, {{b}}, {"{k}" if channel else int(k[0])}{named(low=low, high=high)})', inputs,
+                    want.astype(np.int8) if narrow else want)
+    ALL[name] = make
 
 
-@operator
-def requantise_channels(rng):
-    x, b = sums(rng)
-    k, high = rng.integers(5, 16, x.shape[1]).astype(np.int32), int(pick(rng, 127, 6))
-    return Case(f'requantise_channels({{x}}, {{b}}, {{k}}{named(high=high)})', dict(x=x, b=b, k=k),
-                np.clip((x + channels(b, x)) >> channels(k, x), -128, high).astype(np.int8))
+rescaled('rescale', False, False)
+rescaled('rescale_channels', True, False)
+rescaled('requantise', False, True)
+rescaled('requantise_channels', True, True)
 
 
 @operator
@@ -450,7 +452,33 @@ def requantise_multiply32(rng):
                 np.clip((acc * m + 2**(k - 1)) >> k, -128, 127).astype(np.int8))
 
 
-def quantised(name, low, high, out):
+def layer(rng, groups=1):
+    """A quantised convolution: its inputs, its attributes, and what it gives before it is narrowed."""
+    w, cg, og = windows_of(rng), int(rng.integers(1, 4)), int(rng.integers(1, 4))
+    w['dilations'], w['strides'] = [1, 1], [w['strides'][0]] * 2
+    x, weight = image(rng, np.int8, cg * groups, w), data(rng, np.int8, og * groups, cg, *w['k'])
+    b, k = rng.integers(-2**12, 2**12, og * groups).astype(np.int32), rng.integers(5, 12, og * groups).astype(np.int32)
+    acc = convolved(x, weight, w, groups)
+    return dict(x=x, w=weight, b=b, k=k), named(stride=w['strides'][0], pads=w['pads']), (acc + channels(b, acc)) >> channels(k, acc)
+
+
+@operator
+def quantised_conv2d(rng):
+    inputs, args, narrow = layer(rng, pick(rng, 1, 2))
+    low = int(pick(rng, -128, 0))
+    return Case(f'quantised_conv2d({{x}}, {{w}}, {{b}}, {{k}}{args}{named(low=low)})', inputs, np.clip(narrow, low, 127).astype(np.int8))
+
+
+@operator
+def quantised_residual(rng):
+    inputs, args, narrow = layer(rng)
+    inputs['s'], left = data(rng, np.int8, *narrow.shape), int(rng.integers(0, 4))
+    total = np.clip(narrow, -128, 127) + (inputs['s'].astype(np.int32) << left) + (1 << left) // 2
+    return Case(f'quantised_residual({{x}}, {{w}}, {{b}}, {{k}}, {{s}}{args}{named(left=left)})', inputs,
+                np.clip(total >> left, 0, 127).astype(np.int8))
+
+
+def to_bytes(name, low, high, out):
     def make(rng):
         x, scale, zero = some(rng, np.float32), round(rng.uniform(0.005, 0.1), 4), int(rng.integers(low // 2, high // 2))
         q = np.clip(np.rint(x / np.float32(scale)) + np.float32(zero), low, high).astype(out)
@@ -458,8 +486,8 @@ def quantised(name, low, high, out):
     ALL[name] = make
 
 
-quantised('quantise', -128, 127, np.int8)
-quantised('quantise_unsigned', 0, 255, np.uint8)
+to_bytes('quantise', -128, 127, np.int8)
+to_bytes('quantise_unsigned', 0, 255, np.uint8)
 
 
 @operator

@@ -254,7 +254,7 @@ typedef enum UnOp {
   UN_COUNT
 } UnOp;
 typedef enum MathFn {
-#define MATH(id, name, arity) FN_##id,
+#define MATH(id, name, arity, takes) FN_##id,
 #include "base/ops.def"
   FN_COUNT
 } MathFn;
@@ -282,9 +282,10 @@ bool binop_is_bool(BinOp op);
 const char *unop_text(UnOp op);
 const char *math_name(MathFn f);
 int math_arity(MathFn f);
+bool math_takes(MathFn f, DType t);    // arguments of type t
+const char *math_takes_what(MathFn f); // in words
 // Functions whose result is the same on every machine; the others are left to the machine that runs the code.
 bool math_is_exact(MathFn f);
-bool math_of_name(const char *name, MathFn *out);
 
 // A value of some DType: integers and bool in i (sign- or zero-extended from their width), floats in f (already
 // rounded to their width).

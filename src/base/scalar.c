@@ -35,8 +35,9 @@ static const char *const unops[] = {
 static const struct {
   const char *name;
   int arity;
+  enum { FLOATS, NUMBERS } takes;
 } maths[] = {
-#define MATH(id, name, arity) {name, arity},
+#define MATH(id, name, arity, takes) {name, arity, takes},
 #include "base/ops.def"
 };
 
@@ -52,6 +53,22 @@ const char *unop_text(UnOp op) { return unops[op]; }
 const char *math_name(MathFn f) { return maths[f].name; }
 int math_arity(MathFn f) { return maths[f].arity; }
 
+bool math_takes(MathFn f, DType t) {
+  switch (maths[f].takes) {
+  case FLOATS: return dtype_is_float(t);
+  case NUMBERS: return t != DT_BOOL;
+  }
+  return false;
+}
+
+const char *math_takes_what(MathFn f) {
+  switch (maths[f].takes) {
+  case FLOATS: return "floating-point arguments";
+  case NUMBERS: return "a number";
+  }
+  return "";
+}
+
 bool math_is_exact(MathFn f) {
   return f == FN_ABS || f == FN_ROUND || f == FN_RINT || f == FN_FLOOR || f == FN_CEIL || f == FN_TRUNC || f == FN_SQRT;
 }
@@ -61,16 +78,6 @@ bool dtype_of_name(const char *name, DType *out) {
   for (int t = 0; t < DT_COUNT; t++) {
     if (strcmp(dtypes[t].name, name)) continue;
     *out = (DType)t;
-    return true;
-  }
-  return false;
-}
-
-// "exp" to FN_EXP; false if there is none of that name.
-bool math_of_name(const char *name, MathFn *out) {
-  for (int f = 0; f < FN_COUNT; f++) {
-    if (strcmp(maths[f].name, name)) continue;
-    *out = (MathFn)f;
     return true;
   }
   return false;

@@ -5,13 +5,6 @@
 #include <math.h>
 #include <string.h>
 
-void help_call(Ctx *cx, Diag *g, const char *name, int nargs) {
-  static const char *const args[] = {"", "x", "x, y", "x, low, high"};
-  bool reduces = strcmp(name, "min") == 0 || strcmp(name, "max") == 0;
-  diag_help(g, "it is written `%s(%s)`%s", name, args[nargs],
-            reduces ? arena_printf(cx->arena, "; the reduction is `%s[axis: extent](...)`", name) : "");
-}
-
 // The target's constant of a dotted name.
 static bool target_const(const TeTarget *t, Name name, TeValue *value) {
   for (int i = 0; t && i < t->nconsts; i++) {
@@ -119,16 +112,16 @@ static bool shift_left(int64_t a, int64_t b, int64_t *out) {
   return (*out >> (b & 63)) == a;
 }
 
-static bool binary_of_ints(ConstScope *s, const AstExpr *e, int64_t a, int64_t b, int64_t *value) {
-  switch (e->binop) {
+static bool binary_of_ints(ConstScope *s, const AstExpr *e, BinOp op, int64_t a, int64_t b, int64_t *value) {
+  switch (op) {
   case OP_ADD: return __builtin_add_overflow(a, b, value) ? overflow(s, e) : true;
   case OP_SUB: return __builtin_sub_overflow(a, b, value) ? overflow(s, e) : true;
   case OP_MUL: return __builtin_mul_overflow(a, b, value) ? overflow(s, e) : true;
   case OP_DIV:
   case OP_MOD:
     if (b == 0) return divides_by_zero(s, e);
-    if (a == INT64_MIN && b == -1) return e->binop == OP_DIV ? overflow(s, e) : (*value = 0, true);
-    *value = e->binop == OP_DIV ? floor_div(a, b) : floor_mod(a, b);
+    if (a == INT64_MIN && b == -1) return op == OP_DIV ? overflow(s, e) : (*value = 0, true);
+    *value = op == OP_DIV ? floor_div(a, b) : floor_mod(a, b);
     return true;
   case OP_SHL: return shift_left(a, b, value) ? true : overflow(s, e);
   case OP_SHR: *value = a >> (b & 63); return true;
@@ -150,18 +143,12 @@ static bool binary_of_ints(ConstScope *s, const AstExpr *e, int64_t a, int64_t b
   return false;
 }
 
-static bool eval_binary(ConstScope *s, const AstExpr *e, TeValue *value) {
-  TeValue a, b;
-  if (!eval_number(s, e->a, &a)) return false;
-  if (e->binop == OP_LAND && !is_true(a)) return *value = value_bool(false), true;
-  if (e->binop == OP_LOR && is_true(a)) return *value = value_bool(true), true;
-  if (!eval_number(s, e->b, &b)) return false;
-  if (e->binop == OP_LAND || e->binop == OP_LOR) return *value = value_bool(is_true(b)), true;
+// An operator of e on two numbers.
+static bool binary_of(ConstScope *s, const AstExpr *e, BinOp op, TeValue a, TeValue b, TeValue *value) {
   if (a.kind == VALUE_INT && b.kind == VALUE_INT) {
-    *value = (TeValue){.kind = VALUE_INT, .truth = binop_is_bool(e->binop)};
-    return binary_of_ints(s, e, a.i, b.i, &value->i);
+    *value = (TeValue){.kind = VALUE_INT, .truth = binop_is_bool(op)};
+    return binary_of_ints(s, e, op, a.i, b.i, &value->i);
   }
-  BinOp op = e->binop;
   if (op == OP_MOD || op == OP_SHL || op == OP_SHR || op == OP_AND || op == OP_OR || op == OP_XOR)
     return not_const(s, e, arena_printf(s->cx->arena, "`%s` is for integers", binop_text(op))), false;
   Scalar v = scalar_binary(op, DT_F64, (Scalar){.f = number_of(a)}, (Scalar){.f = number_of(b)});
@@ -169,65 +156,62 @@ static bool eval_binary(ConstScope *s, const AstExpr *e, TeValue *value) {
   return true;
 }
 
-// min(a, b) and max(a, b) of numbers of any kind.
-static TeValue least_or_most(TeValue a, TeValue b, bool least) {
-  bool floats = a.kind == VALUE_FLOAT || b.kind == VALUE_FLOAT;
-  if (!floats) return value_int((b.i < a.i) == least && b.i != a.i ? b.i : a.i);
-  double x = number_of(a), y = number_of(b);
-  return value_float((least ? y < x : y > x) ? y : x);
+static bool eval_binary(ConstScope *s, const AstExpr *e, TeValue *value) {
+  TeValue a, b;
+  if (!eval_number(s, e->a, &a)) return false;
+  if (e->binop == OP_LAND && !is_true(a)) return *value = value_bool(false), true;
+  if (e->binop == OP_LOR && is_true(a)) return *value = value_bool(true), true;
+  if (!eval_number(s, e->b, &b)) return false;
+  if (e->binop == OP_LAND || e->binop == OP_LOR) return *value = value_bool(is_true(b)), true;
+  return binary_of(s, e, e->binop, a, b, value);
 }
 
-// Of one number: abs, a cast, or a function of floats.
-static bool call_of_one(ConstScope *s, const AstExpr *e, TeValue v, TeValue *value) {
-  DType to;
-  MathFn fn;
-  if (dtype_of_name(e->name, &to)) {
-    Scalar x = v.kind == VALUE_FLOAT ? scalar_cast(to, DT_F64, (Scalar){.f = v.f})
-                                     : scalar_cast(to, DT_I64, (Scalar){.i = v.i});
-    *value = dtype_is_float(to) ? value_float(x.f) : value_int(x.i);
-    return true;
-  }
-  if (!math_of_name(e->name, &fn)) return false;
-  if (fn == FN_ABS && v.kind == VALUE_INT) {
-    if (v.i == INT64_MIN) return overflow(s, e);
-    *value = value_int(v.i < 0 ? -v.i : v.i);
-    return true;
-  }
-  *value = value_float(scalar_math(fn, DT_F64, (Scalar){.f = number_of(v)}, (Scalar){0}).f);
+static bool eval_cast(ConstScope *s, const AstExpr *e, DType to, TeValue *value) {
+  TeValue v;
+  if (!call_has(s->cx, e, 1, "x") || !eval_number(s, e->items[0], &v)) return false;
+  Scalar x =
+      v.kind == VALUE_FLOAT ? scalar_cast(to, DT_F64, (Scalar){.f = v.f}) : scalar_cast(to, DT_I64, (Scalar){.i = v.i});
+  *value = dtype_is_float(to) ? value_float(x.f) : value_int(x.i);
   return true;
 }
 
-int const_arity(const char *name) {
+// A function that is an operation of its own: of integers if it takes them and has nothing else, else of floats.
+static bool eval_math(ConstScope *s, const AstExpr *e, MathFn fn, const TeValue *v, TeValue *value) {
+  bool ints = math_takes(fn, DT_I64);
+  Scalar x[3] = {{0}};
+  for (int i = 0; i < e->nitems; i++) ints &= v[i].kind == VALUE_INT;
+  for (int i = 0; i < e->nitems; i++) x[i] = ints ? (Scalar){.i = v[i].i} : (Scalar){.f = number_of(v[i])};
+  if (ints && fn == FN_ABS && v[0].i == INT64_MIN) return overflow(s, e);
+  Scalar r = scalar_call(fn, ints ? DT_I64 : DT_F64, x);
+  *value = ints ? value_int(r.i) : value_float(r.f);
+  return true;
+}
+
+bool const_function(const char *name) {
   DType to;
-  MathFn fn;
-  if (strcmp(name, "min") == 0 || strcmp(name, "max") == 0) return 2;
-  if (strcmp(name, "clamp") == 0) return 3;
-  if (dtype_of_name(name, &to) && to != DT_BOOL) return 1;
-  return math_of_name(name, &fn) ? math_arity(fn) : 0;
+  const Builtin *b = builtin_find(name);
+  return b ? b->kind != BUILTIN_RESHAPE : dtype_of_name(name, &to) && to != DT_BOOL;
 }
 
 static bool eval_call(ConstScope *s, const AstExpr *e, TeValue *value) {
-  TeValue v[3];
-  int wanted = const_arity(e->name);
-  if (wanted == 0)
+  DType to;
+  if (!const_function(e->name))
     return not_const(s, e, "of the functions, only those of numbers, min, max, clamp and casts are constant"), false;
-  if (wanted != e->nitems) {
-    Diag *g = diag_report(s->cx->diags, E_TYPE, e->loc, "`%s` takes %d argument%s, not %d", e->name, wanted,
-                          wanted > 1 ? "s" : "", e->nitems);
-    help_call(s->cx, g, e->name, wanted);
-    return false;
-  }
-  for (int i = 0; i < wanted; i++)
+  if (dtype_of_name(e->name, &to)) return eval_cast(s, e, to, value);
+  const Builtin *b = builtin_find(e->name);
+  TeValue v[3];
+  if (!call_has(s->cx, e, b->nargs, b->args)) return false;
+  for (int i = 0; i < b->nargs; i++)
     if (!eval_number(s, e->items[i], &v[i])) return false;
-  if (wanted == 1) return call_of_one(s, e, v[0], value);
-  if (wanted == 3) {
-    *value = least_or_most(least_or_most(v[0], v[1], false), v[2], true);
-    return true;
+  *value = v[0];
+  switch (b->kind) {
+  case BUILTIN_MATH: return eval_math(s, e, b->fn, v, value);
+  case BUILTIN_WIDE: return true;     // a constant has no width yet
+  case BUILTIN_RESHAPE: return false; // no const_function
+  case BUILTIN_OPERATORS: break;
   }
-  MathFn fn;
-  if (math_of_name(e->name, &fn))
-    *value = value_float(scalar_math(fn, DT_F64, (Scalar){.f = number_of(v[0])}, (Scalar){.f = number_of(v[1])}).f);
-  else *value = least_or_most(v[0], v[1], strcmp(e->name, "min") == 0);
+  for (int i = 0; i < b->nops; i++)
+    if (!binary_of(s, e, b->ops[i], *value, v[i + 1], value)) return false;
   return true;
 }
 

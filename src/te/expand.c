@@ -41,7 +41,7 @@ static bool is_constant(const StageCx *sx, const AstExpr *e) {
     if (!e->name || scope_find(sx->scope, e->name, e->name_loc).kind != BIND_VALUE) return false;
     break;
   case AST_CALL:
-    if (!const_arity(e->name)) return false;
+    if (!const_function(e->name)) return false;
     break;
   case AST_LIST: break;
   }

@@ -445,16 +445,8 @@ static Typed infer_select(StageCx *sx, const AstExpr *e) {
 
 // ---- calls -----------------------------------------------------------------------------------------------------
 
-static bool count_args(StageCx *sx, const AstExpr *e, int wanted) {
-  if (e->nitems == wanted) return true;
-  Diag *g = diag_report(ctx(sx)->diags, E_TYPE, e->loc, "`%s` takes %d argument%s, not %d", e->name, wanted,
-                        wanted > 1 ? "s" : "", e->nitems);
-  help_call(ctx(sx), g, e->name, wanted);
-  return false;
-}
-
 static Typed infer_cast(StageCx *sx, const AstExpr *e, DType to) {
-  if (!count_args(sx, e, 1)) return POISON;
+  if (!call_has(ctx(sx), e, 1, "x")) return POISON;
   Typed x = infer(sx, e->items[0]);
   if (!x.e) return POISON;
   // A literal takes the type at once if it fits; else it is a value of its own type that the cast then converts.
@@ -473,46 +465,42 @@ static Typed infer_cast(StageCx *sx, const AstExpr *e, DType to) {
 }
 
 // wide(x): small integers become int32, so that one operator sums integers and floats.
-static Typed infer_wide(StageCx *sx, const AstExpr *e) {
-  if (!count_args(sx, e, 1)) return POISON;
-  Typed x = infer(sx, e->items[0]);
+static Typed infer_wide(StageCx *sx, Typed x) {
   if (!x.e || lit_const(x)) return x;
   const TeExpr *v = settle_default(sx, x);
   if (!v) return POISON;
   bool small = !dtype_is_float(v->type) && v->type != DT_BOOL && dtype_bits(v->type) < 32;
-  return typed(small ? te_cast(arena(sx), DT_I32, v, e->loc) : v);
+  return typed(small ? te_cast(arena(sx), DT_I32, v, v->loc) : v);
 }
 
-static Typed infer_math(StageCx *sx, const AstExpr *e, MathFn fn) {
-  if (!count_args(sx, e, math_arity(fn))) return POISON;
-  Typed x[3] = {{0}};
-  for (int i = 0; i < e->nitems; i++) x[i] = infer(sx, e->items[i]);
+// A function that is an operation of its own.
+static Typed infer_math(StageCx *sx, const AstExpr *e, MathFn fn, Typed *x) {
   bool floats = false;
   for (int turn = 0; turn < 2; turn++) // the first may learn its type from the last, and the others from it
     for (int i = 1; i < e->nitems; i++)
       if (!agree(sx, e->loc, e->name, &x[0], &x[i])) return POISON;
   for (int i = 0; i < e->nitems; i++) floats |= x[i].lit == LIT_FLOAT;
   if (!x[0].e) return POISON;
-  Lit lit = x[0].lit == TYPED ? TYPED : floats ? LIT_FLOAT : LIT_INT;
-  if (lit == LIT_INT && fn != FN_ABS) lit = LIT_FLOAT;
-  if (lit == TYPED) {
-    DType t = x[0].e->type;
-    if (fn == FN_ABS && t == DT_BOOL) return unfit(sx, e->loc, e->name, "a number", t);
-    if (fn != FN_ABS && !dtype_is_float(t)) return unfit(sx, e->loc, e->name, "floating-point arguments", t);
-  }
+  Lit lit = x[0].lit == TYPED ? TYPED : floats || !math_takes(fn, DT_I64) ? LIT_FLOAT : LIT_INT;
+  if (lit == TYPED && !math_takes(fn, x[0].e->type))
+    return unfit(sx, e->loc, e->name, math_takes_what(fn), x[0].e->type);
   const TeExpr *args[3] = {x[0].e, x[1].e, x[2].e};
   return (Typed){te_math(arena(sx), fn, args, e->loc), lit};
 }
 
-// min(x, y), max(x, y) and clamp(x, lo, hi), which is min(max(x, lo), hi).
-static Typed infer_minmax(StageCx *sx, const AstExpr *e) {
-  bool clamp = strcmp(e->name, "clamp") == 0;
-  if (!count_args(sx, e, clamp ? 3 : 2)) return POISON;
-  Typed v[3] = {{0}};
-  for (int i = 0; i < e->nitems; i++) v[i] = infer(sx, e->items[i]);
-  if (!clamp) return binary(sx, e->loc, strcmp(e->name, "min") == 0 ? OP_MIN : OP_MAX, e->name, v[0], v[1]);
-  Typed low = binary(sx, e->loc, OP_MAX, "clamp", v[0], v[1]);
-  return binary(sx, e->loc, OP_MIN, "clamp", low, v[2]);
+static Typed infer_builtin(StageCx *sx, const AstExpr *e, const Builtin *b) {
+  if (!call_has(ctx(sx), e, b->nargs, b->args)) return POISON;
+  if (b->kind == BUILTIN_RESHAPE) return typed(arrange_reshape(sx, e));
+  Typed x[3] = {{0}};
+  for (int i = 0; i < e->nitems; i++) x[i] = infer(sx, e->items[i]);
+  switch (b->kind) {
+  case BUILTIN_MATH: return infer_math(sx, e, b->fn, x);
+  case BUILTIN_WIDE: return infer_wide(sx, x[0]);
+  case BUILTIN_RESHAPE:
+  case BUILTIN_OPERATORS: break;
+  }
+  for (int i = 0; i < b->nops; i++) x[0] = binary(sx, e->loc, b->ops[i], e->name, x[0], x[i + 1]);
+  return x[0];
 }
 
 // A call of a def: an expression in its own names, or the stage that it gives.
@@ -532,16 +520,11 @@ static Typed infer_def(StageCx *sx, const AstExpr *e) {
 
 static Typed infer_call(StageCx *sx, const AstExpr *e) {
   DType to;
-  MathFn fn;
   const Binding *own = scope_own(sx->scope, e->name);
   if (own && own->kind == BIND_TYPE) return infer_cast(sx, e, own->type);
   if (dtype_of_name(e->name, &to)) return infer_cast(sx, e, to);
-  if (strcmp(e->name, "min") == 0 || strcmp(e->name, "max") == 0 || strcmp(e->name, "clamp") == 0)
-    return infer_minmax(sx, e);
-  if (strcmp(e->name, "wide") == 0) return infer_wide(sx, e);
-  if (strcmp(e->name, "reshape") == 0 && !find_def(sx->scope, e->name))
-    return count_args(sx, e, 1) ? typed(arrange_reshape(sx, e)) : POISON;
-  if (math_of_name(e->name, &fn)) return infer_math(sx, e, fn);
+  const Builtin *builtin = builtin_find(e->name);
+  if (builtin) return infer_builtin(sx, e, builtin);
   if (find_def(sx->scope, e->name)) return infer_def(sx, e);
   for (int i = 0; i < e->nitems; i++) infer(sx, e->items[i]);
   if (scope_find(sx->scope, e->name, e->name_loc).kind == BIND_TENSOR) {
@@ -550,7 +533,7 @@ static Typed infer_call(StageCx *sx, const AstExpr *e) {
     return POISON;
   }
   Diag *g = diag_report(ctx(sx)->diags, E_UNKNOWN_NAME, e->name_loc, "unknown function `%s`", e->name);
-  if (strcmp(e->name, "sum") == 0 || strcmp(e->name, "prod") == 0) {
+  if (reduction_named(e->name)) {
     diag_help(g, "the reduction is written `%s[axis: extent](...)`", e->name);
     return POISON;
   }
@@ -563,10 +546,7 @@ static Typed infer_call(StageCx *sx, const AstExpr *e) {
     return POISON;
   }
   Nearest n = {.wanted = e->name};
-  for (int i = 0; i < FN_COUNT; i++) nearest_try(&n, math_name((MathFn)i));
-  for (int i = 0; i < DT_COUNT; i++) nearest_try(&n, dtype_name((DType)i));
-  static const char *const others[] = {"min", "max", "clamp", "wide"};
-  for (int i = 0; i < 3; i++) nearest_try(&n, others[i]);
+  builtins_try(&n);
   if (n.best) diag_nearest(g, e->name_loc, &n, "a similar name exists");
   else diag_help(g, "docs/language.md lists the functions");
   return POISON;

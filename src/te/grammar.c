@@ -132,7 +132,8 @@ const AstExpr *ast_call(TeParser *p, Loc loc, SchedName name, const SchedArgs *a
   }
   AstExpr *e = named(p, AST_CALL, loc, name, &values);
   e->keys = keys;
-  if (strcmp(name.name, "clamp") == 0) e->depth++; // a max in a min
+  const Builtin *b = builtin_find(name.name);
+  if (b && b->nops > 1) e->depth += b->nops - 1; // an operator in another
   return e;
 }
 

@@ -201,6 +201,29 @@ const char *te_snippet(Ctx *cx, Loc loc);
 // the cast may change a value.
 void te_offer_cast(Ctx *cx, Diag *g, const TeExpr *e, DType to);
 
+// ---- functions of the language: builtins.c ---------------------------------------------------------------------
+
+typedef enum BuiltinKind {
+  BUILTIN_MATH,      // fn
+  BUILTIN_OPERATORS, // ops: ops[1](ops[0](x, y), z)
+#define SPECIAL(kind, name, args, nargs) BUILTIN_##kind,
+#include "te/builtins.def"
+} BuiltinKind;
+
+typedef struct Builtin {
+  BuiltinKind kind;
+  const char *name, *args; // as it is called: "x, low, high"
+  int nargs;
+  MathFn fn;
+  int nops;
+  BinOp ops[2];
+} Builtin;
+
+const Builtin *builtin_find(const char *name); // NULL: no function of the language
+void builtins_try(Nearest *n);                 // offers them, and the casts
+// Whether a call has as many arguments as it must; reports that, and how it is written.
+bool call_has(Ctx *cx, const AstExpr *e, int wanted, const char *args);
+
 // ---- constants: consts.c ---------------------------------------------------------------------------------------
 
 // CONST_VARIES: the name stands for something that is known only when the kernel runs.
@@ -224,11 +247,9 @@ typedef struct ConstScope {
 
 bool const_value(ConstScope *s, const AstExpr *e, TeValue *value);
 bool const_eval(ConstScope *s, const AstExpr *e, int64_t *value); // reports what is no integer
-int const_arity(const char *name); // of a function that constants may be made with; 0: it is none of these
+bool const_function(const char *name);                            // that constants may be made with
 // Reports an unknown name, dotted or not, with the nearest one.
 void report_unknown_name(ConstScope *s, Name name, Loc at, const char *what);
-// Says how a function of so many arguments (1 to 3) is called.
-void help_call(Ctx *cx, Diag *g, const char *name, int nargs);
 
 // ---- the checker -----------------------------------------------------------------------------------------------
 
@@ -462,6 +483,7 @@ bool def_enter(StageCx *sx, const AstExpr *e, StageCx *inner, const AstExpr **re
 TeTensor *check_constant(Scope *s, const AstDecl *decl, Name full);
 
 // reduce.c: reductions inside expressions
+bool reduction_named(const char *name);
 bool reduction_is_composed(const AstExpr *e); // it takes more than one stage
 // Makes a stage reduce: its reduction axes, body and condition. False after a report.
 bool reduce_here(StageCx *sx, TeTensor *t, const AstExpr *e, DType want);

@@ -103,7 +103,8 @@ static void find_pure(Finder *f, Instance *in, Loc loc) {
 }
 
 static void find_call(Finder *f, const AstExpr *e) {
-  if (strcmp(e->name, "reshape") == 0 && !find_def(f->sx->scope, e->name)) return; // it has the shape that is declared
+  const Builtin *b = builtin_find(e->name);
+  if (b && b->kind == BUILTIN_RESHAPE) return; // it has the shape that is declared
   if (!find_def(f->sx->scope, e->name)) {
     find_all(f, e);
     return;

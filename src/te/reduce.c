@@ -20,11 +20,14 @@ static const struct {
     [RED_ARGMIN] = {"argmin", TE_MIN, 1},
 };
 
-static Reduction reduction_of(const AstExpr *e) {
+static Reduction reduction_find(const char *name) {
   Reduction r = RED_SUM;
-  while (r < RED_COUNT && strcmp(reductions[r].name, e->name) != 0) r++;
+  while (r < RED_COUNT && strcmp(reductions[r].name, name) != 0) r++;
   return r;
 }
+
+static Reduction reduction_of(const AstExpr *e) { return reduction_find(e->name); }
+bool reduction_named(const char *name) { return reduction_find(name) != RED_COUNT; }
 
 bool reduction_is_composed(const AstExpr *e) {
   Reduction r = reduction_of(e);

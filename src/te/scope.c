@@ -30,8 +30,18 @@ static bool is_def(const AstItem *item) { return item->kind == ITEM_DEF || item-
 
 Name part_key(Ctx *cx, Name name) { return name_of(cx->names, arena_printf(cx->arena, "schedule %s", name)); }
 
+// A call means the function of the language, so that a def of its name could not be called.
+static void check_def_name(Checker *ck, const AstItem *item) {
+  DType t;
+  if (!builtin_find(item->name) && !dtype_of_name(item->name, &t)) return;
+  Diag *g =
+      diag_report(ck->cx->diags, E_DUPLICATE_NAME, item->name_loc, "`%s` is a function of the language", item->name);
+  diag_help(g, "give the def another name");
+}
+
 // Adds what a file declares itself.
 static void declare_item(Checker *ck, AstFile *f, const AstItem *item) {
+  if (item->kind == ITEM_DEF) check_def_name(ck, item);
   Name said = item->kind == ITEM_IMPORT ? item->as : item->name,
        name = item->kind == ITEM_PART ? part_key(ck->cx, said) : said;
   int old = name_table_find(f->visible, name);

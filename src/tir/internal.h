@@ -54,6 +54,5 @@ void sim_learn(Sim *s, const Expr *cond, bool truth);
 // Which operand types an operator takes.
 bool binop_takes(BinOp op, DType t);
 bool unop_takes(UnOp op, DType t);
-bool math_takes(MathFn f, DType t);
 
 #endif

@@ -26,7 +26,7 @@ typedef struct Printer {
 static const char *const words[] = {
 #define DTYPE(id, name, bits, cls) name,
 #include "base/dtypes.def"
-#define MATH(id, name, arity) name,
+#define MATH(id, name, arity, takes) name,
 #include "base/ops.def"
     "min",   "max",    "true",  "false", "func", "target", "for",      "in",      "if",         "else",     "alloc",
     "input", "output", "const", "of",    "by",   "base",   "parallel", "vthread", "vectorized", "unrolled",

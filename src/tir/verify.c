@@ -44,8 +44,6 @@ bool unop_takes(UnOp op, DType t) {
   return false;
 }
 
-bool math_takes(MathFn f, DType t) { return dtype_is_float(t) || (f == FN_ABS && dtype_is_int(t)); }
-
 typedef struct Verifier {
   Ctx *cx;
   const Func *f;

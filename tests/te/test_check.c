@@ -120,6 +120,32 @@ static void params_are_overridden_by_definitions(void **state) {
   unload(&l);
 }
 
+// Each function, as a constant and as an expression of the same numbers: evaluated by other code.
+static void functions_of_constants_are_those_of_kernels(void **state) {
+  (void)state;
+  static const struct {
+    const char *name;
+    int nargs;
+  } functions[] = {
+#define MATH(id, name, arity, takes) {name, arity},
+#include "base/ops.def"
+      {"min", 2}, {"max", 2}, {"clamp", 3}};
+  for (size_t i = 0; i < sizeof functions / sizeof *functions; i++) {
+    static const char *const given[] = {"", "0.8125", "0.8125, 1.5", "0.8125, 1.5, 4.25"};
+    const char *args = given[functions[i].nargs];
+    char text[200];
+    snprintf(text, sizeof text, "const C = %s(%s); kernel k { output o : float64 = %s(%s); }", functions[i].name, args,
+             functions[i].name, args);
+    Loaded l = load_text(text);
+    assert_non_null(l.m);
+    TeArrays a = make_arrays(l.m->kernels[0], 1);
+    assert_true(te_eval(&l.cx, l.m->kernels[0], &a));
+    if (l.m->consts[0].value.f != *(const double *)a.data[0]) fail_msg("%s: %g", text, l.m->consts[0].value.f);
+    free_arrays(l.m->kernels[0], &a);
+    unload(&l);
+  }
+}
+
 // ---- files ----------------------------------------------------------------------------------------------------------
 
 typedef struct TempDir {
@@ -416,6 +442,7 @@ int main(void) {
                                      cmocka_unit_test(the_graph_of_the_convolution),
                                      cmocka_unit_test(literals_take_the_type_of_what_they_meet),
                                      cmocka_unit_test(params_are_overridden_by_definitions),
+                                     cmocka_unit_test(functions_of_constants_are_those_of_kernels),
                                      cmocka_unit_test(imports_are_found_once_and_cycles_refused),
                                      cmocka_unit_test(truths_stay_bools),
                                      cmocka_unit_test(types_may_be_left_to_expressions),

@@ -36,10 +36,7 @@ static const TeExpr *operation_in_int32(Ctx *cx, const TeExpr *e) {
   bool shift = binary && (e->binop == OP_SHL || e->binop == OP_SHR);
   if (!a || (binary && !b)) return NULL;
   if (shift && (b->kind != TE_CONST || b->value.i < 0 || b->value.i >= dtype_bits(e->type))) return NULL;
-  TeExpr *wide = arena_copy(cx->arena, e, sizeof *e);
-  wide->type = DT_I32;
-  wide->a = a;
-  wide->b = b;
+  const TeExpr *wide = binary ? te_binary(cx->arena, e->binop, a, b, e->loc) : te_unary(cx->arena, e->unop, a, e->loc);
   if (minmax) return wide;
   return te_cast(cx->arena, DT_I32, te_cast(cx->arena, e->type, wide, e->loc), e->loc);
 }
@@ -50,25 +47,16 @@ static const TeExpr *choice_in_int32(Ctx *cx, const TeExpr *e) {
   if (!yes || !no) return NULL;
   if (cond->kind == TE_BINARY && binop_is_bool(cond->binop) && dtype_is_int(cond->a->type)) {
     const TeExpr *x = in_int32(cx, cond->a), *y = in_int32(cx, cond->b);
-    TeExpr *wide = arena_copy(cx->arena, cond, sizeof *cond);
-    if (x && y) wide->a = x, wide->b = y;
-    cond = wide;
+    if (x && y) cond = te_binary(cx->arena, cond->binop, x, y, cond->loc);
   }
-  TeExpr *out = arena_copy(cx->arena, e, sizeof *e);
-  out->type = DT_I32;
-  out->a = cond;
-  out->b = yes;
-  out->c = no;
-  return out;
+  return te_select(cx->arena, cond, yes, no, e->loc);
 }
 
 // The absolute value of an int8 or int16 in int32: that of the least value wraps.
 static const TeExpr *abs_in_int32(Ctx *cx, const TeExpr *e) {
   const TeExpr *a = in_int32(cx, e->args[0]);
   if (!a) return NULL;
-  TeExpr *wide = arena_copy(cx->arena, e, sizeof *e);
-  wide->type = DT_I32;
-  wide->args = arena_copy(cx->arena, &a, sizeof a);
+  const TeExpr *wide = te_math(cx->arena, e->fn, &a, e->loc);
   return te_cast(cx->arena, DT_I32, te_cast(cx->arena, e->type, wide, e->loc), e->loc);
 }
 

@@ -6,28 +6,7 @@
 // other, so that a bound on depth also bounds that work.
 enum { INLINE_NODES = 100000, INLINE_DEPTH = 1000 };
 
-// Counts *nodes down; false when they or the levels are used up.
-static bool expr_fits(const TeExpr *e, int depth, int *nodes) {
-  if (depth <= 0 || --*nodes <= 0) return false;
-  switch (e->kind) {
-  case TE_CONST:
-  case TE_AXIS: return true;
-  case TE_SELECT:
-    if (!expr_fits(e->c, depth - 1, nodes)) return false;
-    // fall through
-  case TE_BINARY:
-    if (!expr_fits(e->b, depth - 1, nodes)) return false;
-    // fall through
-  case TE_UNARY:
-  case TE_CAST: return expr_fits(e->a, depth - 1, nodes);
-  case TE_ACCESS:
-  case TE_MATH:
-    for (int i = 0; i < e->nargs; i++)
-      if (!expr_fits(e->args[i], depth - 1, nodes)) return false;
-    return true;
-  }
-  return true;
-}
+static bool fits(const TeExpr *e) { return !e || (e->nodes <= INLINE_NODES && e->depth <= INLINE_DEPTH); }
 
 static const TeExpr *inline_access(void *self, const TeExpr *e) {
   const Schedule *sch = self;
@@ -46,11 +25,9 @@ bool inline_stages(Schedule *sch) {
     Stage *s = sch->stages.data[i];
     if (!s->body) continue;
     const TeExpr *before = s->body;
-    int nodes = INLINE_NODES;
     s->body = te_map(sch->cx->arena, before, inline_access, sch);
     if (s->where) s->where = te_map(sch->cx->arena, s->where, inline_access, sch);
-    if (s->where && !expr_fits(s->where, INLINE_DEPTH, &nodes)) nodes = 0;
-    if (s->body == before || expr_fits(s->body, INLINE_DEPTH, &nodes)) continue;
+    if (s->body == before || (fits(s->body) && fits(s->where))) continue;
     Diag *g = diag_report(sch->cx->diags, E_INLINE, s->tensor->name_loc, "inlining makes `%s` too large", s->name);
     diag_note(g, "its expression would have more than %d nodes, or more than %d levels", INLINE_NODES, INLINE_DEPTH);
     for (size_t k = 0; k < i; k++) {

@@ -10,7 +10,31 @@ static TeExpr *node_new(Arena *a, TeExprKind kind, DType t, Loc loc) {
   e->kind = kind;
   e->type = t;
   e->loc = loc;
+  e->nodes = e->depth = 1;
   return e;
+}
+
+// Counts an operand of e in.
+static void count(TeExpr *e, const TeExpr *x) {
+  const uint32_t most = 1u << 30;
+  e->nodes = e->nodes + x->nodes < most ? e->nodes + x->nodes : most;
+  if (x->depth >= e->depth) e->depth = x->depth < most ? x->depth + 1 : most;
+}
+
+static void set_operands(TeExpr *e, const TeExpr *x, const TeExpr *y, const TeExpr *z) {
+  e->a = x;
+  e->b = y;
+  e->c = z;
+  e->nodes = e->depth = 1;
+  count(e, x);
+  if (y) count(e, y);
+  if (z) count(e, z);
+}
+
+static void set_args(TeExpr *e, const TeExpr **args) {
+  e->args = args;
+  e->nodes = e->depth = 1;
+  for (int i = 0; i < e->nargs; i++) count(e, args[i]);
 }
 
 const TeExpr *te_const(Arena *a, DType t, Scalar v, Loc loc) {
@@ -29,37 +53,34 @@ const TeExpr *te_access(Arena *a, const TeTensor *t, const TeExpr **idx, Loc loc
   TeExpr *e = node_new(a, TE_ACCESS, t->type, loc);
   e->tensor = t;
   e->nargs = t->naxes;
-  e->args = arena_copy(a, idx, (size_t)t->naxes * sizeof *idx);
+  set_args(e, arena_copy(a, idx, (size_t)t->naxes * sizeof *idx));
   return e;
 }
 
 const TeExpr *te_unary(Arena *a, UnOp op, const TeExpr *x, Loc loc) {
   TeExpr *e = node_new(a, TE_UNARY, x->type, loc);
   e->unop = op;
-  e->a = x;
+  set_operands(e, x, NULL, NULL);
   return e;
 }
 
 const TeExpr *te_binary(Arena *a, BinOp op, const TeExpr *x, const TeExpr *y, Loc loc) {
   TeExpr *e = node_new(a, TE_BINARY, binop_is_bool(op) ? DT_BOOL : x->type, loc);
   e->binop = op;
-  e->a = x;
-  e->b = y;
+  set_operands(e, x, y, NULL);
   return e;
 }
 
 const TeExpr *te_cast(Arena *a, DType t, const TeExpr *x, Loc loc) {
   if (x->type == t) return x;
   TeExpr *e = node_new(a, TE_CAST, t, loc);
-  e->a = x;
+  set_operands(e, x, NULL, NULL);
   return e;
 }
 
 const TeExpr *te_select(Arena *a, const TeExpr *c, const TeExpr *x, const TeExpr *y, Loc loc) {
   TeExpr *e = node_new(a, TE_SELECT, x->type, loc);
-  e->a = c;
-  e->b = x;
-  e->c = y;
+  set_operands(e, c, x, y);
   return e;
 }
 
@@ -67,7 +88,7 @@ const TeExpr *te_math(Arena *a, MathFn f, const TeExpr **args, Loc loc) {
   TeExpr *e = node_new(a, TE_MATH, args[0]->type, loc);
   e->fn = f;
   e->nargs = math_arity(f);
-  e->args = arena_copy(a, args, (size_t)e->nargs * sizeof *args);
+  set_args(e, arena_copy(a, args, (size_t)e->nargs * sizeof *args));
   return e;
 }
 
@@ -75,9 +96,7 @@ const TeExpr *te_math(Arena *a, MathFn f, const TeExpr **args, Loc loc) {
 static const TeExpr *with_operands(Arena *a, const TeExpr *e, const TeExpr *x, const TeExpr *y, const TeExpr *z) {
   if (x == e->a && y == e->b && z == e->c) return e;
   TeExpr *copy = arena_copy(a, e, sizeof *e);
-  copy->a = x;
-  copy->b = y;
-  copy->c = z;
+  set_operands(copy, x, y, z);
   return copy;
 }
 
@@ -92,7 +111,7 @@ static const TeExpr *with_args(Arena *a, const TeExpr *e, TeMapFn *f, void *self
   }
   if (!args) return e;
   TeExpr *copy = arena_copy(a, e, sizeof *e);
-  copy->args = args;
+  set_args(copy, args);
   return copy;
 }
 

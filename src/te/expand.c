@@ -399,14 +399,42 @@ static bool is_recursive(const StageCx *sx, const AstExpr *e, const AstItem *def
   return false;
 }
 
+// Told once: what is expanded after it means nothing.
+static Diag *report_spent(const StageCx *sx, const AstExpr *e, const char *text) {
+  sx->kx->ok = false;
+  sx->kx->spent = true;
+  Diag *g = diag_report(sx->ck->cx->diags, E_TOO_DEEP, e->loc, "%s", text);
+  if (sx->scope->caller) diag_also(g, sx->scope->item->name_loc, "in this def");
+  return g;
+}
+
 static bool is_too_many(const StageCx *sx, const AstExpr *e) {
   KernelCx *kx = sx->kx;
+  if (kx->spent) return true;
   if (++kx->ninstances <= INSTANCES_MAX && kx->tensors.len < INSTANCES_MAX) return false;
-  kx->ok = false;
-  Diag *g = diag_report(sx->ck->cx->diags, E_TOO_DEEP, e->loc, "the calls of this kernel expand to more than %d stages",
-                        INSTANCES_MAX);
-  diag_help(g, "split the kernel");
+  Diag *g = report_spent(
+      sx, e, arena_printf(sx->ck->cx->arena, "the calls of this kernel expand to more than %d stages", INSTANCES_MAX));
+  diag_help(g, "call defs fewer times, or split the kernel");
   return true;
+}
+
+bool may_expand(const StageCx *sx, const AstExpr *at, int64_t nodes, const TeExpr *made) {
+  KernelCx *kx = sx->kx;
+  Arena *a = sx->ck->cx->arena;
+  const char *text = NULL;
+  if (kx->spent) return false;
+  kx->expanded += nodes;
+  if (kx->level > 2 * TE_MAX_DEPTH || (made && made->depth > TE_MAX_DEPTH))
+    text = arena_printf(a, "calls of defs make an expression of more than %d levels", TE_MAX_DEPTH);
+  else if (made && made->nodes > TE_MAX_NODES)
+    text = arena_printf(a, "calls of defs make an expression of more than %d operations", TE_MAX_NODES);
+  else if (kx->expanded > TE_MAX_EXPANSION)
+    text = arena_printf(a, "the calls of this kernel expand to more than %d operations", TE_MAX_EXPANSION);
+  if (!text) return true;
+  Diag *g = report_spent(sx, at, text);
+  diag_note(g, "an argument is written out wherever its def uses it");
+  diag_help(g, "let it be a stage: `compute s = ...;`, and give `s`");
+  return false;
 }
 
 Instance *def_instance(const StageCx *sx, const AstExpr *e, int nnames, const Name *full, TeRole role) {

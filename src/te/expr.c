@@ -230,7 +230,7 @@ static Typed lit_value(StageCx *sx, TeValue v, Loc loc) {
 
 void check_arg(StageCx *sx, Arg *arg) {
   Typed x = infer(sx, arg->e);
-  arg->typed = x.e;
+  arg->typed = x.e && may_expand(sx, arg->e, 0, x.e) ? x.e : NULL;
   arg->lit = x.lit;
 }
 
@@ -242,7 +242,10 @@ static Typed infer_name(StageCx *sx, const AstExpr *e) {
   switch (b.kind) {
   case BIND_TENSOR: return whole_tensor(sx, b.ref.t, e->loc);
   case BIND_VALUE: return lit_value(sx, b.value, e->loc);
-  case BIND_ARG: return (Typed){b.arg->typed, (Lit)b.arg->lit};
+  case BIND_ARG:
+    if (!b.arg->typed || !may_expand(sx, e, b.arg->used ? b.arg->typed->nodes : 0, NULL)) return POISON;
+    b.arg->used = true;
+    return (Typed){b.arg->typed, (Lit)b.arg->lit};
   case BIND_POISON: return POISON;
   case BIND_NONE:
   case BIND_TYPE:
@@ -515,7 +518,7 @@ static Typed infer_def(StageCx *sx, const AstExpr *e) {
   diags_enter(ctx(sx)->diags, e->loc, arena_printf(arena(sx), "in this call of `%s`", e->name));
   Typed x = infer(&inner, result);
   diags_leave(ctx(sx)->diags);
-  return x;
+  return x.e && may_expand(sx, e, 0, x.e) ? x : POISON;
 }
 
 static Typed infer_call(StageCx *sx, const AstExpr *e) {
@@ -654,7 +657,7 @@ static Typed no_value(StageCx *sx, const AstExpr *e, const char *what, const cha
   return POISON;
 }
 
-static Typed infer(StageCx *sx, const AstExpr *e) {
+static Typed infer_node(StageCx *sx, const AstExpr *e) {
   switch (e->kind) {
   case AST_INT: return lit_int(sx, e->value, e->loc);
   case AST_BIG: return typed(te_const(arena(sx), DT_U64, (Scalar){.i = e->value}, e->loc));
@@ -677,6 +680,13 @@ static Typed infer(StageCx *sx, const AstExpr *e) {
   case AST_BAD: break;
   }
   return POISON;
+}
+
+static Typed infer(StageCx *sx, const AstExpr *e) {
+  sx->kx->level++;
+  Typed x = sx->scope->caller && !may_expand(sx, e, 1, NULL) ? POISON : infer_node(sx, e);
+  sx->kx->level--;
+  return x;
 }
 
 const TeExpr *check_expr(StageCx *sx, const AstExpr *e, DType want) {

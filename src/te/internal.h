@@ -8,6 +8,9 @@
 // Trees deeper than this are refused while parsing (E0003), so that every later walk may recurse: 4000 levels of the
 // largest frame here stay far below the usual 8 MB stack, sanitizers included.
 #define TE_MAX_DEPTH 4000
+// What calls of defs may make: of an expression, and of a kernel.
+#define TE_MAX_NODES 100000
+#define TE_MAX_EXPANSION 1000000
 #define TE_MAX_FOR_DEPTH 32
 #define TE_MAX_IMPORT_DEPTH 64
 #define TE_MAX_AXES 32
@@ -331,7 +334,8 @@ typedef struct Arg {
   const StageCx *sx; // where it stands
   const TeExpr *typed;
   int lit;
-  bool done;
+  bool used;                       // once: each further use is another copy of the tree
+  const struct Operands *operands; // once looked for
 } Arg;
 
 // A tensor, and what its axes are called where it is named.
@@ -361,7 +365,10 @@ typedef struct KernelCx {
   NameTable *taken;   // full names; the number of the next one made of it
   NameTable *globals; // constant tensors of files that are in use: to tensors
   int ninstances, order;
-  bool recurs; // some stage reads itself, or one that is declared below
+  int64_t expanded; // nodes of expressions that calls of defs made
+  int level;        // of the expression that is typed, calls being entered
+  bool spent;       // a limit of expansion was passed and told: from here on calls fail quietly
+  bool recurs;      // some stage reads itself, or one that is declared below
   bool ok;
 } KernelCx;
 
@@ -469,6 +476,8 @@ const TeExpr *arrange_reshape(StageCx *sx, const AstExpr *e);
 const TeExpr *arrange_concat(StageCx *sx, const AstExpr *e);
 const TeTensor *concat_shape(const StageCx *sx, const AstExpr *e); // no tensor of the kernel: only axes
 // expand.c: calls of defs
+// Whether calls may make so many nodes more, and `made`, if it is given, at all. Tells once where not.
+bool may_expand(const StageCx *sx, const AstExpr *at, int64_t nodes, const TeExpr *made);
 const Global *find_def(Scope *s, Name name); // NULL: no def
 // The call of a def, expanded once; `full` is the name of its result, or NULL.
 Instance *def_instance(const StageCx *sx, const AstExpr *e, int nnames, const Name *full, TeRole role);
@@ -512,9 +521,5 @@ void note_constant_range(TeTensor *t); // constant.c
 // circles.c: finds the stages that need each other, proves that they can be computed, and orders the kernel's tensors
 // so.
 bool order_circles(KernelCx *kx);
-
-// build.c
-const TeExpr *te_unary(Arena *a, UnOp op, const TeExpr *x, Loc loc);
-const TeExpr *te_math(Arena *a, MathFn f, const TeExpr **args, Loc loc);
 
 #endif

@@ -60,8 +60,12 @@ static void find_all(Finder *f, const AstExpr *e) {
 }
 
 // What an argument of the caller has, by the names of the caller.
-static void find_arg(Finder *f, const Arg *arg, Loc loc) {
-  Operands o = find_operands(arg->sx, arg->e);
+static void find_arg(Finder *f, Arg *arg, Loc loc) {
+  if (!arg->operands) {
+    Operands found = find_operands(arg->sx, arg->e);
+    arg->operands = arena_copy(f->sx->ck->cx->arena, &found, sizeof found);
+  }
+  Operands o = *arg->operands;
   f->o.failed |= o.failed;
   f->o.scalar |= o.scalar;
   if (o.first.t) meet(f, o.first, loc);

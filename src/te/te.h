@@ -165,6 +165,8 @@ struct TeExpr {
   TeExprKind kind;
   DType type;
   Loc loc;
+  // Of the tree: what stands in it twice, and is one in memory, counts twice. Neither goes beyond 2^30.
+  uint32_t nodes, depth;
   union {
     Scalar value;              // TE_CONST
     const TeAxis *axis;        // TE_AXIS
@@ -276,12 +278,14 @@ bool te_const_eval(Ctx *cx, const TeModule *m, const TeTarget *target, const Ast
                    int64_t *value);
 
 // build.c: nodes for rooms that rewrite stages (schedule: cache_read, cache_write, compute_inline).
+const TeExpr *te_unary(Arena *a, UnOp op, const TeExpr *x, Loc loc);
+const TeExpr *te_binary(Arena *a, BinOp op, const TeExpr *x, const TeExpr *y, Loc loc);
+const TeExpr *te_select(Arena *a, const TeExpr *c, const TeExpr *x, const TeExpr *y, Loc loc);
+const TeExpr *te_math(Arena *a, MathFn f, const TeExpr **args, Loc loc);
 const TeExpr *te_const(Arena *a, DType t, Scalar v, Loc loc);
 const TeExpr *te_axis(Arena *a, const TeAxis *axis, Loc loc);
 const TeExpr *te_cast(Arena *a, DType t, const TeExpr *e, Loc loc);                // e itself if it has that type
 const TeExpr *te_access(Arena *a, const TeTensor *t, const TeExpr **idx, Loc loc); // copies the index array
-const TeExpr *te_binary(Arena *a, BinOp op, const TeExpr *x, const TeExpr *y, Loc loc);
-const TeExpr *te_select(Arena *a, const TeExpr *c, const TeExpr *x, const TeExpr *y, Loc loc);
 // Rebuilds e bottom-up: `f` sees each rebuilt node and returns it or another. Unchanged trees keep their pointer.
 typedef const TeExpr *TeMapFn(void *self, const TeExpr *e);
 const TeExpr *te_map(Arena *a, const TeExpr *e, TeMapFn *f, void *self);

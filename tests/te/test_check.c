@@ -341,6 +341,42 @@ static void trees_up_to_the_bound_check_and_run(void **state) {
   }
 }
 
+// A chain of n defs, each made of the one before it.
+static char *chain_of_defs(int n, const char *body, const char *kernel) {
+  char *text = malloc((size_t)n * 200 + 400), *at = text;
+  at += sprintf(at, "def f0(x) { return x; }\n");
+  for (int i = 1; i <= n; i++) at += sprintf(at, body, i, i - 1, i - 1);
+  sprintf(at, kernel, n);
+  return text;
+}
+
+// Arguments used twice, calls made twice, and long chains of calls: refused at once, with one error, or linear.
+static void expansions_are_bounded(void **state) {
+  (void)state;
+  const char *kernel = "kernel k { input a[i: 4] : float32; output o = f%d(a); }";
+  static const struct {
+    const char *body;
+    int n;
+    const char *error; // NULL: none
+  } cases[] = {{"def f%d(x) { return f%d(x + x); }\n", 10, NULL},
+               {"def f%d(x) { return f%d(x + x); }\n", 40, "more than 100000 operations"},
+               {"def f%d(x) { return f%d(x > 0.0 ? x : x + 1.0); }\n", 40, "more than 100000 operations"},
+               {"def f%d(x) { return f%d(x) + f%d(x * 2.0); }\n", 40, "more than 100000 stages"},
+               {"def f%d(x) { return f%d(x) + 1.0; }\n", 1000, NULL},
+               {"def f%d(x) { return f%d(x) + 1.0; }\n", 6000, "more than 4000 levels"},
+               {"def f%d(x[n: N] : T) { compute s = f%d(x); return s; }\n", 300, NULL},
+               {"def f%d(x) { return f%d(x + sum[r: 2](x)); }\n", 40, NULL}};
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    char *text = chain_of_defs(cases[i].n, cases[i].body, kernel);
+    Loaded l = load_text(text);
+    if (!cases[i].error) assert_non_null(l.m);
+    if (cases[i].error) expect_error(&l, "E0003", cases[i].error);
+    assert_true(diags_errors(l.cx.diags) <= 1);
+    unload(&l);
+    free(text);
+  }
+}
+
 static double load_seconds(const char *head, const char *middle, int n, const char *tail) {
   char *text = repeated(head, middle, n, tail);
   struct timespec from, to;
@@ -448,6 +484,7 @@ int main(void) {
                                      cmocka_unit_test(types_may_be_left_to_expressions),
                                      cmocka_unit_test(depth_is_bounded),
                                      cmocka_unit_test(trees_up_to_the_bound_check_and_run),
+                                     cmocka_unit_test(expansions_are_bounded),
                                      cmocka_unit_test(long_input_ends_soon),
                                      cmocka_unit_test(floods_of_errors_end),
                                      cmocka_unit_test(odd_texts_are_refused_in_peace),

@@ -305,6 +305,7 @@ bool gen_is_call(MathFn fn) {
   case FN_TRUNC:
   case FN_SQRT:
   case FN_RSQRT:
+  CASE_INTEGER_FUNCTION:
   case FN_FMA: return false;
   case FN_EXP:
   case FN_LOG:
@@ -328,12 +329,83 @@ LLVMValueRef gen_fma(Gen *g, DType t, LLVMValueRef a, LLVMValueRef b, LLVMValueR
   return rounded(g, t, gen_intrinsic(g, "llvm.fma", &ty, 1, args, 3));
 }
 
+// The upper half of a product, in twice the width.
+static LLVMValueRef upper_product(Gen *g, DType t, LLVMValueRef a, LLVMValueRef b) {
+  bool is_signed = dtype_is_signed(t);
+  LLVMTypeRef narrow = LLVMTypeOf(a), wide = type_like(a, LLVMIntTypeInContext(g->c, (unsigned)dtype_bits(t) * 2));
+  LLVMValueRef x = is_signed ? LLVMBuildSExt(g->b, a, wide, "") : LLVMBuildZExt(g->b, a, wide, "");
+  LLVMValueRef y = is_signed ? LLVMBuildSExt(g->b, b, wide, "") : LLVMBuildZExt(g->b, b, wide, "");
+  LLVMValueRef by =
+      LLVMConstInt(LLVMIntTypeInContext(g->c, (unsigned)dtype_bits(t) * 2), (unsigned)dtype_bits(t), false);
+  if (gen_width(a)) by = LLVMBuildZExt(g->b, int_like(g, a, t, dtype_bits(t)), wide, "");
+  return LLVMBuildTrunc(g->b, LLVMBuildLShr(g->b, LLVMBuildMul(g->b, x, y, ""), by, ""), narrow, "");
+}
+
+// Towards zero: the quotient of the magnitudes, with the sign; by zero 0. Nothing traps: no divisor is 0 or -1.
+static LLVMValueRef truncated(Gen *g, DType t, LLVMValueRef a, LLVMValueRef b, bool quotient) {
+  LLVMValueRef zero = int_like(g, a, t, 0), one = int_like(g, a, t, 1);
+  LLVMValueRef none = LLVMBuildICmp(g->b, LLVMIntEQ, b, zero, "");
+  LLVMValueRef x = a, y = LLVMBuildSelect(g->b, none, one, b, ""), r;
+  LLVMValueRef nx = NULL, ny = NULL;
+  if (dtype_is_signed(t)) {
+    nx = is_negative(g, t, a), ny = is_negative(g, t, b);
+    x = LLVMBuildSelect(g->b, nx, LLVMBuildNeg(g->b, x, ""), x, "");
+    y = LLVMBuildSelect(g->b, ny, LLVMBuildNeg(g->b, y, ""), y, "");
+  }
+  r = quotient ? LLVMBuildUDiv(g->b, x, y, "") : LLVMBuildURem(g->b, x, y, "");
+  if (nx) {
+    LLVMValueRef turn = quotient ? LLVMBuildXor(g->b, nx, ny, "") : nx;
+    r = LLVMBuildSelect(g->b, turn, LLVMBuildNeg(g->b, r, ""), r, "");
+  }
+  return LLVMBuildSelect(g->b, none, zero, r, "");
+}
+
+// x * 2^n that stops at the ends of the type: what does not come back when shifted back has left it.
+static LLVMValueRef saturated_shl(Gen *g, DType t, LLVMValueRef a, LLVMValueRef n) {
+  LLVMValueRef r = LLVMBuildShl(g->b, a, n, "");
+  bool is_signed = dtype_is_signed(t);
+  LLVMValueRef back = is_signed ? LLVMBuildAShr(g->b, r, n, "") : LLVMBuildLShr(g->b, r, n, "");
+  int bits = dtype_bits(t);
+  int64_t most = (int64_t)(UINT64_MAX >> (is_signed ? 65 - bits : 64 - bits)), least = is_signed ? -most - 1 : 0;
+  LLVMValueRef end = int_like(g, a, t, most);
+  if (is_signed) end = LLVMBuildSelect(g->b, is_negative(g, t, a), int_like(g, a, t, least), end, "");
+  return LLVMBuildSelect(g->b, LLVMBuildICmp(g->b, LLVMIntEQ, back, a, ""), r, end, "");
+}
+
+static LLVMValueRef gen_math_int(Gen *g, MathFn fn, DType t, LLVMValueRef a, LLVMValueRef b) {
+  LLVMTypeRef ty = LLVMTypeOf(a);
+  LLVMValueRef args[2] = {a, b}, n = NULL, down;
+  bool is_signed = dtype_is_signed(t);
+  if (fn == FN_SAT_SHL || fn == FN_ROUND_SHR) n = LLVMBuildAnd(g->b, b, int_like(g, a, t, dtype_bits(t) - 1), "");
+  switch (fn) {
+  case FN_ABS: return is_signed ? LLVMBuildSelect(g->b, is_negative(g, t, a), LLVMBuildNeg(g->b, a, ""), a, "") : a;
+  case FN_QUOTIENT: return truncated(g, t, a, b, true);
+  case FN_REMAINDER: return truncated(g, t, a, b, false);
+  case FN_MULHI: return upper_product(g, t, a, b);
+  case FN_SAT_ADD: return gen_intrinsic(g, is_signed ? "llvm.sadd.sat" : "llvm.uadd.sat", &ty, 1, args, 2);
+  case FN_SAT_SUB: return gen_intrinsic(g, is_signed ? "llvm.ssub.sat" : "llvm.usub.sat", &ty, 1, args, 2);
+  case FN_SAT_SHL: return saturated_shl(g, t, a, n);
+  case FN_ROUND_SHR: { // the last bit that is shifted out is a half
+    LLVMValueRef none = LLVMBuildICmp(g->b, LLVMIntEQ, n, int_like(g, a, t, 0), ""), one = int_like(g, a, t, 1);
+    LLVMValueRef before = LLVMBuildSelect(g->b, none, n, LLVMBuildSub(g->b, n, one, ""), "");
+    LLVMValueRef half = is_signed ? LLVMBuildAShr(g->b, a, before, "") : LLVMBuildLShr(g->b, a, before, "");
+    half = LLVMBuildAnd(g->b, half, one, "");
+    down = is_signed ? LLVMBuildAShr(g->b, a, n, "") : LLVMBuildLShr(g->b, a, n, "");
+    return LLVMBuildSelect(g->b, none, a, LLVMBuildAdd(g->b, down, half, ""), "");
+  }
+  case FN_POPCOUNT: return gen_intrinsic(g, "llvm.ctpop", &ty, 1, args, 1);
+  case FN_CLZ:
+    args[1] = LLVMConstInt(LLVMInt1TypeInContext(g->c), 0, false);
+    return gen_intrinsic(g, "llvm.ctlz", &ty, 1, args, 2);
+  CASE_FLOAT_FUNCTION:
+  case FN_COUNT: break;
+  }
+  bug("no such function of integers");
+}
+
 LLVMValueRef gen_math(Gen *g, MathFn fn, DType t, LLVMValueRef a, LLVMValueRef b) {
   LLVMTypeRef ty = gen_value_type(g, t);
-  if (fn == FN_ABS && !dtype_is_float(t)) {
-    if (!dtype_is_signed(t)) return a;
-    return LLVMBuildSelect(g->b, is_negative(g, t, a), LLVMBuildNeg(g->b, a, ""), a, "");
-  }
+  if (!dtype_is_float(t)) return gen_math_int(g, fn, t, a, b);
   LLVMValueRef one = real_like(ty, a, 1.0), r = NULL;
   switch (fn) {
   case FN_ABS: return real_intrinsic(g, "llvm.fabs", a);
@@ -359,7 +431,10 @@ LLVMValueRef gen_math(Gen *g, MathFn fn, DType t, LLVMValueRef a, LLVMValueRef b
   case FN_ERF:
     r = libm(g, math_name(fn), ty, a, NULL); // the language's names are libm's
     break;
-  case FN_POW: r = libm(g, "pow", ty, a, b); break;
+  case FN_POW:
+    r = libm(g, "pow", ty, a, b);
+    break;
+  CASE_INTEGER_FUNCTION:
   case FN_FMA:
   case FN_COUNT: bug("no such function of two arguments");
   }

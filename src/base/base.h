@@ -286,6 +286,38 @@ bool math_takes(MathFn f, DType t);    // arguments of type t
 const char *math_takes_what(MathFn f); // in words
 // Functions whose result is the same on every machine; the others are left to the machine that runs the code.
 bool math_is_exact(MathFn f);
+// For switches: the functions that take integers alone, and those that take floats alone.
+#define CASE_INTEGER_FUNCTION \
+  case FN_QUOTIENT: \
+  case FN_REMAINDER: \
+  case FN_MULHI: \
+  case FN_SAT_ADD: \
+  case FN_SAT_SUB: \
+  case FN_SAT_SHL: \
+  case FN_ROUND_SHR: \
+  case FN_POPCOUNT: \
+  case FN_CLZ
+#define CASE_FLOAT_FUNCTION \
+  case FN_ROUND: \
+  case FN_RINT: \
+  case FN_FLOOR: \
+  case FN_CEIL: \
+  case FN_TRUNC: \
+  case FN_EXP: \
+  case FN_LOG: \
+  case FN_LOG2: \
+  case FN_SQRT: \
+  case FN_RSQRT: \
+  case FN_SIN: \
+  case FN_COS: \
+  case FN_TAN: \
+  case FN_ATAN: \
+  case FN_TANH: \
+  case FN_SIGMOID: \
+  case FN_ERF: \
+  case FN_POW: \
+  case FN_FMA
+bool math_of_name(const char *name, MathFn *out);
 
 // A value of some DType: integers and bool in i (sign- or zero-extended from their width), floats in f (already
 // rounded to their width).

@@ -32,10 +32,12 @@ static const char *const unops[] = {
 #include "base/ops.def"
 };
 
+typedef enum MathTakes { FLOATS, INTS, NUMBERS } MathTakes;
+
 static const struct {
   const char *name;
   int arity;
-  enum { FLOATS, NUMBERS } takes;
+  MathTakes takes;
 } maths[] = {
 #define MATH(id, name, arity, takes) {name, arity, takes},
 #include "base/ops.def"
@@ -56,7 +58,8 @@ int math_arity(MathFn f) { return maths[f].arity; }
 bool math_takes(MathFn f, DType t) {
   switch (maths[f].takes) {
   case FLOATS: return dtype_is_float(t);
-  case NUMBERS: return t != DT_BOOL;
+  case INTS: return dtype_is_int(t);
+  case NUMBERS: return dtype_is_float(t) || dtype_is_int(t);
   }
   return false;
 }
@@ -64,13 +67,15 @@ bool math_takes(MathFn f, DType t) {
 const char *math_takes_what(MathFn f) {
   switch (maths[f].takes) {
   case FLOATS: return "floating-point arguments";
+  case INTS: return "integer arguments";
   case NUMBERS: return "a number";
   }
   return "";
 }
 
 bool math_is_exact(MathFn f) {
-  return f == FN_ABS || f == FN_ROUND || f == FN_RINT || f == FN_FLOOR || f == FN_CEIL || f == FN_TRUNC || f == FN_SQRT;
+  return maths[f].takes == INTS || f == FN_ABS || f == FN_ROUND || f == FN_RINT || f == FN_FLOOR || f == FN_CEIL ||
+         f == FN_TRUNC || f == FN_SQRT;
 }
 
 // "int8" to DT_I8; false if there is none of that name.
@@ -324,6 +329,7 @@ static float math_single(MathFn f, float x, float y) {
   case FN_ERF: return erff(x);
   case FN_POW: return powf(x, y);
   case FN_FMA:
+  CASE_INTEGER_FUNCTION:
   case FN_COUNT: break;
   }
   return 0;
@@ -351,6 +357,7 @@ static double math_double(MathFn f, double x, double y) {
   case FN_ERF: return erf(x);
   case FN_POW: return pow(x, y);
   case FN_FMA:
+  CASE_INTEGER_FUNCTION:
   case FN_COUNT: break;
   }
   return 0;
@@ -364,12 +371,50 @@ Scalar scalar_call(MathFn f, DType t, const Scalar *args) {
   return scalar_math(f, t, args[0], math_arity(f) > 1 ? args[1] : args[0]);
 }
 
-// The meaning of a function on arguments of type t; on integers there is only abs, which wraps.
+// The ends of an integer type of at most 64 bits.
+static __int128 int_end(DType t, bool upper) {
+  int bits = dtype_bits(t);
+  if (!dtype_is_signed(t)) return upper ? ((__int128)1 << bits) - 1 : 0;
+  return upper ? ((__int128)1 << (bits - 1)) - 1 : -((__int128)1 << (bits - 1));
+}
+
+static __int128 int_value(DType t, int64_t v) { return t == DT_U64 ? (__int128)(uint64_t)v : (__int128)v; }
+
+static Scalar int_clamped(DType t, __int128 v) {
+  __int128 lo = int_end(t, false), hi = int_end(t, true);
+  return (Scalar){.i = wrap_int(t, (int64_t)(v < lo ? lo : v > hi ? hi : v))};
+}
+
+// Functions of integers, exactly: no product or shift of 64 bits by less than 64 leaves 128.
+static Scalar math_int(MathFn f, DType t, int64_t a, int64_t b) {
+  __int128 x = int_value(t, a), y = int_value(t, b);
+  int bits = dtype_bits(t), amount = (int)(b & (bits - 1));
+  uint64_t pattern = (uint64_t)a & (UINT64_MAX >> (64 - bits));
+  switch (f) {
+  case FN_ABS: return (Scalar){.i = wrap_int(t, (int64_t)(x < 0 ? -x : x))};
+  case FN_QUOTIENT: return (Scalar){.i = wrap_int(t, (int64_t)(y ? x / y : 0))};
+  case FN_REMAINDER: return (Scalar){.i = wrap_int(t, (int64_t)(y ? x % y : 0))};
+  case FN_MULHI:
+    if (t == DT_U64) return (Scalar){.i = (int64_t)(((unsigned __int128)x * (unsigned __int128)y) >> 64)};
+    return (Scalar){.i = wrap_int(t, (int64_t)((x * y) >> bits))};
+  case FN_SAT_ADD: return int_clamped(t, x + y);
+  case FN_SAT_SUB: return int_clamped(t, x - y);
+  case FN_SAT_SHL: return int_clamped(t, x * ((__int128)1 << amount));
+  case FN_ROUND_SHR: return (Scalar){.i = wrap_int(t, (int64_t)((x + (((__int128)1 << amount) >> 1)) >> amount))};
+  case FN_POPCOUNT: return (Scalar){.i = wrap_int(t, __builtin_popcountll(pattern))};
+  case FN_CLZ:
+    return (Scalar){.i = wrap_int(t, pattern ? __builtin_clzll(pattern) - (64 - bits) : bits)};
+  CASE_FLOAT_FUNCTION:
+  case FN_COUNT: break;
+  }
+  return (Scalar){.i = a};
+}
+
+// The meaning of a function on arguments of type t.
 Scalar scalar_math(MathFn f, DType t, Scalar a, Scalar b) {
   if (t == DT_F64) return (Scalar){.f = math_double(f, a.f, b.f)};
   if (dtype_is_float(t)) return float_result(t, math_single(f, (float)a.f, (float)b.f), 0);
-  if (f == FN_ABS && dtype_is_signed(t) && a.i < 0) return scalar_unary(UN_NEG, t, a);
-  return a;
+  return math_int(f, t, a.i, b.i);
 }
 
 // Towards zero, saturating at the limits of t; NaN gives 0.

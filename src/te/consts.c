@@ -179,7 +179,10 @@ static bool eval_cast(ConstScope *s, const AstExpr *e, DType to, TeValue *value)
 static bool eval_math(ConstScope *s, const AstExpr *e, MathFn fn, const TeValue *v, TeValue *value) {
   bool ints = math_takes(fn, DT_I64);
   Scalar x[3] = {{0}};
-  for (int i = 0; i < e->nitems; i++) ints &= v[i].kind == VALUE_INT;
+  for (int i = 0; i < e->nitems; i++) {
+    if (!math_takes(fn, DT_F64) && v[i].kind == VALUE_FLOAT) return is_float(s, e->items[i], v[i].f);
+    ints &= v[i].kind == VALUE_INT;
+  }
   for (int i = 0; i < e->nitems; i++) x[i] = ints ? (Scalar){.i = v[i].i} : (Scalar){.f = number_of(v[i])};
   if (ints && fn == FN_ABS && v[0].i == INT64_MIN) return overflow(s, e);
   Scalar r = scalar_call(fn, ints ? DT_I64 : DT_F64, x);

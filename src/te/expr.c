@@ -482,11 +482,16 @@ static Typed infer_math(StageCx *sx, const AstExpr *e, MathFn fn, Typed *x) {
   for (int turn = 0; turn < 2; turn++) // the first may learn its type from the last, and the others from it
     for (int i = 1; i < e->nitems; i++)
       if (!agree(sx, e->loc, e->name, &x[0], &x[i])) return POISON;
-  for (int i = 0; i < e->nitems; i++) floats |= x[i].lit == LIT_FLOAT;
+  int lits = 0; // how many are numbers
+  for (int i = 0; i < e->nitems; i++) floats |= x[i].lit == LIT_FLOAT, lits += lit_const(x[i]);
   if (!x[0].e) return POISON;
   Lit lit = x[0].lit == TYPED ? TYPED : floats || !math_takes(fn, DT_I64) ? LIT_FLOAT : LIT_INT;
-  if (lit == TYPED && !math_takes(fn, x[0].e->type))
-    return unfit(sx, e->loc, e->name, math_takes_what(fn), x[0].e->type);
+  DType t = lit == TYPED ? x[0].e->type : lit == LIT_FLOAT ? DT_F32 : DT_I32;
+  if (!math_takes(fn, t)) return unfit(sx, e->loc, e->name, math_takes_what(fn), t);
+  if (lit == LIT_INT && !math_takes(fn, DT_F32) && e->nitems == lits) { // of numbers: as params and consts are computed
+    const int64_t v[2] = {x[0].e->value.i, e->nitems > 1 ? x[1].e->value.i : 0};
+    return lit_int(sx, scalar_math(fn, DT_I64, (Scalar){.i = v[0]}, (Scalar){.i = v[1]}).i, e->loc);
+  }
   const TeExpr *args[3] = {x[0].e, x[1].e, x[2].e};
   return (Typed){te_math(arena(sx), fn, args, e->loc), lit};
 }

@@ -214,8 +214,8 @@ const Expr *expr_call(Ctx *cx, MathFn f, const Expr *const *args) {
 }
 
 const Expr *expr_math(Ctx *cx, MathFn f, const Expr *a, const Expr *b) {
-  if (is_const(a) && !b && math_is_exact(f)) {
-    Scalar s = scalar_math(f, a->type, a->value, a->value);
+  if (is_const(a) && (!b || is_const(b)) && math_is_exact(f)) {
+    Scalar s = scalar_math(f, a->type, a->value, b ? b->value : a->value);
     if (foldable(a->type, s)) return expr_const(cx, a->type, s, a->loc);
   }
   const Expr *args[2] = {a, b};

@@ -164,8 +164,14 @@ static const Expr *expression(Gen *g, int depth) {
   static const BinOp ops[] = {OP_ADD, OP_ADD, OP_SUB, OP_SUB, OP_MUL, OP_MIN, OP_MAX};
   if (depth <= 0) return leaf(g);
   if (g->positional && rnd(g, 6) == 0) return choice_by_place(g, depth - 1);
-  switch (rnd(g, 15)) {
+  switch (rnd(g, 16)) {
   case 0: return leaf(g);
+  case 15: {
+    static const MathFn fns[] = {FN_ROUND_SHR, FN_SAT_ADD, FN_SAT_SUB};
+    static const int64_t ends[] = {INT32_MIN, INT32_MIN + 1, INT32_MAX, -1, 0, 31};
+    int64_t n = rnd(g, 3) ? (int64_t)rnd(g, 40) : ends[rnd(g, 6)];
+    return expr_math(g->cx, fns[rnd(g, 3)], expression(g, depth - 2), expr_int(g->cx, DT_I32, n));
+  }
   case 9:
   case 10: return choice_by_data(g, depth - 2);
   case 8: return low_bits(g, expression(g, depth - 1));

@@ -146,6 +146,21 @@ kernel k {
   output o8[z: 2, concat: 3, w: 20] : int32 = sum[k: 2](reshape(a)) * 3;
 }''', {'a': a, 'b': b}, dict(o1=j.reshape(2, 160), o2=a.reshape(2, 60), o3=np.concatenate([a, b], 1) + np.int32(1), o4=a.reshape(4, 3, 10) * np.int32(2),
                              o5=np.concatenate([a, a], 3) - np.int32(3), o6=a.reshape(1, 120, 1), o7=np.maximum(a, 0).reshape(15, 8), o8=a.reshape(2, 3, 20) * np.int32(6)))
+    x, y = (rng.integers(-2**31, 2**31, 500).astype(np.int32) for _ in range(2))
+    wide = [int(v) for v in x], [int(v) for v in y]
+    clamp = lambda v: min(max(v, -2**31), 2**31 - 1)
+    pairs = list(zip(*wide))
+    run('functions of integers', '''const K = div(-7, 2) + rem(-7, 2) * 10 + clz(1) + popcount(255) + round_shr(7, 1) + mulhi(1, 1);
+kernel k {
+  input x[i: 500] : int32; input y[i: 500] : int32;
+  output div = div(x, y); output rem = rem(x, y >> 20); output hi = mulhi(x, y); output a = sat_add(x, y); output s = sat_sub(x, y);
+  output l = sat_shl(x, y & 3); output r = round_shr(x, 5); output p = popcount(x); output c = clz(y >> 7); output k = x * 0 + K + div(7, 2);
+}''', {'x': x, 'y': y}, {k: np.array(v, np.int32) for k, v in dict(
+        div=[int(abs(a) // abs(b)) * (1 if (a < 0) == (b < 0) else -1) if b else 0 for a, b in pairs],
+        rem=[a - (b >> 20) * (abs(a) // abs(b >> 20) * (1 if (a < 0) == (b < 0) else -1)) if b >> 20 else 0 for a, b in pairs],
+        hi=[a * b >> 32 for a, b in pairs], a=[clamp(a + b) for a, b in pairs], s=[clamp(a - b) for a, b in pairs],
+        l=[clamp(a << (b & 3)) for a, b in pairs], r=[(a + 16) >> 5 for a in wide[0]], p=[bin(a & 0xffffffff).count('1') for a in wide[0]],
+        c=[32 - ((b >> 7) & 0xffffffff).bit_length() for b in wide[1]], k=[-3 - 10 + 63 + 8 + 4 + 0 + 3] * 500).items()})
     open('many.te', 'w').write('def f(x[i: N] : int32, s) { compute t = x + s; return t * 2; }\nkernel k {\n  input a0[i: 4] : int32;\n'
                                + ''.join(f'  compute a{i + 1} = f(a{i}, {i});\n' for i in range(1000)) + '  output o = a1000;\n}\n')
     p = subprocess.run([tetc, 'check', 'many.te'], capture_output=True, text=True, timeout=60)

@@ -126,7 +126,7 @@ Wide tree_value(const Tree *t, const Wide *vars) {
   case LIN_UNARY: means_unary(n->unop, n->type, a, &out); return out.i;
   case LIN_BINARY: means_binary(n->binop, type_of(n->a), a, b, &out); return out.i;
   case LIN_CAST: return means_cast(n->type, type_of(n->a), a).i;
-  case LIN_ABS: means_math(FN_ABS, n->type, a, &out); return out.i;
+  case LIN_ABS: means_math(FN_ABS, n->type, a, a, &out); return out.i;
   case LIN_SELECT: break;
   case LIN_LEAF: return vars[t->var];
   }

@@ -186,9 +186,55 @@ static double half_away(double x) {
   return copysign(fabs(whole) + (part >= 0.5), x);
 }
 
-bool means_math(MathFn fn, DType t, Value a, Value *out) {
+// Bit by bit and by repeated steps, where the code under test has other ways.
+static bool means_int_function(MathFn fn, DType t, Wide a, Wide b, Value *out) {
+  int bits = dtype_bits(t), set = 0, lead = 0;
+  Wide top = (Wide)1 << (dtype_is_signed(t) ? bits - 1 : bits), low = dtype_is_signed(t) ? -top : 0, power = 1, r = 0;
+  Wide amount = ((b % bits) + bits) % bits, half;
+  for (Wide i = 0; i < amount; i++) power *= 2;
+  for (int i = bits - 1; i >= 0; i--) {
+    bool bit = (a >> i) & 1;
+    set += bit;
+    if (!set) lead++;
+  }
+  switch (fn) {
+  case FN_QUOTIENT:
+    r = b == 0               ? 0
+        : (a < 0) == (b < 0) ? floored(a < 0 ? -a : a, b < 0 ? -b : b)
+                             : -floored(a < 0 ? -a : a, b < 0 ? -b : b);
+    break;
+  case FN_REMAINDER:
+    r = b == 0 ? 0
+               : a - b * ((a < 0) == (b < 0) ? floored(a < 0 ? -a : a, b < 0 ? -b : b)
+                                             : -floored(a < 0 ? -a : a, b < 0 ? -b : b));
+    break;
+  case FN_MULHI:
+    if (bits == 64) { // in halves of 32 bits: the product may not fit
+      Wide ah = floored(a, (Wide)1 << 32), bh = floored(b, (Wide)1 << 32), al = a - (ah << 32), bl = b - (bh << 32);
+      Wide mid = ah * bl + floored(al * bl, (Wide)1 << 32);
+      Wide mid2 = al * bh + (mid - (floored(mid, (Wide)1 << 32) << 32));
+      r = ah * bh + floored(mid, (Wide)1 << 32) + floored(mid2, (Wide)1 << 32);
+    } else r = floored(a * b, (Wide)1 << bits);
+    break;
+  case FN_SAT_ADD: r = a + b; break;
+  case FN_SAT_SUB: r = a - b; break;
+  case FN_SAT_SHL: r = a * power; break;
+  case FN_ROUND_SHR:
+    half = power / 2;
+    r = floored(a + half, power);
+    break;
+  case FN_POPCOUNT: r = set; break;
+  case FN_CLZ: r = lead; break;
+  default: return false;
+  }
+  if (fn == FN_SAT_ADD || fn == FN_SAT_SUB || fn == FN_SAT_SHL) r = r < low ? low : r >= top ? top - 1 : r;
+  *out = wrapped(t, r);
+  return t != DT_BOOL;
+}
+
+bool means_math(MathFn fn, DType t, Value a, Value b, Value *out) {
   if (fn == FN_ABS && !is_real(t)) return *out = wrapped(t, a.i < 0 ? -a.i : a.i), t != DT_BOOL;
-  if (!is_real(t)) return false;
+  if (!is_real(t)) return means_int_function(fn, t, a.i, b.i, out);
   double whole;
   modf(a.f, &whole);
   if (isinf(a.f) || isnan(a.f)) whole = a.f;

@@ -20,7 +20,7 @@ enum { MOST_EDGES = 40 };
 
 bool means_binary(BinOp op, DType t, Value a, Value b, Value *out); // false: there is no such operation on t
 bool means_unary(UnOp op, DType t, Value a, Value *out);
-bool means_math(MathFn fn, DType t, Value a, Value *out); // exact functions of one argument only
+bool means_math(MathFn fn, DType t, Value a, Value b, Value *out); // exact functions of one argument only
 Value means_cast(DType to, DType from, Value a);
 bool same_value(DType t, Value a, Value b); // bits; a NaN is as good as another
 

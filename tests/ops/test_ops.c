@@ -37,7 +37,7 @@ static bool meaning(const Table *t, const Case *c, int i, Value *out) {
   switch (c->kind) {
   case BINARY_CASE: return means_binary((BinOp)c->op, t->type, t->a[i], t->b[i], out);
   case UNARY_CASE: return means_unary((UnOp)c->op, t->type, t->a[i], out);
-  case MATH_CASE: return means_math((MathFn)c->op, t->type, t->a[i], out);
+  case MATH_CASE: return means_math((MathFn)c->op, t->type, t->a[i], t->b[i], out);
   case CAST_CASE: *out = means_cast((DType)c->op, t->type, t->a[i]); return true;
   }
   return false;
@@ -70,7 +70,8 @@ static const char *case_text(const Table *t, const Case *c) {
     return binop_prec((BinOp)c->op) ? arena_printf(a, "a[i] %s b[i]", binop_text((BinOp)c->op))
                                     : arena_printf(a, "%s(a[i], b[i])", binop_text((BinOp)c->op));
   case UNARY_CASE: return arena_printf(a, "%sa[i]", unop_text((UnOp)c->op));
-  case MATH_CASE: return arena_printf(a, "%s(a[i])", math_name((MathFn)c->op));
+  case MATH_CASE:
+    return arena_printf(a, math_arity((MathFn)c->op) > 1 ? "%s(a[i], b[i])" : "%s(a[i])", math_name((MathFn)c->op));
   case CAST_CASE: return arena_printf(a, "%s(a[i])", dtype_name(c->type));
   }
   return "";
@@ -195,7 +196,7 @@ static const Expr *case_of_constants(Table *t, const Case *c, int i) {
   switch (c->kind) {
   case BINARY_CASE: return expr_binary(&t->cx, (BinOp)c->op, a, b);
   case UNARY_CASE: return expr_unary(&t->cx, (UnOp)c->op, a);
-  case MATH_CASE: return expr_math(&t->cx, (MathFn)c->op, a, NULL);
+  case MATH_CASE: return expr_math(&t->cx, (MathFn)c->op, a, math_arity((MathFn)c->op) > 1 ? b : NULL);
   case CAST_CASE: return expr_cast(&t->cx, c->type, a);
   }
   return NULL;

@@ -126,21 +126,25 @@ static void functions_of_constants_are_those_of_kernels(void **state) {
   static const struct {
     const char *name;
     int nargs;
+    const char *takes;
   } functions[] = {
-#define MATH(id, name, arity, takes) {name, arity},
+#define MATH(id, name, arity, takes) {name, arity, #takes},
 #include "base/ops.def"
-      {"min", 2}, {"max", 2}, {"clamp", 3}};
+      {"min", 2, ""}, {"max", 2, ""}, {"clamp", 3, ""}};
   for (size_t i = 0; i < sizeof functions / sizeof *functions; i++) {
     static const char *const given[] = {"", "0.8125", "0.8125, 1.5", "0.8125, 1.5, 4.25"};
-    const char *args = given[functions[i].nargs];
+    static const char *const ints[] = {"", "-13", "-13, 5"};
+    bool of_ints = strcmp(functions[i].takes, "INTS") == 0;
+    const char *args = (of_ints ? ints : given)[functions[i].nargs];
     char text[200];
-    snprintf(text, sizeof text, "const C = %s(%s); kernel k { output o : float64 = %s(%s); }", functions[i].name, args,
-             functions[i].name, args);
+    snprintf(text, sizeof text, "const C = %s(%s); kernel k { output o : %s = %s(%s); }", functions[i].name, args,
+             of_ints ? "int64" : "float64", functions[i].name, args);
     Loaded l = load_text(text);
     assert_non_null(l.m);
     TeArrays a = make_arrays(l.m->kernels[0], 1);
     assert_true(te_eval(&l.cx, l.m->kernels[0], &a));
-    if (l.m->consts[0].value.f != *(const double *)a.data[0]) fail_msg("%s: %g", text, l.m->consts[0].value.f);
+    if (of_ints) assert_int_equal(l.m->consts[0].value.i, *(const int64_t *)a.data[0]);
+    else if (l.m->consts[0].value.f != *(const double *)a.data[0]) fail_msg("%s: %g", text, l.m->consts[0].value.f);
     free_arrays(l.m->kernels[0], &a);
     unload(&l);
   }

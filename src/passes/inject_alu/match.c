@@ -475,9 +475,46 @@ static const Node *match_unary(Alu *s, const Expr *e, int depth) {
   return e->unop == UN_BITNOT ? node_not(s, a, e->loc) : node_neg(s, a, e->loc);
 }
 
+// A function by a constant as operations that the ALU has, with the same values for all int32; NULL: there are none.
+static const Expr *function_as_operations(Ctx *cx, const Expr *e) {
+  int64_t n;
+  if (e->nargs != 2 || !expr_is_int(e->args[1], &n)) return NULL;
+  const Expr *x = e->args[0];
+  int64_t amount = n & 31;
+#define NUMBER(v) expr_int(cx, DT_I32, v)
+  switch (e->fn) {
+  case FN_ROUND_SHR: // with q = x >> (n - 1): q - (q >> 1)
+    if (!amount) return x;
+    return expr_binary(cx, OP_SUB, expr_binary(cx, OP_SHR, x, NUMBER(amount - 1)),
+                       expr_binary(cx, OP_SHR, x, NUMBER(amount)));
+  case FN_SAT_SUB:
+    if (n == INT32_MIN) // what is negative then fits
+      return expr_binary(cx, OP_ADD, expr_binary(cx, OP_MIN, x, NUMBER(-1)), NUMBER(n));
+    n = -n;
+    // fall through
+  case FN_SAT_ADD:
+    x = n > 0 ? expr_binary(cx, OP_MIN, x, NUMBER(INT32_MAX - n)) : expr_binary(cx, OP_MAX, x, NUMBER(INT32_MIN - n));
+    return expr_binary(cx, OP_ADD, x, NUMBER(n));
+  case FN_SAT_SHL: // where it stops, the lower bits are set
+  case FN_ABS:
+  case FN_QUOTIENT:
+  case FN_REMAINDER:
+  case FN_MULHI:
+  case FN_POPCOUNT:
+  case FN_CLZ:
+  CASE_FLOAT_FUNCTION:
+  case FN_COUNT: break;
+  }
+#undef NUMBER
+  return NULL;
+}
+
 static const Node *match_math(Alu *s, const Expr *e, int depth) {
   if (e->fn != FN_ABS || e->type != DT_I32) {
     if (dtype_is_float(e->type)) return alu_lacks(s, e, "in floating point", NULL);
+    const Expr *same = e->type == DT_I32 ? function_as_operations(s->p.cx, e) : NULL;
+    if (same) return alu_match(s, same, depth);
+    if (e->type == DT_I32) return alu_lacks(s, e, arena_printf(s->p.cx->arena, "with `%s`", math_name(e->fn)), NULL);
     return alu_bad_type(s, e);
   }
   const Node *a = alu_match(s, e->args[0], depth);

@@ -41,24 +41,9 @@ static void *open_at(const char *dir, const char *rest, bool *exists) {
   return dlopen(path, RTLD_NOW | RTLD_LOCAL);
 }
 
-// Sets C++'s new_handler; returns the old one.
-typedef void NewHandler(void);
-static NewHandler *(*set_new_handler)(NewHandler *);
-
-// operator new found no memory. A handler that returned would be called again.
-static void on_new_failed(void) {
-  memory_out();
-  set_new_handler(NULL); // nobody wants to end: it throws
-}
-
-// LLVM's constructors allocate while it is loaded: who is asked when there is no memory has to be known before.
-static void guard_new(void) {
-  void *lib = dlopen("libstdc++.so.6", RTLD_NOW | RTLD_GLOBAL),
-       *at = lib ? dlsym(lib, "_ZSt15set_new_handlerPFvvE") : NULL;
-  if (!at) return;
-  memcpy(&set_new_handler, &at, sizeof at);
-  set_new_handler(on_new_failed);
-}
+// What the module calls, by name, when it has no memory: it is asked for already while LLVM's constructors run.
+__attribute__((visibility("default"))) void tetc_module_without_memory(void);
+void tetc_module_without_memory(void) { memory_out(); }
 
 // Also from test programs in the build tree, two or three directories beside it.
 static void *open_module(bool *exists) {
@@ -94,7 +79,6 @@ static bool room_for_module(void) {
 // The library is never closed, and dlopen itself gives the same handle again: nothing to remember here.
 const LlvmBackend *llvm_backend_load(const char **error) {
   bool exists = false;
-  guard_new();
   void *lib = open_module(&exists);
   if (!lib && exists && !room_for_module()) memory_out();
   void *at = lib ? dlsym(lib, "tetc_llvm_backend") : NULL;

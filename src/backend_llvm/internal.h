@@ -210,6 +210,7 @@ bool module_build(Gen *g, const Func *const *funcs, int nfuncs, const char *name
 bool module_guarded(Ctx *cx, bool (*run)(void *self), void *self);
 // A text from LLVM, which is NULL where memory is out: then that is a fatal error of LLVM's.
 char *module_text(char *text);
+NORETURN void module_no_memory(void);       // LLVM gave nothing and no reason
 const LlvmBackend *tetc_llvm_backend(void); // the module's one exported symbol
 
 // symbols.c: what generated code may call in the host's libraries

@@ -83,11 +83,13 @@ static LLVMMemoryBufferRef make_object(Ctx *cx, const Func *f, const LlvmOptions
   g.hooks = hooks;
   g.marks = opt->marks;
   g.opt_level = opt->opt_level;
-  if (module_build(&g, &f, 1, "tetc_kernel") && machine_optimize(cx, mc, g.m, opt->opt_level) &&
-      LLVMTargetMachineEmitToMemoryBuffer(mc->tm, g.m, LLVMObjectFile, &why, &object)) {
+  bool built = module_build(&g, &f, 1, "tetc_kernel") && machine_optimize(cx, mc, g.m, opt->opt_level);
+  if (built && LLVMTargetMachineEmitToMemoryBuffer(mc->tm, g.m, LLVMObjectFile, &why, &object)) {
     diag_note(diag_report(cx->diags, E_BACKEND, f->loc, "LLVM could not compile `%s`", f->name), "%s", why);
     LLVMDisposeMessage(why);
     object = NULL;
+  } else if (built && !object) {
+    module_no_memory();
   }
   if (g.failed && object) {
     LLVMDisposeMemoryBuffer(object);

@@ -64,6 +64,7 @@ static bool write_module(Gen *g, const Machine *mc, LlvmKind kind, Text *out) {
     LLVMDisposeMessage(text);
     return false;
   }
+  if (!buffer) module_no_memory();
   if (!g->failed) text_add_bytes(out, LLVMGetBufferStart(buffer), LLVMGetBufferSize(buffer));
   LLVMDisposeMemoryBuffer(buffer);
   return !g->failed;
@@ -82,11 +83,15 @@ static void on_fatal(const char *why) {
   longjmp(*fatal.out, 1);
 }
 
-char *module_text(char *text) {
-  if (text) return text;
+void module_no_memory(void) {
   memory_out();
   on_fatal("out of memory");
   bug("out of memory in LLVM");
+}
+
+char *module_text(char *text) {
+  if (!text) module_no_memory();
+  return text;
 }
 
 bool module_guarded(Ctx *cx, bool (*run)(void *self), void *self) {

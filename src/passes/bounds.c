@@ -45,6 +45,7 @@ void place_stage(Lower *l, Stage *s, const Expr **min, const int64_t *extent, Bu
   int64_t *shape = NEW_ARRAY(cx->arena, int64_t, t->naxes + 1);
   shape[0] = 1; // of a scalar
   for (int i = 0; i < t->naxes; i++) shape[i] = extent ? extent[i] : t->axes[i]->extent;
+  if (s->kept) shape[0] = s->kept; // of a recurrence
   Buffer *b = arena_copy(cx->arena,
                          tir_buffer(cx, s->name, t->type, s->scope, role, t->naxes ? t->naxes : 1, shape, t->name_loc),
                          sizeof(Buffer));
@@ -52,7 +53,8 @@ void place_stage(Lower *l, Stage *s, const Expr **min, const int64_t *extent, Bu
   b->data = t->data;
   b->tail = s->tail;
   b->stage = printable(cx, s->name);
-  l->place[s->index] = (Place){.buffer = b, .min = min ? min : NEW_ARRAY(cx->arena, const Expr *, t->naxes)};
+  l->place[s->index] =
+      (Place){.buffer = b, .min = min ? min : NEW_ARRAY(cx->arena, const Expr *, t->naxes), .folded = s->kept};
 }
 
 // Extents of all axes of a stage from those of its root axes.

@@ -140,8 +140,8 @@ static const Stmt *lower_store(Lower *l, Instance *in, Mode mode) {
   const Expr **idx = NEW_ARRAY(cx->arena, const Expr *, s->nroot + 1);
   if (b->scalar) idx[0] = expr_index(cx, 0);
   for (int i = 0; i < s->nroot; i++)
-    idx[i] = s->whole || s->stored ? buffer_index(l, s, i, in->root_value[i])
-                                   : expr_simplify(cx, &l->ranges, axis_value(l, in, s->root[i]));
+    idx[i] = s->whole || s->stored || s->kept ? buffer_index(l, s, i, in->root_value[i])
+                                              : expr_simplify(cx, &l->ranges, axis_value(l, in, s->root[i]));
   const Expr *value;
   if (mode == INIT) {
     value = reduce_start(cx, s->reduce, s->tensor->type);

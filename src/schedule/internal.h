@@ -141,6 +141,8 @@ void call_annotate(Call *c, Axis *a, ForKind kind);
 // epilogue.c: asked: says why, if there is nothing to do
 void epilogue_apart(Schedule *s, Stage *st, Loc why, bool asked);
 void place_epilogue(Schedule *s, Stage *act);
+// fold.c: how much of a recurrence that is folded is kept; false after a report
+bool check_fold(const Schedule *s, Stage *st);
 // pack.c
 void packs_copy(Ctx *cx, const Stage *from, Stage *to); // to has a tensor like from's
 bool complete_packs(Schedule *s); // what fills the last blocks; which reductions take whole blocks

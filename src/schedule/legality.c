@@ -385,6 +385,7 @@ bool schedule_complete(Schedule *sch) {
     sound = check_annotations(sch, st) && sound;
     if (st->attach == ATTACH_AT && !st->whole) ok = check_compute_at(sch, st) && ok;
     if (st->stored && ok) ok = check_store(sch, st);
+    ok = check_fold(sch, st) && ok;
   }
   for (size_t i = 0; ok && i < s->stages.len; i++) {
     Stage *st = s->stages.data[i];

@@ -74,7 +74,7 @@ bool stage_compute_inline(Schedule *s, Stage *st, const SchedStmt *why) {
 
 void apply_compute_inline(Call *c) { c->failed = !stage_compute_inline(c->ap->s, c->stage, c->stmt); }
 
-// ---- store_at, store_root, fold -------------------------------------------------------------------------------------
+// ---- store_at, store_root -------------------------------------------------------------------------------------------
 
 bool stage_store_at(Schedule *s, Stage *st, Stage *consumer, Axis *a, const SchedStmt *why) {
   Op o = {.s = s, .stage = st, .name = a ? "store_at" : "store_root", .why = why};
@@ -108,38 +108,6 @@ void apply_store_at(Call *c) {
 }
 
 void apply_store_root(Call *c) { c->failed = !stage_store_at(c->ap->s, c->stage, NULL, NULL, c->stmt); }
-
-bool stage_fold(Schedule *s, Stage *st, Axis *root, const SchedStmt *why) {
-  Op o = {.s = s, .stage = st, .name = "fold", .why = why};
-  if (!op_is_computed(&o) || op_is_recurrent(&o)) return false;
-  if (st->tensor->role == TE_OUTPUT) {
-    Diag *g = op_fail(&o, E_COMPUTE_AT, op_at(&o), "`%s` is an output: all of it is kept", st->name);
-    diag_fix_drop(g, op_at(&o), "without this line");
-    return false;
-  }
-  if (!st->stored) {
-    Diag *g = op_fail(&o, E_COMPUTE_AT, op_at(&o), "`%s` is stored where it is computed: nothing else is kept of it",
-                      st->name);
-    diag_help(g, "say first where it is stored: `%s.store_root();` or `%s.store_at(consumer, axis);`", st->name,
-              st->name);
-    return false;
-  }
-  if (st->fold && st->fold != root) {
-    Diag *g = diag_report(s->cx->diags, W_NO_EFFECT, st->fold_loc,
-                          "this has no effect: another axis of `%s` is folded later", st->name);
-    diag_also(g, op_at(&o), "this counts");
-    diag_fix_drop(g, st->fold_loc, "drop the earlier one");
-  }
-  st->fold = root;
-  st->fold_loc = op_at(&o);
-  step_axis(s, op_done(&o), root);
-  return true;
-}
-
-void apply_fold(Call *c) {
-  Axis *root = call_root(c, 0);
-  if (!c->failed) c->failed = !stage_fold(c->ap->s, c->stage, root, c->stmt);
-}
 
 // ---- set_scope ------------------------------------------------------------------------------------------------------
 

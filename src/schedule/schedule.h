@@ -80,6 +80,7 @@ struct Stage {
   Loc store_loc;
   Axis *fold; // the root axis of which the buffer has only the positions that are needed at a time; NULL: none
   Loc fold_loc;
+  int64_t kept; // how many, of a recurrence; 0: found while it is lowered
   Loc attach_loc;
   const Scope *scope;
   Loc scope_loc;
@@ -201,6 +202,7 @@ bool stage_compute_at(Schedule *s, Stage *st, Stage *consumer, Axis *a, const Sc
 bool stage_compute_root(Schedule *s, Stage *st, const SchedStmt *why);
 // a: a loop of the stage at which st is computed; NULL: store_root.
 bool stage_store_at(Schedule *s, Stage *st, Stage *consumer, Axis *a, const SchedStmt *why);
+// fold.c
 bool stage_fold(Schedule *s, Stage *st, Axis *root, const SchedStmt *why); // root: one of st->root
 bool stage_compute_inline(Schedule *s, Stage *st, const SchedStmt *why);
 bool stage_set_scope(Schedule *s, Stage *st, const Scope *scope, const SchedStmt *why);

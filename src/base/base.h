@@ -177,6 +177,9 @@ void diags_keep_whole(Diags *d, Loc block);
 // Until diags_leave, messages tell that they are about what stands at `at`: a call that is being expanded.
 void diags_enter(Diags *d, Loc at, const char *text);
 void diags_leave(Diags *d);
+// What stands in `block` is executed for the call at `at`: messages about it that come later, when no call is being
+// expanded, tell that.
+void diags_called(Diags *d, Loc block, Loc at, const char *name);
 int diags_errors(const Diags *d);   // how many errors there are
 int diags_warnings(const Diags *d); // the same
 Severity diag_severity(DiagCode code);

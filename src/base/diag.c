@@ -103,6 +103,29 @@ static bool is_known(const Diags *d, const Diag *g) {
   return false;
 }
 
+static bool loc_before(uint32_t line, uint32_t col, uint32_t line2, uint32_t col2) {
+  return line < line2 || (line == line2 && col <= col2);
+}
+
+static bool is_inside(Loc at, const Loc *block) {
+  return block->src == at.src && loc_before(block->line, block->col, at.line, at.col) &&
+         loc_before(at.end_line, at.end_col, block->end_line, block->end_col);
+}
+
+// The calls by which what stands at `at` is executed, the innermost first. A message about one of several calls of a
+// block does not know which.
+static void tell_calls(Diags *d, Diag *g, Loc at, int most) {
+  int found = 0;
+  for (size_t i = 0; i < d->called.len; i++) found += is_inside(at, &d->called.data[i].block);
+  for (size_t i = 0; i < d->called.len && most > 0; i++) {
+    const DiagCall *c = &d->called.data[i];
+    if (!is_inside(at, &c->block)) continue;
+    diag_also(g, c->from.at, "%s `%s`", found > 1 ? "in one of the calls of" : "in this call of", c->from.label);
+    if (found == 1) tell_calls(d, g, c->from.at, most - 1);
+    most--;
+  }
+}
+
 // Adds a message. What it returns can always be written to, even if the message is not kept.
 Diag *diag_report(Diags *d, DiagCode code, Loc at, const char *fmt, ...) {
   Diag *g = NEW(d->arena, Diag);
@@ -127,7 +150,12 @@ Diag *diag_report(Diags *d, DiagCode code, Loc at, const char *fmt, ...) {
   VEC_PUSH(d->arena, d->list, g);
   for (size_t i = d->around.len; i-- > 0 && d->around.len - i <= CALLS_SHOWN;)
     diag_also(g, d->around.data[i].at, "%s", d->around.data[i].label);
+  if (!d->around.len) tell_calls(d, g, at, CALLS_SHOWN);
   return g;
+}
+
+void diags_called(Diags *d, Loc block, Loc at, const char *name) {
+  VEC_PUSH(d->arena, d->called, ((DiagCall){block, {at, name}}));
 }
 
 void diags_enter(Diags *d, Loc at, const char *text) { VEC_PUSH(d->arena, d->around, ((DiagPlace){at, text})); }
@@ -213,17 +241,11 @@ void diag_nearest(Diag *g, Loc at, const Nearest *n, const char *text) {
 
 void diags_keep_whole(Diags *d, Loc block) { VEC_PUSH(d->arena, d->whole, block); }
 
-static bool loc_before(uint32_t line, uint32_t col, uint32_t line2, uint32_t col2) {
-  return line < line2 || (line == line2 && col <= col2);
-}
-
 // The outermost block that has `at` inside; NULL if there is none.
 static const Loc *block_around(const Diags *d, Loc at) {
   for (size_t i = 0; i < d->whole.len; i++) {
     const Loc *b = &d->whole.data[i];
-    if (b->src == at.src && loc_before(b->line, b->col, at.line, at.col) &&
-        loc_before(at.end_line, at.end_col, b->end_line, b->end_col))
-      return b;
+    if (is_inside(at, b)) return b;
   }
   return NULL;
 }

@@ -32,6 +32,11 @@ struct Diag {
   VEC(DiagFix) fixes;
 };
 
+typedef struct DiagCall {
+  Loc block;
+  DiagPlace from;
+} DiagCall;
+
 struct Diags {
   Arena *arena;
   VEC(Diag *) list;
@@ -41,6 +46,7 @@ struct Diags {
   VEC(Loc) whole;        // blocks that no statement is inserted into
   bool remarks;          // remarks are printed
   VEC(DiagPlace) around; // diags_enter, outermost first
+  VEC(DiagCall) called;  // blocks that stand for something where they are called
 };
 
 const char *severity_text(Severity s);

@@ -202,6 +202,7 @@ bool apply_part(Applier *ap, const SchedStmt *written) {
     if (given_failed(ap, &st->args[i])) return false;
   if (!st || !match_args(ap, st, given)) return false;
   diags_keep_whole(ap->cx->diags, p->loc);
+  diags_called(ap->cx->diags, p->loc, st->loc, st->method.name);
   diags_enter(ap->cx->diags, st->loc, arena_printf(ap->cx->arena, "in this call of `%s`", st->method.name));
   ap->frame = &own;
   if (bind_params(ap, st, given)) apply_statements(ap, p->nstmts, p->stmts);

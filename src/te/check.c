@@ -166,6 +166,15 @@ static void choose_target(Checker *ck, const AstItem *item) {
   ck->target = found;
 }
 
+// What stands before dots has one meaning: the target, an import, or a tensor of the kernel.
+static void check_import_name(Checker *ck, const AstItem *item) {
+  if (!item->as || !ck->target || strcmp(item->as, ck->target->name) != 0) return;
+  Diag *g = diag_report(ck->cx->diags, E_DUPLICATE_NAME, item->name_loc, "`%s` is the target's name, and an import's",
+                        item->as);
+  diag_also(g, ck->target_loc, "the target is chosen here");
+  diag_help(g, "import it under another name: `%s.` stands before the target's constants", item->as);
+}
+
 // ---- kernels and schedules -------------------------------------------------------------------------------------
 
 typedef struct ModuleParts {
@@ -266,6 +275,7 @@ const TeModule *te_load(Ctx *cx, const Source *src, const TeOptions *opt) {
   Loader loader = {&ck, name_table_new(cx->arena)};
   ck.main = load_file(&loader, src, NULL, 0);
   each_item(&ck, ITEM_TARGET, choose_target);
+  each_item(&ck, ITEM_IMPORT, check_import_name);
   declare_globals(&ck);
   apply_defines(&ck);
   TeModule *m = NEW(cx->arena, TeModule);

@@ -384,7 +384,23 @@ static bool declare_call(Scope *s, const AstDecl *decl, const Name *full, TeRole
   return ok;
 }
 
+// The target and imports stand before dots, as tensors of a kernel do.
+static bool is_free_before_dots(Scope *s, SchedName name) {
+  Checker *ck = s->kx->ck;
+  const Global *g = file_find(ck, s->view.file, name.name, true);
+  bool import = g && g->item->kind == ITEM_IMPORT, target = ck->target && strcmp(ck->target->name, name.name) == 0;
+  if (s->caller || s->item->kind != ITEM_KERNEL || (!import && !target)) return true;
+  Diag *d = diag_report(ck->cx->diags, E_DUPLICATE_NAME, name.loc, "`%s` is the name of %s, and a tensor's", name.name,
+                        import ? "an import" : "the target");
+  diag_also(d, import ? g->item->name_loc : ck->target_loc, import ? "imported here" : "chosen here");
+  diag_help(d, "give the tensor another name: what stands before a dot has one meaning");
+  s->kx->ok = false;
+  scope_bind(s, name.name, (Binding){.kind = BIND_POISON, .loc = name.loc});
+  return false;
+}
+
 static bool is_free(Scope *s, SchedName name, const char *what) {
+  if (!is_free_before_dots(s, name)) return false;
   const Binding *old = scope_own(s, name.name);
   if (!old || old->kind == BIND_LATER) return true;
   Diag *g = diag_report(s->kx->ck->cx->diags, E_DUPLICATE_NAME, name.loc, "%s `%s` is declared twice", what, name.name);

@@ -232,12 +232,48 @@ static void print_tensor(Text *out, const TeTensor *t) {
 
 // ---- schedules -------------------------------------------------------------------------------------------------
 
-static void ast(Text *out, const AstExpr *e, int prec);
+// What is printed, and of parts, which: its names are those of its file.
+typedef struct Dump {
+  Text *out;
+  const TeModule *m;
+  const TePart *part; // NULL: none
+  VEC(Name) bound;    // by its parameters and statements so far
+} Dump;
 
-static void ast_items(Text *out, int n, const AstExpr *const *items) {
+// The constant of the part's file that a name in it stands for; NULL: it stands for something of the part.
+static const TeConst *free_const(const Dump *d, Name name) {
+  for (size_t i = 0; i < d->bound.len; i++)
+    if (d->bound.data[i] == name) return NULL;
+  for (int i = 0; d->part && i < d->part->nconsts; i++)
+    if (d->part->consts[i].name == name) return &d->part->consts[i];
+  return NULL;
+}
+
+static bool same_const(const TeConst *a, const TeConst *b) {
+  return a->loc.src == b->loc.src && a->loc.line == b->loc.line && a->loc.col == b->loc.col;
+}
+
+// What this module calls a constant of a part's file: where it has none, as the part prints it, NULL.
+static Name own_name(const TeModule *m, const TeConst *c) {
+  for (int i = 0; i < m->nconsts; i++)
+    if (same_const(&m->consts[i], c)) return m->consts[i].name;
+  return NULL;
+}
+
+static void print_ast_name(Dump *d, Name name) {
+  const TeConst *c = free_const(d, name);
+  Name own = c ? own_name(d->m, c) : name;
+  if (own) text_add(d->out, "%s", own);
+  else text_add(d->out, "%s.%s", d->part->name, name);
+}
+
+static void ast(Dump *d, const AstExpr *e, int prec);
+
+static void ast_items(Dump *d, int n, const AstExpr *const *items) {
+  Text *out = d->out;
   for (int i = 0; i < n; i++) {
     if (i) text_add(out, ", ");
-    ast(out, items[i], PREC_SELECT);
+    ast(d, items[i], PREC_SELECT);
   }
 }
 
@@ -252,88 +288,92 @@ static void ast_string_text(Text *out, const char *s) {
   text_add(out, "\"");
 }
 
-static void print_ast_call(Text *out, const AstExpr *e) {
+static void print_ast_call(Dump *d, const AstExpr *e) {
+  Text *out = d->out;
   text_add(out, "%s(", e->name);
   for (int i = 0; i < e->nitems; i++) {
     text_add(out, "%s", i ? ", " : "");
     if (e->keys && e->keys[i]) text_add(out, "%s = ", e->keys[i]);
-    ast(out, e->items[i], PREC_SELECT);
+    ast(d, e->items[i], PREC_SELECT);
   }
   text_add(out, ")");
 }
 
-static void print_ast_reduce(Text *out, const AstExpr *e) {
+static void print_ast_reduce(Dump *d, const AstExpr *e) {
+  Text *out = d->out;
   text_add(out, "%s[", e->name);
   for (int i = 0; i < e->naxes; i++) {
     text_add(out, "%s%s", i ? ", " : "", e->axes[i].name ? e->axes[i].name : "..");
     if (!e->axes[i].name) continue;
     text_add(out, ": ");
-    ast(out, e->axes[i].extent, PREC_SELECT);
+    ast(d, e->axes[i].extent, PREC_SELECT);
   }
   if (e->by) {
     text_add(out, " by ");
-    ast(out, e->by, PREC_SELECT);
+    ast(d, e->by, PREC_SELECT);
   }
   if (e->c) {
     text_add(out, " where ");
-    ast(out, e->c, PREC_SELECT);
+    ast(d, e->c, PREC_SELECT);
   }
   text_add(out, "](");
-  ast_items(out, e->nitems, e->items);
+  ast_items(d, e->nitems, e->items);
   text_add(out, ")");
 }
 
-static void print_ast_index(Text *out, const AstExpr *e) {
-  if (e->name) text_add(out, "%s", e->name);
-  else ast(out, e->a, PREC_PRIMARY);
+static void print_ast_index(Dump *d, const AstExpr *e) {
+  Text *out = d->out;
+  if (e->name) print_ast_name(d, e->name);
+  else ast(d, e->a, PREC_PRIMARY);
   text_add(out, "[");
-  ast_items(out, e->nitems, e->items);
+  ast_items(d, e->nitems, e->items);
   text_add(out, "]");
 }
 
-static void ast(Text *out, const AstExpr *e, int prec) {
+static void ast(Dump *d, const AstExpr *e, int prec) {
+  Text *out = d->out;
   int own;
   switch (e->kind) {
   case AST_INT: text_add(out, "%lld", (long long)e->value); return;
-  case AST_NAME: text_add(out, "%s", e->name); return;
+  case AST_NAME: print_ast_name(d, e->name); return;
   case AST_UNARY:
     open_if(out, prec > PREC_UNARY);
     text_add(out, "%s", unop_text(e->unop));
-    ast(out, e->a, PREC_PRIMARY);
+    ast(d, e->a, PREC_PRIMARY);
     close_if(out, prec > PREC_UNARY);
     return;
   case AST_BINARY:
     own = binop_prec(e->binop);
     open_if(out, own < prec);
-    ast(out, e->a, own);
+    ast(d, e->a, own);
     text_add(out, " %s ", binop_text(e->binop));
-    ast(out, e->b, own + 1);
+    ast(d, e->b, own + 1);
     close_if(out, own < prec);
     return;
   case AST_SELECT:
     open_if(out, prec > PREC_SELECT);
-    ast(out, e->a, 1);
+    ast(d, e->a, 1);
     text_add(out, " ? ");
-    ast(out, e->b, PREC_SELECT);
+    ast(d, e->b, PREC_SELECT);
     text_add(out, " : ");
-    ast(out, e->c, PREC_SELECT);
+    ast(d, e->c, PREC_SELECT);
     close_if(out, prec > PREC_SELECT);
     return;
   case AST_LIST:
     text_add(out, "[");
-    ast_items(out, e->nitems, e->items);
+    ast_items(d, e->nitems, e->items);
     text_add(out, "]");
     return;
   case AST_STRING: ast_string_text(out, e->name); return;
   case AST_BIG: text_add(out, "%llu", (unsigned long long)e->value); return;
   case AST_FLOAT: print_float(out, DT_F64, e->number); return;
   case AST_BOOL: text_add(out, e->value ? "true" : "false"); return;
-  case AST_CALL: print_ast_call(out, e); return;
-  case AST_INDEX: print_ast_index(out, e); return;
-  case AST_REDUCE: print_ast_reduce(out, e); return;
+  case AST_CALL: print_ast_call(d, e); return;
+  case AST_INDEX: print_ast_index(d, e); return;
+  case AST_REDUCE: print_ast_reduce(d, e); return;
   case AST_CONCAT:
     text_add(out, "%s[%s](", e->name, e->a->name);
-    ast_items(out, e->nitems, e->items);
+    ast_items(d, e->nitems, e->items);
     text_add(out, ")");
     return;
   case AST_REST: text_add(out, ".."); return;
@@ -341,75 +381,83 @@ static void ast(Text *out, const AstExpr *e, int prec) {
   }
 }
 
-static void print_names(Text *out, int n, const SchedName *names) {
+static void print_names(Dump *d, int n, const SchedName *names) {
+  Text *out = d->out;
   for (int i = 0; i < n; i++) text_add(out, "%s%s", i ? ", " : "", names[i].name);
 }
 
-static void print_stmt(Text *out, const SchedStmt *s, int indent);
+static void print_stmt(Dump *d, const SchedStmt *s, int indent);
 
-static void print_block(Text *out, int n, const SchedStmt *const *stmts, int indent) {
+static void print_block(Dump *d, int n, const SchedStmt *const *stmts, int indent) {
+  Text *out = d->out;
   text_add(out, " {\n");
-  for (int i = 0; i < n; i++) print_stmt(out, stmts[i], indent + 2);
+  for (int i = 0; i < n; i++) print_stmt(d, stmts[i], indent + 2);
   text_add(out, "%*s}", indent, "");
 }
 
-static void print_if(Text *out, const SchedStmt *s, int indent) {
+static void print_if(Dump *d, const SchedStmt *s, int indent) {
+  Text *out = d->out;
   text_add(out, "if (");
-  ast(out, s->value, PREC_SELECT);
+  ast(d, s->value, PREC_SELECT);
   text_add(out, ")");
-  print_block(out, s->nbody, s->body, indent);
+  print_block(d, s->nbody, s->body, indent);
   if (s->nother) text_add(out, " else");
-  if (s->nother) print_block(out, s->nother, s->other, indent);
+  if (s->nother) print_block(d, s->nother, s->other, indent);
   text_add(out, "\n");
 }
 
-static void print_part(Text *out, const TePart *p) {
+static void print_part(Dump *d, const TePart *p) {
+  Text *out = d->out;
   text_add(out, "\nschedule def %s(", p->name);
   for (int i = 0; i < p->nparams; i++) {
     text_add(out, "%s%s", i ? ", " : "", p->params[i].name);
     if (p->params[i].value) text_add(out, " = ");
-    if (p->params[i].value) ast(out, p->params[i].value, PREC_SELECT);
+    if (p->params[i].value) ast(d, p->params[i].value, PREC_SELECT);
+    VEC_PUSH(out->arena, d->bound, p->params[i].name);
   }
   text_add(out, ")");
-  print_block(out, p->nstmts, p->stmts, 0);
+  print_block(d, p->nstmts, p->stmts, 0);
   text_add(out, "\n");
 }
 
-static void print_stmt(Text *out, const SchedStmt *s, int indent) {
+static void print_stmt(Dump *d, const SchedStmt *s, int indent) {
+  Text *out = d->out;
   text_add(out, "%*s", indent, "");
   switch (s->kind) {
   case SCHED_CALL:
-    print_names(out, s->nresults, s->results);
+    print_names(d, s->nresults, s->results);
     text_add(out, "%s", s->nresults ? " = " : "");
     if (s->part) text_add(out, "%s(", s->part->name);
     else text_add(out, "%s.%s(", s->receiver.name, s->method.name);
     for (int i = 0; i < s->nargs; i++) {
       if (i) text_add(out, ", ");
       if (s->args[i].key) text_add(out, "%s = ", s->args[i].key);
-      ast(out, s->args[i].value, PREC_SELECT);
+      ast(d, s->args[i].value, PREC_SELECT);
     }
     text_add(out, ");\n");
+    for (int i = 0; i < s->nresults; i++) VEC_PUSH(out->arena, d->bound, s->results[i].name);
     return;
   case SCHED_KNOB:
     text_add(out, "knob %s = ", s->receiver.name);
-    ast(out, s->value, PREC_SELECT);
+    ast(d, s->value, PREC_SELECT);
     if (s->set) {
       text_add(out, " in ");
-      ast(out, s->set, PREC_SELECT);
+      ast(d, s->set, PREC_SELECT);
     }
     text_add(out, ";\n");
     return;
   case SCHED_FOR:
+    VEC_PUSH(out->arena, d->bound, s->receiver.name);
     text_add(out, "for %s in (", s->receiver.name);
-    print_names(out, s->nresults, s->results);
+    print_names(d, s->nresults, s->results);
     text_add(out, ")");
-    print_block(out, s->nbody, s->body, indent);
+    print_block(d, s->nbody, s->body, indent);
     text_add(out, "\n");
     return;
-  case SCHED_IF: print_if(out, s, indent); return;
+  case SCHED_IF: print_if(d, s, indent); return;
   case SCHED_RETURN:
     text_add(out, "return ");
-    print_names(out, s->nresults, s->results);
+    print_names(d, s->nresults, s->results);
     text_add(out, ";\n");
     return;
   }
@@ -433,25 +481,35 @@ static void print_value(Text *out, const TeValue *v) {
   }
 }
 
+static void print_const(Text *out, Name name, const TeValue *v) {
+  text_add(out, "const %s = ", name);
+  print_value(out, v);
+  text_add(out, ";\n");
+}
+
+// The constants of a part's file that this module has no name for, under the part's.
+static void print_consts_of_part(const TeModule *m, const TePart *p, Text *out) {
+  for (int i = 0; i < p->nconsts; i++)
+    if (!own_name(m, &p->consts[i]))
+      print_const(out, arena_printf(out->arena, "%s.%s", p->name, p->consts[i].name), &p->consts[i].value);
+}
+
 void te_print(const TeModule *m, Text *out) {
   if (m->target) text_add(out, "target %s;\n\n", m->target);
-  for (int i = 0; i < m->nconsts; i++) {
-    text_add(out, "const %s = ", m->consts[i].name);
-    print_value(out, &m->consts[i].value);
-    text_add(out, ";\n");
-  }
+  for (int i = 0; i < m->nconsts; i++) print_const(out, m->consts[i].name, &m->consts[i].value);
+  for (int i = 0; i < m->nparts; i++) print_consts_of_part(m, m->parts[i], out);
   for (int i = 0; i < m->nkernels; i++) {
     const TeKernel *k = m->kernels[i];
     text_add(out, "%skernel %s {\n", out->len ? "\n" : "", k->name);
     for (int t = 0; t < k->ntensors; t++) print_tensor(out, k->tensors[t]);
     text_add(out, "}\n");
   }
-  for (int i = 0; i < m->nparts; i++) print_part(out, m->parts[i]);
+  for (int i = 0; i < m->nparts; i++) print_part(&(Dump){.out = out, .m = m, .part = m->parts[i]}, m->parts[i]);
   for (int i = 0; i < m->nschedules; i++) {
     const TeSchedule *s = m->schedules[i];
     text_add(out, "\nschedule %s%s%s {\n", s->kernel, s->name ? " : " : "", s->name ? s->name : "");
-    for (int k = 0; k < s->nstmts; k++) print_stmt(out, s->stmts[k], 2);
+    for (int k = 0; k < s->nstmts; k++) print_stmt(&(Dump){.out = out, .m = m}, s->stmts[k], 2);
     text_add(out, "}\n");
   }
-  text_add(out, "%s", "");
+  text_add(out, "%s", ""); // of nothing, an empty text
 }

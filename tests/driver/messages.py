@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""messages.py [--bless] TETC NEGATIVE SAMPLES GOLDEN: whole messages, as they are printed, of every code that passes give.
+"""messages.py [--bless] TETC NEGATIVE SAMPLES GOLDEN: whole messages, as they are printed, of every code that passes give, and of a part.
 
 GOLDEN/CODE.txt has them on terminals of 60, 80 and 120 columns, with colours and Unicode, as JSON and as SARIF.
 `--bless` writes these files anew.
@@ -34,6 +34,7 @@ GUARD = """func k(
 """
 # Where a code's message comes from: a directory, and the command.
 CASES = {
+    'E0205': (negative + '/schedule', ['check', 'parts_later.te']),
     'E0301': (samples, ['check', 'conv2d_relu_unmatched.te']),
     'E0302': (negative + '/copy', ['check', 'load_planar.te']),
     'E0303': (negative + '/copy', ['check', 'load_three_channels.te']),

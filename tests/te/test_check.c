@@ -233,6 +233,36 @@ static void imports_are_found_once_and_cycles_refused(void **state) {
   assert_int_equal(system(command), 0);
 }
 
+// Parts of an imported file name its constants, which the module calls otherwise, or not at all.
+static void parts_of_imports_print_and_read_back(void **state) {
+  (void)state;
+  TempDir d = {"/tmp/tetc-XXXXXX"};
+  assert_non_null(mkdtemp(d.path));
+  write_file(&d, "deep.te",
+             "const D = 3; const T = 5; schedule def cut(s, y, n = D) { a, b = s.split(y, factor = n + T); }");
+  write_file(&d, "f.te",
+             "import \"deep.te\" as g; const T = 4; const L = [2, 4];"
+             "schedule def tile(s, y, n = T) { y0, T = s.split(y, factor = L[n] * T); s.unroll(T); g.cut(s, y0); }");
+  write_file(&d, "m.te",
+             "import \"f.te\" as f; kernel k { input a[i: 64] : int32; output c = a * 2; }"
+             "schedule k { f.tile(c, i, n = f.T - 3); }");
+  Loaded l = load_in(&d, "m.te", NULL);
+  assert_non_null(l.m);
+  Text out = {.arena = l.cx.arena}, again = {.arena = l.cx.arena};
+  te_print(l.m, &out);
+  assert_non_null(strstr(out.data, "n = f.T)"));
+  assert_non_null(strstr(out.data, "s.split(y, factor = f.L[n] * f.T)"));
+  assert_non_null(strstr(out.data, "s.unroll(T)"));
+  assert_non_null(strstr(out.data, "const cut.D = 3;"));
+  assert_non_null(strstr(out.data, "n = cut.D)"));
+  Loaded back = load_text(out.data);
+  assert_non_null(back.m);
+  te_print(back.m, &again);
+  assert_string_equal(again.data, out.data);
+  unload(&back);
+  unload(&l);
+}
+
 static const TeTensor *tensor(const Loaded *l, const char *name) {
   for (int i = 0; i < l->m->kernels[0]->ntensors; i++)
     if (strcmp(l->m->kernels[0]->tensors[i]->name, name) == 0) return l->m->kernels[0]->tensors[i];
@@ -485,6 +515,7 @@ int main(void) {
                                      cmocka_unit_test(functions_of_constants_are_those_of_kernels),
                                      cmocka_unit_test(imports_are_found_once_and_cycles_refused),
                                      cmocka_unit_test(truths_stay_bools),
+                                     cmocka_unit_test(parts_of_imports_print_and_read_back),
                                      cmocka_unit_test(types_may_be_left_to_expressions),
                                      cmocka_unit_test(depth_is_bounded),
                                      cmocka_unit_test(trees_up_to_the_bound_check_and_run),

@@ -100,6 +100,12 @@ const Source *source_new(Arena *a, const char *path, const char *text, size_t le
 const Source *source_read(Arena *a, const char *path, const char **error);
 // The source with the text of `at` (of that source) replaced.
 const Source *source_edit(Arena *a, Loc at, const char *replacement);
+// The same of several spans, none of which overlaps another; of empty ones at one place, in the order given.
+typedef struct SourceEdit {
+  Loc at;
+  const char *replacement;
+} SourceEdit;
+const Source *source_edits(Arena *a, const Source *src, size_t n, const SourceEdit *edits);
 // `base`, or `base_2` and so on if that is a word of the source: a name that nothing there has.
 const char *source_fresh_name(Arena *a, const Source *src, const char *base);
 Loc loc_join(Loc first, Loc last); // from the start of one to the end of the other

@@ -110,14 +110,29 @@ Loc loc_join(Loc first, Loc last) {
   return first;
 }
 
-const Source *source_edit(Arena *a, Loc at, const char *replacement) {
-  size_t begin, end;
-  loc_bytes(at, &begin, &end);
+static bool starts_before(Loc a, Loc b) { return a.line < b.line || (a.line == b.line && a.col < b.col); }
+
+const Source *source_edits(Arena *a, const Source *src, size_t n, const SourceEdit *edits) {
+  SourceEdit *sorted = arena_copy(a, edits, n * sizeof *edits);
+  for (size_t i = 1; i < n; i++)
+    for (size_t k = i; k > 0 && starts_before(sorted[k].at, sorted[k - 1].at); k--) {
+      SourceEdit e = sorted[k];
+      sorted[k] = sorted[k - 1];
+      sorted[k - 1] = e;
+    }
   Text t = {.arena = a};
-  text_add_bytes(&t, at.src->text, begin);
-  text_add(&t, "%s", replacement);
-  text_add_bytes(&t, at.src->text + end, at.src->len - end);
-  return source_new(a, at.src->path, t.data, t.len);
+  size_t from = 0, begin, end;
+  for (size_t i = 0; i < n; i++, from = end) {
+    loc_bytes(sorted[i].at, &begin, &end);
+    text_add_bytes(&t, src->text + from, begin - from);
+    text_add(&t, "%s", sorted[i].replacement);
+  }
+  text_add_bytes(&t, src->text + from, src->len - from);
+  return source_new(a, src->path, t.data, t.len);
+}
+
+const Source *source_edit(Arena *a, Loc at, const char *replacement) {
+  return source_edits(a, at.src, 1, &(SourceEdit){at, replacement});
 }
 
 static bool is_word(unsigned char c) {

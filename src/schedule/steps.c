@@ -2,6 +2,8 @@
 // What was done to a schedule: the messages and the record of an operation, and the record as text.
 #include "schedule/internal.h"
 
+#include <string.h>
+
 // ---- an operation on its way ----------------------------------------------------------------------------------------
 
 Loc op_at(const Op *o) { return o->why ? o->why->loc : (Loc){0}; }
@@ -106,4 +108,31 @@ void schedule_text(const Schedule *s, Text *out) {
   text_add(out, "schedule %s%s%s {\n", s->kernel->name, name ? " : " : "", name ? name : "");
   for (size_t i = 0; i < s->steps.len; i++) print_step(s->steps.data[i], out);
   text_add(out, "}\n");
+}
+
+// Behind an item: at the end of its line, if only a comment follows there.
+static Loc behind(const Source *src, Loc item) {
+  Loc at = {src, item.end_line, item.end_col, item.end_line, item.end_col};
+  const char *rest = src->text + src->line_start[at.line - 1] + at.col - 1;
+  size_t blank = strspn(rest, " \t"), line = strcspn(rest, "\r\n");
+  if (blank == line || !strncmp(rest + blank, "//", 2)) at.col += (uint32_t)line, at.end_col = at.col;
+  return at;
+}
+
+SourceEdit schedule_edit(const Schedule *s, const TeModule *m) {
+  Arena *a = s->cx->arena;
+  Name name = s->source ? s->source->name : NULL;
+  Text t = {.arena = a};
+  schedule_text(s, &t);
+  t.data[--t.len] = 0; // the newline
+  for (int i = 0; i < m->nschedules; i++) {
+    const TeSchedule *old = m->schedules[i];
+    if (old->kernel == s->kernel->name && old->name == name)
+      return (SourceEdit){old->loc.src == m->src ? old->loc : (Loc){0}, t.data};
+  }
+  const Source *src = m->src;
+  uint32_t last = src->nlines, col = (uint32_t)(src->len - src->line_start[last - 1]) + 1;
+  Loc end = {src, last, col, last, col};
+  bool here = s->kernel->loc.src == src;
+  return (SourceEdit){here ? behind(src, s->kernel->loc) : end, arena_printf(a, "\n\n%s%s", t.data, here ? "" : "\n")};
 }

@@ -248,30 +248,19 @@ static const char **folders;
 static int number;
 
 // The bytes of a block of a source: from its place to the brace that ends it.
-static size_t offset_of(const Source *s, uint32_t line, uint32_t col) {
-  const char *p = s->text;
-  for (uint32_t i = 1; i < line; i++) p = strchr(p, '\n') + 1;
-  return (size_t)(p - s->text) + col - 1;
-}
-
-static const char *replaced(Arena *a, const Source *s, Loc at, const char *by) {
-  size_t begin = offset_of(s, at.line, at.col), end = offset_of(s, at.end_line, at.end_col);
-  return arena_printf(a, "%.*s%s%s", (int)begin, s->text, by, s->text + end);
-}
-
 // Reads kernel k of the source again with the text of its schedule in place of that: the same text, sketch and TIR.
 static void reads_back(const Compilation *c, const TeKernel *k, const Schedule *s, const CompileOptions *o,
                        const char *path) {
   Ctx cx = new_ctx();
   Made was, back;
   show(c->cx, c->module->target ? c->vta : NULL, s, &was);
-  const char *text = s->source ? replaced(cx.arena, c->source, s->source->loc, was.text.data)
-                               : arena_printf(cx.arena, "%s\n%s", c->source->text, was.text.data);
+  SourceEdit edit = schedule_edit(s, c->module);
+  if (!loc_known(edit.at)) return; // an imported file has the schedule
   CompileOptions plain = *o;
   Compilation again;
   plain.legalize = false;
   plain.kernel = k->name;
-  bool ok = compile_load(&again, &cx, source_new(cx.arena, path, text, strlen(text)), &plain, NULL);
+  bool ok = compile_load(&again, &cx, source_edits(cx.arena, c->source, 1, &edit), &plain, NULL);
   Unit *u = ok ? compile_kernel(&again, again.kernels.data[0]) : NULL;
   if (!u || !u->schedule) print_error("%s: refused:\n%s", path, was.text.data);
   assert_true(u && u->schedule);
@@ -281,6 +270,29 @@ static void reads_back(const Compilation *c, const TeKernel *k, const Schedule *
   assert_string_equal(without_head(was.sketch.data), without_head(back.sketch.data));
   assert_string_equal(was.tir.data ? was.tir.data : "", back.tir.data ? back.tir.data : "");
   arena_free(cx.arena);
+}
+
+// Schedules put into a text: the one of that name goes, what else stands there stays byte for byte.
+static void put_into_texts(void **state) {
+  (void)state;
+#define K "kernel k { output o[i: 8] : int32 = 1; /* c */ }"
+#define S "schedule k {\n  i_outer, i_inner = o.split(i, factor = 4);\n}"
+  static const char *const texts[][2] = {
+      {"/* top */ " K " // of k\r\n// last", "/* top */ " K " // of k\n\n" S "\r\n// last"},
+      {K " /* x\n */ schedule k : s { }", K "\n\n" S " /* x\n */ schedule k : s { }"},
+      {"// a\nschedule k { // in it\n  o.unroll(i); }\t// b\n" K "\n", "// a\n" S "\t// b\n" K "\n"},
+      {K, K "\n\n" S}};
+  for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+    Work w;
+    begin(&w, texts[i][0]);
+    Stage *o = stage(&w, "o");
+    assert_non_null(stage_split(w.s, o, axis(&w, o, "i"), 4, 0, NULL, NULL));
+    SourceEdit edit = schedule_edit(w.s, w.c.module);
+    assert_string_equal(source_edits(w.cx.arena, w.c.source, 1, &edit)->text, texts[i][1]);
+    arena_free(w.cx.arena);
+  }
+#undef K
+#undef S
 }
 
 static unsigned chance(unsigned *r, size_t n) {
@@ -374,8 +386,9 @@ static void of_texts(void **state) {
 
 int main(int argc, char **argv) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(on_the_accelerator), cmocka_unit_test(on_the_cpu), cmocka_unit_test(refused_calls_do_nothing),
-      cmocka_unit_test(completion_refuses), cmocka_unit_test(of_texts),
+      cmocka_unit_test(on_the_accelerator),       cmocka_unit_test(on_the_cpu),
+      cmocka_unit_test(refused_calls_do_nothing), cmocka_unit_test(completion_refuses),
+      cmocka_unit_test(put_into_texts),           cmocka_unit_test(of_texts),
   };
   folders = (const char **)argv + (argc > 0);
   return cmocka_run_group_tests(tests, NULL, NULL);

@@ -478,61 +478,21 @@ static const Expr *simp_minmax(Sim *s, const Expr *e, Interval *range) {
 
 // ---- what a condition says about variables -----------------------------------------------------------------------
 
-// From sum(t) <= 0: the bounds that each variable of it gets.
-static void learn_terms(Sim *s, const Terms *t) {
-  for (size_t i = 0; i < t->list.len; i++) {
-    const Term *x = &t->list.data[i];
-    Wide rest = t->constant; // the least of everything else
-    if (x->atom->kind != EXPR_VAR) continue;
-    for (size_t j = 0; j < t->list.len; j++) {
-      if (j == i) continue;
-      rest += interval_scale(t->list.data[j].range, t->list.data[j].coef).lo;
-    }
-    Interval r = interval_of(&s->ranges, x->atom);
-    if (x->coef > 0) { // coef * x <= -rest
-      Wide hi = tighten(OP_LE, -rest, x->coef);
-      if (hi < r.hi && hi >= r.lo) ranges_push(s->cx, &s->ranges, x->atom->var, (int64_t)r.lo, (int64_t)hi);
-    } else { // -coef * x >= rest
-      Wide lo = tighten(OP_GE, rest, -x->coef);
-      if (lo > r.lo && lo <= r.hi) ranges_push(s->cx, &s->ranges, x->atom->var, (int64_t)lo, (int64_t)r.hi);
-    }
-  }
-}
-
-// Pushes what follows from `a op b`, both simplified.
-static void learn_compare(Sim *s, BinOp op, const Expr *a, const Expr *b) {
-  Terms ta = {.ok = true}, tb = {.ok = true}, d = {.ok = true};
-  Interval unused;
-  if (op == OP_NE || a->type != DT_I64) return;
-  terms_plain(s, &ta, a, 1, NULL);
-  terms_plain(s, &tb, b, 1, NULL);
-  if (!terms_interval(&ta, &unused) || !terms_interval(&tb, &unused)) return;
-  if (ta.list.len + tb.list.len > 6) return; // keep it cheap
-  bool less = op == OP_LT || op == OP_LE;
-  for (int side = 0; side < 2; side++) {
-    if (op != OP_EQ && side == (int)less) continue; // side 0: a <= b; side 1: b <= a
-    int64_t sign = side == 0 ? 1 : -1;
-    bool strict = op == OP_LT || op == OP_GT;
-    d = (Terms){.ok = true};
-    terms_plain(s, &d, a, sign, NULL);
-    terms_plain(s, &d, b, -sign, NULL);
-    if (strict) d.constant = add_wrap(&d, d.constant, 1);
-    terms_compact(&d);
-    for (size_t i = 0; i < d.list.len; i++)
-      if (d.list.data[i].coef == INT64_MIN) d.ok = false;
-    if (d.ok) learn_terms(s, &d);
-  }
-}
+// Steps that reading a condition may take: most take some dozens.
+enum { LEARN_WORK = 4000 };
 
 // Pushes the ranges that follow from a simplified condition being `truth`.
 void sim_learn(Sim *s, const Expr *cond, bool truth) {
-  if (cond->kind == EXPR_UNARY && cond->unop == UN_NOT) {
-    sim_learn(s, cond->a, !truth);
-  } else if (cond->kind == EXPR_BINARY && cond->binop == (truth ? OP_LAND : OP_LOR)) {
-    sim_learn(s, cond->a, truth);
-    sim_learn(s, cond->b, truth);
-  } else if (cond->kind == EXPR_BINARY && cond->a->type == DT_I64 && binop_is_bool(cond->binop)) {
-    learn_compare(s, truth ? cond->binop : comparison_negated(cond->binop), cond->a, cond->b);
+  ExprFacts f;
+  expr_facts_init(&f, s->cx, &s->ranges, LEARN_WORK);
+  facts_assume(&f.facts, cond, truth);
+  if (f.facts.dead) return; // nothing gets here: as good as nothing known
+  for (size_t i = 0, n = f.facts.atoms.len; i < n; i++) {
+    const Expr *e = f.facts.atoms.data[i].what;
+    if (e->kind != EXPR_VAR) continue;
+    Interval before = interval_of(&s->ranges, e), r = facts_range(&f.facts, e);
+    if (interval_is_empty(r) || interval_within(before, r)) continue;
+    ranges_push(s->cx, &s->ranges, e->var, (int64_t)r.lo, (int64_t)r.hi);
   }
 }
 

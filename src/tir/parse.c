@@ -58,12 +58,12 @@ int64_t parse_word(TirParser *p, const char *text, size_t len, Name *name) {
 
 // ---- literals -------------------------------------------------------------------------------------------------------
 
-static ParsedExpr bad_expr(TirParser *p) { return (ParsedExpr){.e = expr_index(p->cx, 0), .bad = true}; }
+ParsedExpr parse_bad_expr(TirParser *p) { return (ParsedExpr){.e = expr_index(p->cx, 0), .bad = true}; }
 
 static ParsedExpr good_expr(TirParser *p, const Expr *e, int depth, Loc loc) {
   if (depth <= EXPR_DEPTH_MAX) return (ParsedExpr){.e = e, .depth = depth};
   diag_report(p->cx->diags, E_TOO_DEEP, loc, "this expression is nested more than %d deep", EXPR_DEPTH_MAX);
-  return bad_expr(p);
+  return parse_bad_expr(p);
 }
 
 static ParsedExpr literal(TirParser *p, DType t, Scalar v, Loc loc) {
@@ -90,13 +90,13 @@ ParsedExpr parse_integer(TirParser *p, const char *text, Loc loc) {
   if (*end && !type_of_suffix(end, &t)) {
     Diag *g = diag_report(p->cx->diags, E_LEX, loc, "`%s` ends in no type of integer", text);
     diag_help(g, "the types are i8 to i64 and u8 to u64; without one it is int64");
-    return bad_expr(p);
+    return parse_bad_expr(p);
   }
   int bits = dtype_bits(t);
   uint64_t most = dtype_is_signed(t) ? (uint64_t)1 << (bits - 1) : bits == 64 ? UINT64_MAX : ((uint64_t)1 << bits) - 1;
   if (errno || u > most) {
     diag_report(p->cx->diags, E_LITERAL, loc, "`%s` does not fit %s", text, dtype_name(t));
-    return bad_expr(p);
+    return parse_bad_expr(p);
   }
   return literal(p, t, (Scalar){.i = (int64_t)u}, loc);
 }
@@ -108,17 +108,17 @@ ParsedExpr parse_float(TirParser *p, const char *text, Loc loc) {
   if (!*end) {
     Diag *g = diag_report(p->cx->diags, E_LEX, loc, "`%s` does not say its type", text);
     diag_help(g, "write `%sf32`", text);
-    return bad_expr(p);
+    return parse_bad_expr(p);
   }
   if (!type_of_suffix(end, &t)) {
     diag_help(diag_report(p->cx->diags, E_LEX, loc, "`%s` ends in no type of float", text),
               "the types are f16, f32 and f64");
-    return bad_expr(p);
+    return parse_bad_expr(p);
   }
   v = round_float(t, v);
   if (isinf(v)) {
     diag_report(p->cx->diags, E_LITERAL, loc, "`%s` does not fit %s", text, dtype_name(t));
-    return bad_expr(p);
+    return parse_bad_expr(p);
   }
   return literal(p, t, (Scalar){.f = v}, loc);
 }
@@ -142,7 +142,7 @@ ParsedExpr parse_special(TirParser *p, const char *text, Loc loc) {
   }
   if (good) return literal(p, t, v, loc);
   diag_report(p->cx->diags, E_LEX, loc, "`%s` is no float", text);
-  return bad_expr(p);
+  return parse_bad_expr(p);
 }
 
 // path:line:col of a place, after its `@`. Places name files that need not be there: their text is empty.
@@ -210,11 +210,6 @@ static const Buffer *find_buffer(TirParser *p, Name name, Loc loc) {
 
 // ---- expressions ----------------------------------------------------------------------------------------------------
 
-static void report_unknown(TirParser *p, const UnknownName *u) {
-  if (u->buffer) diag_report(p->cx->diags, E_RANK, u->loc, "buffer `%s` stands without indices", u->name);
-  else diag_report(p->cx->diags, E_UNKNOWN_NAME, u->loc, "there is no variable `%s` here", u->name);
-}
-
 ParsedExpr parse_name(TirParser *p, Name name, Loc loc) {
   const Symbol *s = find_symbol(p, name);
   if (s && s->var) {
@@ -226,8 +221,8 @@ ParsedExpr parse_name(TirParser *p, Name name, Loc loc) {
   }
   UnknownName u = {.name = name, .loc = loc, .buffer = s != NULL};
   if (p->in_operands) VEC_PUSH(p->cx->arena, p->unknowns, u);
-  else report_unknown(p, &u);
-  ParsedExpr bad = bad_expr(p);
+  else parse_report_unknown(p, &u);
+  ParsedExpr bad = parse_bad_expr(p);
   bad.word = name;
   return bad;
 }
@@ -262,7 +257,7 @@ static ParsedExpr negative(TirParser *p, ParsedExpr a, Loc loc) {
   else v.i = (int64_t)(0 - (uint64_t)v.i);
   if (a.e->kind == EXPR_INT && !dtype_is_signed(a.e->type) && v.i) {
     diag_report(p->cx->diags, E_LITERAL, loc, "a negative number does not fit %s", dtype_name(a.e->type));
-    return bad_expr(p);
+    return parse_bad_expr(p);
   }
   ParsedExpr e = literal(p, a.e->type, v, loc);
   e.bare = false;
@@ -270,46 +265,46 @@ static ParsedExpr negative(TirParser *p, ParsedExpr a, Loc loc) {
 }
 
 ParsedExpr parse_unary(TirParser *p, UnOp op, ParsedExpr a, Loc loc) {
-  if (a.bad) return bad_expr(p);
+  if (a.bad) return parse_bad_expr(p);
   if (op == UN_NEG && a.bare) return negative(p, a, loc);
-  if (!literal_fits(p, a)) return bad_expr(p);
+  if (!literal_fits(p, a)) return parse_bad_expr(p);
   if (!unop_takes(op, a.e->type)) {
     diag_report(p->cx->diags, E_TYPE, loc, "`%s` does not take %s", unop_text(op), dtype_name(a.e->type));
-    return bad_expr(p);
+    return parse_bad_expr(p);
   }
   return good_expr(p, expr_raw_unary(p->cx, op, a.e, loc), a.depth + 1, loc);
 }
 
 ParsedExpr parse_binary(TirParser *p, BinOp op, ParsedExpr a, ParsedExpr b, Loc loc) {
-  if (a.bad || b.bad || !literal_fits(p, a) || !literal_fits(p, b)) return bad_expr(p);
+  if (a.bad || b.bad || !literal_fits(p, a) || !literal_fits(p, b)) return parse_bad_expr(p);
   if (a.e->type != b.e->type) {
     diag_report(p->cx->diags, E_TYPE, loc, "`%s` of %s and %s", binop_text(op), dtype_name(a.e->type),
                 dtype_name(b.e->type));
-    return bad_expr(p);
+    return parse_bad_expr(p);
   }
   if (!binop_takes(op, a.e->type)) {
     diag_report(p->cx->diags, E_TYPE, loc, "`%s` does not take %s", binop_text(op), dtype_name(a.e->type));
-    return bad_expr(p);
+    return parse_bad_expr(p);
   }
   return good_expr(p, expr_raw_binary(p->cx, op, a.e, b.e, loc), max_depth(a, b) + 1, loc);
 }
 
 ParsedExpr parse_select(TirParser *p, ParsedExpr c, ParsedExpr a, ParsedExpr b, Loc loc) {
-  if (c.bad || a.bad || b.bad || !literal_fits(p, a) || !literal_fits(p, b)) return bad_expr(p);
+  if (c.bad || a.bad || b.bad || !literal_fits(p, a) || !literal_fits(p, b)) return parse_bad_expr(p);
   if (c.e->type != DT_BOOL) {
     diag_report(p->cx->diags, E_TYPE, c.e->loc, "the condition is %s, not bool", dtype_name(c.e->type));
-    return bad_expr(p);
+    return parse_bad_expr(p);
   }
   if (a.e->type != b.e->type) {
     diag_report(p->cx->diags, E_TYPE, loc, "`?:` of %s and %s", dtype_name(a.e->type), dtype_name(b.e->type));
-    return bad_expr(p);
+    return parse_bad_expr(p);
   }
   int depth = max_depth(a, b);
   return good_expr(p, expr_raw_select(p->cx, c.e, a.e, b.e, loc), (c.depth > depth ? c.depth : depth) + 1, loc);
 }
 
 ParsedExpr parse_cast(TirParser *p, DType t, ParsedExpr a, Loc loc) {
-  if (a.bad || !literal_fits(p, a)) return bad_expr(p);
+  if (a.bad || !literal_fits(p, a)) return parse_bad_expr(p);
   return good_expr(p, expr_raw_cast(p->cx, t, a.e, loc), a.depth + 1, loc);
 }
 
@@ -324,7 +319,7 @@ ParsedArgs *parse_args(TirParser *p, ParsedArgs *args, ParsedExpr e) {
 }
 
 ParsedExpr parse_call(TirParser *p, MathFn f, ParsedArgs *args, Loc loc) {
-  if (args->bad) return bad_expr(p);
+  if (args->bad) return parse_bad_expr(p);
   if ((int)args->list.len != math_arity(f)) {
     Diag *g = diag_report(p->cx->diags, E_ARGUMENT, loc, "`%s` takes %d argument%s, not %zu", math_name(f),
                           math_arity(f), math_arity(f) == 1 ? "" : "s", args->list.len);
@@ -332,25 +327,25 @@ ParsedExpr parse_call(TirParser *p, MathFn f, ParsedArgs *args, Loc loc) {
               math_arity(f) == 1   ? "x"
               : math_arity(f) == 2 ? "x, y"
                                    : "x, y, z");
-    return bad_expr(p);
+    return parse_bad_expr(p);
   }
   DType t = args->list.data[0]->type;
   for (size_t i = 0; i < args->list.len; i++) {
     if (args->list.data[i]->type == t && math_takes(f, t)) continue;
     diag_report(p->cx->diags, E_TYPE, loc, "`%s` does not take %s", math_name(f), dtype_name(args->list.data[i]->type));
-    return bad_expr(p);
+    return parse_bad_expr(p);
   }
   const Expr *e = expr_raw_args(p->cx, EXPR_MATH, t, NULL, f, (int)args->list.len, args->list.data, loc);
   return good_expr(p, e, args->depth + 1, loc);
 }
 
 ParsedExpr parse_minmax(TirParser *p, BinOp op, ParsedArgs *args, Loc loc) {
-  if (args->bad) return bad_expr(p);
+  if (args->bad) return parse_bad_expr(p);
   if (args->list.len != 2) {
     Diag *g =
         diag_report(p->cx->diags, E_ARGUMENT, loc, "`%s` takes 2 arguments, not %zu", binop_text(op), args->list.len);
     diag_help(g, "it is written `%s(x, y)`", binop_text(op));
-    return bad_expr(p);
+    return parse_bad_expr(p);
   }
   ParsedExpr a = {.e = args->list.data[0], .depth = args->depth}, b = {.e = args->list.data[1]};
   return parse_binary(p, op, a, b, loc);
@@ -374,8 +369,8 @@ static bool check_indices(TirParser *p, const Buffer *b, int want, const ParsedA
 
 ParsedExpr parse_access(TirParser *p, ExprKind kind, Name name, ParsedArgs *args, Loc loc, Loc name_loc) {
   const Buffer *b = find_buffer(p, name, name_loc);
-  if (!b || args->bad) return bad_expr(p);
-  if (!check_indices(p, b, kind == EXPR_REF ? 1 : b->ndim, args, loc)) return bad_expr(p);
+  if (!b || args->bad) return parse_bad_expr(p);
+  if (!check_indices(p, b, kind == EXPR_REF ? 1 : b->ndim, args, loc)) return parse_bad_expr(p);
   const Expr *e = expr_raw_args(p->cx, kind, b->type, b, 0, (int)args->list.len, args->list.data, loc);
   return good_expr(p, e, args->depth + 1, loc);
 }
@@ -394,10 +389,10 @@ ParsedPlace *parse_no_place(TirParser *p) {
 }
 
 // The place that was written, else that in this text.
-static Loc place_or(ParsedPlace at, Loc here) { return at.given ? at.loc : here; }
+Loc parse_place_or(ParsedPlace at, Loc here) { return at.given ? at.loc : here; }
 
 // The expressions of a statement have the place that was written for it: passes take places from them, too.
-static const Expr *placed(TirParser *p, const Expr *e, ParsedPlace at) {
+const Expr *parse_placed(TirParser *p, const Expr *e, ParsedPlace at) {
   if (!at.given || !loc_known(at.loc)) return e;
   Expr *copy = arena_copy(p->cx->arena, e, sizeof *e);
   copy->loc = at.loc;
@@ -406,18 +401,18 @@ static const Expr *placed(TirParser *p, const Expr *e, ParsedPlace at) {
   case EXPR_FLOAT:
   case EXPR_VAR: break;
   case EXPR_CAST:
-  case EXPR_UNARY: copy->a = placed(p, e->a, at); break;
+  case EXPR_UNARY: copy->a = parse_placed(p, e->a, at); break;
   case EXPR_BINARY:
   case EXPR_SELECT:
-    copy->a = placed(p, e->a, at);
-    copy->b = placed(p, e->b, at);
-    if (e->kind == EXPR_SELECT) copy->c = placed(p, e->c, at);
+    copy->a = parse_placed(p, e->a, at);
+    copy->b = parse_placed(p, e->b, at);
+    if (e->kind == EXPR_SELECT) copy->c = parse_placed(p, e->c, at);
     break;
   case EXPR_LOAD:
   case EXPR_REF:
   case EXPR_MATH:
     copy->args = NEW_ARRAY(p->cx->arena, const Expr *, e->nargs);
-    for (int i = 0; i < e->nargs; i++) copy->args[i] = placed(p, e->args[i], at);
+    for (int i = 0; i < e->nargs; i++) copy->args[i] = parse_placed(p, e->args[i], at);
     break;
   }
   return copy;
@@ -427,16 +422,16 @@ static const Expr *placed(TirParser *p, const Expr *e, ParsedPlace at) {
 static const Expr **placed_args(TirParser *p, const ParsedArgs *args, ParsedPlace at) {
   size_t n = args->list.len;
   const Expr **out = n ? NEW_ARRAY(p->cx->arena, const Expr *, n) : NULL;
-  for (size_t i = 0; i < n; i++) out[i] = placed(p, args->list.data[i], at);
+  for (size_t i = 0; i < n; i++) out[i] = parse_placed(p, args->list.data[i], at);
   return out;
 }
 
-static ParsedStmt no_stmt(TirParser *p) { return (ParsedStmt){stmt_nop(p->cx), 1}; }
+ParsedStmt parse_no_stmt(TirParser *p) { return (ParsedStmt){stmt_nop(p->cx), 1}; }
 
-static ParsedStmt good_stmt(TirParser *p, const Stmt *s, int depth, Loc loc) {
+ParsedStmt parse_good_stmt(TirParser *p, const Stmt *s, int depth, Loc loc) {
   if (depth <= STMT_DEPTH_MAX) return (ParsedStmt){s, depth};
   diag_report(p->cx->diags, E_TOO_DEEP, loc, "this statement is nested more than %d deep", STMT_DEPTH_MAX);
-  return no_stmt(p);
+  return parse_no_stmt(p);
 }
 
 void parse_add(TirParser *p, ParsedStmt s) {
@@ -446,7 +441,7 @@ void parse_add(TirParser *p, ParsedStmt s) {
 
 void parse_alloc(TirParser *p, Buffer *b, ParsedPlace at, Loc loc) {
   if (!b) return;
-  Loc here = place_or(at, loc);
+  Loc here = parse_place_or(at, loc);
   BlockItem i = {.alloc = b, .loc = here, .why = at.why, .depth = 1};
   b->loc = here;
   VEC_PUSH(p->cx->arena, p->items, i);
@@ -474,25 +469,25 @@ ParsedStmt parse_close(TirParser *p, ParsedBlock b) {
   const Stmt *s = stmt_seq(p->cx, (int)(n - at), list + at);
   p->items.len = b.items;
   parse_restore(p, b);
-  return good_stmt(p, s, depth + 1, s->loc);
+  return parse_good_stmt(p, s, depth + 1, s->loc);
 }
 
 ParsedStmt parse_store(TirParser *p, Name name, ParsedArgs *args, ParsedExpr value, ParsedPlace at, Loc loc,
                        Loc name_loc) {
   const Buffer *b = find_buffer(p, name, name_loc);
-  if (!b || args->bad || value.bad || !literal_fits(p, value)) return no_stmt(p);
-  if (!check_indices(p, b, b->ndim, args, loc)) return no_stmt(p);
+  if (!b || args->bad || value.bad || !literal_fits(p, value)) return parse_no_stmt(p);
+  if (!check_indices(p, b, b->ndim, args, loc)) return parse_no_stmt(p);
   if (value.e->type != b->type) {
     diag_report(p->cx->diags, E_TYPE, value.e->loc, "%s is stored into `%s`, which holds %s", dtype_name(value.e->type),
                 b->name, dtype_name(b->type));
-    return no_stmt(p);
+    return parse_no_stmt(p);
   }
-  Stmt *s = stmt_new(p->cx, STMT_STORE, place_or(at, loc), at.why);
+  Stmt *s = stmt_new(p->cx, STMT_STORE, parse_place_or(at, loc), at.why);
   s->buffer = b;
   s->nargs = b->ndim;
   s->args = placed_args(p, args, at);
-  s->value = placed(p, value.e, at);
-  return good_stmt(p, s, 1, loc);
+  s->value = parse_placed(p, value.e, at);
+  return parse_good_stmt(p, s, 1, loc);
 }
 
 ParsedRange *parse_range(TirParser *p, ParsedExpr a, ParsedExpr b, bool is_extent, Loc loc) {
@@ -520,277 +515,29 @@ ParsedStmt parse_for(TirParser *p, ForKind kind, ParsedBlock mark, ParsedRange *
                      Loc loc) {
   const Var *v = p->symbols.data[mark.symbols].var;
   parse_restore(p, mark);
-  if (r->min.bad || r->extent.bad) return no_stmt(p);
-  Stmt *s = stmt_new(p->cx, STMT_FOR, place_or(at, loc), at.why);
+  if (r->min.bad || r->extent.bad) return parse_no_stmt(p);
+  Stmt *s = stmt_new(p->cx, STMT_FOR, parse_place_or(at, loc), at.why);
   s->for_kind = kind;
   s->var = v;
-  s->min = placed(p, r->min.e, at);
-  s->extent = placed(p, r->extent.e, at);
+  s->min = parse_placed(p, r->min.e, at);
+  s->extent = parse_placed(p, r->extent.e, at);
   s->body = body.s;
-  return good_stmt(p, s, body.depth + 1, loc);
+  return parse_good_stmt(p, s, body.depth + 1, loc);
 }
 
 ParsedStmt parse_if(TirParser *p, ParsedExpr cond, ParsedPlace at, ParsedStmt then, const ParsedStmt *otherwise,
                     Loc loc) {
-  if (cond.bad) return no_stmt(p);
+  if (cond.bad) return parse_no_stmt(p);
   if (cond.e->type != DT_BOOL) {
     diag_report(p->cx->diags, E_TYPE, cond.e->loc, "the condition is %s, not bool", dtype_name(cond.e->type));
-    return no_stmt(p);
+    return parse_no_stmt(p);
   }
-  Stmt *s = stmt_new(p->cx, STMT_IF, place_or(at, loc), at.why);
-  s->cond = placed(p, cond.e, at);
+  Stmt *s = stmt_new(p->cx, STMT_IF, parse_place_or(at, loc), at.why);
+  s->cond = parse_placed(p, cond.e, at);
   s->body = then.s;
   s->else_body = otherwise ? otherwise->s : NULL;
   int depth = otherwise && otherwise->depth > then.depth ? otherwise->depth : then.depth;
-  return good_stmt(p, s, depth + 1, loc);
-}
-
-// ---- operands of intrinsics -----------------------------------------------------------------------------------------
-
-static ParsedOperand *operand_new(TirParser *p, ParsedArgs *args, Name word, Loc loc) {
-  ParsedOperand *o = NEW(p->cx->arena, ParsedOperand);
-  *o = (ParsedOperand){.loc = loc, .word = word, .args = args};
-  return o;
-}
-
-ParsedOperand *parse_value(TirParser *p, ParsedExpr e, Loc loc) {
-  return operand_new(p, parse_args(p, NULL, e), e.word, loc);
-}
-
-ParsedOperand *parse_word_value(TirParser *p, Name word, Loc loc) {
-  UnknownName u = {.name = word, .loc = loc};
-  VEC_PUSH(p->cx->arena, p->unknowns, u);
-  return operand_new(p, parse_args(p, NULL, bad_expr(p)), word, loc);
-}
-
-ParsedOperand *parse_group(TirParser *p, ParsedExpr first, const ParsedArgs *rest, Loc loc) {
-  ParsedArgs *args = parse_args(p, NULL, first);
-  for (size_t i = 0; i < rest->list.len; i++) VEC_PUSH(p->cx->arena, args->list, rest->list.data[i]);
-  if (rest->depth > args->depth) args->depth = rest->depth;
-  args->bad |= rest->bad;
-  return operand_new(p, args, NULL, loc);
-}
-
-ParsedOperand *parse_named(TirParser *p, Name name, ParsedOperand *o, Loc loc) {
-  (void)p;
-  o->name = name;
-  o->loc = loc;
-  return o;
-}
-
-ParsedOperands *parse_operands(TirParser *p, ParsedOperands *list, ParsedOperand *o) {
-  if (!list) list = NEW(p->cx->arena, ParsedOperands);
-  if (o) VEC_PUSH(p->cx->arena, list->list, o);
-  return list;
-}
-
-ParsedOperands *parse_operands_end(TirParser *p, ParsedOperands *list) {
-  list->unknowns = p->unknowns;
-  p->unknowns = (UnknownNames){0};
-  p->in_operands = false;
-  return list;
-}
-
-// Names that stayed without meaning.
-static void report_unknowns(TirParser *p, UnknownNames *names) {
-  for (size_t i = 0; i < names->len; i++) report_unknown(p, &names->data[i]);
-  names->len = 0;
-}
-
-void parse_recover(TirParser *p) {
-  p->in_operands = false;
-  report_unknowns(p, &p->unknowns);
-}
-
-// A name that turned out to be a word.
-static void forget_unknown(ParsedOperands *list, const ParsedOperand *o) {
-  size_t kept = 0;
-  for (size_t i = 0; i < list->unknowns.len; i++) {
-    const UnknownName *u = &list->unknowns.data[i];
-    bool inside = u->name == o->word && u->loc.line == o->loc.end_line && u->loc.end_col == o->loc.end_col;
-    if (!inside) list->unknowns.data[kept++] = *u;
-  }
-  list->unknowns.len = kept;
-}
-
-// An intrinsic being read: what its operands become.
-typedef struct Operands {
-  const Intrin *op;
-  const Expr **args; // max_args of them, or as many as are written
-  int nargs;
-  ParsedArgs **given; // the arguments of each operand; NULL: not written
-} Operands;
-
-// `vta.zero(dst, n=..)`
-static const char *intrin_form(TirParser *p, const Intrin *op) {
-  Text t = {.arena = p->cx->arena};
-  text_add(&t, "%s(", op->name);
-  for (int i = 0; i < op->noperands; i++) {
-    const IntrinOperand *o = &op->operands[i];
-    text_add(&t, "%s%s%s", i ? ", " : "", o->name, o->named ? o->count > 1 ? "=(" : "=.." : "");
-    for (int k = 0; k < o->count && o->count > 1; k++) text_add(&t, k ? ", .." : "..");
-    text_add(&t, o->count > 1 ? ")" : "");
-  }
-  text_add(&t, op->has_body ? ") { .. }" : ")");
-  return t.data;
-}
-
-static Diag *operand_error(TirParser *p, const Intrin *op, Loc loc, const char *text) {
-  Diag *g = diag_report(p->cx->diags, E_ARGUMENT, loc, "%s", text);
-  return diag_help(g, "it is written `%s`", intrin_form(p, op)), g;
-}
-
-// The first operand of the row that `o` can be: by its name, or by its place, the `place`th; -1 after a report.
-static int operand_index(TirParser *p, const Intrin *op, const ParsedOperand *o, int place) {
-  if (!o->name && place < op->noperands && !op->operands[place].named) return place;
-  for (int i = 0; o->name && i < op->noperands; i++)
-    if (op->operands[i].named && !strcmp(op->operands[i].name, o->name)) return i;
-  if (o->name) {
-    operand_error(p, op, o->loc, arena_printf(p->cx->arena, "`%s` has no operand `%s=`", op->name, o->name));
-    return -1;
-  }
-  int takes = 0;
-  while (takes < op->noperands && !op->operands[takes].named) takes++;
-  Diag *g = operand_error(
-      p, op, o->loc,
-      arena_printf(p->cx->arena, "`%s` takes %d operand%s without a name", op->name, takes, takes == 1 ? "" : "s"));
-  if (takes < op->noperands)
-    diag_help(g, "a text from before operands had names is printed anew from its kernel, by `tetc compile --dump-tir`");
-  return -1;
-}
-
-const char *operand_word(const IntrinOperand *o, const Expr *value) {
-  int64_t v;
-  return expr_is_int(value, &v) && value->type == DT_I64 && v >= 0 && v < o->nwords ? o->words[v] : NULL;
-}
-
-// Makes the word of an operand its number; false after a report.
-static bool read_word(TirParser *p, const Intrin *op, const IntrinOperand *o, ParsedOperands *list,
-                      ParsedOperand *from) {
-  for (int v = 0; from->word && v < o->nwords; v++) {
-    if (!o->words[v] || strcmp(o->words[v], from->word) != 0) continue;
-    forget_unknown(list, from);
-    ParsedExpr e = {.e = expr_at(p->cx, expr_index(p->cx, v), from->loc), .depth = 1};
-    from->args = parse_args(p, NULL, e);
-    return true;
-  }
-  Text t = {.arena = p->cx->arena};
-  text_add(&t, "`%s` of `%s` is none of", o->name, op->name);
-  const char *sep = " ";
-  for (int v = 0; v < o->nwords; v++)
-    if (o->words[v]) text_add(&t, "%s`%s`", sep, o->words[v]), sep = ", ";
-  Diag *g = operand_error(p, op, from->loc, t.data);
-  if (!from->word)
-    diag_help(g, "a text from before operands had names is printed anew from its kernel, by `tetc compile --dump-tir`");
-  return false;
-}
-
-// Finds the row's operand for each that is written; false after a report.
-static bool assign_operands(TirParser *p, Operands *o, ParsedOperands *list) {
-  const Intrin *op = o->op;
-  int place = 0;
-  bool named = false;
-  for (size_t i = 0; i < list->list.len; i++) {
-    ParsedOperand *from = list->list.data[i];
-    int k = operand_index(p, op, from, place++);
-    if (k < 0) return false;
-    const IntrinOperand *want = &op->operands[k];
-    const char *why = NULL;
-    if (o->given[k]) why = "stands twice";
-    else if (named && !from->name) why = "stands behind an operand with a name";
-    named |= from->name != NULL;
-    if (!why && (int)from->args->list.len != want->count)
-      why = want->count == 1 ? "is one value" : arena_printf(p->cx->arena, "is %d values, in parentheses", want->count);
-    if (why) {
-      operand_error(p, op, from->loc, arena_printf(p->cx->arena, "`%s` of `%s` %s", want->name, op->name, why));
-      return false;
-    }
-    if (want->nwords && !read_word(p, op, want, list, from)) return false;
-    o->given[k] = from->args;
-  }
-  return true;
-}
-
-// Writes the arguments in the order of the row; false after a report.
-static bool order_arguments(TirParser *p, Operands *o, Loc loc) {
-  for (int k = 0; k < o->op->noperands; k++) {
-    const IntrinOperand *want = &o->op->operands[k];
-    const ParsedArgs *given = o->given[k];
-    if (!given && want->missing == OPERAND_OPTIONAL) break;
-    if (!given && want->missing == OPERAND_NEEDED) {
-      operand_error(p, o->op, loc, arena_printf(p->cx->arena, "`%s` lacks its operand `%s`", o->op->name, want->name));
-      return false;
-    }
-    for (int i = 0; i < want->count; i++) {
-      const Expr *left_out = given ? NULL : expr_index(p->cx, want->missing == OPERAND_ONE);
-      o->args[o->nargs++] = given ? given->list.data[i] : expr_at(p->cx, left_out, loc);
-    }
-  }
-  return true;
-}
-
-// The arguments of an intrinsic without a table of operands.
-static bool plain_arguments(TirParser *p, Operands *o, const ParsedOperands *list, Loc loc) {
-  const Intrin *op = o->op;
-  int n = (int)list->list.len;
-  for (int i = 0; i < n; i++) {
-    const ParsedOperand *from = list->list.data[i];
-    if (from->name || from->args->list.len != 1) {
-      diag_report(p->cx->diags, E_ARGUMENT, from->loc, "the operands of `%s` have no names", op->name);
-      return false;
-    }
-    o->args[o->nargs++] = from->args->list.data[0];
-  }
-  if (n >= op->min_args && (op->max_args < 0 || n <= op->max_args)) return true;
-  Diag *g =
-      diag_report(p->cx->diags, E_ARGUMENT, loc, "`%s` does not take %d argument%s", op->name, n, n == 1 ? "" : "s");
-  if (op->max_args < 0) diag_help(g, "it takes %d or more", op->min_args);
-  else if (op->min_args == op->max_args) diag_help(g, "it takes %d", op->min_args);
-  else diag_help(g, "it takes %d to %d", op->min_args, op->max_args);
-  return false;
-}
-
-// The arguments of an intrinsic in their order; false after a report.
-static bool read_operands(TirParser *p, Operands *o, ParsedOperands *list, Loc loc) {
-  int n = (int)list->list.len, most = o->op->max_args > n ? o->op->max_args : n;
-  o->args = NEW_ARRAY(p->cx->arena, const Expr *, most + 1);
-  o->given = NEW_ARRAY(p->cx->arena, ParsedArgs *, o->op->noperands + 1);
-  if (!o->op->operands) return plain_arguments(p, o, list, loc);
-  return assign_operands(p, o, list) && order_arguments(p, o, loc);
-}
-
-static bool any_bad(const ParsedOperands *list) {
-  for (size_t i = 0; i < list->list.len; i++)
-    if (list->list.data[i]->args->bad) return true;
-  return false;
-}
-
-ParsedStmt parse_intrin(TirParser *p, Name name, ParsedOperands *operands, ParsedPlace at, const ParsedStmt *body,
-                        Loc loc, Loc name_loc) {
-  Operands o = {.op = tir_intrin(p->func ? p->func->target : NULL, name)};
-  const Intrin *op = o.op;
-  if (!op) {
-    Diag *g = diag_report(p->cx->diags, E_INTRINSIC, name_loc, "there is no intrinsic `%s`", name);
-    if (!p->func || !p->func->target) diag_help(g, "give the function the target that has it: `) target vta {`");
-    else diag_help(g, "docs/tir.md lists the intrinsics of each form");
-    return no_stmt(p);
-  }
-  if (!read_operands(p, &o, operands, loc)) return no_stmt(p);
-  report_unknowns(p, &operands->unknowns);
-  if ((body != NULL) != op->has_body) {
-    Diag *g =
-        diag_report(p->cx->diags, E_ARGUMENT, loc, op->has_body ? "`%s` needs a body" : "`%s` takes no body", name);
-    diag_help(g, op->has_body ? "it is written `%s(...) { ... }`" : "it is written `%s(...);`", name);
-    return no_stmt(p);
-  }
-  if (any_bad(operands)) return no_stmt(p);
-  Stmt *s = stmt_new(p->cx, STMT_INTRIN, place_or(at, loc), at.why);
-  s->intrin = op;
-  s->nargs = o.nargs;
-  s->args = o.args;
-  for (int i = 0; i < o.nargs; i++) s->args[i] = placed(p, o.args[i], at);
-  s->body = body ? body->s : NULL;
-  return good_stmt(p, s, (body ? body->depth : 0) + 1, loc);
+  return parse_good_stmt(p, s, depth + 1, loc);
 }
 
 // ---- buffers and the function ---------------------------------------------------------------------------------------
@@ -841,7 +588,7 @@ void parse_param(TirParser *p, Buffer *b, BufferRole role, ParsedPlace at, Loc l
     diag_help(diag_report(p->cx->diags, E_SCOPE, loc, "parameter `%s` is not in the host's memory", b->name),
               "leave out its `@`, and copy it to a buffer of that memory");
   b->role = role;
-  b->loc = place_or(at, loc);
+  b->loc = parse_place_or(at, loc);
   VEC_PUSH(p->cx->arena, p->params, b);
 }
 
@@ -865,14 +612,14 @@ void parse_const(TirParser *p, Buffer *b, Name text, ParsedPlace at, Loc loc) {
               "leave out its `@`, and copy it to a buffer of that memory");
   b->role = BUF_CONST;
   b->data = data;
-  b->loc = place_or(at, loc);
+  b->loc = parse_place_or(at, loc);
   VEC_PUSH(p->cx->arena, p->consts, b);
 }
 
 void parse_header(TirParser *p, Name name, Name target, ParsedPlace at, Loc loc, Loc target_loc) {
   Func *f = NEW(p->cx->arena, Func);
   f->name = name;
-  f->loc = place_or(at, loc);
+  f->loc = parse_place_or(at, loc);
   f->nparams = (int)p->params.len;
   f->params = p->params.data;
   f->nconsts = (int)p->consts.len;

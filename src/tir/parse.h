@@ -97,6 +97,13 @@ typedef struct ParsedRange {
 
 bool tir_scan(TirParser *p); // in grammar/tir.l
 
+/* parse.c, for parse_operands.c */
+ParsedExpr parse_bad_expr(TirParser *p);
+ParsedStmt parse_no_stmt(TirParser *p);
+ParsedStmt parse_good_stmt(TirParser *p, const Stmt *s, int depth, Loc loc); // checks the depth
+Loc parse_place_or(ParsedPlace at, Loc here);                                // the place that was written, else here
+const Expr *parse_placed(TirParser *p, const Expr *e, ParsedPlace at);       // e with the place that was written
+
 /* lexer's helpers */
 int64_t parse_word(TirParser *p, const char *text, size_t len, Name *name); // 0: a name
 ParsedExpr parse_integer(TirParser *p, const char *text, Loc loc);
@@ -128,6 +135,8 @@ ParsedStmt parse_for(TirParser *p, ForKind kind, ParsedBlock mark, ParsedRange *
                      Loc loc);
 ParsedStmt parse_if(TirParser *p, ParsedExpr cond, ParsedPlace at, ParsedStmt then, const ParsedStmt *otherwise,
                     Loc loc);
+/* operands of intrinsics: parse_operands.c */
+void parse_report_unknown(TirParser *p, const UnknownName *u);
 ParsedOperand *parse_value(TirParser *p, ParsedExpr e, Loc loc);
 ParsedOperand *parse_word_value(TirParser *p, Name word, Loc loc);
 ParsedOperand *parse_group(TirParser *p, ParsedExpr first, const ParsedArgs *rest, Loc loc);
@@ -137,6 +146,7 @@ ParsedOperands *parse_operands(TirParser *p, ParsedOperands *list,
 ParsedOperands *parse_operands_end(TirParser *p, ParsedOperands *list);
 ParsedStmt parse_intrin(TirParser *p, Name name, ParsedOperands *operands, ParsedPlace at, const ParsedStmt *body,
                         Loc loc, Loc name_loc);
+/* statements and the function */
 void parse_alloc(TirParser *p, Buffer *b, ParsedPlace at, Loc loc);
 ParsedRange *parse_range(TirParser *p, ParsedExpr a, ParsedExpr b, bool is_extent, Loc loc);
 

@@ -210,6 +210,7 @@ Diag *diags_find(const Diags *d, DiagCode code, int i); // the i-th message with
 // What a message speaks of, for programs: a name from the program or the target ("vta.acc"). NULL: nothing.
 void diag_about(Diag *g, const char *subject);
 const char *diag_subject(const Diag *g);
+const char *diag_headline(const Diag *g);
 void diags_show_remarks(Diags *d, bool on); // remarks are collected always, but printed only if asked for
 // How text is shown. The source's own characters come as they are, except on a terminal that has only ASCII.
 typedef enum DiagChars { CHARS_AS_IS, CHARS_ASCII, CHARS_UNICODE } DiagChars; // UNICODE: lines are drawn with it, too

@@ -73,6 +73,7 @@ Diag *diags_find(const Diags *d, DiagCode code, int i) {
 
 void diag_about(Diag *g, const char *subject) { g->subject = subject; }
 const char *diag_subject(const Diag *g) { return g->subject; }
+const char *diag_headline(const Diag *g) { return g->headline; }
 
 bool diags_told(const Diags *d, DiagCode code, const char *headline) {
   for (size_t i = 0; i < d->list.len; i++)

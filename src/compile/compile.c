@@ -100,14 +100,18 @@ static void after_pass(void *self, int number, const Pass *p, const Func *before
 static Schedule *make_schedule(Lowering *l) {
   const Compilation *c = l->c;
   const CompileOptions *o = c->options;
-  bool ok = true;
-  const TeSchedule *source = schedule_find(c->cx, c->module, l->unit->kernel, o->schedule, &ok);
+  bool ok = true, none = o->schedule && !strcmp(o->schedule, "none");
+  bool plan = o->schedule && !strcmp(o->schedule, "auto");
+  const TeSchedule *source = none || plan ? NULL : schedule_find(c->cx, c->module, l->unit->kernel, o->schedule, &ok);
   if (!ok) return NULL;
   ScheduleOptions opt = {.target = c->module->target ? &c->vta->tir : NULL,
                          .te_target = c->module->target ? &c->vta->te : NULL,
                          .nknobs = o->nknobs,
                          .knobs = o->knobs,
                          .legalize = o->legalize};
+  PlanOptions how = {
+      .schedule = &opt, .vta = c->module->target ? c->vta : NULL, .effort = o->plan_effort, .memory = o->trial_memory};
+  if (!source && !none && !o->nknobs) return plan_kernel(c->cx, c->module, l->unit->kernel, &how);
   return schedule_apply(c->cx, c->module, l->unit->kernel, source, &opt);
 }
 

@@ -7,13 +7,14 @@
 #ifndef TETC_COMPILE_H
 #define TETC_COMPILE_H
 
-#include "passes/passes.h"
+#include "plan/plan.h"
 
 // What is asked of a compilation; zero is a sensible value of everything but `config`.
 typedef struct CompileOptions {
   VtaConfig config;       // the hardware
   const char *kernel;     // the one to compile; NULL: all
-  const char *schedule;   // its schedule's name; NULL: the first one
+  const char *schedule;   // its schedule's name, `auto` (a plan), `none` (the default order); NULL: the first one
+  int64_t plan_effort;    // PlanOptions.effort
   const char *stop_after; // the last phase; NULL: all
   bool legalize;          // ScheduleOptions.legalize
   bool verify_each;       // tir_verify after each pass

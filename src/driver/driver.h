@@ -29,6 +29,7 @@ typedef enum CommandId {
   CMD_VERIFY = 16,
   CMD_OPT = 32,
   CMD_FIX = 128,
+  CMD_PLAN = 512,
   NEEDS_RTL = 256 // of an option of `run`: only with --device=rtl
 } CommandId;
 
@@ -48,14 +49,14 @@ typedef struct Options {
   const char *trace, *wave; // files
   const char *needs_rtl;    // an option that was given and needs --device=rtl; NULL: none
   bool emit_given;
-  int64_t opt_level, seed, memory; // memory: MiB that a compilation may use
+  int64_t opt_level, seed, plan_effort, memory; // memory: MiB that a compilation may use
   int64_t rtl_latency, rtl_write_latency, rtl_bandwidth, rtl_outstanding, rtl_stalls; // -1: as rtl_memory has it
   const char *output, *target, *cpu, *features, *schedule, *kernel, *vta_config;
   const char *dump_tir, *dump_dir; // dump_tir: NULL not asked for, "" all phases, else "P,Q"
   const char *stop_after, *from, *to;
   const char *passes, *print_before, *print_after, *at, *plant_fault, *reproducer;
   bool print_locations, interpret, shrink;
-  bool print_changed, time_passes, verify_each, remarks, legalize, check, stats;
+  bool print_changed, time_passes, verify_each, remarks, legalize, check, stats, schedule_only;
   VEC(TeDefine) defines, knobs;
   VEC(const char *) include_dirs;
   VEC(NamePair) inputs, outputs;
@@ -106,6 +107,7 @@ int command_compile(Driver *d); // compile.c
 int command_run(Driver *d);     // run.c
 int command_check(Driver *d);   // check.c
 int command_fix(Driver *d);     // fix.c
+int command_plan(Driver *d);    // plan.c
 int command_explain(Driver *d); // explain.c
 int command_opt(Driver *d);     // opt.c
 int command_verify(Driver *d);  // verify.c

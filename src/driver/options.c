@@ -32,6 +32,7 @@ void options_init(Options *o) {
   o->rtl_memory = -1;
   o->rtl_latency = o->rtl_write_latency = o->rtl_bandwidth = o->rtl_outstanding = -1;
   o->memory = 4096;
+  o->plan_effort = PLAN_EFFORT;
 }
 
 // A message about the command line itself.
@@ -254,6 +255,8 @@ static bool options_fit(const Driver *d) {
                        o->stats ? "--stats" : "--device"),
            false;
   if (o->opt_level < 0 || o->opt_level > 3) return usage_error(d, "`-O` takes 0, 1, 2 or 3"), false;
+  if (o->plan_effort < 1 || o->plan_effort > 100000)
+    return usage_error(d, "`--plan-effort` takes 1 to 100000 candidates"), false;
   if (o->memory < 1 || o->memory > (1 << 22)) return usage_error(d, "`--memory-limit` takes 1 to 4194304 MiB"), false;
   if (o->plant_fault && !fault_known(d->cx.arena, o->plant_fault))
     return usage_error(d, "`--plant-fault %s`: there is no such phase of TIR; --list-passes lists them",

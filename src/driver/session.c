@@ -23,6 +23,7 @@ static bool set_options(Session *s) {
   const Options *o = &s->d->opt;
   s->options = (CompileOptions){.kernel = o->kernel,
                                 .schedule = o->schedule,
+                                .plan_effort = o->plan_effort,
                                 .stop_after = o->stop_after,
                                 .legalize = o->legalize,
                                 .verify_each = o->verify_each,

@@ -25,11 +25,14 @@ static const TeTensor *float_input(const Stage *s) {
 // Why a stage stays on the CPU, in a few words.
 static const char *cpu_reason(Ctx *cx, const Schedule *sch, const Stage *s) {
   const TeTensor *in = float_input(s);
+  if (sch->rules && s->tensor->index >= 0 && sch->rules[s->tensor->index] && !dtype_is_float(s->tensor->type))
+    return sch->rules[s->tensor->index];
   if (in) return arena_printf(cx->arena, "%s input `%s`", dtype_name(in->type), in->name);
   if (dtype_is_float(s->tensor->type)) return arena_printf(cx->arena, "%s result", dtype_name(s->tensor->type));
   const TeExpr *f = float_use(s->body);
   if (f) return arena_printf(cx->arena, "%s arithmetic", dtype_name(f->type));
   if (!sch->target) return "the file names no target";
+  if (sch->rules) return "no plan for VTA was found";
   if (!sch->source) return "the kernel has no schedule";
   return "its schedule has no `tensorize`, `alu` or `dma_copy`";
 }
@@ -57,15 +60,15 @@ void schedule_remarks(Ctx *cx, const Schedule *sch) {
       g = diag_report(cx->diags, R_PLACEMENT, at, "`%s` runs on VTA: copied by DMA %s %s", s->name,
                       s->scope == &scope_host ? "to" : "into",
                       s->scope == &scope_host ? "host memory" : s->scope->name);
-      diag_also(g, s->mark_loc, "asked for here");
+      if (loc_known(s->mark_loc)) diag_also(g, s->mark_loc, "asked for here");
       break;
     case MARK_ALU:
       g = diag_report(cx->diags, R_PLACEMENT, at, "`%s` runs on VTA: on the ALU, in %s", s->name, s->scope->name);
-      diag_also(g, s->mark_loc, "asked for here");
+      if (loc_known(s->mark_loc)) diag_also(g, s->mark_loc, "asked for here");
       break;
     case MARK_TENSORIZE:
       g = diag_report(cx->diags, R_PLACEMENT, at, "`%s` runs on VTA: tensorized to vta.gemm", s->name);
-      diag_also(g, s->mark_loc, "asked for here");
+      if (loc_known(s->mark_loc)) diag_also(g, s->mark_loc, "asked for here");
       break;
     }
   }

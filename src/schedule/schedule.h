@@ -144,7 +144,8 @@ typedef struct Schedule {
   Ctx *cx; // its memory, and where refusals are told
   const TeModule *module;
   const TeKernel *kernel;
-  const TeSchedule *source;  // NULL: the default order
+  const TeSchedule *source;  // NULL: the default order, or a plan
+  const char *const *rules;  // of a plan, by TeTensor.index: the rule that a stage of the CPU broke; NULL: no plan
   const TirTarget *target;   // NULL: no accelerator
   bool legalize;             // ScheduleOptions.legalize
   VEC(Stage *) stages;       // producers before consumers

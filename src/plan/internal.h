@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: Apache-2.0
+// Inside the plan room.
+#ifndef TETC_PLAN_INTERNAL_H
+#define TETC_PLAN_INTERNAL_H
+
+#include "plan/plan.h"
+
+enum { MOST_AXES = 10, MOST_LOADS = 12, MOST_MEMBERS = 32, THREADS = 2 };
+
+// ---- what there is to plan: group.c
+
+typedef enum Memory { IN_INP, IN_WGT, IN_ACC } Memory;
+
+// What a group brings on chip.
+typedef struct Load {
+  const TeTensor *tensor; // the copy, if it is a stage; else what is copied
+  const TeTensor *reader; // one that reads it
+  bool stage;             // it is a stage of the kernel, which copies (and pads); else a copy is made by cache_read
+  Memory memory;
+} Load;
+
+// Stages that are computed together on the accelerator, a part of the root at a time.
+typedef struct Group {
+  const TeTensor *root; // is stored to the host's memory
+  bool computes;        // the root does more than store: that gets a stage of its own
+  const TeTensor *gemm; // the sum of products; NULL: there is none
+  int lane;             // its reduction axis that a step of vta.gemm runs over
+  int nmembers, nloads;
+  const TeTensor *members[MOST_MEMBERS]; // on chip, gemm included, producers first
+  Load loads[MOST_LOADS];
+} Group;
+
+typedef struct Problem {
+  Ctx *cx;
+  const TeModule *module;
+  const TeKernel *kernel;
+  const PlanOptions *options;
+  int **readers, *nreaders; // by TeTensor.index: the indices of the tensors that read it
+  const Group **group;      // by TeTensor.index: what a stage belongs to; NULL: the CPU
+  const char **rule;        // why it does not, if that is known
+  VEC(const Group *) groups;
+} Problem;
+
+void problem_read(Problem *p); // finds groups and rules
+// e = c + sum of coef * axis, coef by place in t's axes and, behind them, reduction axes; false: it is no such form.
+bool index_form(const TeExpr *e, const TeTensor *t, int64_t *c, int64_t *coef);
+bool group_has(const Group *g, const TeTensor *t);
+
+// ---- the space: space.c
+
+// Where a load stands, from the outside: before all loops; in the loop over an axis of the root (its place in `order`);
+// in all of them, in each thread; in the loop over steps of the reduction; in that over rows of the sum of products.
+enum { AT_ROOT = -1, AT_TILE = 100, AT_STEP, AT_ROW };
+
+typedef struct Choice {
+  int naxes;               // of the root
+  int64_t tile[MOST_AXES]; // what is computed at a time
+  int order[MOST_AXES];    // of the loops over tiles, outermost first
+  int thread;              // the axis whose tiles two threads take in turns; -1: one thread
+  int step_axis;           // of the reduction; -1: not cut
+  int64_t step;            // how much of it at a time
+  int row_axis;            // of the sum of products, outside its other loops; -1: none
+  int level[MOST_LOADS];   // AT_...
+  int64_t estimate;        // cycles, before it is built
+} Choice;
+
+typedef struct Bounds { // of a group, whatever its schedule
+  int64_t gemm, alu, read, write, cycles;
+  const char *binds;
+} Bounds;
+
+typedef VEC(Choice) Choices;
+Bounds group_bounds(const Problem *p, const Group *g);
+// The best `most` choices that fit, by estimate, best first. *tried: how many there were.
+Choices space_search(const Problem *p, const Group *g, int most, int64_t *tried);
+
+// ---- the rest
+
+bool build_group(Schedule *s, const VtaTarget *vta, const Group *g, const Choice *c); // build.c
+int64_t clock_stream(Ctx *cx, const VtaConfig *config, const VtaStream *stream);      // clock.c
+
+#endif

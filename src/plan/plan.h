@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: Apache-2.0
+// plan: schedules made by the compiler. What is planned is what a kernel's expressions say; a plan is a schedule: it is
+// made by the operations that a text calls, and schedule_text prints it.
+//
+//   group.c  what can run on the accelerator: groups of stages, and the rules that others broke
+//   space.c  the choices for a group (tiles, order, threads, places of loads), pruned by capacities and bounds
+//   build.c  a choice, as operations on a schedule
+//   clock.c  what the instructions of one take, by a coarse model of the units
+//   plan.c   the best few by bounds are built, lowered and timed; the best by time is taken
+#ifndef TETC_PLAN_H
+#define TETC_PLAN_H
+
+#include "passes/passes.h"
+
+typedef struct PlanOptions {
+  const ScheduleOptions *schedule; // its target is the accelerator; NULL: none
+  const VtaTarget *vta;
+  int64_t effort; // how many candidates of a group are built and timed; 0: the default
+  size_t memory;  // bytes that building a candidate may use; 0: no bound
+} PlanOptions;
+enum { PLAN_EFFORT = 24 };
+
+// Plans kernel k. The schedule is complete, as that of schedule_apply; NULL after reported errors. It depends on the
+// kernel, the configuration and the effort alone. What no plan is found for stays in the default order, with a remark.
+Schedule *plan_kernel(Ctx *cx, const TeModule *m, const TeKernel *k, const PlanOptions *o);
+
+#endif

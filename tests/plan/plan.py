@@ -1,0 +1,145 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""plan.py TETC ROOT: kernels without a schedule are planned: they run on VTA and are right, one plan for all spellings of the
+same thing, the same plan each time, and the plan as text compiles to the same instructions."""
+import os
+import re
+import subprocess
+import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '../driver'))
+from tap import case, end  # noqa: E402
+
+tetc, root = (os.path.abspath(a) for a in sys.argv[1:3])
+
+
+def run(text, *args):
+    return subprocess.run([tetc, args[0], '-', *args[1:]], input=text, capture_output=True, text=True, timeout=60)
+
+
+def config(name):
+    return ('--vta-config', os.path.join(root, 'hw/configs', name + '.json'))
+
+
+def planned(text, *args):
+    """Predicted cycles of the parts that are planned for VTA, by stage."""
+    p = run(text, 'check', '--remarks', *args)
+    return dict(re.findall(r'`([\w.]+)` is planned for VTA: about (\d+) cycles', p.stderr)) or p.stderr
+
+
+def wrong(text, *args):
+    p = run(text, 'run', '--check', *args)
+    return p.returncode and p.stderr + p.stdout
+
+
+def instructions(listing):
+    return [line.split(';')[0].strip() for line in listing.splitlines() if re.match(r' +[0-9]+ ', line)]
+
+
+DENSE = '''target vta;
+kernel k {
+  input a[m: 6, k: 3, b: vta.batch, r: vta.block_in] : int8;
+  input w[n: 4, k: 3, j: vta.block_out, r: vta.block_in] : int8;
+  %s
+  output o[m: 6, n: 4, b: vta.batch, j: vta.block_out] : int8 = int8(clamp(s[m, n, b, j] >> 6, -128, 127));
+}
+'''
+SUM = 'compute s[m: 6, n: 4, b: vta.batch, j: vta.block_out] : int32 = '
+SPELLINGS = {
+    'plain': SUM + 'sum[k: 3, r: vta.block_in](int32(a[m, k, b, r]) * int32(w[n, k, j, r]));',
+    'operands and axes exchanged': SUM + 'sum[r: vta.block_in, k: 3](int32(w[n, k, j, r]) * int32(a[m, k, b, r]));',
+    'in int16': SUM + 'sum[k: 3, r: vta.block_in](int32(int16(a[m, k, b, r]) * int16(w[n, k, j, r])));',
+    'backwards': SUM + 'sum[c: 3, r: vta.block_in](int32(a[m, 2 - c, b, r]) * int32(w[n, 2 - c, j, r]));',
+    'other names': 'compute s[p: 6, q: 4, u: vta.batch, v: vta.block_out] : int32 = '
+                   'sum[x: 3, z: vta.block_in](int32(a[p, x, u, z]) * int32(w[q, x, v, z]));',
+}
+CONV = '''// A convolution.
+target vta;
+param CI = 2; param CO = 4; param H = 10; param S = 1; param P = 1; param K = 3;
+const O = (H + 2 * P - K) / S + 1;
+kernel conv { // with a bias
+  input data[c: CI, y: H, x: H, b: vta.batch, r: vta.block_in] : int8;
+  input weight[o: CO, c: CI, dy: K, dx: K, j: vta.block_out, r: vta.block_in] : int8;
+  input bias[o: CO, b: vta.batch, j: vta.block_out] : int32;
+  compute pad[c: CI, y: H + 2 * P, x: H + 2 * P, b: vta.batch, r: vta.block_in] : int8 =
+      y >= P && y < H + P && x >= P && x < H + P ? data[c, y - P, x - P, b, r] : 0;
+  compute conv[o: CO, y: O, x: O, b: vta.batch, j: vta.block_out] : int32 =
+      sum[c: CI, dy: K, dx: K, r: vta.block_in](
+          int32(pad[c, y * S + dy, x * S + dx, b, r]) * int32(weight[o, c, dy, dx, j, r]));
+  compute biased[o: CO, y: O, x: O, b: vta.batch, j: vta.block_out] : int32 = conv[o, y, x, b, j] + bias[o, b, j];
+  output out = int8(clamp(biased >> 8, 0, 127));
+}
+// The end.
+'''
+POOL = '''target vta;
+kernel maxpool {
+  input a[c: 2, y: 14, x: 14, b: vta.batch, j: vta.block_out] : int8;
+  compute wide[c: 2, y: 14, x: 14, b: vta.batch, j: vta.block_out] : int32 = int32(a[c, y, x, b, j]);
+  compute pool[c: 2, y: 7, x: 7, b: vta.batch, j: vta.block_out] : int32 =
+      max[dy: 2, dx: 2](wide[c, y * 2 + dy, x * 2 + dx, b, j]);
+  output out = int8(pool);
+}
+'''
+ADD = '''target vta;
+kernel add {
+  input a[m: 40, b: vta.batch, j: vta.block_out] : int32;
+  input c[m: 40, b: vta.batch, j: vta.block_out] : int32;
+  output out = int8(max(a + c, 0) >> 3);
+}
+'''
+TWO = '''target vta;
+kernel two {
+  input a[m: 6, k: 3, b: vta.batch, r: vta.block_in] : int8;
+  input w[n: 3, k: 3, j: vta.block_out, r: vta.block_in] : int8;
+  input f[n: 3, b: vta.batch, j: vta.block_out] : float32;
+  compute s[m: 6, n: 3, b: vta.batch, j: vta.block_out] : int32 =
+      sum[k: 3, r: vta.block_in](int32(a[m, k, b, r]) * int32(w[n, k, j, r]));
+  compute h[m: 6, n: 3, b: vta.batch, j: vta.block_out] : int8 = int8(s[m, n, b, j] >> 7);
+  compute t[m: 6, n: 3, b: vta.batch, j: vta.block_out] : int32 =
+      sum[k: 3, r: vta.block_in](int32(h[m, k, b, r]) * int32(w[n, k, j, r]));
+  compute g[m: 6, n: 3, b: vta.batch, j: vta.block_out] : int8 = int8(min(t[m, n, b, j] >> 7, 100));
+  output o[m: 6, n: 3, b: vta.batch, j: vta.block_out] : float32 = float32(g[m, n, b, j]) * f[n, b, j];
+}
+'''
+FLOAT = '''target vta;
+kernel k {
+  input a[x: 64] : float32;
+  output o[x: 64] : float32 = a[x] * 2.0;
+}
+'''
+
+texts = {name: DENSE % s for name, s in SPELLINGS.items()}
+first = planned(texts['plain'])
+for name, text in texts.items():
+    got = planned(text)
+    case('planned alike: ' + name, got != first and f'{got}, not {first}')
+    case('right: ' + name, wrong(text))
+
+PROGRAMS = {'conv': (CONV, []), 'stride 2': (CONV, ['-D', 'S=2', '-D', 'H=9']), '1x1': (CONV, ['-D', 'K=1', '-D', 'P=0']),
+            'maxpool': (POOL, []), 'add': (ADD, []), 'two sums': (TWO, [])}
+for name, (text, args) in PROGRAMS.items():
+    for c in ('default', 'batch2', 'block32', 'tiny'):
+        how = [*args, *config(c)]
+        case(f'{name}, {c}: runs on VTA', not isinstance(planned(text, *how), dict) and planned(text, *how))
+        case(f'{name}, {c}: right', wrong(text, *how))
+    p = run(text, 'plan', *args)
+    same = run(p.stdout, 'compile', '--emit=vta', *args).stdout
+    auto = run(text, 'compile', '--emit=vta', *args).stdout
+    case(f'{name}: the plan as text makes the same instructions', not instructions(auto) or
+         (instructions(same) != instructions(auto) and p.stderr + p.stdout))
+    case(f'{name}: the same plan again', run(text, 'plan', *args).stdout != p.stdout)
+    again = run(p.stdout, 'plan', *args).stdout
+    case(f'{name}: a plan takes the place of a schedule', again != p.stdout and again)
+
+p = run(CONV, 'plan')
+case('comments are kept', p.stdout[:len(CONV)] != CONV and p.stdout)
+case('--schedule-only', run(CONV, 'plan', '--schedule-only').stdout != p.stdout[len(CONV) + 1:])
+case('--schedule=none is the default order', 'planned' in run(CONV, 'check', '--remarks', '--schedule=none').stderr)
+case('an empty schedule is the default order', 'planned' in run(CONV + 'schedule conv { }\n', 'check', '--remarks').stderr)
+case('--schedule=auto plans what has a schedule',
+     not isinstance(planned(CONV + 'schedule conv { }\n', '--schedule=auto'), dict))
+case('more effort is never worse', int(planned(CONV, '--plan-effort=200')['conv']) > int(planned(CONV, '--plan-effort=1')['conv']))
+p = run(FLOAT, 'plan', '--remarks')
+case('what VTA cannot do is told', 'runs on the CPU' not in p.stderr and p.stderr)
+case('and right', wrong(FLOAT))
+end()

@@ -78,6 +78,17 @@ enum { RATIOS_MAX = 8 }; // of two forms, that are tried
 // How many times f and g have the atoms that both have, each ratio once.
 int form_ratios(LinForm f, LinForm g, Ratio *out);
 
+// ---- systems --------------------------------------------------------------------------------------------------------
+
+// Constraints over integer variables 0 .. nvars - 1, which are the atoms of the forms.
+typedef struct LinSystem LinSystem;
+
+/* system.c */
+LinSystem *system_new(Arena *arena, int nvars);
+LinSystem *system_copy(Arena *arena, const LinSystem *s);
+void system_add(LinSystem *s, LinForm f, bool equal); // f == 0, or f >= 0; a form that is not ok says nothing
+bool system_is_empty(const LinSystem *s);             // true: it has no solution; false: it may have some
+
 // ---- expressions, and what conditions say of them ------------------------------------------------------------------
 
 // A node of an expression, of TeExpr or Expr, as far as arithmetic goes.

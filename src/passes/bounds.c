@@ -563,6 +563,10 @@ Region *infer_regions(Lower *l, Instance *in, int i) {
     Affine *start = NEW_ARRAY(cx->arena, Affine, s->nroot);
     for (int a = 0; a < s->nroot; a++) {
       start[a] = f.need[k][a].min;
+      if (s->circle && s->root[a]->root->carried) { // what is made there needs what was made before
+        start[a] = (Affine){0};
+        f.need[k][a].extent = s->root[a]->extent;
+      }
       region_clip(l, &start[a], f.need[k][a].extent, s->root[a]->extent, s->stored, &out[k].min[a], &out[k].extent[a]);
     }
     out[k].start = start;

@@ -12,7 +12,7 @@ bool stage_fold(Schedule *s, Stage *st, Axis *root, const SchedStmt *why) {
     diag_fix_drop(g, op_at(&o), "without this line");
     return false;
   }
-  if (!st->stored && !st->tensor->circle) {
+  if (!st->stored && !st->circle) {
     Diag *g = op_fail(&o, E_COMPUTE_AT, op_at(&o), "`%s` is stored where it is computed: nothing else is kept of it",
                       st->name);
     diag_help(g, "say first where it is stored: `%s.store_root();` or `%s.store_at(consumer, axis);`", st->name,
@@ -59,7 +59,7 @@ static bool need_positions(void *self, const TeExpr *e) {
   int64_t back, all = n->of->root[0]->extent;
   if (e->kind != TE_ACCESS || e->tensor != n->of->tensor) return false;
   const TeExpr *at = e->args[0];
-  bool together = n->reader->tensor->circle == n->of->tensor->circle;
+  bool together = n->reader->circle && n->reader->tensor->circle == n->of->tensor->circle;
   if (together && steps_back(at, n->reader->tensor->axes[0], &back)) back++;
   else if (!together && at->kind == TE_CONST) back = all - at->value.i; // when all is computed
   else {
@@ -73,7 +73,7 @@ static bool need_positions(void *self, const TeExpr *e) {
 bool check_fold(const Schedule *s, Stage *st) {
   Ctx *cx = s->cx;
   Needed n = {.of = st, .most = 1};
-  if (!st->fold || !st->tensor->circle) return true;
+  if (!st->fold || !st->circle) return true;
   if (st->fold != st->root[0] || st->leaf.data[0] != st->root[0] || st->fold->kind != FOR_SERIAL ||
       (st->attach != ATTACH_ROOT && !st->whole)) {
     Diag *g = diag_report(cx->diags, E_COMPUTE_AT, st->fold_loc,

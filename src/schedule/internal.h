@@ -69,9 +69,38 @@ Name schedule_fresh_name(const Schedule *s, const char *base); // `base`, or `ba
 TeTensor *tensor_like(Ctx *cx, const TeTensor *t, Name name, Loc loc); // own copies of its spatial axes; no body
 const TeExpr *expr_replace_axes(Ctx *cx, const TeExpr *e, int n, const TeAxis *const *from, const TeExpr *const *to);
 const TeExpr *expr_replace_tensor(Ctx *cx, const TeExpr *e, const TeTensor *from, const TeTensor *to);
+const TeExpr *expr_read(const TeExpr *e, const TeTensor *t); // an access of t in e; NULL: there is none
 bool expr_reads(const TeExpr *e, const TeTensor *t);
 void schedule_index(Ctx *cx, Schedule *s); // when no stage comes any more: makes schedule_stage_of a look-up
 const TeExpr **axis_exprs(Ctx *cx, const TeTensor *t); // one TE_AXIS an axis
+
+// depend.c: what points of a stage need of each other
+typedef enum ConflictKind {
+  CONFLICT_NONE,
+  CONFLICT_READ,   // a recurrence: a point reads what another makes
+  CONFLICT_ORDER,  // points of one element of a float reduction, in the kernel's order
+  CONFLICT_ELEMENT // points of one element
+} ConflictKind;
+
+// A dependence that loops break, or are not known to keep.
+typedef struct Conflict {
+  ConflictKind kind;
+  const TeExpr *read;             // CONFLICT_READ
+  const Axis *loop;               // whose iterations run at the same time; NULL: the order of the loops
+  const int64_t *first, *second;  // an example, by Axis.index: the second needs the first; NULL: none is known
+} Conflict;
+bool stage_conflict(Ctx *cx, const Stage *s, Conflict *c); // of any kind but CONFLICT_ORDER
+// Whether iterations of loop a, should they run at the same time, would conflict in this way.
+bool loop_conflict(Ctx *cx, const Stage *s, const Axis *a, ConflictKind kind, Conflict *c);
+bool sequence_proved(Ctx *cx, const Stage *s);                            // no CONFLICT_ORDER
+bool runs_at_once(const Axis *a, ConflictKind kind); // iterations of its loop do, as far as such conflicts go
+
+// points.c: one by one. A point has the values of all axes, by Axis.index.
+bool point_from_loops(const Stage *s, int64_t *v); // those of the loops are set; false: beyond an axis
+void point_from_roots(const Stage *s, int64_t *v); // those of the kernel's axes are set
+const Axis *points_differ(const Stage *s, const int64_t *p, const int64_t *q); // the outermost loop; NULL: none
+// Whether no point conflicts with what it reads. Sets *c, with an example, if one is found to do so.
+bool points_keep_reads(Ctx *cx, const Stage *s, Conflict *c);
 
 // order.c: the order in which a reduction takes its points
 typedef VEC(Axis *) AxisList;
@@ -82,8 +111,11 @@ bool stage_keeps_order_of_floats(const Stage *s); // it reduces floats
 SequenceKept stage_sequence(Ctx *cx, const Stage *s, int64_t *p, int64_t *q);
 // Whether reduction loop b may come directly after a: no other stands between them in the kernel's order.
 bool stage_order_allows(Ctx *cx, const Stage *s, const Axis *a, const Axis *b);
-void stage_note_order(const Op *o, const ScheduleStep *step); // after a step that moved loops
+void stage_note_order(const Op *o, const ScheduleStep *step); // after a step that changed loops
 bool check_sequence(Ctx *cx, const Stage *s);                 // of the complete schedule; reports
+// conflict.c: of the complete schedule, but for the order of floats; reports
+bool check_conflicts(Ctx *cx, const Stage *s);
+bool op_conflicts(Op *o, const Axis *a, ConflictKind kind); // of loop a, should its iterations run at the same time
 
 // foreign.c: says what a primitive of other compilers means, and what to write instead; false: it is none
 bool foreign_primitive(Diag *g, Name primitive);
@@ -114,8 +146,8 @@ Name op_receiver(const Op *o);     // what the statement calls the stage
 Diag *op_fail(Op *o, DiagCode code, Loc at, const char *fmt, ...) PRINTF_LIKE(4, 5);
 bool op_is_loop(Op *o, const Stage *of, const Axis *a); // reports if it is none now
 bool op_is_computed(Op *o);                             // reports inputs and constants
-bool op_is_recurrent(
-    Op *o); // reports stages that read themselves, or others that read them: they keep their order and place
+bool op_is_recurrent(Op *o); // reports stages that read themselves, or others that read them
+bool op_is_shared(Op *o);    // of these, only the others: they take turns in loops that they share
 ScheduleStep *op_done(const Op *o); // notes the operation; what follows adds to it
 void step_axis(const Schedule *s, ScheduleStep *step, const Axis *a);
 void step_stage(const Schedule *s, ScheduleStep *step, const Stage *st);

@@ -71,10 +71,10 @@ static void connect(Schedule *sch) {
 static void place_circles(Schedule *s) {
   for (size_t i = 0; i < s->stages.len; i++) {
     Stage *st = s->stages.data[i];
-    if (!st->tensor->circle) continue;
+    if (!st->circle) continue;
     Stage *last = st;
     for (size_t k = i + 1; k < s->stages.len; k++)
-      if (s->stages.data[k]->tensor->circle == st->tensor->circle) last = s->stages.data[k];
+      if (s->stages.data[k]->circle && s->stages.data[k]->tensor->circle == st->tensor->circle) last = s->stages.data[k];
     if (last == st) continue;
     st->whole = true;
     st->attach = ATTACH_AT;
@@ -170,7 +170,9 @@ static bool check_compute_at(Schedule *sch, const Stage *s) {
     Diag *g = diag_report(cx->diags, E_COMPUTE_AT, s->attach_loc,
                           "`%s` cannot be computed at `%s`: `%s`, which reads it, is not computed inside that loop",
                           s->name, root->name, c->name);
-    diag_also(g, c->tensor->name_loc, "`%s` reads `%s`", c->name, s->name);
+    const TeExpr *read = expr_read(c->body, s->tensor);
+    if (!read) read = expr_read(c->where, s->tensor);
+    diag_also(g, read->loc, "`%s` reads `%s` here", c->name, s->name);
     if (c->attach == ATTACH_AT) diag_also(g, c->attach_loc, "`%s` is computed here", c->name);
     bool inside = c->tensor->role != TE_OUTPUT && c != root && readers_inside(sch, c, root, place);
     const char *at = arena_printf(cx->arena, "%s.compute_at(%s, %s)", c->name, root->name, s->at_axis->name);
@@ -381,7 +383,7 @@ bool schedule_complete(Schedule *sch) {
       continue;
     }
     sound = check_scope(sch, st) && sound;
-    sound = check_sequence(sch->cx, st) && sound;
+    sound = check_sequence(sch->cx, st) && check_conflicts(sch->cx, st) && sound;
     sound = check_annotations(sch, st) && sound;
     if (st->attach == ATTACH_AT && !st->whole) ok = check_compute_at(sch, st) && ok;
     if (st->stored && ok) ok = check_store(sch, st);

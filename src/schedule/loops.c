@@ -57,7 +57,7 @@ static Relation *split_axis(Op *o, Axis *a, int64_t factor, int64_t nparts, Name
 
 // An annotated axis has its loop kind fixed: it cannot be split or fused any more.
 bool axis_is_free(Op *o, const Axis *a) {
-  if (a->carried) return op_is_recurrent(o), false;
+  if (a->shared) return op_is_recurrent(o), false;
   if (a->kind == FOR_SERIAL) return true;
   Diag *g = op_fail(o, E_ANNOTATION, op_at(o), "axis `%s` cannot be changed: it is annotated", a->name);
   diag_also(g, a->kind_loc, "annotated here");
@@ -87,6 +87,7 @@ const Relation *stage_split(Schedule *s, Stage *st, Axis *a, int64_t factor, int
   step_number(s, step, factor ? "factor" : "nparts", factor ? factor : nparts);
   step_result(s, step, outer);
   step_result(s, step, inner);
+  if (st->circle) stage_note_order(&o, step);
   return r;
 }
 
@@ -273,6 +274,7 @@ Axis *stage_fuse(Schedule *s, Stage *st, Axis *a, Axis *b, Name given, const Sch
   step_axis(s, step, a);
   step_axis(s, step, b);
   step_result(s, step, name);
+  if (st->circle) stage_note_order(&o, step);
   return r->parent;
 }
 
@@ -297,19 +299,6 @@ static void take_places(Op *o, int n, Axis *const *order, bool *taken) {
   }
 }
 
-// Whether a new order of loops changes the order in which a recurrence steps.
-static bool moves_carried(Op *o, int n, Axis *const *order) {
-  int last = -1;
-  for (int i = 0; i < n; i++) {
-    if (!order[i]->carried) continue;
-    if (o->stage->tensor->leading) return op_is_recurrent(o);
-    int at = stage_leaf_index(o->stage, order[i]);
-    if (at < last) return op_is_recurrent(o);
-    last = at;
-  }
-  return false;
-}
-
 // The named loops take, in the order given, the places that they hold together.
 bool stage_reorder(Schedule *s, Stage *st, int n, Axis *const *order, const SchedStmt *why) {
   Op o = {.s = s, .stage = st, .name = "reorder", .why = why};
@@ -317,7 +306,9 @@ bool stage_reorder(Schedule *s, Stage *st, int n, Axis *const *order, const Sche
   for (int i = 0; i < n; i++)
     if (!op_is_loop(&o, st, order[i])) return false;
   take_places(&o, n, order, taken);
-  if (o.failed || moves_carried(&o, n, order)) return false;
+  for (int i = 0; i < n && n > 1; i++)
+    if (order[i]->shared) return op_is_recurrent(&o), false;
+  if (o.failed) return false;
   int next = 0;
   for (size_t i = 0; i < st->leaf.len; i++)
     if (taken[i]) st->leaf.data[i] = order[next++];
@@ -341,18 +332,9 @@ void apply_reorder(Call *c) {
 
 // ---- unroll, vectorize, parallel, bind ------------------------------------------------------------------------------
 
-static bool refuse_reduction(Op *o, const Axis *a) {
-  if (!a->reduce) return false;
-  Diag *g =
-      op_fail(o, E_PARALLEL, op_at(o), "`%s` is a reduction axis: its iterations cannot run in parallel", a->name);
-  diag_note(g, "every iteration adds to the same elements of `%s`", o->stage->name);
-  diag_help(g, "run an axis of the result in parallel");
-  return true;
-}
-
 // Whether a may be virtual threads.
 static bool may_be_threads(Op *o, const Axis *a) {
-  if (refuse_reduction(o, a)) return false;
+  if (op_conflicts(o, a, CONFLICT_ELEMENT)) return false;
   if (a->extent <= 8) return true;
   Name stage = o->stage->name;
   Diag *g = op_fail(o, E_ANNOTATION, op_at(o), "axis `%s` has extent %lld: at most 8 virtual threads are interleaved",
@@ -377,14 +359,14 @@ static const char *annotation_name(ForKind kind) {
 bool stage_annotate(Schedule *s, Stage *st, Axis *a, ForKind kind, const SchedStmt *why) {
   Op o = {.s = s, .stage = st, .name = annotation_name(kind), .why = why};
   if (!op_is_loop(&o, st, a) || (kind == FOR_VTHREAD && !may_be_threads(&o, a))) return false;
-  if (a->carried && kind != FOR_UNROLLED && op_is_recurrent(&o)) return false;
+  if (a->shared && kind != FOR_UNROLLED && op_is_recurrent(&o)) return false;
   if (a->kind != FOR_SERIAL && a->kind != kind) {
     Diag *g = op_fail(&o, E_ANNOTATION, op_at(&o), "axis `%s` already has another annotation", a->name);
     diag_also(g, a->kind_loc, "annotated here");
     diag_guess_drop(g, op_at(&o), "drop one of the two");
     return false;
   }
-  if (kind == FOR_PARALLEL && refuse_reduction(&o, a)) return false;
+  if (kind == FOR_PARALLEL && op_conflicts(&o, a, CONFLICT_ELEMENT)) return false;
   if (a->reduce && kind == FOR_VECTORIZED && stage_keeps_order_of_floats(st)) {
     Diag *g = diag_report(s->cx->diags, W_NO_EFFECT, op_at(&o),
                           "this has no effect: `%s` is a reduction axis of floats", a->name);

@@ -59,55 +59,11 @@ static bool kept_order(Ctx *cx, const Stage *s, AxisList *out) {
   return true;
 }
 
-// Whether the loops of several iterations stand in the same order as in the list.
-static bool same_order(const Stage *s, const AxisList *l) {
-  size_t k = 0;
-  for (size_t i = 0; i < s->leaf.len; i++) {
-    const Axis *a = s->leaf.data[i];
-    if (!a->reduce || a->extent == 1) continue;
-    while (k < l->len && l->data[k]->extent == 1) k++;
-    if (k == l->len || l->data[k++] != a) return false;
-  }
-  return true;
-}
-
-// v, by Axis.index, has the values of the loops: sets those of all reduction axes. False: beyond an axis.
-static bool values_from_loops(const Stage *s, int64_t *v) {
-  for (size_t i = s->axes.len; i-- > 0;) {
-    const Axis *a = s->axes.data[i];
-    const Relation *r = a->used_by;
-    if (!a->reduce) continue;
-    if (r && r->kind == REL_SPLIT) v[i] = v[r->outer->index] * r->inner->extent + v[r->inner->index];
-    else if (r) v[i] = a == r->outer ? v[r->parent->index] / r->inner->extent : v[r->parent->index] % r->inner->extent;
-    if (v[i] >= a->extent) return false;
-  }
-  return true;
-}
-
-// v has the values of the kernel's axes: sets those of the axes made of them.
-static void values_from_roots(const Stage *s, int64_t *v) {
-  for (size_t i = 0; i < s->axes.len; i++) {
-    const Axis *a = s->axes.data[i];
-    const Relation *r = a->made_by;
-    if (!a->reduce || !r) continue;
-    if (r->kind == REL_FUSE) v[i] = v[r->outer->index] * r->inner->extent + v[r->inner->index];
-    else v[i] = a == r->outer ? v[r->parent->index] / r->inner->extent : v[r->parent->index] % r->inner->extent;
-  }
-}
-
-// Which of two points comes first, by the kernel's axes or by the loops: below 0, the first.
+// Which of two points comes first, by the kernel's axes: below 0, the first.
 static int compare_roots(const Stage *s, const int64_t *p, const int64_t *q) {
   for (int i = 0; i < s->nrroot; i++) {
     int at = s->rroot[i]->index;
     if (p[at] != q[at]) return p[at] < q[at] ? -1 : 1;
-  }
-  return 0;
-}
-
-static int compare_loops(const Stage *s, const int64_t *p, const int64_t *q) {
-  for (size_t i = 0; i < s->leaf.len; i++) {
-    int at = s->leaf.data[i]->index;
-    if (s->leaf.data[i]->reduce && p[at] != q[at]) return p[at] < q[at] ? -1 : 1;
   }
   return 0;
 }
@@ -122,7 +78,7 @@ static bool find_simple_pair(const Stage *s, int64_t *p, int64_t *q) {
       memset(p, 0, bytes);
       memset(q, 0, bytes);
       p[s->leaf.data[i]->index] = q[s->leaf.data[j]->index] = 1;
-      if (values_from_loops(s, p) && values_from_loops(s, q) && compare_roots(s, p, q) < 0) return true;
+      if (point_from_loops(s, p) && point_from_loops(s, q) && compare_roots(s, p, q) < 0) return true;
     }
   return false;
 }
@@ -136,7 +92,7 @@ static SequenceKept walk_points(const Stage *s, int64_t *p, int64_t *q) {
   for (int i = 0; i < s->nrroot; i++)
     if (!mul_ok(n, s->rroot[i]->extent, &n) || n > MOST_POINTS) return SEQUENCE_UNKNOWN;
   memset(q, 0, bytes);
-  values_from_roots(s, q);
+  point_from_roots(s, q);
   for (int64_t k = 1; k < n; k++) {
     memcpy(p, q, bytes);
     for (int i = s->nrroot; i-- > 0;) {
@@ -144,17 +100,16 @@ static SequenceKept walk_points(const Stage *s, int64_t *p, int64_t *q) {
       if (++*x < s->rroot[i]->extent) break;
       *x = 0;
     }
-    values_from_roots(s, q);
-    if (compare_loops(s, p, q) > 0) return SEQUENCE_CHANGED;
+    point_from_roots(s, q);
+    const Axis *a = points_differ(s, p, q);
+    if (a && p[a->index] > q[a->index]) return SEQUENCE_CHANGED;
   }
   return SEQUENCE_KEPT;
 }
 
 SequenceKept stage_sequence(Ctx *cx, const Stage *s, int64_t *p, int64_t *q) {
-  AxisList kept;
   if (find_simple_pair(s, p, q)) return SEQUENCE_CHANGED;
-  if (kept_order(cx, s, &kept) && same_order(s, &kept)) return SEQUENCE_KEPT;
-  return walk_points(s, p, q);
+  return sequence_proved(cx, s) ? SEQUENCE_KEPT : walk_points(s, p, q);
 }
 
 bool stage_order_allows(Ctx *cx, const Stage *s, const Axis *a, const Axis *b) {
@@ -184,10 +139,12 @@ void stage_note_order(const Op *o, const ScheduleStep *step) {
   Stage *s = o->stage;
   Ctx *cx = o->s->cx;
   int64_t *p = NEW_ARRAY(cx->arena, int64_t, s->axes.len), *q = NEW_ARRAY(cx->arena, int64_t, s->axes.len);
-  if (!stage_keeps_order_of_floats(s)) return;
-  bool kept = stage_sequence(cx, s, p, q) == SEQUENCE_KEPT;
-  if (kept) s->disorder = NULL;
-  else if (!s->disorder) s->disorder = step, s->order_text = reorder_text(cx, s, op_receiver(o));
+  Conflict c = {0};
+  bool floats = stage_keeps_order_of_floats(s);
+  if (!floats && !s->circle) return;
+  bool changed = floats && stage_sequence(cx, s, p, q) != SEQUENCE_KEPT;
+  if (!changed && (!s->circle || !stage_conflict(cx, s, &c) || c.loop)) s->disorder = NULL;
+  else if (!s->disorder) s->disorder = step, s->order_text = changed ? reorder_text(cx, s, op_receiver(o)) : NULL;
 }
 
 static const char *point_text(Ctx *cx, const Stage *s, const int64_t *v) {

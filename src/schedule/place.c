@@ -32,7 +32,7 @@ static ScheduleStep *place(Op *o, Attach attach, Stage *at, Axis *axis) {
 
 bool stage_compute_at(Schedule *s, Stage *st, Stage *at, Axis *a, const SchedStmt *why) {
   Op o = {.s = s, .stage = st, .name = "compute_at", .why = why};
-  if (!op_is_loop(&o, at, a) || !op_is_computed(&o) || op_is_recurrent(&o)) return false;
+  if (!op_is_loop(&o, at, a) || !op_is_computed(&o) || op_is_shared(&o)) return false;
   if (at == st) {
     diag_help(op_fail(&o, E_COMPUTE_AT, op_at(&o), "`%s` cannot be computed at itself", at->name),
               "name the stage that reads it");
@@ -52,7 +52,7 @@ void apply_compute_at(Call *c) {
 
 bool stage_compute_root(Schedule *s, Stage *st, const SchedStmt *why) {
   Op o = {.s = s, .stage = st, .name = "compute_root", .why = why};
-  return op_is_computed(&o) && !op_is_recurrent(&o) && place(&o, ATTACH_ROOT, NULL, NULL);
+  return op_is_computed(&o) && !op_is_shared(&o) && place(&o, ATTACH_ROOT, NULL, NULL);
 }
 
 void apply_compute_root(Call *c) { c->failed = !stage_compute_root(c->ap->s, c->stage, c->stmt); }
@@ -174,10 +174,12 @@ Stage *stage_cache_read(Schedule *s, Stage *st, const Scope *scope, int n, Stage
   VEC(Stage *) readers = {0};
   for (int i = 0; i < n; i++)
     if (check_reader(&o, named[i], i + 1)) VEC_PUSH(cx->arena, readers, named[i]);
-  if (o.failed || op_is_recurrent(&o)) return NULL;
+  for (size_t i = 0; i < readers.len; i++) // what it makes itself, it goes on to read where it makes it
+    if (readers.data[i] == st) return op_is_recurrent(&o), NULL;
+  if (o.failed || op_is_shared(&o)) return NULL;
   for (size_t i = 0; !n && i < s->stages.len; i++) {
     Stage *r = s->stages.data[i];
-    if (stage_reads(r, st->tensor)) VEC_PUSH(cx->arena, readers, r);
+    if (r != st && stage_reads(r, st->tensor)) VEC_PUSH(cx->arena, readers, r);
   }
   if (!readers.len) fail_unread(&o);
   Name name = readers.len ? copy_name(&o, given) : NULL;
@@ -236,9 +238,10 @@ static void become_copy(Ctx *cx, Stage *s, const TeTensor *t, bool casts, Loc va
 Stage *stage_cache_write(Schedule *sch, Stage *s, const Scope *scope, Name given, const SchedStmt *why) {
   Op o = {.s = sch, .stage = s, .name = "cache_write", .why = why};
   Ctx *cx = sch->cx;
-  if (!op_is_computed(&o) || op_is_recurrent(&o)) return NULL;
+  if (!op_is_computed(&o) || op_is_shared(&o) || (scope != &scope_host && op_is_recurrent(&o))) return NULL;
+  size_t outer = s->leaf.len - (size_t)s->nrroot; // loops of the result, if no reduction loop was touched
   for (int i = 0; i < s->nrroot; i++)
-    if (s->rroot[i]->used_by || s->rroot[i]->kind != FOR_SERIAL) {
+    if (s->rroot[i]->used_by || s->rroot[i]->kind != FOR_SERIAL || s->leaf.data[outer + (size_t)i] != s->rroot[i]) {
       op_fail(&o, E_ARGUMENT, op_at(&o), "`cache_write` must come before the reduction axes of `%s` are scheduled",
               s->name);
       return NULL;
@@ -255,6 +258,12 @@ Stage *stage_cache_write(Schedule *sch, Stage *s, const Scope *scope, Name given
   t->type = value->type;
   t->body = expr_replace_axes(cx, value, t->naxes, s->tensor->axes, axis_exprs(cx, t));
   if (s->where) t->where = expr_replace_axes(cx, s->where, t->naxes, s->tensor->axes, axis_exprs(cx, t));
+  if (s->circle) {
+    t->body = expr_replace_tensor(cx, t->body, s->tensor, t);
+    if (t->where) t->where = expr_replace_tensor(cx, t->where, s->tensor, t);
+    t->circle = s->tensor->circle;
+    s->circle = false;
+  }
   Stage *n = stage_new(cx, t);
   n->scope = scope;
   n->scope_loc = op_at(&o);

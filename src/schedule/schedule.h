@@ -30,7 +30,7 @@ struct Relation {
 struct Axis {
   Name name;
   bool reduce;
-  bool carried;   // a recurrence steps along it: its loop keeps its place and order
+  bool shared;    // stages of a circle take turns in its loop, which keeps its place and order
   int64_t extent; // over the whole tensor; smaller where the stage is computed at another
   Loc loc;
   const TeAxis *root; // NULL if made by a relation
@@ -62,6 +62,7 @@ struct Stage {
   const TeTensor *tensor;
   const TeExpr *body; // NULL for inputs
   TeReduce reduce;
+  bool circle;         // it reads itself, or others that read it
   bool whole;          // stored whole, though computed at another: what a circle of recurrences reads again later
   const TeExpr *where; // of the reduction: NULL: all points
   int index;           // in Schedule.stages: an order of evaluation
@@ -88,7 +89,7 @@ struct Stage {
   Axis *mark_axis; // where the marked nest starts; NULL until schedule_complete chose one
   Loc mark_loc;
   const Intrin *intrin;         // of the mark
-  const ScheduleStep *disorder; // since when the points of a float reduction come in another order; NULL: they do not
+  const ScheduleStep *disorder; // since when the points do not come in an order that the kernel needs; NULL: they do
   const char *order_text;       // a statement that would put that right, or NULL
   Stage *epilogue_of;           // the copy that this stage was made for by legalize_epilogue; NULL for others
   // Set when the schedule is complete; in stage order:

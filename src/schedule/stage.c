@@ -23,13 +23,14 @@ Stage *stage_new(Ctx *cx, const TeTensor *t) {
   s->body = t->body;
   s->reduce = t->reduce;
   s->where = t->where;
+  s->circle = t->circle;
   s->scope = &scope_host;
   s->nroot = t->naxes;
   s->root = NEW_ARRAY(cx->arena, Axis *, t->naxes);
   for (int i = 0; i < t->naxes; i++) {
     s->root[i] = stage_add_axis(cx, s, t->axes[i]->name, false, t->axes[i]->extent, t->axes[i]->loc);
     s->root[i]->root = t->axes[i];
-    s->root[i]->carried = t->circle && t->axes[i]->carried;
+    s->root[i]->shared = i < t->leading;
   }
   s->nrroot = t->nraxes;
   s->rroot = NEW_ARRAY(cx->arena, Axis *, t->nraxes + 1);
@@ -106,9 +107,24 @@ const TeExpr *expr_replace_tensor(Ctx *cx, const TeExpr *e, const TeTensor *from
   return te_map(cx->arena, e, replace_tensor, &m);
 }
 
-static bool is_access(void *self, const TeExpr *e) { return e->kind == TE_ACCESS && e->tensor == self; }
+typedef struct FindRead {
+  const TeTensor *of;
+  const TeExpr *read;
+} FindRead;
 
-bool expr_reads(const TeExpr *e, const TeTensor *t) { return te_any(e, is_access, (void *)(uintptr_t)t); }
+static bool find_read(void *self, const TeExpr *e) {
+  FindRead *f = self;
+  if (e->kind == TE_ACCESS && e->tensor == f->of) f->read = e;
+  return f->read;
+}
+
+const TeExpr *expr_read(const TeExpr *e, const TeTensor *t) {
+  FindRead f = {.of = t};
+  te_any(e, find_read, &f);
+  return f.read;
+}
+
+bool expr_reads(const TeExpr *e, const TeTensor *t) { return expr_read(e, t) != NULL; }
 
 void schedule_index(Ctx *cx, Schedule *s) {
   s->by_tensor = NEW(cx->arena, PtrMap);

@@ -39,11 +39,28 @@ bool op_is_computed(Op *o) {
   return false;
 }
 
+// The first read of a stage's own elements, or of a stage of its circle; what has those elements.
+static const TeExpr *circle_read(const Op *o, const Stage *s) {
+  const TeExpr *found = NULL;
+  for (size_t i = 0; i < o->s->stages.len && !found; i++) {
+    const Stage *of = o->s->stages.data[i];
+    if (of->tensor->circle == s->tensor->circle) found = expr_read(s->body, of->tensor);
+  }
+  return found;
+}
+
+bool op_is_shared(Op *o) { return o->stage->tensor->leading && op_is_recurrent(o); }
+
 bool op_is_recurrent(Op *o) {
-  if (!o->stage->tensor->circle) return false;
+  if (!o->stage->circle) return false;
   Diag *g =
       op_fail(o, E_RECURRENT, op_at(o), "`%s` cannot be asked of `%s`, which is computed from its earlier elements",
               o->why ? o->why->method.name : o->name, o->stage->name);
+  const TeExpr *read = circle_read(o, o->stage);
+  if (read) {
+    diag_also(g, read->loc, "an element of `%s` is read here", read->tensor->name);
+    diag_also(g, read->tensor->name_loc, "and computed here");
+  }
   diag_help(g, "leave it where and as it is; a stage that reads it may be scheduled");
   return true;
 }

@@ -149,6 +149,7 @@ typedef struct TeAxis {
 
 typedef struct TeTensor TeTensor;
 typedef struct TeExpr TeExpr;
+struct Facts; // lin/lin.h
 
 typedef enum TeExprKind {
   TE_CONST,  // value
@@ -295,6 +296,11 @@ typedef bool TeVisitFn(void *self, const TeExpr *e);
 bool te_any(const TeExpr *e, TeVisitFn *f, void *self);
 // Whether all that e reads, where cond holds (NULL: everywhere), is known to be inside its tensors.
 bool te_reads_inside(Ctx *cx, const TeExpr *cond, const TeExpr *e);
+// accesses.c: what src/lin knows of such expressions, to start with.
+struct Facts te_facts(Arena *a);
+// Shows each access in a stage's body, and in its `where` (NULL: all points), with what is known where it is made.
+typedef void TeAccessFn(void *self, struct Facts *known, const TeExpr *access);
+void te_accesses(struct Facts *f, const TeExpr *body, const TeExpr *where, TeAccessFn *visit, void *self);
 // Whether what the kernel computes is the same on every machine: it has no function like exp, which libraries round
 // each in their own way.
 bool te_is_exact(const TeKernel *k);

@@ -7,7 +7,7 @@
 #include <string.h>
 
 typedef struct LinRow {
-  bool equal;   // k . v + c == 0; else >= 0
+  bool equal; // k . v + c == 0; else >= 0
   int64_t c;
   int64_t *k;
 } LinRow;

@@ -39,15 +39,15 @@ static void explain_read(Ctx *cx, Diag *g, const Stage *s, const Conflict *c) {
 static void report_read(Ctx *cx, const Stage *s, const Conflict *c) {
   Loc at = c->loop ? c->loop->kind_loc : s->disorder ? s->disorder->loc : s->attach_loc;
   if (!c->loop) {
-    Diag *g = diag_report(cx->diags, E_RECURRENT, at, "this changes the order in which `%s` computes its elements",
-                          s->name);
+    Diag *g =
+        diag_report(cx->diags, E_RECURRENT, at, "this changes the order in which `%s` computes its elements", s->name);
     explain_read(cx, g, s, c);
     diag_help(g, "let the loops take the elements so that each comes behind those that it reads, as the order of the "
                  "axes does");
     return;
   }
-  Diag *g = diag_report(cx->diags, E_RECURRENT, at, "iterations of `%s` need each other: they cannot run at the same time",
-                        c->loop->name);
+  Diag *g = diag_report(cx->diags, E_RECURRENT, at,
+                        "iterations of `%s` need each other: they cannot run at the same time", c->loop->name);
   explain_read(cx, g, s, c);
   const char *others = free_loops(cx, s);
   if (others) diag_help(g, "those of these loops can: %s", others);
@@ -55,7 +55,8 @@ static void report_read(Ctx *cx, const Stage *s, const Conflict *c) {
 }
 
 static Diag *report_element(Ctx *cx, DiagCode code, const Stage *s, const Axis *a, Loc at) {
-  Diag *g = diag_report(cx->diags, code, at, "`%s` is a reduction axis: its iterations cannot run in parallel", a->name);
+  Diag *g =
+      diag_report(cx->diags, code, at, "`%s` is a reduction axis: its iterations cannot run in parallel", a->name);
   diag_note(g, "every iteration adds to the same elements of `%s`", s->name);
   diag_help(g, "run an axis of the result in parallel");
   return g;

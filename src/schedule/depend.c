@@ -138,7 +138,8 @@ static void describe(Translate *t, const void *e, LinForm v) {
     add(t, v, form_const((int64_t)r.lo), -1);
     add(t, form_const((int64_t)r.hi), v, -1);
   }
-  if (n.kind != LIN_BINARY || (n.binop != OP_MIN && n.binop != OP_MAX && n.binop != OP_DIV && n.binop != OP_MOD)) return;
+  if (n.kind != LIN_BINARY || (n.binop != OP_MIN && n.binop != OP_MAX && n.binop != OP_DIV && n.binop != OP_MOD))
+    return;
   LinForm x = translate(t, facts_form(t->known, n.a));
   if (n.binop == OP_MIN || n.binop == OP_MAX) {
     LinForm y = translate(t, facts_form(t->known, n.b));

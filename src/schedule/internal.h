@@ -85,14 +85,14 @@ typedef enum ConflictKind {
 // A dependence that loops break, or are not known to keep.
 typedef struct Conflict {
   ConflictKind kind;
-  const TeExpr *read;             // CONFLICT_READ
-  const Axis *loop;               // whose iterations run at the same time; NULL: the order of the loops
-  const int64_t *first, *second;  // an example, by Axis.index: the second needs the first; NULL: none is known
+  const TeExpr *read;            // CONFLICT_READ
+  const Axis *loop;              // whose iterations run at the same time; NULL: the order of the loops
+  const int64_t *first, *second; // an example, by Axis.index: the second needs the first; NULL: none is known
 } Conflict;
 bool stage_conflict(Ctx *cx, const Stage *s, Conflict *c); // of any kind but CONFLICT_ORDER
 // Whether iterations of loop a, should they run at the same time, would conflict in this way.
 bool loop_conflict(Ctx *cx, const Stage *s, const Axis *a, ConflictKind kind, Conflict *c);
-bool sequence_proved(Ctx *cx, const Stage *s);                            // no CONFLICT_ORDER
+bool sequence_proved(Ctx *cx, const Stage *s);       // no CONFLICT_ORDER
 bool runs_at_once(const Axis *a, ConflictKind kind); // iterations of its loop do, as far as such conflicts go
 
 // points.c: one by one. A point has the values of all axes, by Axis.index.
@@ -146,8 +146,8 @@ Name op_receiver(const Op *o);     // what the statement calls the stage
 Diag *op_fail(Op *o, DiagCode code, Loc at, const char *fmt, ...) PRINTF_LIKE(4, 5);
 bool op_is_loop(Op *o, const Stage *of, const Axis *a); // reports if it is none now
 bool op_is_computed(Op *o);                             // reports inputs and constants
-bool op_is_recurrent(Op *o); // reports stages that read themselves, or others that read them
-bool op_is_shared(Op *o);    // of these, only the others: they take turns in loops that they share
+bool op_is_recurrent(Op *o);                            // reports stages that read themselves, or others that read them
+bool op_is_shared(Op *o);           // of these, only the others: they take turns in loops that they share
 ScheduleStep *op_done(const Op *o); // notes the operation; what follows adds to it
 void step_axis(const Schedule *s, ScheduleStep *step, const Axis *a);
 void step_stage(const Schedule *s, ScheduleStep *step, const Stage *st);

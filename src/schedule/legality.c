@@ -74,7 +74,8 @@ static void place_circles(Schedule *s) {
     if (!st->circle) continue;
     Stage *last = st;
     for (size_t k = i + 1; k < s->stages.len; k++)
-      if (s->stages.data[k]->circle && s->stages.data[k]->tensor->circle == st->tensor->circle) last = s->stages.data[k];
+      if (s->stages.data[k]->circle && s->stages.data[k]->tensor->circle == st->tensor->circle)
+        last = s->stages.data[k];
     if (last == st) continue;
     st->whole = true;
     st->attach = ATTACH_AT;

@@ -299,6 +299,13 @@ static void take_places(Op *o, int n, Axis *const *order, bool *taken) {
   }
 }
 
+// Tells that a statement changes nothing.
+static void tell_void(const Op *o, const char *because) {
+  if (!o->why) return;
+  Diag *g = diag_report(o->s->cx->diags, W_NO_EFFECT, op_at(o), "this has no effect: %s", because);
+  diag_fix_drop(g, op_at(o), "drop it");
+}
+
 // The named loops take, in the order given, the places that they hold together.
 bool stage_reorder(Schedule *s, Stage *st, int n, Axis *const *order, const SchedStmt *why) {
   Op o = {.s = s, .stage = st, .name = "reorder", .why = why};
@@ -309,6 +316,10 @@ bool stage_reorder(Schedule *s, Stage *st, int n, Axis *const *order, const Sche
   for (int i = 0; i < n && n > 1; i++)
     if (order[i]->shared) return op_is_recurrent(&o), false;
   if (o.failed) return false;
+  bool moves = false;
+  for (size_t i = 0, next = 0; i < st->leaf.len; i++)
+    if (taken[i]) moves = moves || st->leaf.data[i] != order[next++];
+  if (!moves) tell_void(&o, n == 1 ? "one loop has one place" : "the loops stand in this order");
   int next = 0;
   for (size_t i = 0; i < st->leaf.len; i++)
     if (taken[i]) st->leaf.data[i] = order[next++];
@@ -356,24 +367,33 @@ static const char *annotation_name(ForKind kind) {
   bug("no annotation");
 }
 
-bool stage_annotate(Schedule *s, Stage *st, Axis *a, ForKind kind, const SchedStmt *why) {
-  Op o = {.s = s, .stage = st, .name = annotation_name(kind), .why = why};
-  if (!op_is_loop(&o, st, a) || (kind == FOR_VTHREAD && !may_be_threads(&o, a))) return false;
-  if (a->shared && kind != FOR_UNROLLED && op_is_recurrent(&o)) return false;
+static bool may_run_so(Op *o, const Axis *a, ForKind kind) {
+  if (kind == FOR_VTHREAD && !may_be_threads(o, a)) return false;
+  if (a->shared && kind != FOR_UNROLLED && op_is_recurrent(o)) return false;
   if (a->kind != FOR_SERIAL && a->kind != kind) {
-    Diag *g = op_fail(&o, E_ANNOTATION, op_at(&o), "axis `%s` already has another annotation", a->name);
+    Diag *g = op_fail(o, E_ANNOTATION, op_at(o), "axis `%s` already has another annotation", a->name);
     diag_also(g, a->kind_loc, "annotated here");
-    diag_guess_drop(g, op_at(&o), "drop one of the two");
+    diag_guess_drop(g, op_at(o), "drop one of the two");
     return false;
   }
-  if (kind == FOR_PARALLEL && op_conflicts(&o, a, CONFLICT_ELEMENT)) return false;
-  if (a->reduce && kind == FOR_VECTORIZED && stage_keeps_order_of_floats(st)) {
-    Diag *g = diag_report(s->cx->diags, W_NO_EFFECT, op_at(&o),
-                          "this has no effect: `%s` is a reduction axis of floats", a->name);
-    diag_note(g, "lanes would take the points of `%s` in another order, which changes the result", st->name);
-    diag_fix_drop(g, op_at(&o), "drop it: axes of the result can be vectorized");
-    return true;
-  }
+  return kind != FOR_PARALLEL || !op_conflicts(o, a, CONFLICT_ELEMENT);
+}
+
+// Lanes would take the points of a float reduction in another order: told, the loop stays as it is.
+static bool lanes_are_void(const Op *o, const Axis *a, ForKind kind) {
+  if (!a->reduce || kind != FOR_VECTORIZED || !stage_keeps_order_of_floats(o->stage)) return false;
+  Diag *g = diag_report(o->s->cx->diags, W_NO_EFFECT, op_at(o),
+                        "this has no effect: `%s` is a reduction axis of floats", a->name);
+  diag_note(g, "lanes would take the points of `%s` in another order, which changes the result", o->stage->name);
+  diag_fix_drop(g, op_at(o), "drop it: axes of the result can be vectorized");
+  return true;
+}
+
+bool stage_annotate(Schedule *s, Stage *st, Axis *a, ForKind kind, const SchedStmt *why) {
+  Op o = {.s = s, .stage = st, .name = annotation_name(kind), .why = why};
+  if (!op_is_loop(&o, st, a) || !may_run_so(&o, a, kind)) return false;
+  if (lanes_are_void(&o, a, kind)) return true;
+  if (a->kind == kind) tell_void(&o, arena_printf(s->cx->arena, "it is said of `%s` already", a->name));
   a->kind = kind;
   a->kind_loc = op_at(&o);
   ScheduleStep *step = op_done(&o);
@@ -382,12 +402,57 @@ bool stage_annotate(Schedule *s, Stage *st, Axis *a, ForKind kind, const SchedSt
   return true;
 }
 
+const Relation *stage_annotate_by(Schedule *s, Stage *st, Axis *a, ForKind kind, int64_t n, const Name *names,
+                                  const SchedStmt *why) {
+  Op o = {.s = s, .stage = st, .name = annotation_name(kind), .why = why};
+  if (!op_is_loop(&o, st, a) || !axis_is_free(&o, a)) return NULL;
+  if (n < 1) return op_fail(&o, E_ARGUMENT, op_at(&o), "`%s` needs a number of at least 1", o.name), NULL;
+  if (!may_run_so(&o, a, kind)) return NULL;
+  const char *suffix = kind == FOR_VECTORIZED ? "lanes" : "copies";
+  Name outer = names ? names[0] : a->name;
+  Name inner = loop_name(&o, names ? &names[1] : NULL, 0, arena_printf(s->cx->arena, "%s_%s", a->name, suffix));
+  check_loop_name(&o, outer, a, NULL);
+  check_loop_name(&o, inner, a, NULL);
+  if (outer == inner) op_fail(&o, E_DUPLICATE_NAME, op_at(&o), "both results are named `%s`", outer);
+  if (o.failed) return NULL;
+  if (n == 1) tell_void(&o, kind == FOR_VECTORIZED ? "it asks for one lane" : "it asks for one copy");
+  bool as_it_is = lanes_are_void(&o, a, kind);
+  const Relation *r = split_axis(&o, a, n, 0, outer, inner);
+  r->inner->kind = as_it_is ? FOR_SERIAL : kind;
+  r->inner->kind_loc = op_at(&o);
+  ScheduleStep *step = op_done(&o);
+  step_axis(s, step, a);
+  step_number(s, step, NULL, n);
+  step_result(s, step, outer);
+  step_result(s, step, inner);
+  if (st->circle) stage_note_order(&o, step);
+  return r;
+}
+
 void call_annotate(Call *c, Axis *a, ForKind kind) {
   if (!c->failed) c->failed = !stage_annotate(c->ap->s, c->stage, a, kind, c->stmt);
 }
 
-void apply_unroll(Call *c) { call_annotate(c, call_axis(c, 0, c->stage), FOR_UNROLLED); }
-void apply_vectorize(Call *c) { call_annotate(c, call_axis(c, 0, c->stage), FOR_VECTORIZED); }
+// `stage.primitive(axis)`, or `outer, inner = stage.primitive(axis, n)`.
+static void annotate_by(Call *c, ForKind kind) {
+  Axis *a = call_axis(c, 0, c->stage);
+  const SchedArg *by = call_arg(c, 1);
+  int64_t n = by ? call_int(c, by) : 0;
+  if (!by && c->stmt->nresults)
+    call_fail(c, E_ARGUMENT, c->stmt->loc, "`%s` gives loops only where it is given a number", annotation_name(kind));
+  if (c->failed) return;
+  if (!by) {
+    call_annotate(c, a, kind);
+    return;
+  }
+  const char *suffix = kind == FOR_VECTORIZED ? "_lanes" : "_copies";
+  Name names[] = {result_name(c, 0, a->name, ""), result_name(c, 1, a->name, suffix)};
+  c->failed = !stage_annotate_by(c->ap->s, c->stage, a, kind, n, names, c->stmt);
+  if (!c->failed) note_cut(c, by, a, n, false);
+}
+
+void apply_unroll(Call *c) { annotate_by(c, FOR_UNROLLED); }
+void apply_vectorize(Call *c) { annotate_by(c, FOR_VECTORIZED); }
 void apply_parallel(Call *c) { call_annotate(c, call_axis(c, 0, c->stage), FOR_PARALLEL); }
 
 void apply_bind(Call *c) {

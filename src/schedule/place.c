@@ -127,8 +127,15 @@ bool stage_set_scope(Schedule *s, Stage *st, const Scope *scope, const SchedStmt
     diag_fix(g, op_at(&o), line, in ? "read it into %s: `%s;`" : "write it through %s: `%s;`", scope->name, line);
     return false;
   }
+  if (st->scoped && why) {
+    Diag *g = diag_report(s->cx->diags, W_NO_EFFECT, st->scope_loc,
+                          "this has no effect: where `%s` lives is said again later", st->name);
+    diag_also(g, op_at(&o), "this counts");
+    diag_fix_drop(g, st->scope_loc, "drop the earlier one");
+  }
   st->scope = scope;
   st->scope_loc = op_at(&o);
+  st->scoped = true;
   step_scope(s, op_done(&o), scope);
   return true;
 }

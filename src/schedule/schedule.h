@@ -84,6 +84,7 @@ struct Stage {
   int64_t kept; // how many, of a recurrence; 0: found while it is lowered
   Loc attach_loc;
   const Scope *scope;
+  bool scoped; // an operation said which
   Loc scope_loc;
   Mark mark;
   Axis *mark_axis; // where the marked nest starts; NULL until schedule_complete chose one
@@ -199,6 +200,10 @@ Axis *stage_fuse(Schedule *s, Stage *st, Axis *outer, Axis *inner, Name name, co
 bool stage_reorder(Schedule *s, Stage *st, int n, Axis *const *order, const SchedStmt *why);
 bool stage_annotate(Schedule *s, Stage *st, Axis *a, ForKind kind,
                     const SchedStmt *why); // FOR_VTHREAD: bind; not FOR_SERIAL
+// Cuts a into blocks of n, and annotates the inner loop: FOR_VECTORIZED or FOR_UNROLLED. Without names, the outer one
+// keeps a's. NULL: refused.
+const Relation *stage_annotate_by(Schedule *s, Stage *st, Axis *a, ForKind kind, int64_t n, const Name *names,
+                                  const SchedStmt *why);
 // place.c
 bool stage_compute_at(Schedule *s, Stage *st, Stage *consumer, Axis *a, const SchedStmt *why);
 bool stage_compute_root(Schedule *s, Stage *st, const SchedStmt *why);

@@ -105,11 +105,7 @@ static void note_values(Bounds *b, TeTensor *t) {
 }
 
 Earlier reads_earlier(Checker *ck, const TeTensor *stage, const TeTensor *t, int n, Loc *where) {
-  Bounds b = {.cx = ck->cx,
-              .facts = te_facts(ck->cx->arena),
-              .stage = stage,
-              .circle = t,
-              .nleading = n};
+  Bounds b = {.cx = ck->cx, .facts = te_facts(ck->cx->arena), .stage = stage, .circle = t, .nleading = n};
   te_accesses(&b.facts, stage->body, stage->where, check_access, &b);
   *where = b.where;
   return b.earlier;

@@ -83,7 +83,9 @@ static void any_index(Case *c, int i) {
   case 3: snprintf(te, size, "%lld - d%d", (long long)e - 1, i), strcpy(isl, te); return;
   case 4: snprintf(te, size, "%lld", (long long)below(e)), strcpy(isl, te); return;
   case 5: snprintf(te, size, "d%d / 2", i), snprintf(isl, size, "floor(d%d/2)", i); return;
-  case 6: snprintf(te, size, "d%d * 2 %% %lld", i, (long long)e), snprintf(isl, size, "(d%d*2) mod %lld", i, (long long)e); return;
+  case 6:
+    snprintf(te, size, "d%d * 2 %% %lld", i, (long long)e), snprintf(isl, size, "(d%d*2) mod %lld", i, (long long)e);
+    return;
   default:
     snprintf(te, size, "%s%d", sort, number), strcpy(isl, te);
     snprintf(g, sizeof g, "%s%d < %lld", sort, number, (long long)e);
@@ -159,7 +161,8 @@ static void split(Case *c, int at) {
   if (snprintf(i->value, EXPR, "((%.1500s) mod %lld)", old.value, (long long)size) >= EXPR) abort();
   o->extent = (old.extent - 1) / size + 1;
   i->extent = size;
-  ADD(c->schedule, " %s, %s = s.split(%s, %s = %lld);", o->name, i->name, old.name, parts ? "nparts" : "factor", (long long)k);
+  ADD(c->schedule, " %s, %s = s.split(%s, %s = %lld);", o->name, i->name, old.name, parts ? "nparts" : "factor",
+      (long long)k);
 }
 
 static void fuse(Case *c, int at) {
@@ -231,9 +234,8 @@ static void te_text(const Case *c, char *out, size_t size) {
     snprintf(read, sizeof read, " + (%s ? s[%s] : %s)", c->guard_te[0] ? c->guard_te : "true", at, zero);
   }
   snprintf(body, sizeof body, "a[%s]%s", names, read);
-  snprintf(out, size,
-           "kernel k {\n  input a[%s] : %s;\n  output s[%s] : %s = %s%s%s%s%s%s;\n}\nschedule k {%s }\n", all, type,
-           result, type, c->nred ? c->reduce : "", c->nred ? "[" : "", red, c->nred ? "](" : "", body,
+  snprintf(out, size, "kernel k {\n  input a[%s] : %s;\n  output s[%s] : %s = %s%s%s%s%s%s;\n}\nschedule k {%s }\n",
+           all, type, result, type, c->nred ? c->reduce : "", c->nred ? "[" : "", red, c->nred ? "](" : "", body,
            c->nred ? ")" : "", c->schedule);
 }
 
@@ -249,7 +251,8 @@ static Answer ask_tetc(const char *text) {
   if (compile_load(&c, &cx, source_new(cx.arena, "case.te", text, strlen(text)), &o, NULL)) {
     ScheduleOptions so = {0};
     Schedule *s = schedule_apply(&cx, c.module, c.kernels.data[0], c.module->schedules[0], &so);
-    bool refused = diags_have(cx.diags, E_RECURRENT) || diags_have(cx.diags, E_FLOAT_ORDER) || diags_have(cx.diags, E_PARALLEL);
+    bool refused =
+        diags_have(cx.diags, E_RECURRENT) || diags_have(cx.diags, E_FLOAT_ORDER) || diags_have(cx.diags, E_PARALLEL);
     if (s) answer = LEGAL;
     else if (refused) answer = REFUSED;
   }
@@ -320,7 +323,8 @@ static isl_map *at_times(isl_map *pairs, isl_map *time) {
 
 static bool isl_says_legal(isl_ctx *ctx, const Case *c) {
   char element[300] = "s[", read[300] = "s[", times[20000] = "[";
-  for (int i = 0; i < c->n; i++) ADD(element, "%sd%d", i ? ", " : "", i), ADD(read, "%s%s", i ? ", " : "", c->index_isl[i]);
+  for (int i = 0; i < c->n; i++)
+    ADD(element, "%sd%d", i ? ", " : "", i), ADD(read, "%s%s", i ? ", " : "", c->index_isl[i]);
   for (int i = 0; i < c->nloops; i++) ADD(times, "%s%s", i ? ", " : "", c->loop[i].value);
   ADD(element, "]");
   ADD(read, "]");
@@ -381,8 +385,10 @@ int main(int argc, char **argv) {
   isl_ctx_free(ctx);
   printf("TAP version 13\n1..4\n");
   printf("%s 1 - nothing is refused for another reason: %d of %d\n", broken ? "not ok" : "ok", broken, count);
-  printf("%s 2 - nothing is accepted that isl says no to: %d of %d\n", accepted ? "not ok" : "ok", accepted, count - legal);
-  printf("%s 3 - at most 2 in 100 are refused needlessly: %d of %d\n", needless * 50 > legal ? "not ok" : "ok", needless, legal);
+  printf("%s 2 - nothing is accepted that isl says no to: %d of %d\n", accepted ? "not ok" : "ok", accepted,
+         count - legal);
+  printf("%s 3 - at most 2 in 100 are refused needlessly: %d of %d\n", needless * 50 > legal ? "not ok" : "ok",
+         needless, legal);
   bool both = legal > count / 5 && legal < count - count / 5;
   printf("%s 4 - both kinds are there: %d of %d are legal\n", both ? "ok" : "not ok", legal, count);
   return 0;

@@ -162,12 +162,12 @@ schedule mm {
 
 
 def hashes(tetc, text):
-    """What `tetc run` prints of the outputs: their bits, as a hash."""
+    """What `tetc run` prints of the outputs: their bits, as a hash. (Statements without effect are warned of.)"""
     with tempfile.NamedTemporaryFile('w', suffix='.te') as f:
         f.write(text)
         f.flush()
         p = subprocess.run([tetc, 'run', f.name], stdin=subprocess.DEVNULL, capture_output=True, timeout=120)
-    return p.returncode, p.stdout.decode(), p.stderr.decode()
+    return p.returncode, p.stdout.decode(), [l for l in p.stderr.decode().splitlines() if l.startswith('error')]
 
 
 def other_bits(tetc, text):

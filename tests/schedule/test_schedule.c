@@ -189,7 +189,7 @@ static void refused_calls_do_nothing(void **state) {
   begin(&w, chain);
   Stage *c = stage(&w, "c"), *a = stage(&w, "a");
   Axis *i = axis(&w, c, "i"), *j = axis(&w, c, "j"), *k = axis(&w, c, "k");
-  Name taken[] = {j->name, i->name};
+  Name taken[] = {j->name, i->name}, twins[] = {j->name, j->name};
   int n = 0;
 #define REFUSED(call) (assert_false(call), assert_int_equal(diags_errors(w.cx.diags), ++n))
   REFUSED(stage_split(w.s, c, i, 4, 4, NULL, NULL));
@@ -202,6 +202,8 @@ static void refused_calls_do_nothing(void **state) {
   REFUSED(stage_reorder(w.s, c, 2, (Axis *[]){i, i}, NULL));
   REFUSED(stage_annotate(w.s, c, k, FOR_PARALLEL, NULL));
   REFUSED(stage_annotate(w.s, c, i, FOR_VTHREAD, NULL));
+  REFUSED(stage_annotate_by(w.s, c, j, FOR_VECTORIZED, 0, NULL, NULL));
+  REFUSED(stage_annotate_by(w.s, c, j, FOR_UNROLLED, 4, twins, NULL));
   REFUSED(stage_compute_at(w.s, c, c, i, NULL));
   REFUSED(stage_compute_root(w.s, a, NULL));
   REFUSED(stage_compute_inline(w.s, c, NULL));
@@ -308,7 +310,7 @@ static void ask_for_something(Schedule *s, unsigned *r) {
        *next = i + 1 < n ? st->leaf.data[i + 1] : a;
   Axis *at = other->leaf.len ? other->leaf.data[chance(r, other->leaf.len)] : NULL;
   int64_t size = 1 + chance(r, 7);
-  switch (chance(r, 18)) {
+  switch (chance(r, 19)) {
   case 0: stage_split(s, st, a, size, 0, NULL, NULL); break;
   case 1: stage_split(s, st, a, 0, size, NULL, NULL); break;
   case 2: stage_tile(s, st, a, b, size, 4, NULL, NULL, NULL); break;
@@ -328,6 +330,7 @@ static void ask_for_something(Schedule *s, unsigned *r) {
   case 14: stage_store_at(s, st, NULL, NULL, NULL); break;
   case 16:
   case 17: stage_pack(s, st, a, size, NULL, NULL, NULL); break;
+  case 18: stage_annotate_by(s, st, a, chance(r, 2) ? FOR_VECTORIZED : FOR_UNROLLED, size, NULL, NULL); break;
   case 15: stage_fold(s, st, st->nroot ? st->root[chance(r, (size_t)st->nroot)] : NULL, NULL); break;
   }
 }

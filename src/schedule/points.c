@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Points of a stage one by one: the values of axes at a point, and whether a recurrence is kept, by trying all its
-// points. It knows no more than what the kernel says, and so decides what no system of constraints does; where the points
-// are too many, some are tried for the sake of an example.
+// points. It knows no more than what the kernel says, and so decides what no system of constraints does; where the
+// points are too many, some are tried for the sake of an example.
 #include "schedule/internal.h"
 
 #include <string.h>

@@ -105,7 +105,7 @@ void report_no_stage(Applier *ap, Loc at, Name name) {
 static bool name_results(Applier *ap, const Primitive *p, SchedStmt *st) {
   Ctx *cx = ap->cx;
   Frame *f = ap->frame;
-  bool stages = strncmp(p->name, "cache", 5) == 0;
+  bool stages = strncmp(p->name, "cache", 5) == 0 || strcmp(p->name, "rfactor") == 0;
   if (stages && f->part && !f->first) {
     Diag *g = diag_report(cx->diags, E_ARGUMENT, st->loc, "the part `%s` was given no stage", f->part->name);
     diag_help(g, "what a part makes is named after the first stage it is given: give it one");

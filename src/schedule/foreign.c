@@ -18,8 +18,6 @@ static const char *const foreign[][3] = {
     {"serial", "it runs a loop one iteration after the other", "loops are serial unless told otherwise: leave it out"},
     {"in", "it makes a copy of a stage for some readers", "`copy = stage.cache_read(scope, reader, ...);`"},
     {"clone_in", "it computes a stage once more for some readers", "write a second stage in the kernel"},
-    {"rfactor", "it makes partial results of a reduction",
-     "write the partial results as a stage of their own in the kernel"},
     {"prefetch", "it loads data ahead of its use", "leave it out"},
     {"memoize", "it keeps results from one call to the next", "leave it out"},
     {"async", "it computes a stage in a thread of its own",

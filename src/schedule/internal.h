@@ -175,6 +175,8 @@ void epilogue_apart(Schedule *s, Stage *st, Loc why, bool asked);
 void place_epilogue(Schedule *s, Stage *act);
 // fold.c: how much of a recurrence that is folded is kept; false after a report
 bool check_fold(const Schedule *s, Stage *st);
+// place.c: the name of a new stage; NULL after a report that there is one
+Name new_stage_name(Op *o, Name given, const char *suffix);
 // pack.c
 void packs_copy(Ctx *cx, const Stage *from, Stage *to); // to has a tensor like from's
 bool complete_packs(Schedule *s); // what fills the last blocks; which reductions take whole blocks

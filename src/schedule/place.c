@@ -148,8 +148,8 @@ void apply_set_scope(Call *c) {
 // ---- cache_read -----------------------------------------------------------------------------------------------------
 
 // The name of a new stage; NULL after a report that there is one.
-static Name copy_name(Op *o, Name given) {
-  if (!given) return schedule_fresh_name(o->s, arena_printf(o->s->cx->arena, "%s_buf", o->stage->name));
+Name new_stage_name(Op *o, Name given, const char *suffix) {
+  if (!given) return schedule_fresh_name(o->s, arena_printf(o->s->cx->arena, "%s_%s", o->stage->name, suffix));
   if (!schedule_stage_named(o->s, given)) return given;
   op_fail(o, E_DUPLICATE_NAME, op_at(o), "there is a stage `%s` already", given);
   return NULL;
@@ -189,7 +189,7 @@ Stage *stage_cache_read(Schedule *s, Stage *st, const Scope *scope, int n, Stage
     if (r != st && stage_reads(r, st->tensor)) VEC_PUSH(cx->arena, readers, r);
   }
   if (!readers.len) fail_unread(&o);
-  Name name = readers.len ? copy_name(&o, given) : NULL;
+  Name name = readers.len ? new_stage_name(&o, given, "buf") : NULL;
   if (!name) return NULL;
   TeTensor *t = tensor_like(cx, st->tensor, name, op_at(&o));
   t->body = te_access(cx->arena, st->tensor, axis_exprs(cx, t), op_at(&o));
@@ -253,12 +253,13 @@ Stage *stage_cache_write(Schedule *sch, Stage *s, const Scope *scope, Name given
               s->name);
       return NULL;
     }
-  Name name = copy_name(&o, given);
+  Name name = new_stage_name(&o, given, "buf");
   if (!name) return NULL;
   TeTensor *t = tensor_like(cx, s->tensor, name, s->tensor->loc);
   t->reduce = s->reduce;
   t->nraxes = s->nrroot;
-  t->raxes = s->tensor->raxes;
+  t->raxes = NEW_ARRAY(cx->arena, const TeAxis *, s->nrroot + 1);
+  for (int i = 0; i < s->nrroot; i++) t->raxes[i] = s->rroot[i]->root;
   bool casts =
       scope != &scope_host && s->reduce == TE_NO_REDUCE && s->body->kind == TE_CAST && s->body->a->type == scope->type;
   const TeExpr *value = casts ? s->body->a : s->body;

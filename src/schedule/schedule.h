@@ -219,6 +219,8 @@ Stage *stage_cache_read(Schedule *s, Stage *st, const Scope *scope, int n, Stage
 Stage *stage_cache_write(Schedule *s, Stage *st, const Scope *scope, Name name, const SchedStmt *why);
 // pack.c: a is an axis of the tensor whose loop is as it was. names and out (or NULL): outer, inner.
 bool stage_pack(Schedule *s, Stage *st, Axis *a, int64_t block, const Name *names, Axis *out[2], const SchedStmt *why);
+// rfactor.c: a is a loop of a reduction. The stage of the partial results; NULL: refused.
+Stage *stage_rfactor(Schedule *s, Stage *st, Axis *a, Name name, const SchedStmt *why);
 // marks.c; a: NULL lets schedule_complete choose, not for MARK_TENSORIZE
 bool stage_mark(Schedule *s, Stage *st, Mark m, Axis *a, const SchedStmt *why);
 // epilogue.c

@@ -385,6 +385,9 @@ schedule k {{
     if r.random() < 0.4:  # the points of a float reduction keep their order
         orders = ['x0, y, x1', 'y, x0, x1', 'x0, x1, y'] if tt.startswith('float') else ['x0, y, x1', 'y, x1, x0', 'x1, x0, y']
         lines += [f"x0, x1 = red.split(x, factor = {r.randrange(1, n + 3)}); red.reorder({r.choice(orders)});"]
+    if r.random() < 0.4 and not tt.startswith('float'):
+        axis = r.choice(['x0', 'x1']) if lines and 'red.split' in lines[-1] else 'x'
+        lines += [f"p = red.rfactor({axis});", r.choice(["", f"p.vectorize({axis});", f"p.parallel({axis});", "p.compute_at(red, y);"])]
     return text + "".join("  " + x + "\n" for x in lines) + "}\n"
 
 

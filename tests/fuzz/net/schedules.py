@@ -24,6 +24,7 @@ class Stage:
         self.axes, self.reduce, self.reads = list(axes), list(reduce), list(reads)
         self.at = None            # (stage, loop), 'inline', or None for root
         self.fresh = fresh
+        self.packed = False
         self.touched = False      # a loop was changed, so that cache_write comes too late
 
     def name_of(self, base):
@@ -104,6 +105,21 @@ class Schedule:
         s.loops = [x for x in s.loops if not x.reduce]
         s.reads, s.reduce, s.ordered = [name], [], False
 
+    def rfactor(self):
+        """Partial results of an integer reduction, of one of its axes."""
+        r = self.r
+        s = r.choice([x for x in self.stages if x.name in self.mine])
+        name = s.name + '_rf'
+        if s.touched or s.at or s.packed or s.ordered or not s.reduce or s.name.endswith('_rf') or self.stage(name):
+            return
+        axis = r.choice(s.reduce)
+        self.emit(s.name, 'rfactor', axis[0], results=[name])
+        rest = [x for x in s.reduce if x is not axis]
+        self.stages.insert(self.stages.index(s), Stage(name, s.axes + [axis], rest, reads=s.reads, fresh=s.fresh))
+        self.mine.append(name)
+        s.loops = [x for x in s.loops if not x.reduce] + [Loop(*axis, True, (0,))]
+        s.reads, s.reduce = [name], [axis]
+
     def inline(self):
         s = self.r.choice([x for x in self.stages if x.name in self.mine])
         if not s.output and not s.reduce and not s.at and not s.touched and self.readers(s) and self.alone(s):
@@ -121,6 +137,7 @@ class Schedule:
         x = next(x for x in s.loops if x.name == axis)
         outer, inner = s.name_of(axis), s.name_of(axis)
         self.emit(s.name, 'pack', axis, ('factor = ' if r.random() < 0.3 else '') + self.number(n), results=[outer, inner])
+        s.packed = True
         s.axes = s.axes[:k] + [(outer, -(-extent // n))] + s.axes[k + 1:] + [(inner, n)]
         s.loops[s.loops.index(x)] = Loop(outer, -(-extent // n))
         last = max(i for i, x in enumerate(s.loops) if not x.reduce)
@@ -261,6 +278,13 @@ class Schedule:
             kind = 'unroll'
         if kind == 'unroll' and x.extent > 64 or kind == 'vectorize' and not inner and r.random() < 0.7:
             return
+        if kind != 'parallel' and r.random() < 0.25 and all(t.at != (s, x) for t in self.stages):
+            n, at = r.choice([1, 2, 4, 5, 8]), s.loops.index(x)
+            outer, inner = (s.name_of(x.name), s.name_of(x.name)) if r.random() < 0.5 else (x.name, '%s_%s' % (x.name, 'lanes' if kind == 'vectorize' else 'copies'))
+            self.emit(s.name, kind, x.name, str(n), results=[outer, inner] if outer != x.name else [])
+            s.loops[at:at + 1] = [Loop(outer, -(-x.extent // n), x.reduce, x.place), Loop(inner, n, x.reduce, x.place)]
+            s.loops[at + 1].kind = kind
+            return
         x.kind = kind
         if r.random() < 0.25:
             self.emit(s.name, 'pragma', x.name, r.choice(['"%s"', '%s']) % kind)
@@ -299,7 +323,7 @@ def of_stages(r, program, mine):
     """Statements for the stages named, or for all."""
     s = Schedule(r, program, mine)
     for _ in range(r.choice([0, 0, 1, 1, 2, 3, 4])):
-        r.choice([s.cache_read, s.cache_write, s.inline, s.pack, s.pack])()
+        r.choice([s.cache_read, s.cache_write, s.inline, s.pack, s.pack, s.rfactor])()
     ours = [x for x in s.stages if x.name in s.mine]
     for x in reversed(ours):
         if x.at == 'inline':

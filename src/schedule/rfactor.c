@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// `parts = stage.rfactor(axis)`: partial results, one for each position of a reduction loop. The new stage has that loop
-// as its last axis and reduces over the others; the stage reduces what it made. Of integers, which wrap, it is the same
-// result; of floats it is another, which the kernel itself may ask for (`by n`).
+// `parts = stage.rfactor(axis)`: partial results, one for each position of a reduction loop. The new stage has that
+// loop as its last axis and reduces over the others; the stage reduces what it made. Of integers, which wrap, it is the
+// same result; of floats it is another, which the kernel itself may ask for (`by n`).
 //
 //   s[i] = sum[k](e(i, k)), k = k0 * 8 + k1       s.rfactor(k1):
 //   parts[i, k1] = sum[k0 where k0 * 8 + k1 < K](e(i, k0 * 8 + k1));  s[i] = sum[k1](parts[i, k1])

@@ -505,8 +505,9 @@ bool def_enter(StageCx *sx, const AstExpr *e, StageCx *inner, const AstExpr **re
   inner->like = (TensorRef){0};
   *result = in->def->def->result->items[0];
   if (sx->shorthand) {
-    Operands o = in->looked ? (Operands){.first = in->first} : find_operands(inner, *result);
+    Operands o = in->looked ? (Operands){.first = in->first, .foreign = in->foreign} : find_operands(inner, *result);
     inner->like = o.first;
+    if (o.foreign) inner->like.axes = NULL;
   }
   return true;
 }

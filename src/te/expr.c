@@ -145,6 +145,9 @@ const TeAxis *find_axis(const StageCx *sx, Name name) {
     for (int i = 0; i < r->n; i++)
       if (r->axes[i]->name == name) return r->axes[i];
   const TensorRef *like = &sx->like;
+  // In a def, what it binds comes before the axes of a tensor that the caller named.
+  const Binding *own = !like->axes && sx->scope->item->kind == ITEM_DEF ? scope_own(sx->scope, name) : NULL;
+  if (own && (own->kind == BIND_VALUE || own->kind == BIND_ARG)) return NULL;
   for (int i = 0; like->t && i < like->t->naxes; i++)
     if ((like->axes ? like->axes[i] : like->t->axes[i]->name) == name) return sx->stage->axes[i];
   return NULL;

@@ -404,6 +404,7 @@ struct Instance {
   bool scalar; // pure: it has one without axes
   TensorRef first;
   Loc first_loc;
+  bool element, foreign; // as in Operands
 };
 
 typedef struct Guard Guard;
@@ -465,6 +466,9 @@ ConstScope scope_consts(Scope *s);
 typedef struct Operands {
   TensorRef first; // t NULL: none has axes
   Loc loc;
+  bool indexed;           // none stands without indices: `first` is indexed by its own axes
+  bool element;           // .. and is given so to a parameter
+  bool foreign;           // it is what an argument has: the names of its axes are the caller's
   bool scalar;            // there is an operand without axes
   const AstExpr *unknown; // the first name that means nothing
   bool failed;

@@ -142,6 +142,19 @@ Name fresh_name(KernelCx *kx, Name prefix, const char *base) {
 
 // ---- the pointwise shorthand -----------------------------------------------------------------------------------
 
+// The name of axis i of a stage that is like an operand, after those before it. What `..` stands for is called as it is
+// in the tensor, where no other is.
+static Name shorthand_name(Ctx *cx, const TensorRef *like, const TeAxis **before, int i) {
+  Name own = like->t->axes[i]->name, name = own;
+  if (!like->axes || like->axes[i][0] != '.') return like->axes ? like->axes[i] : own;
+  for (int n = 2;; n++) {
+    bool taken = false;
+    for (int k = 0; k < like->t->naxes; k++) taken |= like->axes[k] == name || (k < i && before[k]->name == name);
+    if (!taken) return name;
+    name = name_of(cx->names, arena_printf(cx->arena, "%s_%d", own, n));
+  }
+}
+
 // Gives a shorthand stage its axes: those of its first operand, as its own; none, if only scalars are read or a type
 // says so.
 static bool shorthand_axes(StageCx *sx, TeTensor *t, const AstDecl *decl) {
@@ -167,7 +180,7 @@ static bool shorthand_axes(StageCx *sx, TeTensor *t, const AstDecl *decl) {
   t->axes = NEW_ARRAY(cx->arena, const TeAxis *, t->naxes + 1);
   for (int i = 0; i < t->naxes; i++) {
     TeAxis *axis = arena_copy(cx->arena, o.first.t->axes[i], sizeof *axis);
-    if (o.first.axes) axis->name = o.first.axes[i];
+    axis->name = shorthand_name(cx, &o.first, t->axes, i);
     t->axes[i] = axis;
   }
   return true;
@@ -179,7 +192,7 @@ static bool whole_call(StageCx *sx, TeTensor *t, const AstDecl *decl) {
   if (decl->body->kind != AST_CALL || !find_def(sx->scope, decl->body->name)) return true;
   Operands o = find_operands(sx, decl->body);
   if (o.failed) return false;
-  if (!o.first.t) return true;
+  if (!o.first.t || o.indexed) return true;
   sx->shorthand = true;
   return fits_axes(sx->ck->cx, o.first.t, t, decl);
 }

@@ -13,6 +13,7 @@ typedef struct Finder {
   const AstExpr *reduces; // the reduction around
   TensorRef indexed;      // the first tensor that is indexed by its own axes, in order
   Loc indexed_loc;
+  bool element; // it stands in what is given to a parameter
 } Finder;
 
 static void find(Finder *f, const AstExpr *e);
@@ -49,6 +50,7 @@ static bool is_axis(const Finder *f, Name name) {
   const TensorRef *r = &f->o.first;
   for (int i = 0; r->t && i < r->t->naxes; i++)
     if ((r->axes ? r->axes[i] : r->t->axes[i]->name) == name) return true;
+  if (find_axis(f->sx, name)) return true; // of a stage whose axes are written
   for (const AstExpr *e = f->reduces; e; e = NULL)
     for (int i = 0; i < e->naxes; i++)
       if (e->axes[i].name == name) return true;
@@ -57,6 +59,13 @@ static bool is_axis(const Finder *f, Name name) {
 
 static void find_all(Finder *f, const AstExpr *e) {
   for (int i = 0; i < e->nitems; i++) find(f, e->items[i]);
+}
+
+static void note_indexed(Finder *f, TensorRef ref, Loc loc, bool element) {
+  if (f->indexed.t) return;
+  f->indexed = ref;
+  f->indexed_loc = loc;
+  f->element = element;
 }
 
 // What an argument of the caller has, by the names of the caller.
@@ -68,7 +77,13 @@ static void find_arg(Finder *f, Arg *arg, Loc loc) {
   Operands o = *arg->operands;
   f->o.failed |= o.failed;
   f->o.scalar |= o.scalar;
-  if (o.first.t) meet(f, o.first, loc);
+  if (!o.first.t) return;
+  if (o.indexed) {
+    note_indexed(f, o.first, loc, true);
+    return;
+  }
+  f->o.foreign |= !f->o.first.t;
+  meet(f, o.first, loc);
 }
 
 static void find_name(Finder *f, const AstExpr *e) {
@@ -87,23 +102,28 @@ static void find_name(Finder *f, const AstExpr *e) {
   }
 }
 
-// A pure def has the axes of its own first operand.
+// A pure def has the axes of its own first operand. A parameter that it indexes is a whole tensor; what the caller
+// indexes is none.
 static void find_pure(Finder *f, Instance *in, Loc loc) {
   if (!in->looked) {
     StageCx inner = *f->sx;
     inner.scope = in->scope;
     inner.prefix = in->scope->prefix;
     inner.raxes = NULL;
+    inner.like = (TensorRef){0};
     Operands o = find_operands(&inner, in->def->def->result->items[0]);
     in->looked = true;
     in->failed |= o.failed;
     in->scalar = o.scalar;
     in->first = o.first;
     in->first_loc = o.loc;
+    in->element = o.element;
+    in->foreign = o.foreign;
   }
   f->o.failed |= in->failed;
   f->o.scalar |= in->scalar;
-  if (in->first.t) meet(f, in->first, loc);
+  if (in->first.t && in->element) note_indexed(f, in->first, loc, true);
+  else if (in->first.t) meet(f, in->first, loc);
 }
 
 static void find_call(Finder *f, const AstExpr *e) {
@@ -137,8 +157,7 @@ static void find_own_indices(Finder *f, const AstExpr *e) {
     at++;
   }
   if (at != b.ref.t->naxes) return;
-  f->indexed = b.ref;
-  f->indexed_loc = e->loc;
+  note_indexed(f, b.ref, e->loc, false);
 }
 
 // Brackets are looked into once the axes are known.
@@ -215,11 +234,14 @@ static void second_walk(Finder *f, const AstExpr *e) {
 Operands find_operands(const StageCx *sx, const AstExpr *e) {
   Finder f = {.sx = sx};
   find(&f, e);
-  if (f.o.failed || !has_brackets(e)) return f.o;
+  if (f.o.failed || (!has_brackets(e) && !f.indexed.t)) return f.o;
   f.brackets = true;
-  bool named = f.o.first.t != NULL;
-  if (!named && f.indexed.t) f.o.first = f.indexed; // so that its names are axes
-  f.o.loc = named ? f.o.loc : f.indexed_loc;
+  if (!f.o.first.t && f.indexed.t) { // so that its names are axes
+    f.o.first = f.indexed;
+    f.o.loc = f.indexed_loc;
+    f.o.indexed = true;
+    f.o.element = f.o.foreign = f.element;
+  }
   second_walk(&f, e);
   return f.o;
 }

@@ -270,6 +270,30 @@ static const TeTensor *tensor(const Loaded *l, const char *name) {
   return NULL;
 }
 
+// What a def binds is what its names mean: axes of the caller's tensors do not stand before it. Elements that are given
+// are no whole tensors, and what `..` stands for keeps its name.
+static void defs_hide_the_callers_axes(void **state) {
+  (void)state;
+  Loaded l = load_text(
+      "def relu(x) { return max(x, 0); } def less(a, b) { return min(a, b); } def times(x, i) { return x * i; }\n"
+      "def scale(v[n: N, c: C, ..] : int64, b[c: C] : int64, k) { return (v[n, c, ..] + b[c]) * k; }\n"
+      "kernel k { input t[a: 2, i: 3, x: 4] : int64; input b[i: 3] : int64;\n"
+      "  output o = relu(t + 1); output p = times(t * 2, 7); output q = scale(t, b, b[c]);\n"
+      "  output r[a: 2, i: 3, x: 3] : int64 = less(t[a, i, x], t[a, i, x + 1]);\n"
+      "  output s = relu(t[a, i, x] - 1); }\n");
+  assert_non_null(l.m);
+  Text out = {.arena = l.cx.arena};
+  te_print(l.m, &out);
+  static const char *const want[] = {"o[a: 2, i: 3, x: 4] : int64 =\n      max(t[a, i, x] + 1, 0)",
+                                     "p[a: 2, i: 3, x: 4] : int64 =\n      t[a, i, x] * 2 * 7",
+                                     "q[n: 2, c: 3, x: 4] : int64 =\n      (t[n, c, x] + b[c]) * b[c]",
+                                     "r[a: 2, i: 3, x: 3] : int64 =\n      min(t[a, i, x], t[a, i, x + 1])",
+                                     "s[a: 2, i: 3, x: 4] : int64 =\n      max(t[a, i, x] - 1, 0)"};
+  for (size_t i = 0; i < sizeof want / sizeof *want; i++)
+    if (!strstr(out.data, want[i])) fail_msg("no `%s` in\n%s", want[i], out.data);
+  unload(&l);
+}
+
 static void truths_stay_bools(void **state) {
   (void)state;
   Loaded l = load_text(
@@ -516,6 +540,7 @@ int main(void) {
                                      cmocka_unit_test(imports_are_found_once_and_cycles_refused),
                                      cmocka_unit_test(truths_stay_bools),
                                      cmocka_unit_test(parts_of_imports_print_and_read_back),
+                                     cmocka_unit_test(defs_hide_the_callers_axes),
                                      cmocka_unit_test(types_may_be_left_to_expressions),
                                      cmocka_unit_test(depth_is_bounded),
                                      cmocka_unit_test(trees_up_to_the_bound_check_and_run),

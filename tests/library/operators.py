@@ -444,12 +444,12 @@ def requantise_multiply(rng):
 
 
 @operator
-def requantise_multiply32(rng):
+def rescale_multiply(rng):
     x, b = sums(rng)
     before, k, m = int(rng.integers(4, 8)), int(rng.integers(8, 14)), int(rng.integers(1, 2**7))
     acc = (x + channels(b, x)) >> before
-    return Case(f'requantise_multiply32({{x}}, {{b}}{named(multiplier=m, shift=k, before=before)})', dict(x=x, b=b),
-                np.clip((acc * m + 2**(k - 1)) >> k, -128, 127).astype(np.int8))
+    return Case(f'rescale_multiply({{x}}, {{b}}{named(multiplier=m, shift=k, before=before)})', dict(x=x, b=b),
+                np.clip((acc * m + 2**(k - 1)) >> k, -128, 127))
 
 
 def layer(rng, groups=1):
@@ -467,6 +467,18 @@ def quantised_conv2d(rng):
     inputs, args, narrow = layer(rng, pick(rng, 1, 2))
     low = int(pick(rng, -128, 0))
     return Case(f'quantised_conv2d({{x}}, {{w}}, {{b}}, {{k}}{args}{named(low=low)})', inputs, np.clip(narrow, low, 127).astype(np.int8))
+
+
+@operator
+def quantised_conv_transpose(rng):
+    c, o, s = int(rng.integers(1, 4)), int(rng.integers(1, 4)), int(rng.integers(1, 4))
+    x = data(rng, np.int8, int(rng.integers(1, 3)), c, int(rng.integers(2, 6)), int(rng.integers(2, 6)))
+    weight = data(rng, np.int8, c, o, int(rng.integers(1, 5)), int(rng.integers(1, 5)))
+    p, more = [int(rng.integers(weight.shape[2 + i % 2])) for i in range(4)], [int(rng.integers(s)) for _ in range(2)]
+    b, k = rng.integers(-2**12, 2**12, o).astype(np.int32), rng.integers(5, 12, o).astype(np.int32)
+    acc = transposed(x, weight, [s, s], p, [1, 1], more)
+    return Case(f'quantised_conv_transpose({{x}}, {{w}}, {{b}}, {{k}}{named(stride=s, pads=p, more=more)})', dict(x=x, w=weight, b=b, k=k),
+                np.clip((acc + channels(b, acc)) >> channels(k, acc), -128, 127).astype(np.int8))
 
 
 @operator

@@ -24,8 +24,8 @@ from tap import case, end  # noqa: E402
 import operators  # noqa: E402
 
 
-def declared(name, x):
-    axes = ', '.join(f'{a}: {n}' for a, n in zip('abcdef', x.shape))
+def declared(name, x, names='abcdef'):
+    axes = ', '.join(f'{a}: {n}' for a, n in zip(names, x.shape))
     return f'  input {name}[{axes}] : {x.dtype.name};\n'
 
 
@@ -63,7 +63,7 @@ def run(tetc, text, inputs, wants, folder, more=()):
     path = os.path.join(folder, 'k.te')
     with open(path, 'w', encoding='utf-8') as f:
         f.write(text)
-    command = [tetc, 'run', path, '--check', '-O1', *more]
+    command = [tetc, 'run', path, '--check', *(more or ['-O1'])]
     for name, x in inputs.items():
         np.save(os.path.join(folder, f'{name}.npy'), x)
         command.append(f'--input={name}={folder}/{name}.npy')
@@ -90,12 +90,18 @@ def test(tetc, name, count, seed):
     return None
 
 
-def main():
-    args, count, seed = sys.argv[1:], 20, 1
+def options(args):
+    """What is left of the arguments, the number of cases, and the seed."""
+    count, seed = 20, 1
     while '--cases' in args or '--seed' in args:
         at = min(i for i, a in enumerate(args) if a in ('--cases', '--seed'))
         count, seed = (int(args[at + 1]), seed) if args[at] == '--cases' else (count, int(args[at + 1]))
         del args[at:at + 2]
+    return args, count, seed
+
+
+def main():
+    args, count, seed = options(sys.argv[1:])
     tetc = os.path.abspath(args[0])
     with open(args[1], encoding='utf-8') as f:
         there = set(re.findall(r'^def (\w+)\(', re.sub(r'^// Inside:(.*\n)*?def \w+', '', f.read(), flags=re.M), re.M))
@@ -107,4 +113,5 @@ def main():
     end()
 
 
-main()
+if __name__ == '__main__':
+    main()

@@ -537,7 +537,6 @@ static Typed infer_call(StageCx *sx, const AstExpr *e) {
   const Builtin *builtin = builtin_find(e->name);
   if (builtin) return infer_builtin(sx, e, builtin);
   if (find_def(sx->scope, e->name)) return infer_def(sx, e);
-  for (int i = 0; i < e->nitems; i++) infer(sx, e->items[i]);
   if (scope_find(sx->scope, e->name, e->name_loc).kind == BIND_TENSOR) {
     Diag *g = diag_report(ctx(sx)->diags, E_TYPE, e->name_loc, "`%s` is a tensor, not a function", e->name);
     diag_help(g, "indices stand in brackets: `%s[...]`", e->name);

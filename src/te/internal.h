@@ -470,7 +470,7 @@ typedef struct Operands {
   bool element;           // .. and is given so to a parameter
   bool foreign;           // it is what an argument has: the names of its axes are the caller's
   bool scalar;            // there is an operand without axes
-  const AstExpr *unknown; // the first name that means nothing
+  const AstExpr *unknown; // the first name, or function, that means nothing
   bool failed;
 } Operands;
 Operands find_operands(const StageCx *sx, const AstExpr *e);

@@ -126,11 +126,18 @@ static void find_pure(Finder *f, Instance *in, Loc loc) {
   else if (in->first.t) meet(f, in->first, loc);
 }
 
+static bool is_cast(const Finder *f, Name name) {
+  DType type;
+  const Binding *own = scope_own(f->sx->scope, name);
+  return dtype_of_name(name, &type) || (own && own->kind == BIND_TYPE);
+}
+
 static void find_call(Finder *f, const AstExpr *e) {
   const Builtin *b = builtin_find(e->name);
   if (b && b->kind == BUILTIN_RESHAPE) return; // it has the shape that is declared
   if (!find_def(f->sx->scope, e->name)) {
-    find_all(f, e);
+    if (b || is_cast(f, e->name)) find_all(f, e);
+    else if (!f->o.unknown) f->o.unknown = e;
     return;
   }
   if (f->brackets) return; // its arguments are its own affair

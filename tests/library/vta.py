@@ -80,10 +80,10 @@ def depthwise(rng):
     w, c = ops.windows_of(rng), int(rng.integers(1, 40))
     x, weight = image(rng, c, w), ops.data(rng, np.int8, c, *w['k'])
     stage, part, more, want = rescaling(rng, ops.convolved(x, weight[:, None], w, c))
-    stages = ('compute t_{i} = x_{i}; compute large_{i} = int32(t_{i}); compute taps_{i} = int32(w_{i});\n'
-              f'compute acc_{{i}} = depthwise(large_{{i}}, taps_{{i}}{ops.attributes(w)});\n{stage}\n'
+    stages = ('compute t_{i} = x_{i}; compute large_{i} = int32(t_{i}); compute w32_{i} = int32(w_{i});\n'
+              f'compute acc_{{i}} = depthwise(large_{{i}}, w32_{{i}}{ops.attributes(w)});\n{stage}\n'
               'compute q_{i} = int8(narrow_{i}); output o_{i} = q_{i};')
-    schedule = ('in_tiles(t_{i}); large_{i}.compute_inline(); ' + tiled(rng) + 'depthwise_on_alu(acc_{i}, taps_{i}, q_{i}, tile); ' + part)
+    schedule = ('in_tiles(t_{i}); large_{i}.compute_inline(); ' + tiled(rng) + 'depthwise_on_alu(acc_{i}, q_{i}, tile); ' + part)
     return Case(stages, schedule, dict(x=x, w=weight) | more, want.astype(np.int8))
 
 
@@ -112,7 +112,7 @@ def dense(rng):
 
 
 LARGE = 'compute t_{i} = x_{i}; compute large_{i} = int32(t_{i});\n'
-LOADED = 'in_tiles(large_{i}); large_{i}.set_scope(vta.acc); large_{i}.compute_at(q_{i}, tile); large_{i}.dma_copy();\n'
+LOADED = 'widened(large_{i}, q_{i}, tile);\n'
 
 
 def max_pool(rng):

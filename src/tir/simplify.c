@@ -231,24 +231,29 @@ static Interval divide_range(Interval a, int64_t d) {
   return (Interval){wide_floor_div(a.lo, d), wide_floor_div(a.hi, d)};
 }
 
+// t = d * *q + *r, where the rest cannot wrap alone; else *r is the whole. *range: of *r.
+static void terms_part(Sim *s, const Terms *t, int64_t d, Terms *q, Terms *r, Interval *range) {
+  *q = *r = (Terms){.ok = true};
+  for (size_t i = 0; i < t->list.len; i++) {
+    Term x = t->list.data[i];
+    if (x.coef % d == 0) terms_add(s, q, x.atom, x.coef / d, x.range);
+    else terms_add(s, r, x.atom, x.coef, x.range);
+  }
+  q->constant = floor_div(t->constant, d);
+  r->constant = floor_mod(t->constant, d);
+  if (terms_interval(r, range)) return;
+  *q = (Terms){.ok = true};
+  *r = terms_copy(s, t);
+  terms_interval(r, range);
+}
+
 // t / d as terms, for a t that stays in int64. Multiples of d come out: (d * q + r) / d = q + r / d; common factors
 // cancel: (g * u + c) / (g * d) = (u + c / g) / d; (x / c) / d = x / (c * d).
 static Terms terms_divide(Sim *s, const Terms *t, int64_t d) {
-  Terms q = {.ok = true}, r = {.ok = true};
+  Terms q, r;
   Interval range;
   int64_t k;
-  for (size_t i = 0; i < t->list.len; i++) {
-    Term x = t->list.data[i];
-    if (x.coef % d == 0) terms_add(s, &q, x.atom, x.coef / d, x.range);
-    else terms_add(s, &r, x.atom, x.coef, x.range);
-  }
-  q.constant = floor_div(t->constant, d);
-  r.constant = floor_mod(t->constant, d);
-  if (!terms_interval(&r, &range)) { // the rest alone could wrap: take the whole as it is
-    q = (Terms){.ok = true};
-    r = terms_copy(s, t);
-    terms_interval(&r, &range);
-  }
+  terms_part(s, t, d, &q, &r, &range);
   int64_t g = terms_gcd(&r, d);
   for (size_t i = 0; i < r.list.len; i++) r.list.data[i].coef /= g;
   r.constant = floor_div(r.constant, g);
@@ -281,16 +286,10 @@ static Terms terms_divide(Sim *s, const Terms *t, int64_t d) {
 // t % d as terms, for a t that stays in int64: multiples of d go; (g * u + c) % (g * d) = g * (u % d) + c for
 // 0 <= c < g; (x % (c * d)) % d = x % d.
 static Terms terms_modulo(Sim *s, const Terms *t, int64_t d) {
-  Terms r = {.ok = true};
+  Terms multiples, r;
   Interval range;
   int64_t k;
-  for (size_t i = 0; i < t->list.len; i++)
-    if (t->list.data[i].coef % d) terms_add(s, &r, t->list.data[i].atom, t->list.data[i].coef, t->list.data[i].range);
-  r.constant = floor_mod(t->constant, d);
-  if (!terms_interval(&r, &range)) {
-    r = terms_copy(s, t);
-    terms_interval(&r, &range);
-  }
+  terms_part(s, t, d, &multiples, &r, &range);
   Interval quotient = divide_range(range, d);
   if (quotient.lo == quotient.hi) {
     r.constant = (int64_t)((uint64_t)r.constant - (uint64_t)quotient.lo * (uint64_t)d);

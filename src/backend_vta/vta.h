@@ -5,6 +5,7 @@
 #define TETC_VTA_H
 
 #include "isa/isa.h"
+#include "runtime/device.h"
 #include "te/te.h"
 #include "tir/tir.h"
 
@@ -149,6 +150,12 @@ void vta_stream_report(Ctx *cx, const VtaStreamFault *fault);
 bool vta_check_stream(Ctx *cx, const Func *f);
 // The same, told instead of reported: true when there is a fault.
 bool vta_find_fault(Ctx *cx, const Func *f, VtaStreamFault *fault);
+
+// cycles.c: what the timing model (runtime/timing.h) tells of a stream: cycles and counters in *out, which is cleared
+// first. The core is `options`' bus and memory around the configuration that the stream was made for. False: *why says
+// why it would not come to an end, or that memory is out.
+bool vta_stream_cycles(const VtaConfig *config, const VtaStream *stream, const TetcRtlOptions *options, TetcStats *out,
+                       const char **why);
 
 // listing.c: the stream as text. False when something was reported.
 bool vta_listing(Ctx *cx, const Func *f, Text *out);

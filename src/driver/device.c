@@ -43,11 +43,28 @@ static TetcDevice *open_rtl(Driver *d, const VtaConfig *config, TetcTimeline *ti
   return NULL;
 }
 
+// The functional simulator with the timing model beside it. (Options that it cannot follow were refused.)
+static TetcDevice *open_model(Driver *d, const VtaConfig *config, TetcTimeline *timeline) {
+  TetcRtlOptions o = rtl_options(&d->opt);
+  o.timeline = timeline;
+  return tetc_model_new(config, &o);
+}
+
+bool device_timed(const Options *o) {
+  switch ((DeviceKind)o->device) {
+  case DEVICE_RTL: return true;
+  case DEVICE_MODEL: return true;
+  case DEVICE_FSIM: return o->stats;
+  }
+  return false;
+}
+
 // Opens the device that --device names. A new kind is an entry of the enum and a case here.
 TetcDevice *device_open(Driver *d, const VtaConfig *config, TetcTimeline *timeline, const char *wave) {
   TetcDevice *device = NULL;
   switch ((DeviceKind)d->opt.device) {
-  case DEVICE_FSIM: device = tetc_fsim_new(config); break;
+  case DEVICE_FSIM: device = device_timed(&d->opt) ? open_model(d, config, timeline) : tetc_fsim_new(config); break;
+  case DEVICE_MODEL: device = open_model(d, config, timeline); break;
   case DEVICE_RTL:
     device = open_rtl(d, config, timeline, wave);
     if (!device) return NULL;

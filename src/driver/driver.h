@@ -35,7 +35,7 @@ typedef enum CommandId {
 
 typedef enum Emit { EMIT_OBJ, EMIT_SHARED, EMIT_ASM, EMIT_LLVM, EMIT_TIR, EMIT_VTA, EMIT_HEADER, EMIT_HTML } Emit;
 typedef enum ColorMode { COLOR_AUTO, COLOR_ALWAYS, COLOR_NEVER } ColorMode;
-typedef enum DeviceKind { DEVICE_FSIM, DEVICE_RTL } DeviceKind;
+typedef enum DeviceKind { DEVICE_FSIM, DEVICE_RTL, DEVICE_MODEL } DeviceKind;
 
 typedef struct NamePair { // NAME=TEXT
   const char *name, *text;
@@ -259,6 +259,7 @@ bool run_compiled(Session *s, const Unit *u, Array *arrays);
 
 // The device that --device names, for this configuration; NULL after a report. `timeline` sees what it does, the
 // waveform goes to the file `wave`; both may be NULL.
+bool device_timed(const Options *o); // whether the device that it opens tells cycles
 TetcDevice *device_open(Driver *d, const VtaConfig *config, TetcTimeline *timeline, const char *wave);
 bool device_has_rtl(const Driver *d,
                     const VtaConfig *config); // the core under Verilator is built, for this configuration

@@ -246,11 +246,17 @@ static bool outputs_distinct(const Driver *d) {
 static bool options_fit(const Driver *d) {
   const Options *o = &d->opt;
   if (!outputs_distinct(d)) return false;
-  if (o->needs_rtl && o->device != DEVICE_RTL)
-    return usage_error(d, "`%s` needs `--device=rtl`: only there are cycles", o->needs_rtl), false;
+  if (o->needs_rtl && o->device != DEVICE_RTL && o->device != DEVICE_MODEL)
+    return usage_error(d, "`%s` needs `--device=rtl`, or `--device=model`: only there are cycles", o->needs_rtl), false;
+  if (o->device == DEVICE_MODEL && (o->wave || o->rtl_stalls || o->rtl_reorder))
+    return usage_error(d, "`%s` needs `--device=rtl`: the model has no signals, and knows of nothing random",
+                       o->wave         ? "--wave"
+                       : o->rtl_stalls ? "--rtl-stalls"
+                                       : "--rtl-reorder"),
+           false;
   if (o->needs_rtl && o->interpret)
     return usage_error(d, "`%s` and --interpret exclude each other", o->needs_rtl), false;
-  if (o->interpret && (o->stats || o->device == DEVICE_RTL))
+  if (o->interpret && (o->stats || o->device != DEVICE_FSIM))
     return usage_error(d, "`%s` and --interpret exclude each other: it uses no device",
                        o->stats ? "--stats" : "--device"),
            false;

@@ -185,7 +185,7 @@ static bool open_timeline(Run *r) {
                 "kernel `%s` has nothing for the accelerator to do: there is nothing to trace", r->kernel->name);
     return false;
   }
-  if (o->device != DEVICE_RTL || !r->unit->func->target) return true;
+  if (!device_timed(o) || !r->unit->func->target) return true;
   r->timeline = tetc_timeline_new(o->trace != NULL);
   if (!r->timeline) diag_report(r->d->cx.diags, E_MEMORY, (Loc){0}, "there is no memory for the timeline");
   return r->timeline != NULL;

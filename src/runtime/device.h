@@ -121,6 +121,10 @@ typedef struct TetcRtlWhy {
 TetcDevice *tetc_rtl_open(const VtaConfig *config, const TetcRtlOptions *options, TetcRtlWhy *why);
 void *tetc_rtl_symbol(const TetcDevice *device, const char *name); // a function of its module; NULL: there is none
 
+// model.c: the functional simulator with the cycles that the core would take (timing.h). NULL: no memory, or one that
+// pauses or reorders at random, which the model cannot foresee.
+TetcDevice *tetc_model_new(const VtaConfig *config, const TetcRtlOptions *options);
+
 // record.c: executes nothing; keeps every launched instruction.
 TetcDevice *tetc_record_new(const VtaConfig *config);
 // The instructions launched so far, valid until the next launch.

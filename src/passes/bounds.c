@@ -75,14 +75,19 @@ static void spread_extents(const Stage *s, const int64_t *extent, int64_t *out) 
   }
 }
 
-// Adds a's value as coefficients of leaves, times scale; false if a fused axis is on the way.
+static bool has_tail(const Instance *in, const Relation *r) {
+  return in->axis_extent[r->parent->index] % in->axis_extent[r->inner->index] != 0;
+}
+
+// Adds a's value as coefficients of leaves, times scale; false if a fused axis, or a shifted block, is on the way.
 static bool add_coefs(const Instance *in, const Axis *a, int64_t scale, int64_t *coef) {
   if (!a->used_by) {
     coef[stage_leaf_index(in->stage, a)] += scale;
     return true;
   }
   const Relation *r = a->used_by;
-  return r->kind == REL_SPLIT && add_coefs(in, r->outer, scale * in->axis_extent[r->inner->index], coef) &&
+  return r->kind == REL_SPLIT && !(r->tail == TAIL_SHIFT && has_tail(in, r)) &&
+         add_coefs(in, r->outer, scale * in->axis_extent[r->inner->index], coef) &&
          add_coefs(in, r->inner, scale, coef);
 }
 
@@ -94,10 +99,10 @@ static void find_limits(Lower *l, Instance *in) {
     const Relation *r = a->used_by;
     if (!r || r->kind != REL_SPLIT) continue;
     int64_t e = in->axis_extent[a->index];
-    if (e % in->axis_extent[r->inner->index] == 0) continue;
+    if (!has_tail(in, r) || r->tail == TAIL_SHIFT) continue;
     Limit *m = &in->limits[in->nlimits++];
     *m = (Limit){a, e, NEW_ARRAY(l->cx->arena, int64_t, s->leaf.len)};
-    if (!add_coefs(in, a, 1, m->coef)) m->coef = NULL;
+    if (r->tail == TAIL_GUARD || !add_coefs(in, a, 1, m->coef)) m->coef = NULL;
   }
 }
 
@@ -127,9 +132,13 @@ const Expr *axis_value(Lower *l, const Instance *in, const Axis *a) {
   const Relation *r = a->used_by;
   if (!r) return in->leaf[stage_leaf_index(in->stage, a)].value;
   const Expr *size = expr_index(cx, in->axis_extent[r->inner->index]);
-  if (r->kind == REL_SPLIT)
-    return expr_binary(cx, OP_ADD, expr_binary(cx, OP_MUL, axis_value(l, in, r->outer), size),
-                       axis_value(l, in, r->inner));
+  if (r->kind == REL_SPLIT) {
+    const Expr *block = expr_binary(cx, OP_MUL, axis_value(l, in, r->outer), size);
+    if (r->tail == TAIL_SHIFT && has_tail(in, r)) // the last one ends where the axis does
+      block =
+          expr_binary(cx, OP_MIN, block, expr_index(cx, in->axis_extent[a->index] - in->axis_extent[r->inner->index]));
+    return expr_binary(cx, OP_ADD, block, axis_value(l, in, r->inner));
+  }
   const Expr *fused = axis_value(l, in, r->parent);
   return expr_binary(cx, a == r->outer ? OP_DIV : OP_MOD, fused, size);
 }

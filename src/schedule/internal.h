@@ -74,6 +74,7 @@ bool expr_reads(const TeExpr *e, const TeTensor *t);
 void schedule_index(Ctx *cx, Schedule *s); // when no stage comes any more: makes schedule_stage_of a look-up
 const TeExpr **axis_exprs(Ctx *cx, const TeTensor *t); // one TE_AXIS an axis
 
+bool check_tails(Ctx *cx, const Stage *s); // tail.c: of the complete schedule; reports
 // depend.c: what points of a stage need of each other
 typedef enum ConflictKind {
   CONFLICT_NONE,

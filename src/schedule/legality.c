@@ -393,7 +393,7 @@ bool schedule_complete(Schedule *sch) {
   for (size_t i = 0; ok && i < s->stages.len; i++) {
     Stage *st = s->stages.data[i];
     if (!st->live || !st->body || st->attach == ATTACH_INLINE) continue;
-    ok = check_mark(sch, st) && ok;
+    ok = check_mark(sch, st) && check_tails(sch->cx, st) && ok;
     ok = check_parallel(sch, st) && ok;
     check_threads(sch, st);
   }

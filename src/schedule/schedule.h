@@ -17,12 +17,16 @@ typedef struct ScheduleStep ScheduleStep;
 
 typedef enum RelationKind { REL_SPLIT, REL_FUSE } RelationKind;
 
+typedef enum TailKind { TAIL_PEEL, TAIL_GUARD, TAIL_SHIFT } TailKind;
+
 // split: parent -> outer, inner with parent = outer * factor + inner; fuse: outer, inner -> parent with
 // parent = outer * extent(inner) + inner.
 struct Relation {
   RelationKind kind;
   Axis *parent, *outer, *inner;
   int64_t factor, nparts; // split: one of them is > 0
+  TailKind tail;          // split: of the last block, where it does not divide
+  Loc tail_loc;
   Loc loc;
 };
 
@@ -219,6 +223,8 @@ Stage *stage_cache_read(Schedule *s, Stage *st, const Scope *scope, int n, Stage
 Stage *stage_cache_write(Schedule *s, Stage *st, const Scope *scope, Name name, const SchedStmt *why);
 // pack.c: a is an axis of the tensor whose loop is as it was. names and out (or NULL): outer, inner.
 bool stage_pack(Schedule *s, Stage *st, Axis *a, int64_t block, const Name *names, Axis *out[2], const SchedStmt *why);
+// tail.c: a is a loop that a split made.
+bool stage_tail(Schedule *s, Stage *st, Axis *a, TailKind kind, const SchedStmt *why);
 // rfactor.c: a is a loop of a reduction. The stage of the partial results; NULL: refused.
 Stage *stage_rfactor(Schedule *s, Stage *st, Axis *a, Name name, const SchedStmt *why);
 // marks.c; a: NULL lets schedule_complete choose, not for MARK_TENSORIZE

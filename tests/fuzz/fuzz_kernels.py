@@ -373,7 +373,10 @@ schedule k {{
         lines += [f"y0, y1 = out.split(y, factor = {r.randrange(1, m + 3)});"]
         if r.random() < 0.5:
             lines += [f"x0, x1 = out.split(x, nparts = {r.randrange(1, n + 3)});", "out.reorder(y0, x0, y1, x1);"]
-            lines += [r.choice(["out.vectorize(x1);", "out.vectorize(x1, 4);", "out.unroll(y1);", "out.unroll(y1, 2);", "f = out.fuse(y0, x0); out.parallel(f);"])]
+            how = r.choice(["out.vectorize(x1);", "out.vectorize(x1, 4);", "out.unroll(y1);", "out.unroll(y1, 2);", "f = out.fuse(y0, x0); out.parallel(f);"])
+            # blocks that overlap cannot run in parallel
+            lines += r.choice([[], ["out.tail(x0, guard);"]] + ([] if "parallel" in how else [["out.tail(x1, shift);"], ["out.tail(y1, shift);", "out.tail(x0, shift);"]]))
+            lines += [how]
         else:
             lines += [r.choice(["out.parallel(y0);", "out.vectorize(x);", "f = out.fuse(y1, x);"])]
     if r.random() < 0.3:

@@ -214,8 +214,9 @@ static void refused_calls_do_nothing(void **state) {
   REFUSED(stage_pack(w.s, c, k, 4, NULL, NULL, NULL));
   REFUSED(stage_pack(w.s, c, j, INT64_MAX, NULL, NULL, NULL));
   REFUSED(stage_pack(w.s, c, j, 4, taken, NULL, NULL));
-  REFUSED(stage_rfactor(w.s, c, j, NULL, NULL)); // no reduction axis
-  REFUSED(stage_rfactor(w.s, c, k, NULL, NULL)); // of floats
+  REFUSED(stage_tail(w.s, c, j, TAIL_GUARD, NULL)); // no split made it
+  REFUSED(stage_rfactor(w.s, c, j, NULL, NULL));    // no reduction axis
+  REFUSED(stage_rfactor(w.s, c, k, NULL, NULL));    // of floats
   REFUSED(stage_set_scope(w.s, a, &scope_host, NULL));
   REFUSED(stage_cache_read(w.s, a, &scope_host, 1, &c, NULL, NULL)); // it does not read a
   REFUSED(stage_cache_read(w.s, a, &scope_host, 0, NULL, c->name, NULL));
@@ -312,7 +313,7 @@ static void ask_for_something(Schedule *s, unsigned *r) {
        *next = i + 1 < n ? st->leaf.data[i + 1] : a;
   Axis *at = other->leaf.len ? other->leaf.data[chance(r, other->leaf.len)] : NULL;
   int64_t size = 1 + chance(r, 7);
-  switch (chance(r, 20)) {
+  switch (chance(r, 21)) {
   case 0: stage_split(s, st, a, size, 0, NULL, NULL); break;
   case 1: stage_split(s, st, a, 0, size, NULL, NULL); break;
   case 2: stage_tile(s, st, a, b, size, 4, NULL, NULL, NULL); break;
@@ -334,6 +335,7 @@ static void ask_for_something(Schedule *s, unsigned *r) {
   case 17: stage_pack(s, st, a, size, NULL, NULL, NULL); break;
   case 18: stage_annotate_by(s, st, a, chance(r, 2) ? FOR_VECTORIZED : FOR_UNROLLED, size, NULL, NULL); break;
   case 19: stage_rfactor(s, st, a, NULL, NULL); break;
+  case 20: stage_tail(s, st, a, (TailKind[]){TAIL_PEEL, TAIL_GUARD, TAIL_SHIFT}[chance(r, 3)], NULL); break;
   case 15: stage_fold(s, st, st->nroot ? st->root[chance(r, (size_t)st->nroot)] : NULL, NULL); break;
   }
 }

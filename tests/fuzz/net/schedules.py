@@ -25,6 +25,7 @@ class Stage:
         self.at = None            # (stage, loop), 'inline', or None for root
         self.fresh = fresh
         self.packed = False
+        self.overlaps = False    # blocks of its loops do: they run one after the other
         self.touched = False      # a loop was changed, so that cache_write comes too late
 
     def name_of(self, base):
@@ -164,6 +165,10 @@ class Schedule:
             size, args = min(n, x.extent), [('factor = ' if r.random() < 0.8 else '') + self.number(n)]
             parts = -(-x.extent // size)
         self.emit(s.name, 'split', x.name, *args, results=[outer, inner])
+        if r.random() < 0.2:   # blocks may overlap if the stage does nothing but compute its elements
+            overlap = not (s.reduce or s.packed or s.ordered) and r.random() < 0.5
+            self.emit(s.name, 'tail', r.choice([outer, inner]), 'shift' if overlap else r.choice(['guard', 'guard', 'peel']))
+            s.overlaps = s.overlaps or overlap
         at = s.loops.index(x)
         s.loops[at:at + 1] = [Loop(outer, parts, x.reduce, x.place and x.place + (0,)), Loop(inner, size, x.reduce, x.place and x.place + (1,))]
 
@@ -254,6 +259,8 @@ class Schedule:
     def store(self, s):
         """Stores s around more loops of its consumer; those between run serially."""
         consumer, at = s.at
+        if consumer.overlaps:
+            return
         loops = consumer.loops[:consumer.loops.index(at) + 1]
         first = self.r.randrange(len(loops))
         for x in loops[first:]:
@@ -274,6 +281,8 @@ class Schedule:
             return
         inner = x is s.loops[-1]
         kind = r.choice(['vectorize', 'unroll', 'vectorize'] if inner else ['parallel', 'parallel', 'unroll', 'vectorize'])
+        if s.overlaps and kind != 'unroll':
+            return
         if kind == 'parallel' and (x.reduce or isinstance(s.at, tuple)):
             kind = 'unroll'
         if kind == 'unroll' and x.extent > 64 or kind == 'vectorize' and not inner and r.random() < 0.7:

@@ -3,7 +3,18 @@
 // bus each way. Coarse: it is to tell candidates apart, not to predict.
 #include "plan/internal.h"
 
-enum { LATENCY = 20, SCAN = 3, WINDOW = 16, RECENT = 24, TAIL = 6, BUS_BYTES = 8, ALU_FUSED = 3, SCANNED = 64 };
+enum {
+  STORES = 8,
+  SEEN = 3,
+  LATENCY = 20,
+  SCAN = 3,
+  WINDOW = 16,
+  RECENT = 24,
+  TAIL = 6,
+  BUS_BYTES = 8,
+  ALU_FUSED = 3,
+  SCANNED = 64
+};
 
 typedef struct Times { // tokens on their way: when each was given
   VEC(int64_t) at;
@@ -28,8 +39,11 @@ typedef struct Clock {
   int64_t entry, retired, gives_store, loaded, stored, engine[ENGINES];
   int64_t window[WINDOW];
   size_t ncompute;
-  Touch recent[RECENT];
-  VtaInsn last; // of compute: immediates of the ALU are fused
+  Touch recent[RECENT], stores[STORES];
+  size_t nstores;
+  VEC(int64_t) store_done; // of all stores
+  VEC(size_t) givers;      // the stores that give a token, in order
+  VtaInsn last;            // of compute: immediates of the ALU are fused
   int fused;
   uint32_t *dst; // of the micro-ops on chip
 } Clock;
@@ -77,6 +91,10 @@ static void run_store(Clock *k, const VtaInsn *i) {
   int64_t start = k->stored;
   if (i->pop_prev) start = later(start, take(&k->channel[COMPUTE_TO_STORE]));
   k->stored = bus_take(&k->write_free, start + 8, beats_of(k, i)) + 2;
+  int64_t lo = i->sram_base;
+  k->stores[k->nstores++ % STORES] = (Touch){.lo = lo, .hi = lo + cells_of(i) - 1, .done = k->stored};
+  if (i->push_prev) VEC_PUSH(k->cx->arena, k->givers, k->store_done.len);
+  VEC_PUSH(k->cx->arena, k->store_done, k->stored);
   if (i->push_prev) give(k, STORE_TO_COMPUTE, k->stored);
   k->end = later(k->end, k->stored);
 }
@@ -116,7 +134,7 @@ static void run_compute(Clock *k, const VtaStreamInsn *s) {
   if (i->pop_prev) k->loaded = later(k->loaded, take(&k->channel[LOAD_TO_COMPUTE]));
   if (i->pop_next) k->gives_store = later(k->gives_store, take(&k->channel[STORE_TO_COMPUTE]));
   if (engine == ENGINE_GEMM) start = later(start, k->loaded);
-  start = later(start, k->gives_store);
+  if (moves) start = later(start, k->gives_store);
   int64_t length = 1;
   if (moves && i->memory == MEM_UOP) {
     for (uint32_t u = 0; u < s->nuops; u++) k->dst[i->sram_base + u] = s->uops[u].dst;
@@ -135,6 +153,12 @@ static void run_compute(Clock *k, const VtaStreamInsn *s) {
     if (t->lo > hi || lo > t->hi) continue;
     start = later(start, t->engine == engine ? t->start : t->done);
   }
+  // Compute looks SEEN stores ahead of those that are done.
+  size_t taken = k->channel[STORE_TO_COMPUTE].taken, giver = taken ? k->givers.data[taken - 1] : 0;
+  if (giver >= SEEN) start = later(start, k->store_done.data[giver - SEEN]);
+  // What a store reads is written when that store is done, whenever its token is taken.
+  for (int r = 0; r < STORES; r++)
+    if (k->stores[r].lo <= hi && lo <= k->stores[r].hi) start = later(start, k->stores[r].done);
   start = later(start, k->engine[engine]);
   int64_t done = start + length + TAIL;
   if (moves) done = bus_take(&k->read_free, start, beats_of(k, i)) + LATENCY;
@@ -159,6 +183,7 @@ int64_t clock_stream(Ctx *cx, const VtaConfig *config, const VtaStream *stream) 
   k->config = config;
   k->dst = NEW_ARRAY(cx->arena, uint32_t, vta_depth(config, MEM_UOP) + 1);
   for (int r = 0; r < RECENT; r++) k->recent[r].hi = -1;
+  for (int r = 0; r < STORES; r++) k->stores[r].hi = -1;
   for (size_t i = 0; i < stream->n; i++)
     if (stream->insns[i].legal) VEC_PUSH(cx->arena, k->queue[vta_unit(&stream->insns[i].insn)], &stream->insns[i]);
   for (;;) {

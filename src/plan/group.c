@@ -70,6 +70,7 @@ static const TeExpr *without_casts(const TeExpr *e) {
 typedef struct Product {
   const TeExpr *inp, *wgt; // accesses
   int lane;                // place of the reduction axis inside a tile, among the reduction axes
+  int channel;             // of the result, to be stored in blocks; -1: it is in tiles
 } Product;
 
 // Why t, a sum, cannot be tiles of vta.gemm with x in vta.inp and y in vta.wgt; NULL: it can.
@@ -104,8 +105,44 @@ static const char *fits_gemm(const VtaTarget *v, Arena *a, const TeTensor *t, co
       return arena_printf(a, "`%s` moves an operand by parts of a tile",
                           (i < t->naxes ? t->axes[i] : t->raxes[i - t->naxes])->name);
   }
-  *out = (Product){x, y, r};
+  *out = (Product){x, y, r, -1};
   return NULL;
+}
+
+// The dimension of an access whose index is that axis of t (by place, reduction axes last) and nothing else; -1: there
+// is none, or the axis is in others too.
+int access_axis(const TeExpr *access, const TeTensor *t, int place) {
+  int64_t c, coef[2 * MOST_AXES];
+  int found = -1, n = t->naxes + t->nraxes;
+  for (int d = 0; d < access->nargs; d++) {
+    if (!index_form(access->args[d], t, &c, coef)) return -1;
+    if (!coef[place]) continue;
+    bool alone = found < 0 && coef[place] == 1 && c == 0;
+    for (int i = 0; i < n && alone; i++) alone = i == place || !coef[i];
+    if (!alone) return -1;
+    found = d;
+  }
+  return found;
+}
+
+static bool moves_with(const TeExpr *access, const TeTensor *t, int place) {
+  int64_t c, coef[2 * MOST_AXES];
+  for (int d = 0; d < access->nargs; d++)
+    if (!index_form(access->args[d], t, &c, coef) || coef[place]) return true;
+  return false;
+}
+
+// Whether t becomes tiles of vta.gemm once its operands are stored in blocks: an axis of the reduction stands alone in
+// both, one of the result alone in y.
+static bool fits_packed(const VtaTarget *v, const TeTensor *t, const TeExpr *x, const TeExpr *y, Product *out) {
+  if (v->acc.rows > 1) return false;
+  int lane = -1, channel = -1;
+  for (int i = t->nraxes; i-- > 0;)
+    if (access_axis(x, t, t->naxes + i) >= 0 && access_axis(y, t, t->naxes + i) >= 0) lane = i;
+  for (int i = t->naxes; i-- > 0;)
+    if (access_axis(y, t, i) >= 0 && !moves_with(x, t, i)) channel = i;
+  *out = (Product){x, y, lane, channel};
+  return lane >= 0 && channel >= 0;
 }
 
 // Whether t is a sum of products; *rule: why vta.gemm cannot take it (NULL: it can).
@@ -133,6 +170,8 @@ static bool is_product(const Problem *p, const TeTensor *t, Product *out, const 
   Product other;
   const char *no = *rule ? fits_gemm(p->options->vta, a, t, y, x, &other) : NULL;
   if (*rule && !no) *rule = NULL, *out = other;
+  else if (*rule && (fits_packed(p->options->vta, t, x, y, out) || fits_packed(p->options->vta, t, y, x, out)))
+    *rule = NULL;
   return true;
 }
 
@@ -227,7 +266,7 @@ static void add_load(Finder *f, const TeTensor *t, const TeTensor *reader, Memor
   // A copy that others read too stays with the CPU, and is copied.
   for (int i = 0; stage && i < f->p->nreaders[t->index]; i++)
     stage = f->p->kernel->tensors[f->p->readers[t->index][i]] == reader;
-  g->loads[g->nloads++] = (Load){t, reader, stage, m};
+  g->loads[g->nloads++] = (Load){.tensor = t, .reader = reader, .stage = stage, .memory = m};
 }
 
 static void visit(Finder *f, const TeTensor *t);
@@ -269,6 +308,7 @@ static void visit(Finder *f, const TeTensor *t) {
     }
     f->g->gemm = t;
     f->g->lane = product.lane;
+    f->g->channel = product.channel;
     add_load(f, product.inp->tensor, t, IN_INP);
     add_load(f, product.wgt->tensor, t, IN_WGT);
   } else {
@@ -289,17 +329,75 @@ static bool has_lanes(const VtaTarget *v, const TeTensor *t) {
          (t->naxes > 1 && t->axes[t->naxes - 1]->extent == v->acc.cols && t->axes[t->naxes - 2]->extent == v->acc.rows);
 }
 
+// ---- groups whose tensors are stored in blocks
+
+typedef struct Packer {
+  Finder *f;
+  const TeTensor *reader;
+} Packer;
+
+// Takes the axis of what is read: a member element by element, what is loaded by channels or whatever the channel.
+static bool pack_read(void *self, const TeExpr *e) {
+  const Packer *k = self;
+  Group *g = k->f->g;
+  if (e->kind != TE_ACCESS || k->reader == g->gemm) return false;
+  bool member = false, same = e->nargs == k->reader->naxes;
+  for (int i = 0; i < g->nmembers; i++) member |= g->members[i] == e->tensor;
+  for (int d = 0; d < e->nargs && same; d++) same = access_axis(e, k->reader, d) == d;
+  if (member && !same) k->f->rule = arena_printf(k->f->p->cx->arena, "it reads `%s` elsewhere", e->tensor->name);
+  for (int i = 0; i < g->nloads && !member; i++) {
+    Load *l = &g->loads[i];
+    if (l->tensor != e->tensor || l->memory != IN_ACC) continue;
+    l->npacks = 1;
+    l->pack[0] = access_axis(e, k->reader, g->channel);
+    if (l->pack[0] < 0 || l->stage)
+      k->f->rule = arena_printf(k->f->p->cx->arena, "`%s` has no axis of channels that can be packed", l->tensor->name);
+  }
+  return k->f->rule != NULL;
+}
+
+// The axes of the operands, and of what a stage copies.
+static void pack_operands(Finder *f, const TeExpr *x, const TeExpr *y) {
+  Group *g = f->g;
+  int lane = g->gemm->naxes + g->lane;
+  for (int i = 0; i < g->nloads; i++) {
+    Load *l = &g->loads[i];
+    if (l->memory == IN_ACC) continue;
+    const TeExpr *e = l->memory == IN_INP ? x : y;
+    if (l->memory == IN_WGT) l->pack[l->npacks++] = access_axis(e, g->gemm, g->channel);
+    l->pack[l->npacks++] = access_axis(e, g->gemm, lane);
+    if (!l->stage) continue;
+    const TeExpr *from = copied(l->tensor->body);
+    l->source = from->tensor;
+    l->source_axis = access_axis(from, l->tensor, l->pack[l->npacks - 1]);
+    if (l->source_axis < 0 || l->memory != IN_INP)
+      f->rule = arena_printf(f->p->cx->arena, "the channels of `%s` cannot be packed", l->source->name);
+  }
+}
+
+static void pack_group(Finder *f) {
+  Group *g = f->g;
+  Product product;
+  const char *rule;
+  is_product(f->p, g->gemm, &product, &rule);
+  pack_operands(f, product.inp, product.wgt);
+  for (int i = 0; i <= g->nmembers && !f->rule; i++) {
+    Packer k = {f, i < g->nmembers ? g->members[i] : g->root};
+    if (k.reader->naxes != g->root->naxes) f->rule = "its stages have other shapes";
+    else te_any(k.reader->body, pack_read, &k);
+    if (k.reader->nraxes && k.reader != g->gemm) f->rule = "it reduces twice";
+  }
+}
+
 // A group that ends in t; NULL: there is none, and p->rule says why.
 static Group *group_of(Problem *p, const TeTensor *t) {
   Group *g = NEW(p->cx->arena, Group);
   Finder f = {p, g, NULL};
   const VtaTarget *v = p->options->vta;
   g->root = t;
+  g->channel = -1;
   if (t->circle) f.rule = "it is computed from its earlier elements";
   else if (t->reduce != TE_NO_REDUCE || t->type != DT_I8) f.rule = "vta.store writes int8: end in `int8(...)`";
-  else if (!has_lanes(v, t))
-    f.rule = arena_printf(p->cx->arena, "its last axes are no tiles of %lld x %lld", (long long)v->acc.rows,
-                          (long long)v->acc.cols);
   else if (t->naxes > MOST_AXES) f.rule = "it has too many axes";
   else if (t->body->kind != TE_CAST || t->body->a->type != DT_I32) f.rule = "it is not a cast of int32";
   const TeExpr *e = f.rule ? NULL : t->body->a;
@@ -312,6 +410,10 @@ static Group *group_of(Problem *p, const TeTensor *t) {
     g->computes = e->kind != TE_ACCESS;
     te_any(e, visit_reads, &s);
   }
+  if (!f.rule && g->channel < 0 && !has_lanes(v, t))
+    f.rule = arena_printf(p->cx->arena, "its last axes are no tiles of %lld x %lld", (long long)v->acc.rows,
+                          (long long)v->acc.cols);
+  if (!f.rule && g->channel >= 0) pack_group(&f);
   for (int i = 0; i < g->nmembers && !f.rule; i++)
     if (!read_by_group(&f, g->members[i]))
       f.rule = arena_printf(p->cx->arena, "others read `%s` too", g->members[i]->name);

@@ -17,6 +17,9 @@ typedef struct Load {
   const TeTensor *reader; // one that reads it
   bool stage;             // it is a stage of the kernel, which copies (and pads); else a copy is made by cache_read
   Memory memory;
+  int npacks, pack[2];    // axes of the tensor to be stored in blocks, of channels in and, of weights first, out
+  const TeTensor *source; // of a stage that is packed: what it copies, packed along source_axis in a copy of its own
+  int source_axis;
 } Load;
 
 // Stages that are computed together on the accelerator, a part of the root at a time.
@@ -25,6 +28,7 @@ typedef struct Group {
   bool computes;        // the root does more than store: that gets a stage of its own
   const TeTensor *gemm; // the sum of products; NULL: there is none
   int lane;             // its reduction axis that a step of vta.gemm runs over
+  int channel; // the axis of the root and members that is stored in blocks by `pack`; -1: all are in tiles already
   int nmembers, nloads;
   const TeTensor *members[MOST_MEMBERS]; // on chip, gemm included, producers first
   Load loads[MOST_LOADS];
@@ -44,6 +48,7 @@ typedef struct Problem {
 void problem_read(Problem *p); // finds groups and rules
 // e = c + sum of coef * axis, coef by place in t's axes and, behind them, reduction axes; false: it is no such form.
 bool index_form(const TeExpr *e, const TeTensor *t, int64_t *c, int64_t *coef);
+int access_axis(const TeExpr *access, const TeTensor *t, int place); // group.c: the dimension that is that axis; -1
 bool group_has(const Group *g, const TeTensor *t);
 
 // ---- the space: space.c

@@ -5,6 +5,7 @@
 
 #include <string.h>
 
+static int64_t least_of(int64_t a, int64_t b) { return a < b ? a : b; }
 static int64_t most_of(int64_t a, int64_t b) { return a > b ? a : b; }
 
 enum {
@@ -13,7 +14,8 @@ enum {
   A_CLASS = 3,
   MOST_CLASSES = 512,
   MOST_TILES = 8192,
-  SCANNED = 64
+  SCANNED = 64,
+  ISSUED = 24
 };
 
 // A tensor that is read: what one dimension of it spans, by the spans of the reader's axes.
@@ -33,7 +35,8 @@ typedef struct Space {
   const VtaTarget *v;
   int nnodes; // the root, the members from consumers to producers, the loads
   const TeTensor *node[MOST_NODES];
-  int first_load, gemm; // nodes; gemm -1: there is none
+  int first_load, gemm;                 // nodes; gemm -1: there is none
+  int64_t block[MOST_NODES][MOST_AXES]; // of the node's axes that are stored in blocks; others: 1
   VEC(Edge) edges;
   bool moves[MOST_LOADS][MOST_AXES]; // the load depends on that axis of the root
   int step_axis;                     // of the reduction, that may be cut; -1: none
@@ -118,10 +121,25 @@ static void spans(const Space *s, const Span *root, int64_t step, bool row, Span
   }
 }
 
+static int64_t rounded(int64_t n, int64_t to) { return (n + to - 1) / to * to; }
+
+// Elements of what a node spans, with what fills its blocks.
 static int64_t elements(const Space *s, int node, const Span *x) {
   int64_t n = 1;
-  for (int d = 0; d < s->node[node]->naxes; d++) n *= x[node].of[d];
+  for (int d = 0; d < s->node[node]->naxes; d++) n *= rounded(x[node].of[d], s->block[node][d]);
   return n;
+}
+
+static void read_blocks(Space *s) {
+  const Group *g = s->g;
+  for (int i = 0; i < s->nnodes; i++)
+    for (int d = 0; d < MOST_AXES; d++) s->block[i][d] = i < s->first_load && d == g->channel ? s->v->acc.cols : 1;
+  for (int i = 0; i < g->nloads; i++) {
+    const Load *l = &g->loads[i];
+    for (int k = 0; k < l->npacks; k++)
+      s->block[s->first_load + i][l->pack[k]] =
+          l->memory == IN_ACC || (l->memory == IN_WGT && k == 0) ? s->v->acc.cols : s->v->inp.cols;
+  }
 }
 
 static const Scope *load_scope(const Space *s, int load) {
@@ -166,7 +184,8 @@ static Bounds bounds_of(const Space *s) {
     if (i != s->gemm && (i || s->g->computes)) thirds += tiles * alu_thirds(s->node[i]);
     if (i != s->gemm) continue;
     b.gemm = tiles;
-    for (int k = 0; k < s->node[i]->nraxes; k++) b.gemm *= s->node[i]->raxes[k]->extent;
+    for (int k = 0; k < s->node[i]->nraxes; k++)
+      b.gemm *= k == s->g->lane ? rounded(s->node[i]->raxes[k]->extent, s->v->inp.cols) : s->node[i]->raxes[k]->extent;
     b.gemm /= s->v->inp.cols;
   }
   b.alu = (thirds + 2) / 3;
@@ -213,6 +232,7 @@ static int64_t times(const Space *s, const Choice *c, int level) {
 
 static int64_t axis_unit(const Space *s, int axis) {
   const TeTensor *t = s->g->root;
+  if (s->g->channel >= 0) return axis == s->g->channel ? s->v->acc.cols : 1;
   if (axis == t->naxes - 1) return s->v->acc.cols;
   return axis == t->naxes - 2 && s->v->acc.rows > 1 ? s->v->acc.rows : 1;
 }
@@ -224,13 +244,13 @@ static int64_t micro_ops(const Space *s, const Choice *c, const Span *tile) {
   int64_t n[2 * MOST_AXES], all = 1, across = 1, best = INT64_MAX;
   int count = 0;
   for (int i = 0; i < t->naxes; i++) {
-    n[count] = i == c->row_axis ? 1 : tile[s->gemm].of[i] / axis_unit(s, i);
+    n[count] = i == c->row_axis ? 1 : (tile[s->gemm].of[i] - 1) / axis_unit(s, i) + 1;
     across *= n[count++];
   }
   int spatial = count;
   for (int i = 0; i < t->nraxes; i++) {
     int64_t x = i == c->step_axis ? c->step : t->raxes[i]->extent;
-    n[count++] = i == s->g->lane ? x / s->v->inp.cols : x;
+    n[count++] = i == s->g->lane ? (x - 1) / s->v->inp.cols + 1 : x;
   }
   for (int i = 0; i < count; i++) all *= n[i];
   for (int i = 0; i < count; i++)
@@ -268,11 +288,12 @@ static bool estimate(const Space *s, Choice *c) {
   if (used[IN_INP] > s->v->inp.depth || used[IN_WGT] > s->v->wgt.depth || used[IN_ACC] > s->v->acc.depth) return false;
   int64_t tiles = times(s, c, AT_STEP) * rows, alu = s->bounds.alu, write = s->bounds.write;
   int64_t last = (alu + write) / times(s, c, AT_TILE) + 1, work = s->bounds.gemm + tiles * 8;
+  int64_t uops = s->gemm >= 0 ? micro_ops(s, c, tile) : 0;
+  work = most_of(work, tiles * (ISSUED + uops));
   if (threads == 1) c->estimate = apart + along + work + alu + write + tiles * 30;
   else {
     int64_t longest = most_of(most_of(work, along), most_of(alu + tiles * 4, write));
-    bool alone = s->gemm >= 0 && micro_ops(s, c, tile) > SCANNED; // longer kernels count as touching everything
-    c->estimate = apart + first + longest + last + (alone ? alu : 0);
+    c->estimate = apart + first + longest + last + (uops > SCANNED ? alu : 0); // longer kernels touch everything
   }
   return true;
 }
@@ -301,6 +322,12 @@ static int innermost_use(const Space *s, const Choice *c, int load) {
   return AT_ROOT;
 }
 
+static int innermost_loop(const Space *s, const Choice *c) {
+  for (int i = c->naxes; i-- > 0;)
+    if (trips(s, c, c->order[i]) > 1) return i;
+  return AT_ROOT;
+}
+
 static void try_levels(Space *s, Choice *c, int load, int key) {
   if (load == s->g->nloads) {
     s->tried++;
@@ -312,6 +339,7 @@ static void try_levels(Space *s, Choice *c, int load, int key) {
   const int levels[] = {use, AT_ROOT, AT_TILE, AT_STEP, AT_ROW};
   for (int i = 0; i < 5; i++) {
     if (i && (m == IN_ACC || levels[i] == use)) continue;
+    if (levels[i] == AT_TILE && i && c->thread < 0 && innermost_loop(s, c) == use) continue; // the same
     if (levels[i] == AT_STEP && c->step_axis < 0 && c->row_axis < 0) continue;
     if (levels[i] == AT_STEP && c->step_axis < 0) continue;
     if (levels[i] == AT_ROW && (c->row_axis < 0 || m != IN_INP)) continue;
@@ -330,24 +358,31 @@ static int64_t tiles_of(const Space *s, const Choice *c) {
 static void try_steps(Space *s, Choice *c, int key) {
   c->step_axis = c->row_axis = -1;
   c->step = 0;
-  try_levels(s, c, 0, key * 3);
+  try_levels(s, c, 0, key * 4);
   if (s->gemm < 0) return;
   if (s->row_axis >= 0) {
     c->row_axis = s->row_axis;
-    try_levels(s, c, 0, key * 3 + 2);
+    try_levels(s, c, 0, key * 4 + 2);
     c->row_axis = -1;
   }
   if (s->step_axis < 0) return;
   int64_t all = s->g->gemm->raxes[s->step_axis]->extent;
   c->step_axis = s->step_axis;
   for (c->step = s->step_unit; c->step < all; c->step += s->step_unit)
-    if (all % c->step == 0) try_levels(s, c, 0, key * 3 + 1);
+    if (rounded(all, s->step_unit) % c->step == 0) {
+      try_levels(s, c, 0, key * 4 + 1);
+      c->row_axis = s->row_axis;
+      if (c->row_axis >= 0) try_levels(s, c, 0, key * 4 + 3);
+      c->row_axis = -1;
+    }
   c->step_axis = -1;
 }
 
 // The orders of loops: what moves the input outside, or what moves the weights.
 static void try_orders(Space *s, Choice *c) {
-  for (int weights_first = 0; weights_first < (s->gemm < 0 ? 1 : 2); weights_first++) {
+  bool cut[2] = {false, false}; // others; the weights' axes
+  for (int a = 0; a < c->naxes; a++) cut[s->gemm >= 0 && s->moves[1][a] && !s->moves[0][a]] |= trips(s, c, a) > 1;
+  for (int weights_first = 0; weights_first <= (cut[0] && cut[1]); weights_first++) {
     int n = 0;
     for (int pass = 0; pass < 2; pass++)
       for (int a = 0; a < c->naxes; a++) {
@@ -369,11 +404,11 @@ static void try_tiles(Space *s, Choice *c, int axis) {
   int64_t all = s->g->root->axes[axis]->extent, unit = axis_unit(s, axis);
   int64_t cuts[MOST_CUTS];
   int n = 0;
-  for (int64_t t = all; t >= unit && n<MOST_CUTS; t -= t> 4096 ? t / 2 : 1)
-    if (all % t == 0 && t % unit == 0) cuts[n++] = t;
+  for (int64_t parts = 1; parts <= all && n < MOST_CUTS; parts++)
+    if (parts == 1 || (all % parts == 0 && all / parts % unit == 0)) cuts[n++] = all / parts;
   for (int i = 0; i < n; i++) {
     c->tile[axis] = cuts[i];
-    for (int k = axis + 1; k < c->naxes; k++) c->tile[k] = axis_unit(s, k);
+    for (int k = axis + 1; k < c->naxes; k++) c->tile[k] = least_of(axis_unit(s, k), s->g->root->axes[k]->extent);
     Span x[MOST_NODES], root = {0};
     for (int k = 0; k < c->naxes; k++) root.of[k] = c->tile[k];
     spans(s, &root, 0, false, x);
@@ -406,7 +441,7 @@ static void read_gemm(Space *s) {
   const TeTensor *t = s->g->gemm;
   s->step_axis = s->row_axis = -1;
   if (s->gemm < 0) return;
-  for (int i = t->nraxes; i-- > 0;)
+  for (int i = t->nraxes; i-- > 0 && s->g->channel < 0;)
     if (i != s->g->lane && t->raxes[i]->extent > 1) s->step_axis = i, s->step_unit = 1;
   if (s->step_axis < 0 && t->raxes[s->g->lane]->extent > s->v->inp.cols)
     s->step_axis = s->g->lane, s->step_unit = s->v->inp.cols;
@@ -423,6 +458,7 @@ static Space *space_new(const Problem *p, const Group *g) {
   Space *s = NEW(p->cx->arena, Space);
   *s = (Space){.p = p, .g = g, .v = p->options->vta};
   read_graph(s);
+  read_blocks(s);
   read_gemm(s);
   read_moves(s);
   s->bounds = bounds_of(s);

@@ -71,6 +71,21 @@ kernel conv { // with a bias
 }
 // The end.
 '''
+NCHW = '''target vta;
+param CI = 20; param CO = 40; param S = 1;
+const O = (12 - 1) / S + 1;
+kernel conv {
+  input data[n: 1, c: CI, y: 12, x: 12] : int8;
+  input weight[o: CO, c: CI, dy: 3, dx: 3] : int8;
+  input bias[o: CO] : int32;
+  compute pad[n: 1, c: CI, y: 14, x: 14] : int8 =
+      y >= 1 && y < 13 && x >= 1 && x < 13 ? data[n, c, y - 1, x - 1] : 0;
+  compute conv[n: 1, o: CO, y: O, x: O] : int32 =
+      sum[c: CI, dy: 3, dx: 3](int32(pad[n, c, y * S + dy, x * S + dx]) * int32(weight[o, c, dy, dx]));
+  compute biased[n: 1, o: CO, y: O, x: O] : int32 = conv[n, o, y, x] + bias[o];
+  output out = int8(clamp(biased >> 5, 0, 127));
+}
+'''
 POOL = '''target vta;
 kernel maxpool {
   input a[c: 2, y: 14, x: 14, b: vta.batch, j: vta.block_out] : int8;
@@ -116,9 +131,12 @@ for name, text in texts.items():
     case('right: ' + name, wrong(text))
 
 PROGRAMS = {'conv': (CONV, []), 'stride 2': (CONV, ['-D', 'S=2', '-D', 'H=9']), '1x1': (CONV, ['-D', 'K=1', '-D', 'P=0']),
-            'maxpool': (POOL, []), 'add': (ADD, []), 'two sums': (TWO, [])}
+            'maxpool': (POOL, []), 'add': (ADD, []), 'two sums': (TWO, []), 'NCHW': (NCHW, [])}
+for args in ([], ['-D', 'CI=3'], ['-D', 'CI=32', '-D', 'CO=48', '-D', 'S=2']):
+    case(f'NCHW {args}: runs on VTA, in blocks', not isinstance(planned(NCHW, *args), dict) and planned(NCHW, *args))
+    case(f'NCHW {args}: right', wrong(NCHW, *args))
 for name, (text, args) in PROGRAMS.items():
-    for c in ('default', 'batch2', 'block32', 'tiny'):
+    for c in ('default', 'batch2', 'block32', 'tiny')[:1 if name == 'NCHW' else None]:
         how = [*args, *config(c)]
         case(f'{name}, {c}: runs on VTA', not isinstance(planned(text, *how), dict) and planned(text, *how))
         case(f'{name}, {c}: right', wrong(text, *how))

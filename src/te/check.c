@@ -41,6 +41,13 @@ static const Source *find_in_library(Arena *a, const char *path) {
   return NULL;
 }
 
+const char *library_file_of(Arena *a, const char *def) {
+  const char *head = arena_printf(a, "\ndef %s(", def);
+  for (size_t i = 0; i < sizeof library / sizeof *library; i++)
+    if (strstr(library[i].text, head)) return library[i].name;
+  return NULL;
+}
+
 // Finds an imported file: beside the importing one, then in the -I directories, then in the library, if there was none
 // of the name before, good or bad. NULL: *error says why.
 static const Source *find_import(Checker *ck, const char *from, const char *path, const char **error) {

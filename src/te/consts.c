@@ -17,6 +17,12 @@ static bool target_const(const TeTarget *t, Name name, TeValue *value) {
 
 void report_unknown_name(ConstScope *s, Name name, Loc at, const char *what) {
   if (s->quiet_unknown) return;
+  const char *dot = strrchr(name, '.');
+  if (dot && foreign_answer(FOREIGN_MEMBER, dot + 1)) {
+    Diag *g = diag_report(s->cx->diags, E_UNKNOWN_NAME, at, "unknown %s `%s`", what, name);
+    foreign_help(g, FOREIGN_MEMBER, dot + 1);
+    return;
+  }
   if (strchr(name, '.') && !s->target) {
     Diag *g = diag_report(s->cx->diags, E_TARGET, at, "`%s` is a name of a target, and this file chooses none", name);
     const char *target = arena_printf(s->cx->arena, "%.*s", (int)(strchr(name, '.') - name), name);

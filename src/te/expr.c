@@ -178,6 +178,7 @@ static Typed unknown_name(StageCx *sx, Name name, Loc loc, const char *what) {
     return POISON;
   }
   Diag *g = diag_report(d, E_UNKNOWN_NAME, loc, "unknown %s `%s`", what, name);
+  if (foreign_help(g, FOREIGN_NAME, name)) return POISON;
   Nearest n = {.wanted = name};
   bool tensor_only = strcmp(what, "tensor") == 0;
   for (int i = 0; !tensor_only && sx->like.t && i < sx->like.t->naxes; i++)
@@ -327,6 +328,8 @@ static bool agree(StageCx *sx, Loc loc, const char *what, Typed *x, Typed *y) {
 
 static Typed unfit(StageCx *sx, Loc loc, const char *what, const char *needs, DType t) {
   Diag *g = diag_report(ctx(sx)->diags, E_TYPE, loc, "`%s` needs %s, not %s", what, needs, dtype_name(t));
+  if (dtype_is_float(t)) foreign_help(g, FOREIGN_OF_FLOATS, what);
+  if (t == DT_BOOL) foreign_help(g, FOREIGN_OF_BOOLS, what);
   if (dtype_is_float(t) && strstr(needs, "integer")) diag_help(g, "write a cast such as `int32(...)`");
   if (t == DT_BOOL && strstr(needs, "number")) diag_help(g, "make it a number: `... ? 1 : 0`");
   if (strstr(needs, "bool")) diag_help(g, "compare with zero: `... != 0`");
@@ -547,14 +550,7 @@ static Typed infer_call(StageCx *sx, const AstExpr *e) {
     diag_help(g, "the reduction is written `%s[axis: extent](...)`", e->name);
     return POISON;
   }
-  static const char *const elsewhere[][2] = {{"relu", "max(x, 0)"}, {"select", "c ? a : b"}, {"where", "c ? a : b"},
-                                             {"if", "c ? a : b"},   {"cast", "int32(x)"},    {"mod", "x % y"},
-                                             {"sqr", "x * x"}};
-  for (size_t i = 0; i < sizeof elsewhere / sizeof *elsewhere; i++) {
-    if (strcmp(e->name, elsewhere[i][0])) continue;
-    diag_help(g, "write `%s`", elsewhere[i][1]);
-    return POISON;
-  }
+  if (foreign_call(ctx(sx), g, e)) return POISON;
   Nearest n = {.wanted = e->name};
   builtins_try(&n);
   if (n.best) diag_nearest(g, e->name_loc, &n, "a similar name exists");

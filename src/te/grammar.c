@@ -394,7 +394,7 @@ static void bad_symbol(TeParser *p, Loc loc, const char *text) {
   else if (plain && *plain == ' ') diag_fix(g, loc, plain, "replace it by a space");
   else if (plain && *plain) diag_fix(g, loc, plain, "write `%s`", plain);
   else if (plain) diag_fix(g, loc, plain, "delete it");
-  else
+  else if (!foreign_help(g, FOREIGN_CHARACTER, text))
     diag_help(g, "the operators are + - * / %% << >> & | ^ ~ ! < <= > >= == != && || ?: and calls such as `pow(x, y)`");
 }
 
@@ -494,6 +494,9 @@ static const char *slip_help(TeParser *p, Loc loc, const char *got, int n, const
   if (strcmp(got, "`[`") == 0 && last == ']' && operators)
     return "all indices stand in one pair of brackets: `t[x, y]`";
   const char *line = p->src->text + p->src->line_start[loc.line - 1];
+  const char *foreign =
+      foreign_syntax(p->cx->arena, loc, te_snippet(p->cx, loc), has(n, expected, "`compute`"), operators);
+  if (foreign) return foreign;
   if (operators && memmem(line, loc.col - 1, " if ", 4)) return "a choice is written `condition ? x : y`";
   if (strcmp(got, "`=`") == 0 && operators) return "equality is written `==`";
   if (strcmp(got, "`=`") == 0 && n == 1 && has(n, expected, "`:`"))
@@ -504,9 +507,8 @@ static const char *slip_help(TeParser *p, Loc loc, const char *got, int n, const
   if ((n == 1 || has(n, expected, "`]`")) && has(n, expected, "name") && !has(n, expected, "number") &&
       strcmp(got, "integer") == 0)
     return "an axis is declared with its name: `x: 8`";
-  if (last == '+' && strcmp(got, "`+`") == 0) return "there is no `++`";
-  if (last == '*' && strcmp(got, "`*`") == 0) return "powers are written `pow(x, y)`";
-  return NULL;
+  bool twice = got[0] == '`' && got[1] == last && got[2] == '`';
+  return twice ? foreign_answer(FOREIGN_TWICE, (char[]){last, 0}) : NULL;
 }
 
 // The remedy that the grammar alone knows: what closes or separates goes into the gap before; else what has to be
@@ -564,6 +566,9 @@ void parser_syntax(TeParser *p, Loc loc, const char *got, int nall, const char *
     if (strcmp(got, "`:`") == 0 || strcmp(got, "`[`") == 0)
       diag_help(g, "axes follow the name, and the type follows them: `t[x: 4] : int32`");
     else diag_fix(g, gap, ";", "end the statement here");
+    const char *rest = p->src->text + p->src->line_start[gap.line - 1] + gap.col - 1;
+    size_t length = strcspn(rest, "\n"), blank = strspn(rest, " ");
+    if (!strncmp(rest + blank, "//", 2) && memchr(rest, ';', length)) foreign_help(g, FOREIGN_COMMENT, "//");
     return;
   }
   Diag *g = want ? diag_report(p->cx->diags, E_SYNTAX, loc, "expected %s, found %s", want, found)

@@ -227,6 +227,31 @@ void builtins_try(Nearest *n);                 // offers them, and the casts
 // Whether a call has as many arguments as it must; reports that, and how it is written.
 bool call_has(Ctx *cx, const AstExpr *e, int wanted, const char *args);
 
+// ---- what other languages teach: foreign.c ---------------------------------------------------------------------
+
+typedef enum ForeignPlace {
+  FOREIGN_DECLARATION, // where a declaration starts
+  FOREIGN_ASSIGNMENT,  // in a statement that is none here
+  FOREIGN_BETWEEN,     // where an operator may stand
+  FOREIGN_BEHIND,      // the word before that
+  FOREIGN_CHARACTER,   // of no word
+  FOREIGN_TWICE,       // an operator, and once more
+  FOREIGN_COMMENT,     // before a missing `;`
+  FOREIGN_CALL,        // of no function
+  FOREIGN_MODULE,      // before a dot
+  FOREIGN_MEMBER,      // behind a dot
+  FOREIGN_NAME,        // of nothing
+  FOREIGN_OF_FLOATS,   // operators
+  FOREIGN_OF_BOOLS
+} ForeignPlace;
+
+const char *foreign_answer(ForeignPlace where, const char *written); // NULL: none is known
+bool foreign_help(Diag *g, ForeignPlace where, const char *written); // false: nothing is known
+bool foreign_call(Ctx *cx, Diag *g, const AstExpr *e);               // of an unknown function
+// Of what stands at loc, where a declaration or an operator may stand; NULL: nothing is known.
+const char *foreign_syntax(Arena *a, Loc loc, const char *got, bool declares, bool operators);
+const char *library_file_of(Arena *a, const char *def); // check.c: which file of the library has a def; NULL: none
+
 // ---- constants: consts.c ---------------------------------------------------------------------------------------
 
 // CONST_VARIES: the name stands for something that is known only when the kernel runs.

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// A bump allocator on a list of zeroed blocks. Blocks double from 64 KiB to 4 MiB; what is larger gets its own.
+// A bump allocator on a list of zeroed blocks. Blocks double from 16 KiB, more than most scratch arenas need, to 4 MiB;
+// what is larger gets its own.
 #include "base/base.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-enum { FIRST_BLOCK = 64 << 10, LAST_BLOCK = 4 << 20, ALIGN = 16 };
+enum { FIRST_BLOCK = 16 << 10, LAST_BLOCK = 4 << 20, ALIGN = 16 };
 
 typedef struct Block Block;
 struct Block {

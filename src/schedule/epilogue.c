@@ -2,22 +2,12 @@
 // legalize_epilogue: what a copying stage computes gets a stage of its own on the ALU, in int32.
 #include "schedule/internal.h"
 
-static bool reads_tensor(const TeExpr *e) {
-  switch (e->kind) {
-  case TE_CONST:
-  case TE_AXIS: return false;
-  case TE_ACCESS: return true;
-  case TE_SELECT: return reads_tensor(e->a) || reads_tensor(e->b) || reads_tensor(e->c);
-  case TE_BINARY: return reads_tensor(e->a) || reads_tensor(e->b);
-  case TE_UNARY:
-  case TE_CAST: return reads_tensor(e->a);
-  case TE_MATH:
-    for (int i = 0; i < e->nargs; i++)
-      if (reads_tensor(e->args[i])) return true;
-    return false;
-  }
-  return false;
+static bool is_access(void *self, const TeExpr *e) {
+  (void)self;
+  return e->kind == TE_ACCESS;
 }
+
+static bool reads_tensor(const TeExpr *e) { return te_any(e, is_access, NULL); }
 
 // Whether a stored stage's value only moves data: an access, casts of one, or such chosen by position. A choice that
 // stores a constant computes: a store has no padding.

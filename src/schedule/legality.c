@@ -13,31 +13,15 @@ typedef struct Reads {
   Stage *reader;
 } Reads;
 
-static void add_reads(Reads *r, const TeExpr *e) {
-  switch (e->kind) {
-  case TE_CONST:
-  case TE_AXIS: return;
-  case TE_SELECT:
-    add_reads(r, e->c);
-    // fall through
-  case TE_BINARY:
-    add_reads(r, e->b);
-    // fall through
-  case TE_UNARY:
-  case TE_CAST: add_reads(r, e->a); return;
-  case TE_ACCESS: {
-    Stage *p = schedule_stage_of(r->schedule, e->tensor);
-    bool seen = !p;
-    for (size_t i = 0; !seen && i < r->reader->producers.len; i++) seen = r->reader->producers.data[i] == p;
-    if (!seen) {
-      VEC_PUSH(r->cx->arena, r->reader->producers, p);
-      VEC_PUSH(r->cx->arena, p->consumers, r->reader);
-    }
-  }
-    // fall through
-  case TE_MATH:
-    for (int i = 0; i < e->nargs; i++) add_reads(r, e->args[i]);
-  }
+static bool add_read(void *self, const TeExpr *e) {
+  const Reads *r = self;
+  Stage *p = e->kind == TE_ACCESS ? schedule_stage_of(r->schedule, e->tensor) : NULL;
+  bool seen = !p;
+  for (size_t i = 0; !seen && i < r->reader->producers.len; i++) seen = r->reader->producers.data[i] == p;
+  if (seen) return false;
+  VEC_PUSH(r->cx->arena, r->reader->producers, p);
+  VEC_PUSH(r->cx->arena, p->consumers, r->reader);
+  return false;
 }
 
 static void connect(Schedule *sch) {
@@ -45,8 +29,8 @@ static void connect(Schedule *sch) {
   schedule_index(sch->cx, s);
   for (size_t i = 0; i < s->stages.len; i++) {
     Reads r = {sch->cx, s, s->stages.data[i]};
-    if (r.reader->body && r.reader->attach != ATTACH_INLINE) add_reads(&r, r.reader->body);
-    if (r.reader->where && r.reader->attach != ATTACH_INLINE) add_reads(&r, r.reader->where);
+    if (r.reader->body && r.reader->attach != ATTACH_INLINE) te_any(r.reader->body, add_read, &r);
+    if (r.reader->where && r.reader->attach != ATTACH_INLINE) te_any(r.reader->where, add_read, &r);
   }
   bool again = true;
   while (again) { // once, but for circles of recurrences

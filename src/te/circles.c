@@ -21,28 +21,19 @@ typedef struct Graph {
   int numbers, parts;
 } Graph;
 
-static void add_reads(Graph *g, Node *n, const TeExpr *e) {
-  if (!e) return;
-  switch (e->kind) {
-  case TE_CONST:
-  case TE_AXIS: return;
-  case TE_UNARY:
-  case TE_CAST: add_reads(g, n, e->a); return;
-  case TE_BINARY:
-  case TE_SELECT:
-    add_reads(g, n, e->a);
-    add_reads(g, n, e->b);
-    if (e->kind == TE_SELECT) add_reads(g, n, e->c);
-    return;
-  case TE_ACCESS: {
-    bool known = false;
-    for (size_t i = 0; i < n->reads.len; i++) known |= n->reads.data[i] == e->tensor->index;
-    if (!known) VEC_PUSH(g->kx->ck->cx->arena, n->reads, e->tensor->index);
-  }
-    // fall through
-  case TE_MATH:
-    for (int i = 0; i < e->nargs; i++) add_reads(g, n, e->args[i]);
-  }
+// What add_read adds to.
+typedef struct Reader {
+  Arena *arena;
+  Node *node;
+} Reader;
+
+static bool add_read(void *self, const TeExpr *e) {
+  const Reader *r = self;
+  if (e->kind != TE_ACCESS) return false;
+  for (size_t i = 0; i < r->node->reads.len; i++)
+    if (r->node->reads.data[i] == e->tensor->index) return false;
+  VEC_PUSH(r->arena, r->node->reads, e->tensor->index);
+  return false;
 }
 
 // Tarjan's walk: parts come out with those that they read before them.
@@ -181,8 +172,9 @@ bool order_circles(KernelCx *kx) {
   int n = (int)kx->tensors.len;
   Graph g = {.kx = kx, .nodes = NEW_ARRAY(a, Node, n)};
   for (int i = 0; i < n; i++) {
-    add_reads(&g, &g.nodes[i], kx->tensors.data[i]->body);
-    add_reads(&g, &g.nodes[i], kx->tensors.data[i]->where);
+    Reader r = {a, &g.nodes[i]};
+    if (kx->tensors.data[i]->body) te_any(kx->tensors.data[i]->body, add_read, &r);
+    if (kx->tensors.data[i]->where) te_any(kx->tensors.data[i]->where, add_read, &r);
   }
   for (int i = 0; i < n; i++)
     if (!g.nodes[i].number) connect(&g, i);

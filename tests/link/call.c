@@ -30,12 +30,13 @@ static void *array(char *word, size_t *bytes) {
 }
 
 int main(int argc, char **argv) {
-  void *params[64];
-  size_t bytes[64];
+  void *params[256];
+  size_t bytes[256];
   VtaConfig c = vta_config_default();
   if (sscanf(argv[1], "%d,%d,%d,%d,%d,%d", &c.log_batch, &c.log_block_in, &c.log_uop_buff, &c.log_inp_buff,
              &c.log_wgt_buff, &c.log_acc_buff) != 6)
     return 9;
+  if (argc - 2 > 256) return 9;
   c.log_block_out = c.log_block_in;
   c.log_out_buff = c.log_acc_buff + c.log_out_width - c.log_acc_width;
   TetcRuntime *rt = tetc_runtime_new(tetc_fsim_new(&c));

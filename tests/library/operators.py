@@ -154,12 +154,19 @@ def transposed(x, weight, s, p, d, more):
     return whole[:, :, p[0]:whole.shape[2] - p[2], p[1]:whole.shape[3] - p[3]]
 
 
+def kept(p, x, k, s, d=(1, 1)):
+    """Pads that leave something of a transposed convolution's result."""
+    whole = [(x.shape[2 + i] - 1) * s[i] + d[i] * (k[i] - 1) + 1 for i in range(2)]
+    return p[:2] + [min(p[2 + i], max(whole[i] - p[i] - 1, 0)) for i in range(2)]
+
+
 @operator
 def conv_transpose(rng):
     w, dtype, c = windows_of(rng), kind(rng), int(rng.integers(1, 4))
     w['pads'] = [min(p, w['dilations'][i % 2] * (w['k'][i % 2] - 1)) for i, p in enumerate(w['pads'])]
     x = data(rng, dtype, int(rng.integers(1, 3)), c, int(rng.integers(2, 6)), int(rng.integers(2, 6)))
     weight = data(rng, dtype, c, int(rng.integers(1, 4)), *w['k'])
+    w['pads'] = kept(w['pads'], x, w['k'], w['strides'], w['dilations'])
     more = [int(rng.integers(w['strides'][i])) for i in range(2)]
     return Case(f'conv_transpose({{x}}, {{w}}{attributes(w)}{named(more=more)})', dict(x=x, w=weight),
                 transposed(x, weight, w['strides'], w['pads'], w['dilations'], more))
@@ -171,7 +178,7 @@ def conv_transpose_phases(rng):
     p = [min(p, w['k'][i % 2] - 1) for i, p in enumerate(w['pads'])]
     x = data(rng, dtype, int(rng.integers(1, 3)), c, int(rng.integers(2, 6)), int(rng.integers(2, 6)))
     weight = data(rng, dtype, c, int(rng.integers(1, 4)), *w['k'])
-    more = [int(rng.integers(s)) for _ in range(2)]
+    p, more = kept(p, x, w['k'], [s, s]), [int(rng.integers(s)) for _ in range(2)]
     return Case(f'conv_transpose_phases({{x}}, {{w}}{named(stride=s, pads=p, more=more)})', dict(x=x, w=weight),
                 transposed(x, weight, [s, s], p, [1, 1], more))
 
@@ -474,7 +481,8 @@ def quantised_conv_transpose(rng):
     c, o, s = int(rng.integers(1, 4)), int(rng.integers(1, 4)), int(rng.integers(1, 4))
     x = data(rng, np.int8, int(rng.integers(1, 3)), c, int(rng.integers(2, 6)), int(rng.integers(2, 6)))
     weight = data(rng, np.int8, c, o, int(rng.integers(1, 5)), int(rng.integers(1, 5)))
-    p, more = [int(rng.integers(weight.shape[2 + i % 2])) for i in range(4)], [int(rng.integers(s)) for _ in range(2)]
+    p = kept([int(rng.integers(weight.shape[2 + i % 2])) for i in range(4)], x, weight.shape[2:], [s, s])
+    more = [int(rng.integers(s)) for _ in range(2)]
     b, k = rng.integers(-2**12, 2**12, o).astype(np.int32), rng.integers(5, 12, o).astype(np.int32)
     acc = transposed(x, weight, [s, s], p, [1, 1], more)
     return Case(f'quantised_conv_transpose({{x}}, {{w}}, {{b}}, {{k}}{named(stride=s, pads=p, more=more)})', dict(x=x, w=weight, b=b, k=k),

@@ -92,7 +92,7 @@ def transposed(rng):
     p = [min(p, w['k'][i % 2] - 1) for i, p in enumerate(w['pads'])]
     x = ops.data(rng, np.int8, int(rng.integers(1, 3)), c, int(rng.integers(2, 7)), int(rng.integers(2, 7)))
     weight, b = ops.data(rng, np.int8, c, o, *w['k']), rng.integers(-2**10, 2**10, o).astype(np.int32)
-    k, more = rng.integers(4, 12, o).astype(np.int32), [int(rng.integers(s)) for _ in range(2)]
+    p, k, more = ops.kept(p, x, w['k'], [s, s]), rng.integers(4, 12, o).astype(np.int32), [int(rng.integers(s)) for _ in range(2)]
     acc = ops.transposed(x, weight, [s, s], p, [1, 1], more)
     stages = ('compute t_{i} = x_{i};\n'
               f'output o_{{i}} = quantised_conv_transpose(t_{{i}}, w_{{i}}, b_{{i}}, k_{{i}}{ops.named(stride=s, pads=p, more=more)});')

@@ -108,7 +108,7 @@ static void te_yyerror(Loc *loc, void *scanner, TeParser *p, const char *msg);
 %type <name> name plain
 %type <path> path
 %type <reduction> reduction
-%type <sched_name> dtype schedule_name
+%type <sched_name> dtype schedule_name hash
 %type <args> args args1
 %type <arg> arg
 %type <names> names paths
@@ -138,11 +138,12 @@ item:
       ADD(one, parser_decl(TE_CONSTANT, $2.whole, loc_join(@1, $9->loc), &(AxesAt){$4, loc_join(@3, @5)}, $7, $9));
       ADD(&P->file->items, ((AstItem){.kind = ITEM_CONST, .name = $2.whole.name, .loc = loc_join(@1, $9->loc), .name_loc = @2,
                                       .ndecls = 1, .decls = one->data})); }
-| IMPORT STRING semi
-    { if ($3) ADD(&P->file->items, ((AstItem){.kind = ITEM_IMPORT, .name = $2, .loc = loc_join(@1, @2), .name_loc = @2})); }
-| IMPORT STRING AS name semi
-    { if ($5) ADD(&P->file->items, ((AstItem){.kind = ITEM_IMPORT, .name = $2, .as = $4, .loc = loc_join(@1, @4),
-                                              .name_loc = @2})); }
+| IMPORT STRING hash semi
+    { if ($4) ADD(&P->file->items, ((AstItem){.kind = ITEM_IMPORT, .name = $2, .loc = loc_join(@1, @2), .name_loc = @2,
+                                              .hash = $3.name, .hash_loc = $3.loc})); }
+| IMPORT STRING AS name hash semi
+    { if ($6) ADD(&P->file->items, ((AstItem){.kind = ITEM_IMPORT, .name = $2, .as = $4, .loc = loc_join(@1, @4),
+                                              .name_loc = @2, .hash = $5.name, .hash_loc = $5.loc})); }
 | KERNEL name '{' decls '}'
     { parser_kernel(P, @$, NAMED($2, @2), $4); }
 | KERNEL name '{' decls error '}'
@@ -177,6 +178,11 @@ value:
   expr ';'   { $$ = $1; }
 | expr error { $$ = ast_bad(P, @1); }
 | error ';'  { $$ = ast_bad(P, @1); }
+;
+
+hash:
+  %empty     { $$ = (SchedName){0}; }
+| ':' STRING { $$ = NAMED($2, @2); }
 ;
 
 semi:

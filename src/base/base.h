@@ -81,6 +81,9 @@ void nearest_try(Nearest *n, const char *candidate);
 // ---- source places: source.c -----------------------------------------------------------------------------------
 
 // One input file, whole, with its line starts. `path` is as the user wrote it.
+/* sha256.c */
+void sha256_text(const void *data, size_t len, char out[65]); // 64 digits, as sha256sum prints them
+
 typedef struct Source {
   const char *path;
   const char *text; // NUL-terminated

@@ -22,6 +22,8 @@ typedef struct Packed {
 struct Arrays {
   const char *path;
   bool single; // a .npy file
+  const unsigned char *file;
+  size_t len;
   VEC(Packed) list;
 };
 
@@ -118,6 +120,8 @@ const Arrays *arrays_read(Ctx *cx, const char *path, const char **error) {
   if (!file) return NULL;
   Arrays *a = NEW(cx->arena, Arrays);
   a->path = path;
+  a->file = file;
+  a->len = len;
   a->single = strcmp(strrchr(path, '.'), ".npy") == 0;
   if (a->single) {
     Packed p = {.name = name_of(cx->names, ""), .data = file, .len = len, .size = len};
@@ -281,3 +285,4 @@ TeTensor *arrays_tensor(Ctx *cx, const Arrays *a, Name name, Loc decl, Loc at) {
 }
 
 bool arrays_single(const Arrays *a) { return a->single; }
+void arrays_hash(const Arrays *a, char out[65]) { sha256_text(a->file, a->len, out); }

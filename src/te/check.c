@@ -66,6 +66,26 @@ static const Source *find_import(Checker *ck, const char *from, const char *path
 
 static AstFile *load_file(Loader *l, const Source *src, const OpenFile *by, int depth);
 
+// Whether the file is the one that the text names by what it holds.
+static void check_hash(Checker *ck, const AstItem *item, const char digits[65]) {
+  static const char kind[] = "sha256:";
+  const char *given = item->hash + (strncmp(item->hash, kind, 7) == 0 ? 7 : 0);
+  Diag *g;
+  if (given == item->hash || strlen(given) != 64 || strspn(given, "0123456789abcdef") != 64) {
+    g = diag_report(ck->cx->diags, E_IMPORT, item->hash_loc, "`%s` is no hash of a file", item->hash);
+    diag_help(g, "it is `sha256:` and the 64 digits that `sha256sum %s` prints", item->name);
+  } else if (strcmp(given, digits) != 0) {
+    g = diag_report(ck->cx->diags, E_IMPORT, item->name_loc, "`%s` is not the file that this text was written for",
+                    item->name);
+    diag_also(g, item->hash_loc, "the text names it by this");
+    diag_note(g, "what it holds now is `sha256:%s`", digits);
+    diag_help(g, "make both anew with the tool that wrote them; if this file is meant, write its hash, or none");
+  } else {
+    return;
+  }
+  ck->broken = true;
+}
+
 // An import of arrays, looked up as other files are.
 static void load_arrays(Checker *ck, AstItem *item) {
   const char *from = item->loc.src->path, *slash = strrchr(from, '/'), *error = NULL, *ignored;
@@ -77,6 +97,11 @@ static void load_arrays(Checker *ck, AstItem *item) {
   for (int i = 0; !item->arrays && !absolute && i < ck->opt->ninclude_dirs; i++)
     item->arrays = arrays_read(ck->cx, arena_printf(a, "%s/%s", ck->opt->include_dirs[i], item->name), &ignored);
   Diag *g = NULL;
+  char digits[65];
+  if (item->arrays && item->hash) {
+    arrays_hash(item->arrays, digits);
+    check_hash(ck, item, digits);
+  }
   if (!item->arrays) {
     g = diag_report(ck->cx->diags, E_IMPORT, item->name_loc, "cannot read `%s`", item->name);
     diag_note(g, "%s", error);
@@ -108,6 +133,11 @@ static void load_import(Loader *l, AstItem *item, const OpenFile *self, int dept
     diag_help(g, "imports are looked up beside this file, and in the directories of `-I`");
     ck->broken = true;
     return;
+  }
+  if (item->hash) {
+    char digits[65];
+    sha256_text(src->text, src->len, digits);
+    check_hash(ck, item, digits);
   }
   const char *real = canonical(ck->cx, src->path);
   for (const OpenFile *o = self; o; o = o->by) {

@@ -83,8 +83,10 @@ typedef struct AstItem {
   AstItemKind kind;
   Name name; // ITEM_IMPORT: the path as written
   Loc loc, name_loc;
-  const AstExpr *value;   // ITEM_PARAM ITEM_CONST
-  Name as;                // ITEM_IMPORT: what qualifies its names; NULL: nothing does
+  const AstExpr *value; // ITEM_PARAM ITEM_CONST
+  Name as;              // ITEM_IMPORT: what qualifies its names; NULL: nothing does
+  Name hash;            // ITEM_IMPORT: of what the file holds; NULL: any
+  Loc hash_loc;
   struct AstFile *import; // ITEM_IMPORT, once loaded
   const Arrays *arrays;   // the same, of a file of arrays
   int ndecls;             // ITEM_KERNEL ITEM_DEF; ITEM_CONST that is a tensor: 1
@@ -543,7 +545,8 @@ Earlier reads_earlier(Checker *ck, const TeTensor *stage, const TeTensor *t, int
 // arrays.c
 bool arrays_named(const char *path); // a file of arrays, by its name
 const Arrays *arrays_read(Ctx *cx, const char *path, const char **error);
-bool arrays_single(const Arrays *a); // one, without a name
+void arrays_hash(const Arrays *a, char out[65]); // of the file
+bool arrays_single(const Arrays *a);             // one, without a name
 TeTensor *arrays_tensor(Ctx *cx, const Arrays *a, Name name, Loc decl, Loc at);
 void note_constant_range(TeTensor *t); // constant.c
 

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """Constants from files, and the parts of the language that numpy can say, against numpy. arrays.py TETC prints TAP."""
+import hashlib
 import os
 import subprocess
 import sys
@@ -84,6 +85,18 @@ kernel k {{
         for bad, why in (('objects', 'never loaded'), ('text', 'no numbers of a type'), ('empty', 'no elements'), ('plane', 'did you mean `plain`')):
             refused(f'{kind}: {bad}', f'import "{kind}.npz" as w;\nkernel k {{ output o = w.{bad}; }}', why)
     data = open('packed.npz', 'rb').read()
+    open('part.te', 'w').write('const N = 4;')
+    for name, how in (('packed.npz', ' as w'), ('one.npy', ' as w'), ('part.te', ''), ('part.te', ' as w')):
+        digits = hashlib.sha256(open(name, 'rb').read()).hexdigest()
+        text = f'import "{name}"{how} : "HASH"; kernel k {{ output o[i: 2] : int32 = 1; }}'
+        run(f'hash of {name}{how}', text.replace('HASH', 'sha256:' + digits), {}, dict(o=np.ones(2, np.int32)))
+        refused(f'another {name}{how}', text.replace('HASH', 'sha256:' + digits[::-1]), 'is not the file that this text was written for')
+        for bad in (digits, 'sha256:' + digits[1:], 'sha1:' + digits, '', 'sha256:' + 'g' * 64):
+            refused(f'no hash: {bad[:12]}', text.replace('HASH', bad), 'is no hash of a file')
+    for length in (0, 1, 54, 55, 56, 57, 63, 64, 65, 119, 120, 1000):
+        open('part.te', 'w').write('//' + 'x' * (length - 2) if length >= 2 else ' ' * length)
+        digits = hashlib.sha256(open('part.te', 'rb').read()).hexdigest()
+        run(f'hash of {length} bytes', f'import "part.te" : "sha256:{digits}"; kernel k {{ output o[i: 1] : int32 = 1; }}', {}, dict(o=np.ones(1, np.int32)))
     for cut in (0, 21, 100, len(data) // 2, len(data) - 30):
         open('cut.npz', 'wb').write(data[:cut])
         refused(f'cut at {cut}', 'import "cut.npz" as w;\nkernel k { output o = w.plain; }', 'cannot read')
@@ -92,6 +105,50 @@ kernel k {{
     open('damaged.npz', 'wb').write(damaged)
     refused('damaged', 'import "damaged.npz" as w;\nkernel k { output o = w.plain; }', 'cannot be used')
     refused('without a name', 'import "stored.npz";\nkernel k { output o[i: 1] : int32 = 1; }', 'write `import "stored.npz" as w;`')
+
+
+def integers(rng):
+    """The functions of integers, of Python's numbers."""
+    for name, bits, sign in [(f'{"" if sign else "u"}int{bits}', bits, sign) for bits in (8, 16, 32, 64) for sign in (True, False)]:
+        low, high = (-(1 << bits - 1), (1 << bits - 1) - 1) if sign else (0, (1 << bits) - 1)
+        edges = [low, low + 1, high, high - 1, high // 2, high // 3, 0, 1, 2, 3, 5, 7] + ([-1, -2, -3, -7] if sign else [])
+        pairs = [(a, b) for a in edges for b in edges] + [(int(a), int(b)) for a, b in rng.integers(low, high, (99, 2), dtype=name)]
+        wrap = lambda v: (v - low) % (1 << bits) + low  # noqa: E731
+        stop = lambda v: min(max(v, low), high)  # noqa: E731
+        by = lambda b: 1 << b % bits  # noqa: E731
+        cut = lambda a, b: abs(a) // abs(b) * (1 if (a < 0) == (b < 0) else -1) if b else 0  # noqa: E731
+        meaning = dict(div=lambda a, b: wrap(cut(a, b)), rem=lambda a, b: a - cut(a, b) * b if b else 0, mulhi=lambda a, b: a * b >> bits,
+                       sat_add=lambda a, b: stop(a + b), sat_sub=lambda a, b: stop(a - b), sat_shl=lambda a, b: stop(a * by(b)),
+                       round_shr=lambda a, b: (2 * a + by(b)) // (2 * by(b)))
+        text = ''.join(f'  output o_{f} = {f}(a, b);\n' for f in meaning)
+        wanted = {f'o_{f}': np.array([m(a, b) for a, b in pairs], name) for f, m in meaning.items()}
+        wanted['ones'] = np.array([bin(a % (1 << bits)).count('1') for a, _ in pairs], name)
+        wanted['zeros'] = np.array([bits - (a % (1 << bits)).bit_length() for a, _ in pairs], name)
+        wanted['by3'] = np.array([meaning['round_shr'](a, 3) for a, _ in pairs], name)
+        run(f'functions of {name}', f'kernel k {{\n  input a[i: {len(pairs)}] : {name};\n  input b[i: {len(pairs)}] : {name};\n{text}'
+            '  output ones = popcount(a);\n  output zeros = clz(a);\n  output by3 = round_shr(a, 3);\n}\n',
+            {'a': np.array([a for a, _ in pairs], name), 'b': np.array([b for _, b in pairs], name)}, wanted)
+    run('functions of numbers', 'const D = div(-7, 2);\nkernel k { input v[i: 9] : int8; output a = v + rem(-7, 4); output b[i: 4] : int8 = v[i + div(-7, 2) + 3]; '
+        'output c[i: clz(1) - 60] : int32 = D; output d[i: 2] : int8 = v[div(i, 2) + clz(255) - 50]; }', {'v': np.arange(9, dtype=np.int8)},
+        dict(a=np.arange(9, dtype=np.int8) - np.int8(3), b=np.arange(4, dtype=np.int8), c=np.full(3, -3, np.int32), d=np.array([6, 6], np.int8)))
+    for bad in ('div(1.5, 2)', 'popcount(x)', 'div(n, x)', 'clz(n, n)', 'mulhi(n > 0, n > 1)'):
+        refused(f'refused: {bad}', f'kernel k {{ input x[i: 4] : float32; input n[i: 4] : int32; output o = {bad}; }}', 'error[E')
+
+
+def words():
+    """Words of the language are words only where they stand for something: each as the name of a tensor, an axis, a def's parameter, a constant."""
+    values = np.arange(6, dtype=np.int32)
+    for w in ('def return if where as by reshape concat wide div rem popcount clz mulhi sat_add sat_sub sat_shl round_shr fma rint dot argmax argmin sum prod '
+              'min max clamp abs round exp pack fold store_at auto none hash sha256 int8 bool').split():
+        run(f'names: {w}', f'''const c_{w} = 2;
+def twice({w}[{w}: N] : T) {{ compute s[{w}: N] : T = {w}[{w}] * 2; return s; }}
+kernel k {{
+  input x[{w}: 6] : int32;
+  compute {w}[{w}: 6] : int32 = x[{w}] + int32({w});
+  output o[{w}: 6] : int32 = {w}[5 - {w}] + sum[k: 6]({w}[k]);
+  output p = twice({w}) + c_{w};
+}}
+schedule k {{ {w}.compute_root(); }}''', {'x': values}, dict(o=(values * 2)[::-1] + np.int32(30), p=values * np.int32(4) + np.int32(2)))
 
 
 def language(rng):
@@ -161,6 +218,8 @@ kernel k {
         hi=[a * b >> 32 for a, b in pairs], a=[clamp(a + b) for a, b in pairs], s=[clamp(a - b) for a, b in pairs],
         l=[clamp(a << (b & 3)) for a, b in pairs], r=[(a + 16) >> 5 for a in wide[0]], p=[bin(a & 0xffffffff).count('1') for a in wide[0]],
         c=[32 - ((b >> 7) & 0xffffffff).bit_length() for b in wide[1]], k=[-3 - 10 + 63 + 8 + 4 + 0 + 3] * 500).items()})
+    integers(rng)
+    words()
     open('many.te', 'w').write('def f(x[i: N] : int32, s) { compute t = x + s; return t * 2; }\nkernel k {\n  input a0[i: 4] : int32;\n'
                                + ''.join(f'  compute a{i + 1} = f(a{i}, {i});\n' for i in range(1000)) + '  output o = a1000;\n}\n')
     p = subprocess.run([tetc, 'check', 'many.te'], capture_output=True, text=True, timeout=60)

@@ -79,10 +79,17 @@ static Interval mul_interval(Interval a, Interval b) {
   return around(wide_mul(a.lo, b.lo), wide_mul(a.lo, b.hi), wide_mul(a.hi, b.lo), wide_mul(a.hi, b.hi));
 }
 
+// How far a shift goes.
+static void shift_amounts(DType t, Interval b, int *from, int *to) {
+  int bits = dtype_bits(t);
+  *from = 0, *to = bits - 1;
+  if (interval_is_point(b)) *from = *to = (int)(b.lo & (bits - 1));
+  else if (b.lo >= 0 && b.hi < bits) *from = (int)b.lo, *to = (int)b.hi;
+}
+
 static Interval shift_interval(BinOp op, DType t, Interval a, Interval b) {
-  int bits = dtype_bits(t), from = 0, to = bits - 1; // how far
-  if (interval_is_point(b)) from = to = (int)(b.lo & (bits - 1));
-  else if (b.lo >= 0 && b.hi < bits) from = (int)b.lo, to = (int)b.hi;
+  int from, to;
+  shift_amounts(t, b, &from, &to);
   if (op == OP_SHL) return mul_interval(a, (Interval){(Wide)1 << from, (Wide)1 << to});
   return (Interval){wide_min(a.lo >> from, a.lo >> to), wide_max(a.hi >> from, a.hi >> to)};
 }
@@ -170,8 +177,88 @@ Interval interval_cast(DType to, DType from, Interval a) {
   return clip(to, a);
 }
 
-Interval interval_math(MathFn f, DType t, Interval a) {
-  if (f != FN_ABS || dtype_is_float(t)) return interval_of_type(t);
-  if (a.lo >= 0 || interval_is_empty(a)) return a;
-  return clip(t, (Interval){wide_max(-a.hi, 0), wide_max(-a.lo, a.hi)});
+// ---- functions of integers -----------------------------------------------------------------------------------------
+
+static Interval abs_interval(Interval a) {
+  if (a.lo >= 0) return a;
+  return (Interval){wide_max(-a.hi, 0), wide_max(-a.lo, a.hi)};
+}
+
+// Towards zero: at either end of a, the quotient by divisors of one sign is largest and smallest at the ends of those.
+static Interval quotients(Interval a, Wide from, Wide to) {
+  return around(a.lo / from, a.lo / to, a.hi / from, a.hi / to);
+}
+
+static Interval trunc_div_interval(Interval a, Interval b) {
+  Interval r = b.lo <= 0 && b.hi >= 0 ? interval_point(0) : interval_none();
+  if (b.hi > 0) r = interval_join(r, quotients(a, wide_max(b.lo, 1), b.hi));
+  if (b.lo < 0) r = interval_join(r, quotients(a, b.lo, wide_min(b.hi, -1)));
+  return r;
+}
+
+// A remainder has the sign of what is divided, and is less than the divisor.
+static Interval rem_interval(Interval a, Interval b) {
+  if (b.lo > 0 && a.lo > -b.lo && a.hi < b.lo) return a;
+  Wide most = wide_max(wide_max(-b.lo, b.hi) - 1, 0);
+  return (Interval){a.lo < 0 ? wide_max(a.lo, -most) : 0, a.hi > 0 ? wide_min(a.hi, most) : 0};
+}
+
+static int zeros_before(int bits, Wide v) {
+  int n = bits;
+  for (; v > 0; v >>= 1) n--;
+  return n;
+}
+
+static Interval clz_interval(DType t, Interval a) {
+  int bits = dtype_bits(t);
+  if (a.lo < 0) return (Interval){0, bits};
+  return (Interval){zeros_before(bits, a.hi), zeros_before(bits, a.lo)};
+}
+
+// What products of 64-bit numbers are cut at is below some of them.
+static Interval mulhi_interval(DType t, Interval a, Interval b) {
+  const Interval exact = {-((Wide)1 << 49), (Wide)1 << 49};
+  if (dtype_bits(t) == 64 && !(interval_within(a, exact) && interval_within(b, exact))) return interval_of_type(t);
+  Interval p = mul_interval(a, b);
+  return (Interval){p.lo >> dtype_bits(t), p.hi >> dtype_bits(t)};
+}
+
+static Interval saturated(DType t, Interval r) {
+  Interval all = interval_of_type(t);
+  return (Interval){wide_min(wide_max(r.lo, all.lo), all.hi), wide_min(wide_max(r.hi, all.lo), all.hi)};
+}
+
+static Wide shr_round(Wide v, int n) { return n ? ((v >> (n - 1)) + 1) >> 1 : v; }
+
+// Both shifts neither rise nor fall in one operand while the other stands.
+static Interval rounded_shift_interval(DType t, Interval a, Interval b) {
+  int from, to;
+  shift_amounts(t, b, &from, &to);
+  return around(shr_round(a.lo, from), shr_round(a.lo, to), shr_round(a.hi, from), shr_round(a.hi, to));
+}
+
+static Interval saturating_shift_interval(DType t, Interval a, Interval b) {
+  int from, to;
+  shift_amounts(t, b, &from, &to);
+  return saturated(t, mul_interval(a, (Interval){(Wide)1 << from, (Wide)1 << to}));
+}
+
+Interval interval_math(MathFn f, DType t, Interval a, Interval b) {
+  if (dtype_is_float(t)) return interval_of_type(t);
+  if (interval_is_empty(a) || (math_arity(f) > 1 && interval_is_empty(b))) return interval_none();
+  switch (f) {
+  case FN_ABS: return clip(t, abs_interval(a));
+  case FN_QUOTIENT: return clip(t, trunc_div_interval(a, b));
+  case FN_REMAINDER: return clip(t, rem_interval(a, b));
+  case FN_POPCOUNT: return (Interval){a.lo > 0 || a.hi < 0, dtype_bits(t)};
+  case FN_CLZ: return clz_interval(t, a);
+  case FN_MULHI: return clip(t, mulhi_interval(t, a, b));
+  case FN_SAT_ADD: return saturated(t, (Interval){a.lo + b.lo, a.hi + b.hi});
+  case FN_SAT_SUB: return saturated(t, (Interval){a.lo - b.hi, a.hi - b.lo});
+  case FN_SAT_SHL: return saturating_shift_interval(t, a, b);
+  case FN_ROUND_SHR: return clip(t, rounded_shift_interval(t, a, b));
+      CASE_FLOAT_FUNCTION:
+  case FN_COUNT: break;
+  }
+  return interval_of_type(t);
 }

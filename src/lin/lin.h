@@ -47,7 +47,7 @@ static inline Interval interval_of_value(DType t, int64_t v) {
 Interval interval_binary(BinOp op, DType t, Interval a, Interval b);
 Interval interval_unary(UnOp op, DType t, Interval a);
 Interval interval_cast(DType to, DType from, Interval a);
-Interval interval_math(MathFn f, DType t, Interval a);
+Interval interval_math(MathFn f, DType t, Interval a, Interval b); // of one argument: b is not looked at
 
 // ---- linear forms ----------------------------------------------------------------------------------------------
 
@@ -92,12 +92,13 @@ bool system_is_empty(const LinSystem *s);             // true: it has no solutio
 // ---- expressions, and what conditions say of them ------------------------------------------------------------------
 
 // A node of an expression, of TeExpr or Expr, as far as arithmetic goes.
-typedef enum LinKind { LIN_CONST, LIN_UNARY, LIN_BINARY, LIN_CAST, LIN_SELECT, LIN_ABS, LIN_LEAF } LinKind;
+typedef enum LinKind { LIN_CONST, LIN_UNARY, LIN_BINARY, LIN_CAST, LIN_SELECT, LIN_MATH, LIN_LEAF } LinKind;
 typedef struct LinNode {
   LinKind kind;
   DType type;
   UnOp unop;
   BinOp binop;
+  MathFn fn;             // LIN_MATH: of integers
   int64_t value;         // LIN_CONST, of an integer or bool type
   const void *a, *b, *c; // operands
 } LinNode;

@@ -77,7 +77,8 @@ Interval facts_range_of_parts(Facts *f, const void *e) {
   case LIN_BINARY: return interval_binary(n.binop, f->read->node(n.a).type, facts_range(f, n.a), facts_range(f, n.b));
   case LIN_CAST: return interval_cast(n.type, f->read->node(n.a).type, facts_range(f, n.a));
   case LIN_SELECT: return interval_join(range_given(f, n.a, true, n.b), range_given(f, n.a, false, n.c));
-  case LIN_ABS: return interval_math(FN_ABS, n.type, facts_range(f, n.a));
+  case LIN_MATH:
+    return interval_math(n.fn, n.type, facts_range(f, n.a), n.b ? facts_range(f, n.b) : interval_of_type(n.type));
   case LIN_LEAF: return f->read->leaf(f, e);
   }
   return interval_of_type(n.type);

@@ -45,7 +45,11 @@ static LinNode node_of(const void *expr) {
   case TE_BINARY: return (LinNode){.kind = LIN_BINARY, .type = e->type, .binop = e->binop, .a = e->a, .b = e->b};
   case TE_CAST: return dtype_is_float(e->a->type) ? leaf : (LinNode){.kind = LIN_CAST, .type = e->type, .a = e->a};
   case TE_SELECT: return (LinNode){.kind = LIN_SELECT, .type = e->type, .a = e->a, .b = e->b, .c = e->c};
-  case TE_MATH: return e->fn == FN_ABS ? (LinNode){.kind = LIN_ABS, .type = e->type, .a = e->args[0]} : leaf;
+  case TE_MATH: {
+    if (dtype_is_float(e->type)) return leaf;
+    const TeExpr *b = e->nargs > 1 ? e->args[1] : NULL;
+    return (LinNode){.kind = LIN_MATH, .type = e->type, .fn = e->fn, .a = e->args[0], .b = b};
+  }
   case TE_AXIS:
   case TE_ACCESS: return leaf;
   }

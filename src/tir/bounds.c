@@ -37,7 +37,8 @@ Interval interval_of(const Ranges *r, const Expr *e) {
     cond = interval_of(r, e->a);
     if (interval_is_point(cond)) return interval_of(r, cond.lo ? e->b : e->c);
     return interval_join(interval_of(r, e->b), interval_of(r, e->c));
-  case EXPR_MATH: return interval_math(e->fn, e->type, interval_of(r, e->args[0]));
+  case EXPR_MATH:
+    return interval_math(e->fn, e->type, interval_of(r, e->args[0]), interval_of(r, e->args[e->nargs - 1]));
   case EXPR_FLOAT:
   case EXPR_LOAD:
   case EXPR_REF: return interval_of_type(e->type);
@@ -64,7 +65,11 @@ static LinNode node_of(const void *expr) {
   case EXPR_BINARY: return (LinNode){.kind = LIN_BINARY, .type = e->type, .binop = e->binop, .a = e->a, .b = e->b};
   case EXPR_CAST: return dtype_is_float(e->a->type) ? leaf : (LinNode){.kind = LIN_CAST, .type = e->type, .a = e->a};
   case EXPR_SELECT: return (LinNode){.kind = LIN_SELECT, .type = e->type, .a = e->a, .b = e->b, .c = e->c};
-  case EXPR_MATH: return e->fn == FN_ABS ? (LinNode){.kind = LIN_ABS, .type = e->type, .a = e->args[0]} : leaf;
+  case EXPR_MATH: {
+    if (dtype_is_float(e->type)) return leaf;
+    const Expr *b = e->nargs > 1 ? e->args[1] : NULL;
+    return (LinNode){.kind = LIN_MATH, .type = e->type, .fn = e->fn, .a = e->args[0], .b = b};
+  }
   case EXPR_FLOAT:
   case EXPR_VAR:
   case EXPR_LOAD:

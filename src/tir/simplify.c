@@ -714,16 +714,54 @@ static const Expr *simp_child(void *self, const Expr *e) {
   return sim_expr(self, e, &unused);
 }
 
+// A rounding shift as a sum and a shift, if the sum fits.
+static const Expr *plain_shift(Ctx *cx, const Expr *a, Interval ra, Interval rb) {
+  if (!interval_is_point(rb)) return NULL;
+  int amount = (int)(rb.lo & (dtype_bits(a->type) - 1));
+  if (amount == 0) return a;
+  Wide half = (Wide)1 << (amount - 1);
+  Interval sum = {ra.lo + half, ra.hi + half};
+  if (!interval_within(sum, interval_of_type(a->type))) return NULL;
+  const Expr *x = expr_binary(cx, OP_ADD, a, expr_int(cx, a->type, (int64_t)half));
+  return expr_binary(cx, OP_SHR, x, expr_int(cx, a->type, amount));
+}
+
+// What a function of integers is among the operators, where the difference does not show; NULL: it is none.
+static const Expr *plain_math(Ctx *cx, const Expr *e, const Expr *a, const Expr *b, Interval ra, Interval rb) {
+  Interval all = interval_of_type(e->type);
+  bool positive = ra.lo >= 0 && rb.lo >= 0;
+  switch (e->fn) {
+  case FN_ABS: return ra.lo >= 0 ? a : NULL;
+  case FN_QUOTIENT: return positive ? expr_binary(cx, OP_DIV, a, b) : NULL;
+  case FN_REMAINDER: return positive ? expr_binary(cx, OP_MOD, a, b) : NULL;
+  case FN_SAT_ADD:
+    return interval_within((Interval){ra.lo + rb.lo, ra.hi + rb.hi}, all) ? expr_binary(cx, OP_ADD, a, b) : NULL;
+  case FN_SAT_SUB:
+    return interval_within((Interval){ra.lo - rb.hi, ra.hi - rb.lo}, all) ? expr_binary(cx, OP_SUB, a, b) : NULL;
+  case FN_ROUND_SHR: return plain_shift(cx, a, ra, rb);
+  case FN_SAT_SHL:
+  case FN_MULHI:
+  case FN_POPCOUNT:
+  case FN_CLZ:
+  CASE_FLOAT_FUNCTION:
+  case FN_COUNT: break;
+  }
+  return NULL;
+}
+
 static const Expr *simp_math(Sim *s, const Expr *e, Interval *range) {
-  Interval ra = interval_of_type(e->type);
-  if (e->fn != FN_ABS || dtype_is_float(e->type)) {
+  Interval ra = interval_of_type(e->type), rb = ra;
+  if (dtype_is_float(e->type)) {
     *range = ra;
     return settle(s, e, expr_rebuild(s->cx, e, simp_child, s), range);
   }
   const Expr *a = sim_expr(s, e->args[0], &ra);
-  *range = interval_math(e->fn, e->type, ra);
-  if (ra.lo >= 0) return settle(s, e, a, range);
-  return settle(s, e, a == e->args[0] ? e : expr_math(s->cx, e->fn, a, NULL), range);
+  const Expr *b = e->nargs > 1 ? sim_expr(s, e->args[1], &rb) : NULL;
+  *range = interval_math(e->fn, e->type, ra, rb);
+  const Expr *plain = plain_math(s->cx, e, a, b, ra, rb);
+  if (plain) return settle(s, e, plain, range);
+  bool same = a == e->args[0] && (!b || b == e->args[1]);
+  return settle(s, e, same ? e : expr_math(s->cx, e->fn, a, b), range);
 }
 
 // The variable e, or what stands for it.

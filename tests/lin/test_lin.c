@@ -44,7 +44,7 @@ static void intervals_are_these(void **state) {
     if (r.lo != intervals[i].want.lo || r.hi != intervals[i].want.hi)
       fail_msg("case %d: %lld..%lld", (int)i, (long long)r.lo, (long long)r.hi);
   }
-  assert_true(interval_math(FN_ABS, DT_I64, (Interval){-9, -2}).lo == 2);
+  assert_true(interval_math(FN_ABS, DT_I64, (Interval){-9, -2}, (Interval){0, 0}).lo == 2);
   assert_true(interval_unary(UN_BITNOT, DT_U8, (Interval){0, 15}).lo == 240);
   assert_true(interval_is_point(interval_cast(DT_BOOL, DT_I64, (Interval){3, 9})));
 }

@@ -89,9 +89,14 @@ const Tree *tree_integer(Forest *f, int depth) {
   case 0: return tree_cast(f, DT_I64, tree_cast(f, some_type(f), tree_integer(f, depth - 1)));
   case 1: return tree_unary(f, UN_NEG, tree_integer(f, depth - 1));
   case 2: {
-    Tree *n = tree_new(f, LIN_ABS, DT_I64);
-    n->node.a = tree_integer(f, depth - 1);
-    return n;
+    static const MathFn fns[] = {FN_ABS,   FN_QUOTIENT, FN_REMAINDER, FN_POPCOUNT, FN_CLZ,
+                                 FN_MULHI, FN_SAT_ADD,  FN_SAT_SUB,   FN_SAT_SHL,  FN_ROUND_SHR};
+    Tree *n = tree_new(f, LIN_MATH, f->types ? some_type(f) : DT_I64);
+    n->node.fn = fns[below(f, sizeof fns / sizeof *fns)];
+    n->node.a = tree_cast(f, n->node.type, tree_integer(f, depth - 1));
+    if (math_arity(n->node.fn) > 1)
+      n->node.b = tree_cast(f, n->node.type, below(f, 2) ? small_const(f, -3, 12) : tree_integer(f, depth - 1));
+    return tree_cast(f, DT_I64, n);
   }
   case 3: {
     Tree *n = tree_new(f, LIN_SELECT, DT_I64);
@@ -126,7 +131,7 @@ Wide tree_value(const Tree *t, const Wide *vars) {
   case LIN_UNARY: means_unary(n->unop, n->type, a, &out); return out.i;
   case LIN_BINARY: means_binary(n->binop, type_of(n->a), a, b, &out); return out.i;
   case LIN_CAST: return means_cast(n->type, type_of(n->a), a).i;
-  case LIN_ABS: means_math(FN_ABS, n->type, a, a, &out); return out.i;
+  case LIN_MATH: means_math(n->fn, n->type, a, b, &out); return out.i;
   case LIN_SELECT: break;
   case LIN_LEAF: return vars[t->var];
   }
@@ -147,7 +152,7 @@ void tree_text(const Tree *t, Text *out) {
   case LIN_CONST: text_add(out, n->value < 0 ? "(%lld)" : "%lld", (long long)n->value); return;
   case LIN_LEAF: text_add(out, "%c", "xyz"[t->var]); return;
   case LIN_CAST: call_text(dtype_name(n->type), n->a, NULL, out); return;
-  case LIN_ABS: call_text("abs", n->a, NULL, out); return;
+  case LIN_MATH: call_text(math_name(n->fn), n->a, n->b, out); return;
   case LIN_UNARY: call_text(unop_text(n->unop), n->a, NULL, out); return;
   case LIN_BINARY:
     if (binop_prec(n->binop) == 0) {

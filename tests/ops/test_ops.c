@@ -237,7 +237,7 @@ static Interval interval_case(const Table *t, const Case *c, Interval a, Interva
   switch (c->kind) {
   case BINARY_CASE: return interval_binary((BinOp)c->op, t->type, a, b);
   case UNARY_CASE: return interval_unary((UnOp)c->op, t->type, a);
-  case MATH_CASE: return interval_math((MathFn)c->op, t->type, a);
+  case MATH_CASE: return interval_math((MathFn)c->op, t->type, a, b);
   case CAST_CASE: return interval_cast(c->type, t->type, a);
   }
   return (Interval){1, 0};

@@ -475,13 +475,36 @@ static const Node *match_unary(Alu *s, const Expr *e, int depth) {
   return e->unop == UN_BITNOT ? node_not(s, a, e->loc) : node_neg(s, a, e->loc);
 }
 
-// A function by a constant as operations that the ALU has, with the same values for all int32; NULL: there are none.
+// x + y or x - y that stop at the ends of int32: y is cut to what fits beside x.
+static const Expr *saturating_sum(Ctx *cx, const Expr *e) {
+#define NUMBER(v) expr_int(cx, DT_I32, v)
+  const Expr *x = e->args[0], *y = e->args[1];
+  bool add = e->fn == FN_SAT_ADD;
+  const Expr *above = expr_binary(cx, OP_MAX, x, NUMBER(add ? 0 : -1)),
+             *below = expr_binary(cx, OP_MIN, x, NUMBER(add ? 0 : -1));
+  const Expr *least =
+      add ? expr_binary(cx, OP_SUB, NUMBER(INT32_MIN), below) : expr_binary(cx, OP_SUB, above, NUMBER(INT32_MAX));
+  const Expr *most =
+      add ? expr_binary(cx, OP_SUB, NUMBER(INT32_MAX), above) : expr_binary(cx, OP_SUB, below, NUMBER(INT32_MIN));
+  y = expr_binary(cx, OP_MIN, expr_binary(cx, OP_MAX, y, least), most);
+  return expr_binary(cx, add ? OP_ADD : OP_SUB, x, y);
+}
+
+// Where a shift would cut something off, an end of int32 is chosen.
+static const Expr *saturating_shift(Ctx *cx, const Expr *x, int n) {
+  const Expr *low = expr_binary(cx, OP_LT, x, NUMBER(INT32_MIN >> n)),
+             *high = expr_binary(cx, OP_GT, x, NUMBER(INT32_MAX >> n));
+  const Expr *fits = expr_select(cx, low, NUMBER(INT32_MIN), expr_binary(cx, OP_SHL, x, NUMBER(n)));
+  return n ? expr_select(cx, high, NUMBER(INT32_MAX), fits) : x;
+}
+
+// A function as operations that the ALU has, with the same values for all int32; NULL: there are none.
 static const Expr *function_as_operations(Ctx *cx, const Expr *e) {
   int64_t n;
-  if (e->nargs != 2 || !expr_is_int(e->args[1], &n)) return NULL;
+  if (e->nargs != 2) return NULL;
+  if (!expr_is_int(e->args[1], &n)) return e->fn == FN_SAT_ADD || e->fn == FN_SAT_SUB ? saturating_sum(cx, e) : NULL;
   const Expr *x = e->args[0];
   int64_t amount = n & 31;
-#define NUMBER(v) expr_int(cx, DT_I32, v)
   switch (e->fn) {
   case FN_ROUND_SHR: // with q = x >> (n - 1): q - (q >> 1)
     if (!amount) return x;
@@ -495,7 +518,7 @@ static const Expr *function_as_operations(Ctx *cx, const Expr *e) {
   case FN_SAT_ADD:
     x = n > 0 ? expr_binary(cx, OP_MIN, x, NUMBER(INT32_MAX - n)) : expr_binary(cx, OP_MAX, x, NUMBER(INT32_MIN - n));
     return expr_binary(cx, OP_ADD, x, NUMBER(n));
-  case FN_SAT_SHL: // where it stops, the lower bits are set
+  case FN_SAT_SHL: return saturating_shift(cx, x, (int)amount);
   case FN_ABS:
   case FN_QUOTIENT:
   case FN_REMAINDER:

@@ -18,6 +18,7 @@ class Points:
 
     def __init__(self, axes, tensors):
         n = len(axes)
+        self.shape = tuple(extent for _, extent in axes)
         self.tensors = tensors
         self.axes = {name: np.arange(extent, dtype='int64').reshape([-1 if i == k else 1 for i in range(n)])
                      for k, (name, extent) in enumerate(axes)}
@@ -43,6 +44,13 @@ class Points:
             kept.append(np.clip(i, 0, n - 1))
         return t[tuple(kept)]
 
+    def reshape(self, e, mask):
+        t = self.tensors[e.info]
+        return t.reshape(self.shape)
+
+    def concat(self, e, mask):
+        return np.concatenate([self.tensors[n] for n in e.info[1]], list(self.axes).index(e.info[0]))
+
     def bin(self, e, mask):
         a = self.value(e.args[0], mask)
         if e.info == '&&':
@@ -58,6 +66,8 @@ class Points:
         v = [self.value(a, mask) for a in e.args]
         if e.info == 'clamp':
             return semantics.BINARY['min'](e.of, semantics.BINARY['max'](e.of, v[0], v[1]), v[2])
+        if e.info == 'wide':
+            return v[0].astype(e.type)
         if e.info in semantics.CLOSE:
             return semantics.close(e.info, e.of, *v)
         table = semantics.BINARY if len(v) == 2 else semantics.UNARY
@@ -71,14 +81,19 @@ class Points:
         return np.where(c, self.value(e.args[1], mask & c), self.value(e.args[2], mask & ~c))
 
 
-def reduced(op, v, shape, points, t):
-    """Accumulates over the last axes of v, one point after the other, the first axis the slowest."""
-    v = np.broadcast_to(v, shape + points).reshape(shape + (-1,))
-    acc = np.broadcast_to(semantics.initial(op, t), shape)
+def reduced(op, v, shape, points, t, taken, by):
+    """Accumulates over the last axes of v, one point after the other, the first axis the slowest: those of `taken`; of `by`
+    partial results each has the points that are as many modulo `by`, and halves are put together."""
+    v, taken = (np.broadcast_to(x, shape + points).reshape(shape + (-1,)) for x in (v, taken))
     step = semantics.BINARY[{'sum': '+', 'prod': '*'}.get(op, op)]
+    lanes = [np.broadcast_to(semantics.initial(op, t), shape) for _ in range(by or 1)]
     for k in range(v.shape[-1]):
-        acc = step(t, acc, v[..., k])
-    return acc
+        lane = k % points[-1] % by if by else 0
+        lanes[lane] = np.where(taken[..., k], step(t, lanes[lane], v[..., k]), lanes[lane])
+    while len(lanes) > 1:
+        half = len(lanes) // 2
+        lanes = [step(t, a, b) for a, b in zip(lanes[:half], lanes[half:])]
+    return lanes[0]
 
 
 def stage(t, tensors):
@@ -86,9 +101,11 @@ def stage(t, tensors):
     axes = t.axes + (t.reduce[1] if t.reduce else [])
     points = Points(axes, tensors)
     with np.errstate(all='ignore'):
-        v = points.value(t.expr, np.full(points.one, True))
+        all_points = np.full(points.one, True)
+        taken = points.value(t.where, all_points) if t.where else all_points
+        v = points.value(t.expr, taken)
         if t.reduce:
-            v = reduced(t.reduce[0], v, t.shape, tuple(n for _, n in t.reduce[1]), t.type)
+            v = reduced(t.reduce[0], v, t.shape, tuple(n for _, n in t.reduce[1]), t.type, taken, t.by)
     assert v.dtype == t.type, (t.name, v.dtype, t.type)
     return np.ascontiguousarray(np.broadcast_to(v, t.shape))
 

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Random expressions of a type, and indices that are known to stay inside."""
 from . import values
-from .semantics import CLOSE, COMPARISONS, DTYPES, EXACT, FLOATS, INTS, NUMBERS, is_float, limits
-from .tree import axis, binary, call, cast, cond, is_constant, lit, read, unary
+from .semantics import CLOSE, COMPARISONS, DTYPES, EXACT, FLOATS, INTS, NUMBERS, OF_INTEGERS, is_float, limits
+from .tree import axis, binary, call, cast, cond, is_constant, lit, read, unary, wide
 
 
 def interval(e, axes):
@@ -20,6 +20,8 @@ def interval(e, axes):
         return low and high and (min(low[0], high[0]), high[1])
     if None in of or not of:
         return bounded_by_constant(e, of)
+    if e.info in OF_INTEGERS or e.info == 'wide':
+        return None   # nothing is said of them: a guard stands before
     if k == 'un':
         return (-of[0][1], -of[0][0]) if e.info == '-' else None
     if e.info == 'abs':
@@ -102,6 +104,8 @@ class Scope:
             return call('clamp', self.index_expression(depth - 1), lit('int64', 0), n)
         if k == 11:
             return unary(r.choice('-~'), self.index_expression(depth - 1))
+        if k == 12 and r.random() < 0.4:
+            return call(r.choice(['div', 'rem', 'round_shr']), self.index_expression(depth - 1), lit('int64', r.choice([1, 2, 3, 4, 7])))
         if k == 12:
             return cast('int64', cast(r.choice(INTS), self.index_expression(depth - 1)))
         e = self.data(depth)
@@ -316,6 +320,8 @@ class Scope:
         r, k = self.r, self.r.random()
         if k < 0.1:
             return unary('~', self.anchored(self.value(t, depth - 1)))
+        if k > 0.85:
+            return self.function_of_integers(t, depth)
         if k < 0.3:
             a = self.anchored(self.value(t, depth - 1))
             b = lit(t, r.randrange(0, min(70, limits(t)[1]))) if r.random() < 0.7 else self.value(t, depth - 1)
@@ -324,6 +330,16 @@ class Scope:
             a = self.anchored(self.value(t, depth - 1))
             return binary(r.choice(['/', '%', '%', '&']), a, lit(t, r.choice([1, 2, 3, 4, 7, 8, 16, 31, 32, 64, 100])))
         return binary(r.choice(['+', '-', '*', '+', '-', '*', '/', '%', '&', '|', '^']), *self.pair(t, depth - 1))
+
+    def function_of_integers(self, t, depth):
+        r, name, a = self.r, self.r.choice(OF_INTEGERS), self.anchored(self.value(t, depth - 1))
+        if t == 'int32' and r.random() < 0.2:
+            return wide(self.anchored(self.value(r.choice(['int8', 'int16', 'uint8', 'uint16']), depth - 1)))
+        if name in ('popcount', 'clz'):
+            return call(name, a)
+        if name in ('sat_shl', 'round_shr') and r.random() < 0.7 or r.random() < 0.2:
+            return call(name, a, lit(t, r.randrange(0, min(70, limits(t)[1]))))
+        return call(name, a, self.anchored(self.value(t, depth - 1)))
 
     def floating(self, t, depth):
         r, k = self.r, self.r.random()

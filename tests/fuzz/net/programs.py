@@ -2,7 +2,7 @@
 """Random kernels for the CPU: chains and diamonds of stages, windows, gathers, reductions, of all types."""
 from .expressions import Scope
 from .semantics import DTYPES, FLOATS, INTS, NUMBERS, REDUCTIONS, is_float
-from .tree import Program, Tensor, axis, cast, is_constant, walk
+from .tree import Program, Tensor, axis, binary, cast, is_constant, concat, lit, reshape, sources, walk
 from .values import FLAVOURS
 
 NAMES = ['i', 'j', 'k', 'm']
@@ -91,12 +91,50 @@ class Kernel:
         e = scope.value(t, r.choice([0, 1, 1, 2, 3]))
         if is_constant(e):
             e = cast(t, axis(inner[0][0])) if t != 'int64' else axis(inner[0][0])
-        return Tensor(name, role, axes, t, e, reduce=(r.choice(REDUCTIONS), inner))
+        return Tensor(name, role, axes, t, e, reduce=(r.choice(REDUCTIONS), inner), where=self.condition(axes, inner),
+                      by=r.choice([2, 4, 8, 16, 16, 64]) if r.random() < 0.15 else 0)
+
+    def condition(self, axes, inner):
+        """Affine, of the axes around and of those that are reduced; or None."""
+        r = self.r
+        if r.random() < 0.7:
+            return None
+        a, b = axis(r.choice(inner)[0]), axis(r.choice(axes)[0])
+        if r.random() < 0.3:
+            b = binary('*', b, lit('int64', r.choice([2, 3, -1])))
+        if r.random() < 0.5:
+            b = binary(r.choice('+-'), b, lit('int64', r.randrange(1, 6)))
+        return binary(r.choice(['<', '<=', '>', '>=', '==']), a, b)
+
+    def concatenated(self, name, role):
+        """Tensors that differ along one axis at most, one after the other."""
+        r, t = self.r, self.r.choice(self.tensors)
+        if not 0 < len(t.axes) <= len(NAMES):
+            return self.plain(name, role)
+        at = r.randrange(len(t.axes))
+        fits = [x for x in self.tensors if x.type == t.type and len(x.shape) == len(t.shape) and x.shape[:at] + x.shape[at + 1:] == t.shape[:at] + t.shape[at + 1:]]
+        parts = [t] + [r.choice(fits) for _ in range(r.choice([0, 1, 1, 2, 4]))]
+        shape = list(t.shape)
+        shape[at] = sum(x.shape[at] for x in parts)
+        axes = self.named(shape)
+        return Tensor(name, role, axes, t.type, concat(axes[at][0], parts))
+
+    def reshaped(self, name, role):
+        """The elements of a tensor in another shape."""
+        r, t = self.r, self.r.choice(self.tensors)
+        left, shape = 1, []
+        for n in t.shape:
+            left *= n
+        while left > 1 and len(shape) < 3:
+            shape.append(r.choice([n for n in range(1, left + 1) if left % n == 0]))
+            left //= shape[-1]
+        shape.append(left)
+        return Tensor(name, role, self.named(shape), t.type, reshape(t))
 
     def stage(self, k, last):
         r = self.r
         role = 'output' if last or r.random() < 0.2 else 'compute'
-        make = r.choice([self.pointwise, self.pointwise, self.plain, self.plain, self.reduction])
+        make = r.choice([self.pointwise, self.pointwise, self.plain, self.plain, self.reduction, self.reduction, self.reshaped, self.concatenated])
         return self.add(make('s%d' % k, role))
 
 
@@ -117,7 +155,7 @@ def drop_unread(tensors):
     """Without the stages and inputs that no output needs, which tetc warns of; an input stays where there is no other."""
     kept = []
     for t in reversed(tensors):
-        if t.role == 'output' or any(x.kind == 'read' and x.info == t.name for k in kept if k.expr for x in walk(k.expr)):
+        if t.role == 'output' or any(t.name in sources(x) for k in kept if k.expr for x in walk(k.expr)):
             kept.append(t)
     return kept[::-1]
 

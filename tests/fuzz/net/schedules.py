@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Random schedules of CPU stages, legal as far as the rules of docs/schedule.md tell."""
 from .semantics import is_float
-from .tree import For, Knob, Statement, walk
+from .tree import For, Knob, Statement, sources, walk
 
 
 class Loop:
@@ -36,8 +36,7 @@ class Stage:
 def reads(t):
     found = []
     for x in walk(t.expr):
-        if x.kind == 'read' and x.info not in found:
-            found.append(x.info)
+        found += [name for name in sources(x) if name not in found]
     return found
 
 
@@ -47,7 +46,7 @@ class Schedule:
     def __init__(self, r, program, mine=None):
         self.r, self.program = r, program
         self.mine = [t.name for t in program.stages()] if mine is None else mine   # the others are scheduled already
-        self.stages = [Stage(t.name, t.axes, t.reduce[1] if t.reduce else (), bool(t.reduce) and is_float(t.type),
+        self.stages = [Stage(t.name, t.axes, t.reduce[1] if t.reduce and not t.by else (), bool(t.reduce) and is_float(t.type),
                              t.role == 'output', reads(t)) for t in program.stages()]
         self.shapes = {t.name: t.axes for t in program.tensors}
         self.statements, self.knobs, self.last = [], [], []

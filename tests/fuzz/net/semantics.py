@@ -12,7 +12,8 @@ DTYPES = ['bool'] + NUMBERS
 COMPARISONS = ['<', '<=', '>', '>=', '==', '!=']
 ARITHMETIC = ['+', '-', '*', '/', 'min', 'max']       # of two numbers
 INTEGER = ['%', '&', '|', '^', '<<', '>>']            # of two integers
-EXACT = ['floor', 'ceil', 'trunc', 'round', 'sqrt']   # of a float, to the bit
+OF_INTEGERS = ['div', 'rem', 'mulhi', 'sat_add', 'sat_sub', 'sat_shl', 'round_shr', 'popcount', 'clz']
+EXACT = ['floor', 'ceil', 'trunc', 'round', 'rint', 'sqrt']   # of a float, to the bit
 CLOSE = ['exp', 'log', 'log2', 'rsqrt', 'sin', 'cos', 'tan', 'atan', 'tanh', 'sigmoid', 'erf', 'pow']  # within ULPS
 REDUCTIONS = ['sum', 'prod', 'min', 'max']
 ULPS = 4
@@ -93,7 +94,33 @@ def half_away(a):
     return np.where(np.abs(a - whole) >= 0.5, whole + np.copysign(np.array(1, a.dtype), a), whole)
 
 
+def of_integers(f):
+    """A function on Python's integers, of type t."""
+    def call(t, *args):
+        low, high = limits(t)
+        one = np.frompyfunc(lambda *v: f(low, high, bits(t), *(int(x) for x in v)), len(args), 1)
+        return one(*args).astype(t)
+    return call
+
+
+def quotient(a, b):
+    """Towards zero; by zero 0."""
+    return 0 if b == 0 else abs(a) // abs(b) * (1 if (a < 0) == (b < 0) else -1)
+
+
+BINARY.update({name: of_integers(f) for name, f in {
+    'div': lambda low, high, n, a, b: (quotient(a, b) - low) % (1 << n) + low,
+    'rem': lambda low, high, n, a, b: a - quotient(a, b) * b if b else 0,
+    'mulhi': lambda low, high, n, a, b: a * b >> n,
+    'sat_add': lambda low, high, n, a, b: min(max(a + b, low), high),
+    'sat_sub': lambda low, high, n, a, b: min(max(a - b, low), high),
+    'sat_shl': lambda low, high, n, a, b: min(max(a << b % n, low), high),
+    'round_shr': lambda low, high, n, a, b: (2 * a + (1 << b % n)) >> b % n + 1}.items()})
+
 UNARY = {
+    'popcount': of_integers(lambda low, high, n, a: bin(a % (1 << n)).count('1')),
+    'clz': of_integers(lambda low, high, n, a: n - (a % (1 << n)).bit_length()),
+    'rint': lambda t, a: wide(np.rint, t, a),
     '-': negate,
     '~': lambda t, a: np.bitwise_xor(a, np.array(limits(t)[1] if t.startswith('u') else -1, t)),
     '!': lambda t, a: np.logical_not(a),

@@ -2,7 +2,7 @@
 """Makes a failing program smaller while it fails in the same way."""
 import time
 
-from .tree import For, lit, walk
+from .tree import For, lit, sources, walk
 
 
 def rebuilt(e, change):
@@ -14,7 +14,7 @@ def rebuilt(e, change):
 def without_unread(tensors):
     kept = []
     for t in reversed(tensors):
-        if t.role == 'output' or any(x.kind == 'read' and x.info == t.name for k in kept if k.expr for x in walk(k.expr)):
+        if t.role == 'output' or any(t.name in sources(x) for k in kept if k.expr for x in walk(k.expr)):
             kept.append(t)
     return kept[::-1]
 
@@ -67,7 +67,7 @@ def fewer_tensors(p):
         if t.role == 'compute':   # an earlier stage becomes an output, or an input
             if not t.bare:
                 yield with_tensors(p, [x if x.role == 'input' else x.copy(role='output' if x is t else 'compute') for x in p.tensors])
-            yield with_tensors(p, [t.copy(role='input', expr=None, reduce=None, bare=False, flavour='mixed', seed=1) if x is t else x for x in p.tensors])
+            yield with_tensors(p, [t.copy(role='input', expr=None, reduce=None, where=None, by=0, bare=False, flavour='mixed', seed=1) if x is t else x for x in p.tensors])
 
 
 def simpler(e, node):
@@ -96,7 +96,9 @@ def simpler_expressions(p):
                 tensors = list(p.tensors)
                 tensors[i] = t.copy(expr=e, bare=t.bare and e.kind != 'lit')
                 yield with_tensors(p, tensors)
-        if t.reduce and len(t.reduce[1]) > 1:
+        for change in [dict(where=None)] * bool(t.where) + [dict(by=0)] * bool(t.by):
+            yield p.copy(tensors=p.tensors[:i] + [t.copy(**change)] + p.tensors[i + 1:])
+        if t.reduce and len(t.reduce[1]) > 1 and not t.where:
             for k in range(len(t.reduce[1])):
                 gone = t.reduce[1][k][0]
                 e = rebuilt(t.expr, lambda x: lit('int64', 0) if x.kind == 'axis' and x.info == gone else x)

@@ -2,7 +2,7 @@
 """What the accepted programs of a campaign had in them."""
 from collections import Counter
 
-from .semantics import ARITHMETIC, CLOSE, COMPARISONS, DTYPES, EXACT, FLOATS, INTEGER, INTS, NUMBERS, REDUCTIONS
+from .semantics import ARITHMETIC, CLOSE, COMPARISONS, DTYPES, EXACT, FLOATS, INTEGER, INTS, NUMBERS, OF_INTEGERS, REDUCTIONS
 from .tree import walk
 
 HOST = ['split', 'tile', 'fuse', 'reorder', 'compute_at', 'compute_root', 'compute_inline', 'store_at', 'store_root', 'fold', 'pack', 'cache_read', 'cache_write', 'rfactor', 'tail',
@@ -14,7 +14,9 @@ PRIMITIVES = HOST + VTA
 def documented():
     """The pairs of operation and type that docs/language.md has."""
     cells = [(op, t) for op in ARITHMETIC + COMPARISONS + ['neg', 'abs', 'clamp', '?:', 'read'] for t in NUMBERS]
-    cells += [(op, t) for op in INTEGER + ['~'] for t in INTS]
+    cells += [(op, t) for op in INTEGER + OF_INTEGERS + ['~'] for t in INTS]
+    cells += [('wide', t) for t in ('int8', 'int16', 'uint8', 'uint16')]
+    cells += [(op, t) for op in ('reshape', 'concat') for t in DTYPES] + [(form, op) for form in ('where', 'by') for op in REDUCTIONS]
     cells += [(op, t) for op in EXACT + CLOSE for t in FLOATS]
     cells += [(op, 'bool') for op in ['&&', '||', '!', '==', '!=', '?:', 'read']]
     cells += [('to ' + to, t) for t in DTYPES for to in NUMBERS if to != t]
@@ -26,11 +28,15 @@ def operations(program):
     for t in program.stages():
         if t.reduce:
             yield t.reduce[0] + '[]', t.type
+            if t.where:
+                yield 'where', t.reduce[0]
+            if t.by:
+                yield 'by', t.reduce[0]
         for e in walk(t.expr):
             if e.kind == 'cast':
                 yield 'to ' + e.type, e.of
-            elif e.kind in ('cond', 'read'):
-                yield {'cond': '?:', 'read': 'read'}[e.kind], e.type
+            elif e.kind in ('cond', 'read', 'reshape', 'concat'):
+                yield {'cond': '?:'}.get(e.kind, e.kind), e.type
             elif e.kind in ('bin', 'un', 'fn'):
                 yield 'neg' if e.kind == 'un' and e.info == '-' else e.info, 'bool' if e.info in ('&&', '||', '!') else e.of
 

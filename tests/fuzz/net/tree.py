@@ -10,6 +10,8 @@ PREFIX, PRIMARY = 11, 12
 class Expr:
     """An expression of one type. By kind:
     lit: info is the value; axis: info is the name; read: args are indices, info the tensor's name, bare if written without;
+    reshape: info the name of the tensor whose elements the stage has, in their order;
+    concat: info the axis and the names of the tensors that stand one after the other;
     bin: info the operator, args of type `of`; un, fn: info the operator or function; cast: args[0] of type `of`; cond."""
     __slots__ = ('kind', 'type', 'args', 'info', 'of', 'bare')
 
@@ -41,6 +43,14 @@ def call(name, *args):
     return Expr('fn', args[0].type, args, name, args[0].type)
 
 
+def wide(a):
+    return Expr('fn', 'int32' if a.type in ('int8', 'int16', 'uint8', 'uint16') else a.type, (a,), 'wide', a.type)
+
+
+def reshape(tensor):
+    return Expr('reshape', tensor.type, (), tensor.name)
+
+
 def cast(t, a):
     return Expr('cast', t, (a,), None, a.type)
 
@@ -51,6 +61,16 @@ def cond(c, a, b):
 
 def read(tensor, indices, bare=False):
     return Expr('read', tensor.type, indices, tensor.name, None, bare)
+
+
+def concat(name, tensors):
+    """Tensors one after the other along an axis of the stage."""
+    return Expr('concat', tensors[0].type, (), (name, tuple(t.name for t in tensors)))
+
+
+def sources(e):
+    """Tensors that the node itself reads."""
+    return e.info[1] if e.kind == 'concat' else (e.info,) if e.kind in ('read', 'reshape') else ()
 
 
 def walk(e):
@@ -90,6 +110,10 @@ def text(e, outer=0):
         return e.info
     if k == 'read':
         return e.info if e.bare else '%s[%s]' % (e.info, ', '.join(text(a) for a in e.args))
+    if k == 'reshape':
+        return 'reshape(%s)' % e.info
+    if k == 'concat':
+        return 'concat[%s](%s)' % (e.info[0], ', '.join(e.info[1]))
     if k == 'fn':
         return '%s(%s)' % (e.info, ', '.join(text(a) for a in e.args))
     if k == 'cast':
@@ -106,9 +130,11 @@ def text(e, outer=0):
 
 class Tensor:
     """A tensor of a kernel. axes: (name, extent) pairs; reduce: None or (operation, axes); bare: no axis list is written;
+    where: a condition on axes under which points are reduced; by: how many partial results the reduction has, 0 for one;
     approximate: its root is a function that is only right within some units; flavour and seed: the values of an input."""
 
-    def __init__(self, name, role, axes, type, expr=None, reduce=None, bare=False, flavour=None, seed=0):
+    def __init__(self, name, role, axes, type, expr=None, reduce=None, bare=False, flavour=None, seed=0, where=None, by=0):
+        self.where, self.by = where, by
         self.name, self.role, self.axes, self.type, self.expr = name, role, list(axes), type, expr
         self.reduce, self.bare, self.flavour, self.seed = reduce, bare, flavour, seed
 
@@ -122,7 +148,7 @@ class Tensor:
         return self.expr is not None and self.expr.kind == 'fn' and self.expr.info in CLOSE
 
     def copy(self, **changes):
-        t = Tensor(self.name, self.role, self.axes, self.type, self.expr, self.reduce, self.bare, self.flavour, self.seed)
+        t = Tensor(self.name, self.role, self.axes, self.type, self.expr, self.reduce, self.bare, self.flavour, self.seed, self.where, self.by)
         for k, v in changes.items():
             setattr(t, k, v)
         return t
@@ -209,7 +235,8 @@ class Program:
             return 'input %s[%s] : %s;' % (t.name, self.axes_text(t.axes), t.type)
         value = text(t.expr)
         if t.reduce:
-            value = '%s[%s](%s)' % (t.reduce[0], self.axes_text(t.reduce[1]), value)
+            by, where = ' by %d' % t.by if t.by else '', ' where %s' % text(t.where) if t.where else ''
+            value = '%s[%s%s%s](%s)' % (t.reduce[0], self.axes_text(t.reduce[1]), by, where, value)
         head = '' if t.bare else '[%s] : %s' % (self.axes_text(t.axes), t.type)
         return '%s %s%s = %s;' % (t.role, t.name, head, value)
 

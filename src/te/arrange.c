@@ -85,10 +85,25 @@ const TeExpr *arrange_reshape(StageCx *sx, const AstExpr *e) {
 
 // ---- concat ---------------------------------------------------------------------------------------------------------
 
-static int axis_of(const TeTensor *t, Name name) {
-  for (int i = 0; i < t->naxes; i++)
-    if (t->axes[i]->name == name) return i;
+static int axis_of(const Name *names, int n, Name name) {
+  for (int i = 0; i < n; i++)
+    if (names[i] == name) return i;
   return -1;
+}
+
+// What the axes of t are called where it stands: in a def, as its parameter calls them.
+static const Name *names_of_axes(const StageCx *sx, const AstExpr *e, const TeTensor *t) {
+  Binding b = e->kind == AST_NAME ? scope_find(sx->scope, e->name, e->loc) : (Binding){.kind = BIND_NONE};
+  bool named = b.kind == BIND_TENSOR && b.ref.t == t && b.ref.axes;
+  Name *names = NEW_ARRAY(sx->ck->cx->arena, Name, t->naxes + 1);
+  for (int i = 0; i < t->naxes; i++) names[i] = named && *b.ref.axes[i] != '.' ? b.ref.axes[i] : NULL;
+  for (int i = 0; i < t->naxes; i++) { // what `..` stands for keeps its name, unless the parameter has it
+    if (names[i]) continue;
+    Name own = t->axes[i]->name;
+    bool taken = named && axis_of(names, t->naxes, own) >= 0;
+    names[i] = taken ? name_of(sx->ck->cx->names, arena_printf(sx->ck->cx->arena, "%s_2", own)) : own;
+  }
+  return names;
 }
 
 static bool check_joined(const StageCx *sx, const AstExpr *e, const TeTensor *first, const TeTensor *t, int at,
@@ -107,16 +122,18 @@ static bool check_joined(const StageCx *sx, const AstExpr *e, const TeTensor *fi
   return false;
 }
 
-const TeTensor *concat_shape(const StageCx *sx, const AstExpr *e) {
+TensorRef concat_shape(const StageCx *sx, const AstExpr *e) {
+  const TensorRef none = {0};
   Ctx *cx = sx->ck->cx;
   const TeTensor *first = operand(sx, e->items[0], "concat");
-  if (!first) return NULL;
-  int at = axis_of(first, e->a->name);
+  if (!first) return none;
+  const Name *names = names_of_axes(sx, e->items[0], first);
+  int at = axis_of(names, first->naxes, e->a->name);
   if (at < 0) {
     Diag *g = diag_report(cx->diags, E_UNKNOWN_NAME, e->a->loc, "`%s` has no axis `%s`", first->name, e->a->name);
     diag_also(g, first->name_loc, "`%s` is %s", first->name, shape_text(cx, first));
     diag_help(g, "name an axis of the first operand, or of the stage");
-    return NULL;
+    return none;
   }
   TeTensor *shape = arena_copy(cx->arena, first, sizeof *first);
   TeAxis *joined = arena_copy(cx->arena, first->axes[at], sizeof *joined);
@@ -124,15 +141,15 @@ const TeTensor *concat_shape(const StageCx *sx, const AstExpr *e) {
   shape->axes[at] = joined;
   for (int i = 1; i < e->nitems; i++) {
     const TeTensor *t = operand(sx, e->items[i], "concat");
-    if (!t || !check_joined(sx, e, first, t, at, e->items[i]->loc)) return NULL;
+    if (!t || !check_joined(sx, e, first, t, at, e->items[i]->loc)) return none;
     joined->extent += t->axes[at]->extent;
   }
   if (te_tensor_elems(shape) >> 40) {
     Diag *g = diag_report(cx->diags, E_EXTENT, e->loc, "this has 2^40 elements or more");
     diag_help(g, "join less");
-    return NULL;
+    return none;
   }
-  return shape;
+  return (TensorRef){.t = shape, .axes = names};
 }
 
 const TeExpr *arrange_concat(StageCx *sx, const AstExpr *e) {

@@ -505,7 +505,7 @@ Operands find_operands(const StageCx *sx, const AstExpr *e);
 // arrange.c: tensors whose elements stand elsewhere; NULL after a report
 const TeExpr *arrange_reshape(StageCx *sx, const AstExpr *e);
 const TeExpr *arrange_concat(StageCx *sx, const AstExpr *e);
-const TeTensor *concat_shape(const StageCx *sx, const AstExpr *e); // no tensor of the kernel: only axes
+TensorRef concat_shape(const StageCx *sx, const AstExpr *e); // no tensor of the kernel: only axes
 // expand.c: calls of defs
 // Whether calls may make so many nodes more, and `made`, if it is given, at all. Tells once where not.
 bool may_expand(const StageCx *sx, const AstExpr *at, int64_t nodes, const TeExpr *made);

@@ -207,8 +207,8 @@ static void find(Finder *f, const AstExpr *e) {
     find_in_brackets(f, e);
     return;
   case AST_CONCAT: {
-    const TeTensor *shape = f->brackets ? NULL : concat_shape(f->sx, e);
-    if (shape) meet(f, (TensorRef){.t = shape}, e->loc);
+    TensorRef shape = f->brackets ? (TensorRef){0} : concat_shape(f->sx, e);
+    if (shape.t) meet(f, shape, e->loc);
     else f->o.failed |= !f->brackets;
     return;
   }

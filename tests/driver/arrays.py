@@ -218,6 +218,11 @@ kernel k {
         hi=[a * b >> 32 for a, b in pairs], a=[clamp(a + b) for a, b in pairs], s=[clamp(a - b) for a, b in pairs],
         l=[clamp(a << (b & 3)) for a, b in pairs], r=[(a + 16) >> 5 for a in wide[0]], p=[bin(a & 0xffffffff).count('1') for a in wide[0]],
         c=[32 - ((b >> 7) & 0xffffffff).bit_length() for b in wide[1]], k=[-3 - 10 + 63 + 8 + 4 + 0 + 3] * 500).items()})
+    a, b = (rng.integers(-50, 50, s).astype(np.int32) for s in [(3, 3), (3, 3)])
+    run('axes of a def are those of its parameters', '''def join(x[c: C, n: N] : T, y[c: D, n: N] : T) { compute s = concat[c](x, y); return s; }
+def last(x[.., n: N] : T, y[.., n: M] : T) { compute s = concat[n](x, y); return s; }
+kernel k { input a[n: 3, c: 3] : int32; input b[i: 3, j: 3] : int32; output o = join(a, b); output p = join(b, a); output q = last(a, b); }''', {'a': a, 'b': b},
+        dict(o=np.concatenate([a, b], 0), p=np.concatenate([b, a], 0), q=np.concatenate([a, b], 1)))
     integers(rng)
     words()
     open('many.te', 'w').write('def f(x[i: N] : int32, s) { compute t = x + s; return t * 2; }\nkernel k {\n  input a0[i: 4] : int32;\n'

@@ -5,7 +5,7 @@
 
 enum {
   STORES = 8,
-  SEEN = 3,
+  SEEN = 1,
   LATENCY = 20,
   SCAN = 3,
   WINDOW = 16,

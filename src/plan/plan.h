@@ -18,7 +18,7 @@ typedef struct PlanOptions {
   int64_t effort; // how many candidates of a group are built and timed; 0: the default
   size_t memory;  // bytes that building a candidate may use; 0: no bound
 } PlanOptions;
-enum { PLAN_EFFORT = 40 };
+enum { PLAN_EFFORT = 80 };
 
 // Plans kernel k. The schedule is complete, as that of schedule_apply; NULL after reported errors. It depends on the
 // kernel, the configuration and the effort alone. What no plan is found for stays in the default order, with a remark.

@@ -2,6 +2,7 @@
 // The search: of each group the best few choices by their estimates are built, lowered and timed; the best by time is
 // taken. What cannot be built is dropped. Groups are planned one by one, the rest of the kernel in its default order.
 #include "plan/internal.h"
+#include "runtime/device.h"
 
 typedef struct Planned {
   const Group *group;
@@ -33,7 +34,17 @@ static const char *first_error(const Trial *t, Arena *to) {
   return NULL;
 }
 
-static void build_trial(Trial *t, const Problem *p, size_t n, const Planned *plans) {
+// The cycles of a stream: by the coarse clock, or by the timing model.
+static int64_t time_stream(Trial *t, const Problem *p, const VtaStream *stream, bool exact) {
+  const VtaConfig *config = &p->options->vta->config;
+  const char *why;
+  TetcStats stats;
+  TetcRtlOptions core = tetc_rtl_options(TETC_MEMORY_UPSTREAM);
+  if (!exact) return clock_stream(&t->cx, config, stream);
+  return vta_stream_cycles(config, stream, &core, &stats, &why) ? (int64_t)stats.cycles : -1;
+}
+
+static void build_trial(Trial *t, const Problem *p, size_t n, const Planned *plans, bool exact) {
   Schedule *s = fresh(&t->cx, p);
   for (size_t i = 0; i < n; i++)
     if (!build_group(s, p->options->vta, plans[i].group, &plans[i].choice)) return;
@@ -44,11 +55,11 @@ static void build_trial(Trial *t, const Problem *p, size_t n, const Planned *pla
   if (!f || diags_errors(t->cx.diags)) return;
   VtaStream stream;
   VtaStreamFault fault;
-  if (vta_stream_new(&t->cx, f, &stream, &fault)) t->cycles = clock_stream(&t->cx, &p->options->vta->config, &stream);
+  if (vta_stream_new(&t->cx, f, &stream, &fault)) t->cycles = time_stream(t, p, &stream, exact);
 }
 
 // What groups so planned take together, in cycles; -1: they cannot be built, *why says why.
-static int64_t try_plans(const Problem *p, size_t n, const Planned *plans, const char **why) {
+static int64_t try_plans(const Problem *p, size_t n, const Planned *plans, bool exact, const char **why) {
   Trial *t = NEW(p->cx->arena, Trial);
   t->cycles = -1;
   t->cx.arena = arena_new();
@@ -57,7 +68,7 @@ static int64_t try_plans(const Problem *p, size_t n, const Planned *plans, const
     arena_on_exhaustion(t->cx.arena, &t->exhausted, p->options->memory);
     t->cx.names = p->cx->names;
     t->cx.diags = diags_new(t->cx.arena);
-    build_trial(t, p, n, plans);
+    build_trial(t, p, n, plans, exact);
     if (t->cycles < 0) *why = first_error(t, p->cx->arena);
   }
   arena_free(t->cx.arena);
@@ -66,29 +77,62 @@ static int64_t try_plans(const Problem *p, size_t n, const Planned *plans, const
 
 // ---- a group
 
+enum { MOST_EXACT = 8, EXACT_CYCLES = 16000000 }; // candidates that the timing model times; cycles, together
+
+typedef struct Ranking {
+  int n;
+  Choice choice[MOST_EXACT];
+  int64_t cycles[MOST_EXACT];
+} Ranking;
+
+// The best few by the coarse clock, best first.
+static void rank(Ranking *r, const Choice *c, int64_t cycles) {
+  int at = r->n;
+  while (at && r->cycles[at - 1] > cycles) at--;
+  if (at == MOST_EXACT) return;
+  if (r->n < MOST_EXACT) r->n++;
+  for (int i = r->n - 1; i > at; i--) r->choice[i] = r->choice[i - 1], r->cycles[i] = r->cycles[i - 1];
+  r->choice[at] = *c;
+  r->cycles[at] = cycles;
+}
+
+// The best of them by the timing model; where it has no answer, or too long to work, by the clock.
+static void choose(const Problem *p, const Ranking *r, Planned *best) {
+  int64_t left = EXACT_CYCLES;
+  const char *why = NULL;
+  for (int i = 0; i < r->n && (i < 2 || r->cycles[i] <= left); i++) {
+    Planned one = {.group = best->group, .choice = r->choice[i]};
+    int64_t cycles = try_plans(p, 1, &one, true, &why);
+    left -= r->cycles[i];
+    if (cycles < 0) cycles = r->cycles[i];
+    bool better = !best->found || cycles < best->cycles;
+    if (best->found) {
+      int64_t other = better ? best->cycles : cycles;
+      if (best->next < 0 || other < best->next) best->next = other;
+    }
+    if (better) best->choice = r->choice[i], best->cycles = cycles;
+    best->found = true;
+  }
+}
+
 static Planned plan_group(const Problem *p, const Group *g) {
   int64_t effort = p->options->effort > 0 ? p->options->effort : PLAN_EFFORT;
   Planned best = {.group = g, .next = -1};
+  Ranking *ranking = NEW(p->cx->arena, Ranking);
   Choices few = space_search(p, g, (int)effort * 3, &best.tried);
   for (size_t i = 0; i < few.len && best.timed < effort; i++) {
     const char *why = NULL;
     Planned one = {.group = g, .choice = few.data[i]};
-    int64_t cycles = try_plans(p, 1, &one, &why);
+    int64_t cycles = try_plans(p, 1, &one, false, &why);
     if (cycles < 0) {
       best.refused++;
       if (!best.why) best.why = why;
       continue;
     }
     best.timed++;
-    if (best.found && cycles >= best.cycles) {
-      if (best.next < 0 || cycles < best.next) best.next = cycles;
-      continue;
-    }
-    if (best.found) best.next = best.cycles;
-    best.choice = few.data[i];
-    best.cycles = cycles;
-    best.found = true;
+    rank(ranking, &few.data[i], cycles);
   }
+  choose(p, ranking, &best);
   return best;
 }
 
@@ -134,7 +178,8 @@ Schedule *plan_kernel(Ctx *cx, const TeModule *m, const TeKernel *k, const PlanO
     Planned b = plan_group(&p, p.groups.data[i]);
     if (b.found) VEC_PUSH(cx->arena, plans, b);
     // Beside the others, too; what cannot be is left out.
-    if (b.found && plans.len > 1 && try_plans(&p, plans.len, plans.data, &b.why) < 0) b.found = false, plans.len--;
+    if (b.found && plans.len > 1 && try_plans(&p, plans.len, plans.data, false, &b.why) < 0)
+      b.found = false, plans.len--;
     remark(&p, &b);
   }
   Schedule *s = fresh(cx, &p);

@@ -39,6 +39,14 @@ static Name printable(Ctx *cx, Name name) {
   return plain ? name : name_of(cx->names, text);
 }
 
+// Makes the axis inside an aligned one longer, so that positions of that one stand where they are to (storage_align).
+static void align_rows(const Stage *s, int64_t *shape) {
+  int64_t row = 1; // elements between two positions of axis a; 1 where there is an offset
+  int a = s->nroot - 1;
+  for (; s->root[a - 1] != s->align; a--) row *= shape[a];
+  shape[a] += floor_mod(s->align_by - shape[a], s->align_to / common_divisor(row, s->align_to));
+}
+
 void place_stage(Lower *l, Stage *s, const Expr **min, const int64_t *extent, BufferRole role) {
   Ctx *cx = l->cx;
   const TeTensor *t = s->tensor;
@@ -46,6 +54,7 @@ void place_stage(Lower *l, Stage *s, const Expr **min, const int64_t *extent, Bu
   shape[0] = 1; // of a scalar
   for (int i = 0; i < t->naxes; i++) shape[i] = extent ? extent[i] : t->axes[i]->extent;
   if (s->kept) shape[0] = s->kept; // of a recurrence
+  if (s->align) align_rows(s, shape);
   Buffer *b = arena_copy(cx->arena,
                          tir_buffer(cx, s->name, t->type, s->scope, role, t->naxes ? t->naxes : 1, shape, t->name_loc),
                          sizeof(Buffer));

@@ -171,6 +171,16 @@ static bool check_compute_at(Schedule *sch, const Stage *s) {
 
 // Storage stands around the loop in which the stage is computed, and the loops between run one iteration after the
 // other: each finds what those before it left.
+// Whether what is aligned has rows.
+static bool check_align(Schedule *sch, const Stage *s) {
+  if (!s->align || s->scope == &scope_host) return true;
+  Diag *g = diag_report(sch->cx->diags, E_SCOPE, s->align_loc, "`%s` is in %s, where tile stands by tile", s->name,
+                        s->scope->name);
+  diag_also(g, s->scope_loc, "asked for here");
+  diag_fix_drop(g, s->align_loc, "only host memory can be padded: without this line");
+  return false;
+}
+
 static bool check_store(Schedule *sch, const Stage *s) {
   Ctx *cx = sch->cx;
   const Stage *root = s->at_stage;
@@ -312,11 +322,11 @@ static void check_threads(Schedule *sch, const Stage *s) {
 
 // A directive on a stage that nothing needs is told. It goes, if it is the only one.
 static void warn_dead(Schedule *sch, const Stage *s) {
-  int said = (s->mark != MARK_NONE) + (s->attach == ATTACH_AT) + (s->scope != &scope_host);
+  int said = (s->mark != MARK_NONE) + (s->attach == ATTACH_AT) + (s->scope != &scope_host) + (s->align != NULL);
   Loc at = s->mark != MARK_NONE      ? s->mark_loc
            : s->attach == ATTACH_AT  ? s->attach_loc
            : s->scope != &scope_host ? s->scope_loc
-                                     : (Loc){0};
+                                     : s->align_loc;
   if (!loc_known(at) || s->attach == ATTACH_INLINE) return;
   Diag *g = diag_report(sch->cx->diags, W_NO_EFFECT, at, "no output needs `%s`: it is not computed", s->name);
   if (said == 1) diag_fix_drop(g, at, "drop it, or let an output need `%s`", s->name);
@@ -363,11 +373,16 @@ bool schedule_complete(Schedule *sch) {
     if (!st->body) warn_no_loops(sch, st, st->tensor->role == TE_INPUT ? "it is an input" : "it is a constant");
     else if (st->attach == ATTACH_INLINE) warn_no_loops(sch, st, "it is inlined");
     else if (!st->live) warn_no_loops(sch, st, "no output needs it");
+    if (st->align && st->attach == ATTACH_INLINE)
+      diag_fix_drop(diag_report(s->cx->diags, W_NO_EFFECT, st->align_loc,
+                                "this has no effect: `%s` is inlined, and stored nowhere", st->name),
+                    st->align_loc, "drop it");
     if (!st->live || st->attach == ATTACH_INLINE) {
       warn_dead(sch, st);
       continue;
     }
     sound = check_scope(sch, st) && sound;
+    sound = check_align(sch, st) && sound;
     sound = check_sequence(sch->cx, st) && check_conflicts(sch->cx, st) && sound;
     sound = check_annotations(sch, st) && sound;
     if (st->attach == ATTACH_AT && !st->whole) ok = check_compute_at(sch, st) && ok;

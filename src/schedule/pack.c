@@ -88,6 +88,13 @@ static bool may_pack(Op *o, const Axis *a, int at, int64_t block) {
               out ? "write" : "read");
     return false;
   }
+  const Axis *held = st->align ? st->align : st->fold;
+  if (held) {
+    Diag *g = op_fail(o, E_ARGUMENT, op_at(o), "how `%s` is stored is decided already", st->name);
+    diag_also(g, st->align ? st->align_loc : st->fold_loc, "here, for `%s`", held->name);
+    diag_help(g, "pack before that");
+    return false;
+  }
   if (st->tensor->lanes) {
     op_fail(o, E_ARGUMENT, op_at(o), "`%s` holds partial results, whose layout is fixed", st->name);
     return false;

@@ -109,6 +109,70 @@ void apply_store_at(Call *c) {
 
 void apply_store_root(Call *c) { c->failed = !stage_store_at(c->ap->s, c->stage, NULL, NULL, c->stmt); }
 
+// ---- storage_align --------------------------------------------------------------------------------------------------
+
+enum { ALIGN_MAX = 65536 }; // elements: with fewer than 2^40 of a tensor, sizes in bytes stay far inside int64
+
+static bool may_align(Op *o, const Axis *root, int64_t n, int64_t offset) {
+  const Stage *st = o->stage;
+  Diag *g = NULL;
+  if (!op_is_computed(o)) return false;
+  if (st->tensor->role == TE_OUTPUT) {
+    g = op_fail(o, E_ARGUMENT, op_at(o), "`%s` is an output: it keeps its layout", st->name);
+    diag_help(g, "align what is copied into it: `%s = %s.cache_write(host);`",
+              source_fresh_name(o->s->cx->arena, op_at(o).src, arena_printf(o->s->cx->arena, "%s_rows", st->name)),
+              st->name);
+  } else if (n < 1 || n > ALIGN_MAX) {
+    g = op_fail(o, E_ARGUMENT, op_at(o), "`storage_align` takes 1 to %d elements", ALIGN_MAX);
+    diag_help(g, "a cache line has 64 bytes, a page usually 4096");
+  } else if (offset < 0 || offset >= n) {
+    g = op_fail(o, E_ARGUMENT, op_at(o), "the offset is to be less than %lld", (long long)n);
+    diag_help(g, "positions begin at multiples of %lld elements plus the offset", (long long)n);
+  } else if (root == st->root[st->nroot - 1]) {
+    g = op_fail(o, E_AXIS, op_at(o), "the elements along `%s`, the innermost axis of `%s`, stand side by side",
+                root->name, st->name);
+    if (st->nroot > 1) diag_help(g, "name an axis around it: `%s`, for instance", st->root[st->nroot - 2]->name);
+    else diag_fix_drop(g, op_at(o), "buffers begin at multiples of 64 bytes: without this line");
+  } else if (offset && root != st->root[st->nroot - 2]) {
+    g = op_fail(o, E_AXIS, op_at(o), "an offset is for the axis around the innermost one, and `%s` is further out",
+                root->name);
+    diag_help(g, "name `%s`, or leave the offset out", st->root[st->nroot - 2]->name);
+  }
+  return !g;
+}
+
+bool stage_storage_align(Schedule *s, Stage *st, Axis *root, int64_t n, int64_t offset, const SchedStmt *why) {
+  Op o = {.s = s, .stage = st, .name = "storage_align", .why = why};
+  if (!may_align(&o, root, n, offset)) return false;
+  if (st->align) {
+    Diag *g = diag_report(s->cx->diags, W_NO_EFFECT, st->align_loc,
+                          "this has no effect: how `%s` is aligned is said again later", st->name);
+    diag_also(g, op_at(&o), "this counts");
+    diag_fix_drop(g, st->align_loc, "drop the earlier one");
+  }
+  st->align = root;
+  st->align_to = n;
+  st->align_by = offset;
+  st->align_loc = op_at(&o);
+  ScheduleStep *step = op_done(&o);
+  step_axis(s, step, root);
+  step_number(s, step, NULL, n);
+  if (offset) step_number(s, step, "offset", offset);
+  return true;
+}
+
+void apply_storage_align(Call *c) {
+  Axis *root = call_root(c, 0);
+  const SchedArg *factor = call_key(c, "factor"), *offset = call_key(c, "offset");
+  if (!factor) factor = call_arg(c, 1);
+  else if (!offset) offset = call_arg(c, 1);
+  if (!offset) offset = call_arg(c, 2);
+  int64_t n = factor ? call_int(c, factor) : 0, by = 0;
+  if (!factor && !c->failed) call_fail(c, E_ARGUMENT, c->stmt->loc, "`storage_align` needs a number of elements");
+  if (offset && !applier_number(c->ap, offset->value, offset->free, &by)) c->failed = true;
+  if (!c->failed) c->failed = !stage_storage_align(c->ap->s, c->stage, root, n, by, c->stmt);
+}
+
 // ---- set_scope ------------------------------------------------------------------------------------------------------
 
 bool stage_set_scope(Schedule *s, Stage *st, const Scope *scope, const SchedStmt *why) {

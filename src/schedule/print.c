@@ -29,6 +29,10 @@ static void print_stage(const Schedule *s, const Stage *st, int indent, Text *ou
   text_add(out, "%*s// %s in %s", indent * 2, "", st->name, st->scope->name);
   if (st->stored) text_add(out, ", stored at %s", st->store_axis ? st->store_axis->name : "root");
   if (st->fold) text_add(out, ", %s folded", st->fold->name);
+  if (st->align) {
+    text_add(out, ", %s aligned to %lld", st->align->name, (long long)st->align_to);
+    if (st->align_by) text_add(out, " + %lld", (long long)st->align_by);
+  }
   text_add(out, "\n");
   for (size_t i = 0; i < st->leaf.len; i++) {
     const Axis *a = st->leaf.data[i];

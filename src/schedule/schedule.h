@@ -86,6 +86,9 @@ struct Stage {
   Axis *fold; // the root axis of which the buffer has only the positions that are needed at a time; NULL: none
   Loc fold_loc;
   int64_t kept; // how many, of a recurrence; 0: found while it is lowered
+  Axis *align;  // the root axis whose positions begin, in memory, at multiples of align_to elements, plus align_by
+  int64_t align_to, align_by;
+  Loc align_loc;
   Loc attach_loc;
   const Scope *scope;
   bool scoped; // an operation said which
@@ -215,6 +218,8 @@ bool stage_compute_root(Schedule *s, Stage *st, const SchedStmt *why);
 bool stage_store_at(Schedule *s, Stage *st, Stage *consumer, Axis *a, const SchedStmt *why);
 // fold.c
 bool stage_fold(Schedule *s, Stage *st, Axis *root, const SchedStmt *why); // root: one of st->root
+// root: one of st->root, but the last; offset: 0, or less than n and for the last but one.
+bool stage_storage_align(Schedule *s, Stage *st, Axis *root, int64_t n, int64_t offset, const SchedStmt *why);
 bool stage_compute_inline(Schedule *s, Stage *st, const SchedStmt *why);
 bool stage_set_scope(Schedule *s, Stage *st, const Scope *scope, const SchedStmt *why);
 // The new stage; NULL: refused. n = 0: all readers.

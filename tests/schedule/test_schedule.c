@@ -210,6 +210,11 @@ static void refused_calls_do_nothing(void **state) {
   REFUSED(stage_store_at(w.s, c, stage(&w, "d"), axis(&w, stage(&w, "d"), "i"), NULL)); // not computed there
   REFUSED(stage_store_at(w.s, c, NULL, NULL, NULL));
   REFUSED(stage_fold(w.s, c, c->root[0], NULL)); // not stored further out
+  REFUSED(stage_storage_align(w.s, c, c->root[0], 0, 0, NULL));
+  assert_false(stage_storage_align(w.s, c, c->root[0], 65537, 0, NULL)); // told already
+  REFUSED(stage_storage_align(w.s, c, c->root[0], 16, 16, NULL));
+  REFUSED(stage_storage_align(w.s, c, c->root[c->nroot - 1], 16, 0, NULL)); // the innermost
+  REFUSED(stage_storage_align(w.s, a, a->root[0], 16, 0, NULL));            // an input
   REFUSED(stage_pack(w.s, c, j, 0, NULL, NULL, NULL));
   REFUSED(stage_pack(w.s, c, k, 4, NULL, NULL, NULL));
   REFUSED(stage_pack(w.s, c, j, INT64_MAX, NULL, NULL, NULL));
@@ -313,7 +318,7 @@ static void ask_for_something(Schedule *s, unsigned *r) {
        *next = i + 1 < n ? st->leaf.data[i + 1] : a;
   Axis *at = other->leaf.len ? other->leaf.data[chance(r, other->leaf.len)] : NULL;
   int64_t size = 1 + chance(r, 7);
-  switch (chance(r, 21)) {
+  switch (chance(r, 22)) {
   case 0: stage_split(s, st, a, size, 0, NULL, NULL); break;
   case 1: stage_split(s, st, a, 0, size, NULL, NULL); break;
   case 2: stage_tile(s, st, a, b, size, 4, NULL, NULL, NULL); break;
@@ -336,6 +341,9 @@ static void ask_for_something(Schedule *s, unsigned *r) {
   case 18: stage_annotate_by(s, st, a, chance(r, 2) ? FOR_VECTORIZED : FOR_UNROLLED, size, NULL, NULL); break;
   case 19: stage_rfactor(s, st, a, NULL, NULL); break;
   case 20: stage_tail(s, st, a, (TailKind[]){TAIL_PEEL, TAIL_GUARD, TAIL_SHIFT}[chance(r, 3)], NULL); break;
+  case 21:
+    if (st->nroot) stage_storage_align(s, st, st->root[chance(r, (size_t)st->nroot)], size, chance(r, 3), NULL);
+    break;
   case 15: stage_fold(s, st, st->nroot ? st->root[chance(r, (size_t)st->nroot)] : NULL, NULL); break;
   }
 }

@@ -271,6 +271,15 @@ class Schedule:
         if s.axes and self.r.random() < 0.6:
             self.emit(s.name, 'fold', self.r.choice(s.axes)[0])
 
+    def storage_align(self, s):
+        """Moves the positions of an axis apart in memory."""
+        r = self.r
+        if s.output or len(s.axes) < 2:
+            return
+        k, n = r.randrange(len(s.axes) - 1), r.choice([1, 2, 3, 7, 8, 16, 32, 64])
+        offset = ['offset = %d' % r.randrange(n)] if k == len(s.axes) - 2 and r.random() < 0.4 else []
+        self.emit(s.name, 'storage_align', s.axes[k][0], str(n) if offset else self.number(n), *offset)
+
     # ---- how loops run
 
     def annotate(self, s):
@@ -343,4 +352,6 @@ def of_stages(r, program, mine):
         if x.at != 'inline':
             for _ in range(r.choice([0, 0, 1, 1, 2])):
                 s.annotate(x)
+            if mine is None and r.random() < 0.2:   # tiles of the accelerator must not be torn
+                s.storage_align(x)
     return s.finished()

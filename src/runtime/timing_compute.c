@@ -249,8 +249,10 @@ static void front_check(TetcTiming *t, const VtaInsn *i) {
   if (steps) t->dhi = t->acc_depth;
   if (steps && i->opcode == OPC_ALU && !i->use_imm) t->shi = t->acc_depth;
   uint32_t count = i->uop_end > i->uop_begin ? (uint32_t)(i->uop_end - i->uop_begin) : 0;
+  // The core compares in as many bits as count micro-ops: a memory of 32 or less has no limit left, and no scan.
+  uint32_t limit = SCAN_LIMIT & (2 * t->uop_depth - 1);
   if (!steps) t->state = FRONT_ENTER;
-  else if (t->uop_clear) t->state = count <= SCAN_LIMIT ? FRONT_SCAN : FRONT_ENTER;
+  else if (t->uop_clear) t->state = count <= limit ? FRONT_SCAN : FRONT_ENTER;
   t->scan_left = count;
 }
 

@@ -118,7 +118,7 @@ schedule sums {
 }
 END
 run "$tetc" verify --shrink big.te -D M=32 -K t=8 --plant-fault storage
-expect "shrink" 4 out "param M = 1;" out '!comment' out '!another' out '!schedule' out '!agrees' \
+expect "shrink" 4 out "param M = 1;" out '!comment' out '!another' out '!knob' out '!dma_copy' out 'schedule sums {}' out '!agrees' \
   err "wrong after storage, with " err "\`sums\` is wrong after storage"
 cp out small.te
 run "$tetc" verify small.te --plant-fault storage

@@ -31,6 +31,7 @@ static bool add_form(const TeExpr *e, const TeTensor *t, int64_t times, int64_t 
     if (e->binop == OP_SUB) return add_form(e->a, t, times, c, coef) && add_form(e->b, t, -times, c, coef);
     if (e->binop != OP_MUL || (!left && e->b->kind != TE_CONST)) return false;
     k = (left ? e->a : e->b)->value.i;
+    if (!k) return true; // 0 times whatever it is
     return mul_ok(times, k, &x) && add_form(left ? e->b : e->a, t, x, c, coef);
   }
   case TE_ACCESS:

@@ -32,6 +32,8 @@ static const char *cpu_reason(Ctx *cx, const Schedule *sch, const Stage *s) {
   const TeExpr *f = float_use(s->body);
   if (f) return arena_printf(cx->arena, "%s arithmetic", dtype_name(f->type));
   if (!sch->target) return "the file names no target";
+  bool fills = s->body->kind == TE_SELECT && s->body->c->kind == TE_CONST; // packed: its last block is filled up
+  if (sch->rules && (fills ? s->body->b : s->body)->kind == TE_ACCESS) return "it copies from one layout to another";
   if (sch->rules) return "no plan for VTA was found";
   if (!sch->source) return "the kernel has no schedule";
   return "its schedule has no `tensorize`, `alu` or `dma_copy`";

@@ -17,6 +17,12 @@ for k in vector_add gemm conv2d_relu conv_block_nchw; do
   agree "$k" "$samples/$k.te"
   agree "$k, memory that is not coherent" "$samples/$k.te" --incoherent
 done
+agree "a layer without a schedule" "$samples/layer.te"
+run "$tetc" run "$samples/layer.te" --stats --remarks
+expect "a layer without a schedule runs on VTA" 0 err "\`out.conv2d\` runs on VTA: tensorized to vta.gemm" out "bound by the multipliers"
+run "$tetc" plan "$samples/layer.te" -o layer.te
+run "$tetc" run layer.te --check
+expect "its plan is a schedule" 0 out "elements agree"
 agree "gemm, tiles that do not divide" "$samples/gemm.te" -D M=12 -D N=8 -D K=4 -K kt=2
 agree "conv2d_relu, stride 2" "$samples/conv2d_relu.te" -D STRIDE=2 -K th=7 -K tw=14
 for o in 0 1 2 3; do agree "no narrowing of mixed extensions, -O$o" "$samples/../tests/llvm/slp_narrowing.te" -O$o --seed 21450; done

@@ -45,7 +45,7 @@ static bool try_edit(Shrink *s, size_t from, size_t to, const char *text) {
   s->trials++;
   char *next = arena_printf(a, "%.*s%s%s", (int)from, s->src->text, text, s->src->text + to);
   const Source *src = source_new(a, s->src->path, next, strlen(next));
-  // Without its schedule a kernel would be planned, by each version of tetc in its own way: that shows nothing for long.
+  // Without its schedule a kernel would be planned, by each version of tetc in its own way: it would not stay wrong.
   bool planned = strstr(src->text, "target ") && !strstr(src->text, "schedule ");
   if (strstr(s->src->text, "schedule ") && planned) return false;
   const char *phase = trial(s->d, src, pass_find(s->phase) < 0);

@@ -419,6 +419,12 @@ static Group *group_of(Problem *p, const TeTensor *t) {
     if (!read_by_group(&f, g->members[i]))
       f.rule = arena_printf(p->cx->arena, "others read `%s` too", g->members[i]->name);
   if (!f.rule && !g->nmembers && !g->computes) f.rule = "it only copies";
+  // What the CPU computed as int32 would cross the bus in four bytes, only to be narrowed.
+  for (int i = 0; i < g->nloads && !f.rule && !g->gemm; i++) {
+    const TeTensor *u = g->loads[i].tensor;
+    if (g->loads[i].memory != IN_ACC || !u->body || is_copy(u, DT_I8)) continue;
+    f.rule = arena_printf(p->cx->arena, "it reads `%s`, which runs on the CPU", u->name);
+  }
   p->rule[t->index] = f.rule;
   return f.rule ? NULL : g;
 }

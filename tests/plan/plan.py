@@ -157,6 +157,13 @@ case('an empty schedule is the default order', 'planned' in run(CONV + 'schedule
 case('--schedule=auto plans what has a schedule',
      not isinstance(planned(CONV + 'schedule conv { }\n', '--schedule=auto'), dict))
 case('more effort is never worse', int(planned(CONV, '--plan-effort=200')['conv']) > int(planned(CONV, '--plan-effort=1')['conv']))
+GROUPS = 'target vta;\nimport "nn.te";\nkernel k {\n  input d[n: 1, c: %d, y: 8, x: 16] : int8;\n  input w[o: 16, c: %d, dy: 3, dx: 3] : int8;\n' \
+         '  output o = int8(clamp(conv2d(d, w, pad = 1, groups = %d) >> 6, 0, 127));\n}\n'
+one, two = GROUPS % (3, 3, 1), GROUPS % (6, 3, 2)
+case('a convolution of the library runs on VTA', 'tensorized to vta.gemm' not in run(one, 'check', '--remarks').stderr)
+case('and right', wrong(one))
+p = run(two, 'check', '--remarks')
+case('what reads sums of the CPU stays there', 'it reads `o.conv2d`, which runs on the CPU' not in p.stderr and p.stderr)
 p = run(FLOAT, 'plan', '--remarks')
 case('what VTA cannot do is told', 'runs on the CPU' not in p.stderr and p.stderr)
 case('and right', wrong(FLOAT))

@@ -89,7 +89,7 @@ def linked(library, parts):
 
 def call(runner, p, given, out):
     """Calls kernel k of k.shared; its status."""
-    arrays = [given[t.name] if t.role == 'input' else out[t.name] for t in p.tensors if t.role != 'compute']
+    arrays = [given[t.name] for t in p.tensors if t.role == 'input'] + [out[t.name] for t in p.outputs()]  # as the header has them
     order = [np.ascontiguousarray(a) for a in arrays]
     pointers = (ctypes.c_void_p * len(order))(*[a.ctypes.data for a in order])
     if p.vta is not None:

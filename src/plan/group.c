@@ -68,12 +68,6 @@ static const TeExpr *without_casts(const TeExpr *e) {
   return e;
 }
 
-typedef struct Product {
-  const TeExpr *inp, *wgt; // accesses
-  int lane;                // place of the reduction axis inside a tile, among the reduction axes
-  int channel;             // of the result, to be stored in blocks; -1: it is in tiles
-} Product;
-
 // Why t, a sum, cannot be tiles of vta.gemm with x in vta.inp and y in vta.wgt; NULL: it can.
 static const char *fits_gemm(const VtaTarget *v, Arena *a, const TeTensor *t, const TeExpr *x, const TeExpr *y,
                              Product *out) {
@@ -146,8 +140,7 @@ static bool fits_packed(const VtaTarget *v, const TeTensor *t, const TeExpr *x, 
   return lane >= 0 && channel >= 0;
 }
 
-// Whether t is a sum of products; *rule: why vta.gemm cannot take it (NULL: it can).
-static bool is_product(const Problem *p, const TeTensor *t, Product *out, const char **rule) {
+bool is_product(const Problem *p, const TeTensor *t, Product *out, const char **rule) {
   Arena *a = p->cx->arena;
   *rule = NULL;
   if (!t->body || (t->reduce != TE_SUM && t->reduce != TE_DOT)) return false;
@@ -183,8 +176,7 @@ static bool reads_something(void *self, const TeExpr *e) {
   return e->kind == TE_ACCESS;
 }
 
-// An access, or one that is chosen by position, with zeros elsewhere: what a load can do. NULL: it is something else.
-static const TeExpr *copied(const TeExpr *e) {
+const TeExpr *copied(const TeExpr *e) {
   if (e->kind == TE_SELECT && !te_any(e->a, reads_something, NULL)) {
     bool zero_c = e->c->kind == TE_CONST && !dtype_is_float(e->type) && e->c->value.i == 0;
     bool zero_b = e->b->kind == TE_CONST && !dtype_is_float(e->type) && e->b->value.i == 0;
@@ -197,6 +189,11 @@ static bool is_copy(const TeTensor *t, DType from) {
   if (!t->body || t->reduce != TE_NO_REDUCE || t->role != TE_COMPUTE) return false;
   const TeExpr *e = copied(t->body->kind == TE_CAST ? t->body->a : t->body);
   return e && e->type == from;
+}
+
+// A copy of int32 data that the host has: it is the host's, too.
+static bool is_host_copy(const TeTensor *t) {
+  return t->type == DT_I32 && is_copy(t, DT_I32) && !copied(t->body)->tensor->body;
 }
 
 static bool is_foreign(void *self, const TeExpr *e) { // to the ALU
@@ -282,7 +279,7 @@ static bool visit_reads(void *self, const TeExpr *e) {
     Product product;
     const char *rule;
     bool computed = u->body && u->role == TE_COMPUTE && !u->circle;
-    if (computed && is_copy(u, DT_I8)) add_load(v->f, u, v->t, IN_ACC);
+    if (computed && (is_copy(u, DT_I8) || is_host_copy(u))) add_load(v->f, u, v->t, IN_ACC);
     else if (computed &&
              ((is_product(v->f->p, u, &product, &rule) && !rule) || (!alu_rule(u->body) && u->type == DT_I32)))
       visit(v->f, u);
@@ -330,66 +327,6 @@ static bool has_lanes(const VtaTarget *v, const TeTensor *t) {
          (t->naxes > 1 && t->axes[t->naxes - 1]->extent == v->acc.cols && t->axes[t->naxes - 2]->extent == v->acc.rows);
 }
 
-// ---- groups whose tensors are stored in blocks
-
-typedef struct Packer {
-  Finder *f;
-  const TeTensor *reader;
-} Packer;
-
-// Takes the axis of what is read: a member element by element, what is loaded by channels or whatever the channel.
-static bool pack_read(void *self, const TeExpr *e) {
-  const Packer *k = self;
-  Group *g = k->f->g;
-  if (e->kind != TE_ACCESS || k->reader == g->gemm) return false;
-  bool member = false, same = e->nargs == k->reader->naxes;
-  for (int i = 0; i < g->nmembers; i++) member |= g->members[i] == e->tensor;
-  for (int d = 0; d < e->nargs && same; d++) same = access_axis(e, k->reader, d) == d;
-  if (member && !same) k->f->rule = arena_printf(k->f->p->cx->arena, "it reads `%s` elsewhere", e->tensor->name);
-  for (int i = 0; i < g->nloads && !member; i++) {
-    Load *l = &g->loads[i];
-    if (l->tensor != e->tensor || l->memory != IN_ACC) continue;
-    l->npacks = 1;
-    l->pack[0] = access_axis(e, k->reader, g->channel);
-    if (l->pack[0] < 0 || l->stage)
-      k->f->rule = arena_printf(k->f->p->cx->arena, "`%s` has no axis of channels that can be packed", l->tensor->name);
-  }
-  return k->f->rule != NULL;
-}
-
-// The axes of the operands, and of what a stage copies.
-static void pack_operands(Finder *f, const TeExpr *x, const TeExpr *y) {
-  Group *g = f->g;
-  int lane = g->gemm->naxes + g->lane;
-  for (int i = 0; i < g->nloads; i++) {
-    Load *l = &g->loads[i];
-    if (l->memory == IN_ACC) continue;
-    const TeExpr *e = l->memory == IN_INP ? x : y;
-    if (l->memory == IN_WGT) l->pack[l->npacks++] = access_axis(e, g->gemm, g->channel);
-    l->pack[l->npacks++] = access_axis(e, g->gemm, lane);
-    if (!l->stage) continue;
-    const TeExpr *from = copied(l->tensor->body);
-    l->source = from->tensor;
-    l->source_axis = access_axis(from, l->tensor, l->pack[l->npacks - 1]);
-    if (l->source_axis < 0 || l->memory != IN_INP)
-      f->rule = arena_printf(f->p->cx->arena, "the channels of `%s` cannot be packed", l->source->name);
-  }
-}
-
-static void pack_group(Finder *f) {
-  Group *g = f->g;
-  Product product;
-  const char *rule;
-  is_product(f->p, g->gemm, &product, &rule);
-  pack_operands(f, product.inp, product.wgt);
-  for (int i = 0; i <= g->nmembers && !f->rule; i++) {
-    Packer k = {f, i < g->nmembers ? g->members[i] : g->root};
-    if (k.reader->naxes != g->root->naxes) f->rule = "its stages have other shapes";
-    else te_any(k.reader->body, pack_read, &k);
-    if (k.reader->nraxes && k.reader != g->gemm) f->rule = "it reduces twice";
-  }
-}
-
 // A group that ends in t; NULL: there is none, and p->rule says why.
 static Group *group_of(Problem *p, const TeTensor *t) {
   Group *g = NEW(p->cx->arena, Group);
@@ -414,7 +351,7 @@ static Group *group_of(Problem *p, const TeTensor *t) {
   if (!f.rule && g->channel < 0 && !has_lanes(v, t))
     f.rule = arena_printf(p->cx->arena, "its last axes are no tiles of %lld x %lld", (long long)v->acc.rows,
                           (long long)v->acc.cols);
-  if (!f.rule && g->channel >= 0) pack_group(&f);
+  if (!f.rule && g->channel >= 0) f.rule = blocks_rule(p, g);
   for (int i = 0; i < g->nmembers && !f.rule; i++)
     if (!read_by_group(&f, g->members[i]))
       f.rule = arena_printf(p->cx->arena, "others read `%s` too", g->members[i]->name);

@@ -18,7 +18,7 @@ typedef struct Load {
   bool stage;             // it is a stage of the kernel, which copies (and pads); else a copy is made by cache_read
   Memory memory;
   int npacks, pack[2];    // axes of the tensor to be stored in blocks, of channels in and, of weights first, out
-  const TeTensor *source; // of a stage that is packed: what it copies, packed along source_axis in a copy of its own
+  const TeTensor *source; // of a stage that is packed: what it copies, stored in blocks along source_axis
   int source_axis;
 } Load;
 
@@ -28,9 +28,10 @@ typedef struct Group {
   bool computes;        // the root does more than store: that gets a stage of its own
   const TeTensor *gemm; // the sum of products; NULL: there is none
   int lane;             // its reduction axis that a step of vta.gemm runs over
-  int channel; // the axis of the root and members that is stored in blocks by `pack`; -1: all are in tiles already
+  int channel;          // the axis of the root that is stored in blocks by `pack`; -1: all are in tiles already
   int nmembers, nloads;
   const TeTensor *members[MOST_MEMBERS]; // on chip, gemm included, producers first
+  int axis[MOST_MEMBERS];                // of each, that is stored in blocks
   Load loads[MOST_LOADS];
 } Group;
 
@@ -45,11 +46,28 @@ typedef struct Problem {
   VEC(const Group *) groups;
 } Problem;
 
+// A sum of products of two tensors.
+typedef struct Product {
+  const TeExpr *inp, *wgt; // accesses
+  int lane;                // place of the reduction axis inside a tile, among the reduction axes
+  int channel;             // of the result, to be stored in blocks; -1: it is in tiles
+} Product;
+
 void problem_read(Problem *p); // finds groups and rules
+// Whether t is a sum of products; *rule: why vta.gemm cannot take it (NULL: it can).
+bool is_product(const Problem *p, const TeTensor *t, Product *out, const char **rule);
+// An access, or one that is chosen by position, with zeros elsewhere: what a load can do. NULL: it is something else.
+const TeExpr *copied(const TeExpr *e);
 // e = c + sum of coef * axis, coef by place in t's axes and, behind them, reduction axes; false: it is no such form.
 bool index_form(const TeExpr *e, const TeTensor *t, int64_t *c, int64_t *coef);
 int access_axis(const TeExpr *access, const TeTensor *t, int place); // group.c: the dimension that is that axis; -1
 bool group_has(const Group *g, const TeTensor *t);
+// blocks.c: finds the axes of what the group has that are stored in blocks; why they cannot be, or NULL.
+const char *blocks_rule(const Problem *p, Group *g);
+
+// part.c: a group as a kernel of its own, that reads what it loads; names are kept. *key: a text that groups have in
+// common of which the same choices can be made, to the same effect.
+const TeKernel *group_kernel(const Problem *p, const Group *g, const char **key);
 
 // ---- the space: space.c
 
@@ -81,7 +99,17 @@ Choices space_search(const Problem *p, const Group *g, int most, int64_t *tried)
 
 // ---- the rest
 
-bool build_group(Schedule *s, const VtaTarget *vta, const Group *g, const Choice *c); // build.c
+typedef struct Planned {
+  const Group *group;
+  const char *key;
+  const Group *same; // an equal one, of which this is the plan; NULL: its own
+  Choice choice;
+  bool found;
+  int64_t cycles, next, tried, timed, refused;
+  const char *why; // a candidate was refused for
+} Planned;
+
+bool build_groups(Schedule *s, const VtaTarget *vta, size_t n, const Planned *plans); // build.c
 int64_t clock_stream(Ctx *cx, const VtaConfig *config, const VtaStream *stream);      // clock.c
 
 #endif

@@ -4,13 +4,7 @@
 #include "plan/internal.h"
 #include "runtime/device.h"
 
-typedef struct Planned {
-  const Group *group;
-  Choice choice;
-  bool found;
-  int64_t cycles, next, tried, timed, refused;
-  const char *why; // a candidate was refused for
-} Planned;
+#include <string.h>
 
 // A candidate, built and lowered in memory of its own.
 typedef struct Trial {
@@ -19,10 +13,6 @@ typedef struct Trial {
   int64_t cycles;  // -1: it is refused
   const char *why; // the first error, in the planner's own memory
 } Trial;
-
-static Schedule *fresh(Ctx *cx, const Problem *p) {
-  return schedule_new(cx, p->module, p->kernel, p->options->schedule);
-}
 
 // The first error's text.
 static const char *first_error(const Trial *t, Arena *to) {
@@ -44,11 +34,9 @@ static int64_t time_stream(Trial *t, const Problem *p, const VtaStream *stream, 
   return vta_stream_cycles(config, stream, &core, &stats, &why) ? (int64_t)stats.cycles : -1;
 }
 
-static void build_trial(Trial *t, const Problem *p, size_t n, const Planned *plans, bool exact) {
-  Schedule *s = fresh(&t->cx, p);
-  for (size_t i = 0; i < n; i++)
-    if (!build_group(s, p->options->vta, plans[i].group, &plans[i].choice)) return;
-  if (!schedule_complete(s)) return;
+static void build_trial(Trial *t, const Problem *p, const TeKernel *k, size_t n, const Planned *plans, bool exact) {
+  Schedule *s = schedule_new(&t->cx, p->module, k, p->options->schedule);
+  if (!build_groups(s, p->options->vta, n, plans) || !schedule_complete(s)) return;
   PassCtx pc = {.cx = &t->cx, .vta = p->options->vta};
   const Func *f = pass_lower(&pc, s);
   if (f) f = pipeline_run(&pc, f, 0, pass_count - 1, &(PipelineHooks){0});
@@ -58,8 +46,9 @@ static void build_trial(Trial *t, const Problem *p, size_t n, const Planned *pla
   if (vta_stream_new(&t->cx, f, &stream, &fault)) t->cycles = time_stream(t, p, &stream, exact);
 }
 
-// What groups so planned take together, in cycles; -1: they cannot be built, *why says why.
-static int64_t try_plans(const Problem *p, size_t n, const Planned *plans, bool exact, const char **why) {
+// What groups so planned take together in kernel k, in cycles; -1: they cannot be built, *why says why.
+static int64_t try_plans(const Problem *p, const TeKernel *k, size_t n, const Planned *plans, bool exact,
+                         const char **why) {
   Trial *t = NEW(p->cx->arena, Trial);
   t->cycles = -1;
   t->cx.arena = arena_new();
@@ -68,7 +57,7 @@ static int64_t try_plans(const Problem *p, size_t n, const Planned *plans, bool 
     arena_on_exhaustion(t->cx.arena, &t->exhausted, p->options->memory);
     t->cx.names = p->cx->names;
     t->cx.diags = diags_new(t->cx.arena);
-    build_trial(t, p, n, plans, exact);
+    build_trial(t, p, k, n, plans, exact);
     if (t->cycles < 0) *why = first_error(t, p->cx->arena);
   }
   arena_free(t->cx.arena);
@@ -97,12 +86,12 @@ static void rank(Ranking *r, const Choice *c, int64_t cycles) {
 }
 
 // The best of them by the timing model; where it has no answer, or too long to work, by the clock.
-static void choose(const Problem *p, const Ranking *r, Planned *best) {
+static void choose(const Problem *p, const TeKernel *k, const Ranking *r, Planned *best) {
   int64_t left = EXACT_CYCLES;
   const char *why = NULL;
   for (int i = 0; i < r->n && (i < 2 || r->cycles[i] <= left); i++) {
     Planned one = {.group = best->group, .choice = r->choice[i]};
-    int64_t cycles = try_plans(p, 1, &one, true, &why);
+    int64_t cycles = try_plans(p, k, 1, &one, true, &why);
     left -= r->cycles[i];
     if (cycles < 0) cycles = r->cycles[i];
     bool better = !best->found || cycles < best->cycles;
@@ -115,15 +104,24 @@ static void choose(const Problem *p, const Ranking *r, Planned *best) {
   }
 }
 
-static Planned plan_group(const Problem *p, const Group *g) {
+// The plan of a group, or that of one before it that is the same.
+static Planned plan_group(const Problem *p, const Group *g, size_t n, const Planned *before) {
   int64_t effort = p->options->effort > 0 ? p->options->effort : PLAN_EFFORT;
   Planned best = {.group = g, .next = -1};
+  const TeKernel *k = group_kernel(p, g, &best.key);
+  for (size_t i = 0; i < n; i++)
+    if (!strcmp(before[i].key, best.key)) {
+      best = before[i];
+      best.group = g;
+      best.same = before[i].same ? before[i].same : before[i].group;
+      return best;
+    }
   Ranking *ranking = NEW(p->cx->arena, Ranking);
   Choices few = space_search(p, g, (int)effort * 3, &best.tried);
   for (size_t i = 0; i < few.len && best.timed < effort; i++) {
     const char *why = NULL;
     Planned one = {.group = g, .choice = few.data[i]};
-    int64_t cycles = try_plans(p, 1, &one, false, &why);
+    int64_t cycles = try_plans(p, k, 1, &one, false, &why);
     if (cycles < 0) {
       best.refused++;
       if (!best.why) best.why = why;
@@ -132,7 +130,7 @@ static Planned plan_group(const Problem *p, const Group *g) {
     best.timed++;
     rank(ranking, &few.data[i], cycles);
   }
-  choose(p, ranking, &best);
+  choose(p, k, ranking, &best);
   return best;
 }
 
@@ -151,15 +149,18 @@ static const char *tile_text(Ctx *cx, const Planned *b) {
 static void remark(const Problem *p, const Planned *b) {
   const Group *g = b->group;
   const TeTensor *t = g->gemm ? g->gemm : g->root;
+  Loc at = t->name_loc.src == p->kernel->loc.src ? t->name_loc : g->root->name_loc; // what a call made: at the call
   if (!b->found) {
-    Diag *d = diag_report(p->cx->diags, R_PLAN, t->name_loc, "`%s` is left to the CPU: no plan was found", t->name);
+    Diag *d = diag_report(p->cx->diags, R_PLAN, at, "`%s` is left to the CPU: no plan was found", t->name);
     diag_note(d, "%lld choices fit on chip, %lld were built%s%s", (long long)b->tried, (long long)b->refused,
               b->why ? "; the first was refused: " : "", b->why ? b->why : "");
     return;
   }
   Bounds bounds = group_bounds(p, g);
-  Diag *d = diag_report(p->cx->diags, R_PLAN, t->name_loc, "`%s` is planned for VTA: about %lld cycles", t->name,
+  Diag *d = diag_report(p->cx->diags, R_PLAN, at, "`%s` is planned for VTA: about %lld cycles", t->name,
                         (long long)b->cycles);
+  const TeTensor *like = !b->same ? NULL : b->same->gemm ? b->same->gemm : b->same->root;
+  if (like) diag_note(d, "it is the same as `%s`, and is planned once", like->name);
   diag_note(d, "tiles: %s", tile_text(p->cx, b));
   diag_note(d, "%s bind%s it: at least %lld cycles", bounds.binds,
             bounds.binds[0] == 't' && bounds.binds[4] == 'm' ? "" : "s", (long long)bounds.cycles);
@@ -170,21 +171,40 @@ static void remark(const Problem *p, const Planned *b) {
 
 // ---- a kernel
 
+// Groups that were planned one by one must be possible together. Returns how many are; what cannot be beside those
+// before it is found no more.
+static size_t keep_possible(const Problem *p, size_t n, Planned *plans) {
+  Planned *now = NEW_ARRAY(p->cx->arena, Planned, n + 1);
+  size_t kept = 0;
+  const char *why = NULL;
+  for (size_t i = 0; i < n; i++)
+    if (plans[i].found) now[kept++] = plans[i];
+  if (!kept || try_plans(p, p->kernel, kept, now, false, &why) >= 0) return kept;
+  kept = 0;
+  for (size_t i = 0; i < n; i++) {
+    if (!plans[i].found) continue;
+    now[kept] = plans[i];
+    plans[i].found = try_plans(p, p->kernel, kept + 1, now, false, &plans[i].why) >= 0;
+    kept += plans[i].found;
+  }
+  return kept;
+}
+
 Schedule *plan_kernel(Ctx *cx, const TeModule *m, const TeKernel *k, const PlanOptions *o) {
   Problem p = {.cx = cx, .module = m, .kernel = k, .options = o};
   VEC(Planned) plans = {0};
   if (o->vta) problem_read(&p);
   for (size_t i = p.groups.len; i-- > 0;) {
-    Planned b = plan_group(&p, p.groups.data[i]);
-    if (b.found) VEC_PUSH(cx->arena, plans, b);
-    // Beside the others, too; what cannot be is left out.
-    if (b.found && plans.len > 1 && try_plans(&p, plans.len, plans.data, false, &b.why) < 0)
-      b.found = false, plans.len--;
-    remark(&p, &b);
+    Planned b = plan_group(&p, p.groups.data[i], plans.len, plans.data);
+    VEC_PUSH(cx->arena, plans, b);
   }
-  Schedule *s = fresh(cx, &p);
-  for (size_t i = 0; i < plans.len; i++)
-    if (!build_group(s, o->vta, plans.data[i].group, &plans.data[i].choice)) return NULL;
+  size_t n = keep_possible(&p, plans.len, plans.data);
+  for (size_t i = 0; i < plans.len; i++) remark(&p, &plans.data[i]);
+  Planned *found = NEW_ARRAY(cx->arena, Planned, n + 1);
+  for (size_t i = 0, to = 0; i < plans.len; i++)
+    if (plans.data[i].found) found[to++] = plans.data[i];
+  Schedule *s = schedule_new(cx, m, k, o->schedule);
+  if (!build_groups(s, o->vta, n, found)) return NULL;
   s->rules = p.rule;
   return schedule_complete(s) ? s : NULL;
 }

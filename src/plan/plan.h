@@ -3,6 +3,8 @@
 // made by the operations that a text calls, and schedule_text prints it.
 //
 //   group.c  what can run on the accelerator: groups of stages, and the rules that others broke
+//   blocks.c which axes of a group's tensors are stored in blocks
+//   part.c   a group as a kernel of its own, and its key: equal groups are planned once
 //   space.c  the choices for a group (tiles, order, threads, places of loads), pruned by capacities and bounds
 //   build.c  a choice, as operations on a schedule
 //   clock.c  what the instructions of one take, by a coarse model of the units

@@ -133,7 +133,9 @@ static int64_t elements(const Space *s, int node, const Span *x) {
 static void read_blocks(Space *s) {
   const Group *g = s->g;
   for (int i = 0; i < s->nnodes; i++)
-    for (int d = 0; d < MOST_AXES; d++) s->block[i][d] = i < s->first_load && d == g->channel ? s->v->acc.cols : 1;
+    for (int d = 0; d < MOST_AXES; d++) s->block[i][d] = 1;
+  for (int i = 0; i < s->first_load && g->channel >= 0; i++)
+    s->block[i][i ? g->axis[g->nmembers - i] : g->channel] = s->v->acc.cols;
   for (int i = 0; i < g->nloads; i++) {
     const Load *l = &g->loads[i];
     for (int k = 0; k < l->npacks; k++)

@@ -164,6 +164,59 @@ case('a convolution of the library runs on VTA', 'tensorized to vta.gemm' not in
 case('and right', wrong(one))
 p = run(two, 'check', '--remarks')
 case('what reads sums of the CPU stays there', 'it reads `o.conv2d`, which runs on the CPU' not in p.stderr and p.stderr)
+
+# ---- networks: layers one behind the other
+
+NET = '''target vta;
+import "nn.te";
+kernel net {
+  input data[n: 1, c: 3, y: 12, x: 10] : int8;
+  input w1[o: 32, c: 3, dy: 3, dx: 3] : int8; input b[o: 32] : int32; input k[o: 32] : int32;
+  input w2[o: 32, c: 32, dy: 3, dx: 3] : int8;
+  input w3[o: 32, c: 32, dy: 1, dx: 1] : int8;
+  compute first = quantised_conv2d(data, w1, b, k, pad = 1, low = 0);
+  compute left = quantised_conv2d(first, w2, b, k, pad = 1, low = 0);
+  compute right = quantised_conv2d(left, w2, b, k, pad = 1, low = 0);
+  compute sum = quantised_residual(right, w2, b, k, first, pad = 1, left = 1);
+  compute skip = quantised_conv2d(sum, w3, b, k, stride = 2);
+  compute down = quantised_residual(sum, w2, b, k, skip, stride = 2, pad = 1);
+  output mean[c: 32] : float32 = float32(sum[y: 6, x: 5](int32(down[0, c, y, x]))) * 0.03125;
+}
+'''
+layers = ['first', 'left', 'right', 'sum', 'skip', 'down']
+p = run(NET, 'check', '--remarks')
+for layer in layers:
+    case(f'network: `{layer}` runs on VTA', f'`{layer}.acc` is planned for VTA' not in p.stderr and p.stderr)
+case('an equal layer is planned once', 'it is the same as `left.acc`' not in p.stderr and p.stderr)
+case('others are not equal', p.stderr.count('it is the same as') != 1 and p.stderr)
+case('a layer of a call is told at the call', not re.search(r'`left.acc` is planned[^\n]*\n +--> <stdin>:9:', p.stderr) and p.stderr)
+plan = run(NET, 'plan', '--schedule-only').stdout
+case('what stays in blocks is not copied', re.findall(r'(?:left|right|sum|skip|down)\.cache_read\(host', plan) and plan)
+case('the weights of three layers are packed by their stages', re.findall(r'w2.cache_read', plan) and plan)
+case('network: right', wrong(NET))
+p = run(NET, 'plan')
+same, auto = (run(t, 'compile', '--emit=vta').stdout for t in (p.stdout, NET))
+case('network: the plan as text makes the same instructions',
+     (not instructions(auto) or instructions(same) != instructions(auto)) and p.stderr + p.stdout)
+SHARED = '''target vta;
+import "nn.te";
+kernel two {
+  input d[n: 1, c: 16, y: 8, x: 8] : int8;
+  input w[o: 16, c: 16, dy: 3, dx: 3] : int8;
+  output p = int8(clamp(conv2d(d, w, pad = 1) >> 6, 0, 127));
+  output q = int8(clamp(conv2d(d, w, pad = 1, stride = 2) >> 6, 0, 127));
+}
+'''
+plan = run(SHARED, 'plan', '--schedule-only').stdout
+case('inputs of two layers are packed once', len(re.findall(r' [dw]\.cache_read\(host', plan)) != 2 and plan)
+case('and right', wrong(SHARED))
+RESNET = os.path.join(root, 'samples/resnet8_int8.te')
+p = subprocess.run([tetc, 'run', RESNET, '--schedule=auto', '--check', '--device=model', '--stats'], capture_output=True, text=True,
+                   timeout=120)
+cycles = re.search(r'stats: (\d+) cycles', p.stdout + p.stderr)
+case('ResNet-8: right', p.returncode and p.stderr)
+case('ResNet-8: as fast as a schedule written by hand', not (cycles and int(cycles[1]) <= 84569) and p.stdout + p.stderr)
+
 p = run(FLOAT, 'plan', '--remarks')
 case('what VTA cannot do is told', 'runs on the CPU' not in p.stderr and p.stderr)
 case('and right', wrong(FLOAT))

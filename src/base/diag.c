@@ -104,13 +104,13 @@ static bool is_known(const Diags *d, const Diag *g) {
   return false;
 }
 
-static bool loc_before(uint32_t line, uint32_t col, uint32_t line2, uint32_t col2) {
+static bool at_or_before(uint32_t line, uint32_t col, uint32_t line2, uint32_t col2) {
   return line < line2 || (line == line2 && col <= col2);
 }
 
 static bool is_inside(Loc at, const Loc *block) {
-  return block->src == at.src && loc_before(block->line, block->col, at.line, at.col) &&
-         loc_before(at.end_line, at.end_col, block->end_line, block->end_col);
+  return block->src == at.src && at_or_before(block->line, block->col, at.line, at.col) &&
+         at_or_before(at.end_line, at.end_col, block->end_line, block->end_col);
 }
 
 // The calls by which what stands at `at` is executed, the innermost first. A message about one of several calls of a

@@ -110,12 +110,12 @@ Loc loc_join(Loc first, Loc last) {
   return first;
 }
 
-static bool starts_before(Loc a, Loc b) { return a.line < b.line || (a.line == b.line && a.col < b.col); }
+bool loc_before(Loc a, Loc b) { return a.line < b.line || (a.line == b.line && a.col < b.col); }
 
 const Source *source_edits(Arena *a, const Source *src, size_t n, const SourceEdit *edits) {
   SourceEdit *sorted = arena_copy(a, edits, n * sizeof *edits);
   for (size_t i = 1; i < n; i++)
-    for (size_t k = i; k > 0 && starts_before(sorted[k].at, sorted[k - 1].at); k--) {
+    for (size_t k = i; k > 0 && loc_before(sorted[k].at, sorted[k - 1].at); k--) {
       SourceEdit e = sorted[k];
       sorted[k] = sorted[k - 1];
       sorted[k - 1] = e;

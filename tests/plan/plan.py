@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 import sys
+import tempfile
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '../driver'))
 from tap import case, end  # noqa: E402
@@ -150,13 +151,24 @@ for name, (text, args) in PROGRAMS.items():
     case(f'{name}: a plan takes the place of a schedule', again != p.stdout and again)
 
 p = run(CONV, 'plan')
-case('comments are kept', p.stdout[:len(CONV)] != CONV and p.stdout)
-case('--schedule-only', run(CONV, 'plan', '--schedule-only').stdout != p.stdout[len(CONV) + 1:])
+only = run(CONV, 'plan', '--schedule-only').stdout
+kernel = CONV.index('// The end')
+case('behind the kernel, all else byte for byte', p.stdout != CONV[:kernel] + '\n' + only + CONV[kernel:] and p.stdout)
+case('--schedule-only', not only.startswith('schedule conv {') and only)
 case('--schedule=none is the default order', 'planned' in run(CONV, 'check', '--remarks', '--schedule=none').stderr)
 case('an empty schedule is the default order', 'planned' in run(CONV + 'schedule conv { }\n', 'check', '--remarks').stderr)
 case('--schedule=auto plans what has a schedule',
      not isinstance(planned(CONV + 'schedule conv { }\n', '--schedule=auto'), dict))
 case('more effort is never worse', int(planned(CONV, '--plan-effort=200')['conv']) > int(planned(CONV, '--plan-effort=1')['conv']))
+named = run(CONV + 'schedule conv : mine { }\n', 'plan')
+case('a named schedule stays, and the plan counts before it',
+     named.stdout.index('schedule conv {') > named.stdout.index('schedule conv : mine { }') or wrong(named.stdout))
+with tempfile.TemporaryDirectory() as dir_:
+    with open(os.path.join(dir_, 'a.te'), 'w') as f:
+        f.write(CONV + 'schedule conv { }\n')
+    p = run('import "a.te";\n', 'plan', '-I', dir_)
+    case('what an imported file schedules cannot be planned here', not (p.returncode == 1 and 'E0102' in p.stderr and 'plan this file' in p.stderr))
+    case('but printed', run('import "a.te";\n', 'plan', '-I', dir_, '--schedule-only').stdout != run(CONV, 'plan', '--schedule-only').stdout)
 GROUPS = 'target vta;\nimport "nn.te";\nkernel k {\n  input d[n: 1, c: %d, y: 8, x: 16] : int8;\n  input w[o: 16, c: %d, dy: 3, dx: 3] : int8;\n' \
          '  output o = int8(clamp(conv2d(d, w, pad = 1, groups = %d) >> 6, 0, 127));\n}\n'
 one, two = GROUPS % (3, 3, 1), GROUPS % (6, 3, 2)

@@ -291,6 +291,7 @@ static void put_into_texts(void **state) {
       {"/* top */ " K " // of k\r\n// last", "/* top */ " K " // of k\n\n" S "\r\n// last"},
       {K " /* x\n */ schedule k : s { }", K "\n\n" S " /* x\n */ schedule k : s { }"},
       {"// a\nschedule k { // in it\n  o.unroll(i); }\t// b\n" K "\n", "// a\n" S "\t// b\n" K "\n"},
+      {"// s\nschedule k : s { }\n" K, "// s\n" S "\n\nschedule k : s { }\n" K},
       {K, K "\n\n" S}};
   for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
     Work w;

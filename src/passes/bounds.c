@@ -66,24 +66,6 @@ void place_stage(Lower *l, Stage *s, const Expr **min, const int64_t *extent, Bu
       (Place){.buffer = b, .min = min ? min : NEW_ARRAY(cx->arena, const Expr *, t->naxes), .folded = s->kept};
 }
 
-// Extents of all axes of a stage from those of its root axes.
-static void spread_extents(const Stage *s, const int64_t *extent, int64_t *out) {
-  for (int i = 0; i < s->nroot; i++) out[s->root[i]->index] = extent ? extent[i] : s->root[i]->extent;
-  for (int i = 0; i < s->nrroot; i++) out[s->rroot[i]->index] = s->rroot[i]->extent;
-  for (size_t i = 0; i < s->axes.len; i++) {
-    const Relation *r = s->axes.data[i]->made_by;
-    if (!r) continue;
-    if (r->kind == REL_FUSE) {
-      out[r->parent->index] = out[r->outer->index] * out[r->inner->index];
-      continue;
-    }
-    int64_t e = out[r->parent->index], size = r->factor ? r->factor : (e - 1) / r->nparts + 1;
-    if (size > e) size = e;
-    out[r->inner->index] = size;
-    out[r->outer->index] = (e - 1) / size + 1;
-  }
-}
-
 static bool has_tail(const Instance *in, const Relation *r) {
   return in->axis_extent[r->parent->index] % in->axis_extent[r->inner->index] != 0;
 }
@@ -121,7 +103,7 @@ Instance *instance_new(Lower *l, Stage *s, const Expr **min, const int64_t *exte
   in->stage = s;
   in->min = min ? min : NEW_ARRAY(a, const Expr *, s->nroot);
   in->axis_extent = NEW_ARRAY(a, int64_t, s->axes.len);
-  spread_extents(s, extent, in->axis_extent);
+  stage_extents(s, extent, in->axis_extent);
   in->leaf = NEW_ARRAY(a, Leaf, s->leaf.len);
   in->first_reduce = -1;
   for (size_t i = s->leaf.len; i-- > 0;) {

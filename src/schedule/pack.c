@@ -11,8 +11,6 @@
 
 // ---- the operation --------------------------------------------------------------------------------------------------
 
-static const TeExpr *number(Ctx *cx, int64_t n, Loc loc) { return te_const(cx->arena, DT_I64, (Scalar){.i = n}, loc); }
-
 typedef struct Access { // of a tensor that gets blocks along axis `at`
   Arena *arena;
   const TeTensor *from, *to;
@@ -142,7 +140,7 @@ bool stage_pack(Schedule *s, Stage *st, Axis *a, int64_t block, const Name *name
   const TeAxis *old = t->axes[at];
   TeAxis *outer = new_axis(cx, old, outer_name, (old->extent - 1) / block + 1),
          *inner = new_axis(cx, old, inner_name, block);
-  const TeExpr *n = number(cx, block, old->loc);
+  const TeExpr *n = te_int(cx->arena, block, old->loc);
   const TeExpr *value = te_binary(cx->arena, OP_MUL, te_axis(cx->arena, outer, old->loc), n, old->loc);
   value = te_binary(cx->arena, OP_ADD, value, te_axis(cx->arena, inner, old->loc), old->loc);
   TeTensor *now = in_blocks(cx, t, at, outer, inner);
@@ -208,26 +206,13 @@ typedef struct Beyond {
   const Pack *pack; // whose fill it is; NULL: of a reduction
 } Beyond;
 
-static bool same_index(const TeExpr *x, const TeExpr *y) {
-  if (x == y) return true;
-  if (x->kind != y->kind || x->type != y->type) return false;
-  switch (x->kind) {
-  case TE_CONST: return !dtype_is_float(x->type) && x->value.i == y->value.i;
-  case TE_AXIS: return x->axis == y->axis;
-  case TE_BINARY: return x->binop == y->binop && same_index(x->a, y->a) && same_index(x->b, y->b);
-  case TE_UNARY: return x->unop == y->unop && same_index(x->a, y->a);
-  case TE_CAST: return same_index(x->a, y->a);
-  case TE_ACCESS:
-  case TE_SELECT:
-  case TE_MATH: return false;
-  }
-  return false;
-}
+enum { MOST_COMPARED = 1000 }; // nodes of an index
 
 // Whether e is value / block (or, op being OP_MOD, value % block).
 static bool is_part(const TeExpr *e, const TeExpr *value, BinOp op, int64_t block) {
+  int work = MOST_COMPARED;
   return e->kind == TE_BINARY && e->binop == op && e->b->kind == TE_CONST && e->b->value.i == block &&
-         same_index(e->a, value);
+         te_same(e->a, value, &work);
 }
 
 // Whether an access is in the zero fill of what it reads wherever it is beyond.
@@ -267,15 +252,26 @@ static bool is_zero(const Beyond *b, const TeExpr *e) {
   case OP_MUL:
   case OP_AND: return x || y;
   case OP_SHL:
-  case OP_SHR: return x; // by whatever
+  case OP_SHR:
+  case OP_DIV:
+  case OP_MOD: return x; // by whatever, 0 too
   case OP_ADD:
   case OP_SUB:
   case OP_MIN:
   case OP_MAX:
   case OP_OR:
   case OP_XOR: return x && y;
-  default: return false;
+  case OP_LT:
+  case OP_LE:
+  case OP_GT:
+  case OP_GE:
+  case OP_EQ:
+  case OP_NE:
+  case OP_LAND:
+  case OP_LOR:
+  case OP_COUNT: return false;
   }
+  return false;
 }
 
 // The condition that a point is of the tensor.
@@ -284,7 +280,7 @@ static const TeExpr *is_element(Ctx *cx, const Stage *st) {
   for (size_t i = 0; i < st->packs.len; i++) {
     const Pack *p = &st->packs.data[i];
     if (p->extent % p->block == 0) continue;
-    const TeExpr *c = te_binary(cx->arena, OP_LT, p->value, number(cx, p->extent, p->loc), p->value->loc);
+    const TeExpr *c = te_binary(cx->arena, OP_LT, p->value, te_int(cx->arena, p->extent, p->loc), p->value->loc);
     all = all ? te_binary(cx->arena, OP_LAND, all, c, c->loc) : c;
   }
   return all;
@@ -311,22 +307,6 @@ static void fill_blocks(Schedule *s, Stage *st) {
 }
 
 // ---- reductions in whole blocks -------------------------------------------------------------------------------------
-
-// Extents of the axes that splits and fusions made, from those of the root axes.
-static void spread(Stage *st) {
-  for (size_t i = 0; i < st->axes.len; i++) {
-    Axis *a = st->axes.data[i];
-    const Relation *r = a->made_by;
-    if (!r || a != (r->kind == REL_FUSE ? r->parent : r->outer)) continue;
-    if (r->kind == REL_FUSE) {
-      a->extent = r->outer->extent * r->inner->extent;
-      continue;
-    }
-    int64_t e = r->parent->extent, size = r->factor ? r->factor : (e - 1) / r->nparts + 1;
-    r->inner->extent = size > e ? e : size;
-    r->outer->extent = (e - 1) / r->inner->extent + 1;
-  }
-}
 
 // Of the accesses that take part in a reduction over an axis: why each is not 0 beyond it.
 typedef struct Tail {
@@ -379,7 +359,9 @@ static void round_reduction(Schedule *s, Stage *st, int at) {
     return;
   }
   a->extent = whole;
-  spread(st);
+  int64_t *extents = NEW_ARRAY(cx->arena, int64_t, st->axes.len);
+  stage_extents(st, NULL, extents);
+  for (size_t i = 0; i < st->axes.len; i++) st->axes.data[i]->extent = extents[st->axes.data[i]->index];
 }
 
 bool complete_packs(Schedule *s) {

@@ -20,9 +20,7 @@ typedef struct Factor {
   Loc at;
 } Factor;
 
-static const TeExpr *whole(const Factor *f, int64_t n) {
-  return te_const(f->cx->arena, DT_I64, (Scalar){.i = n}, f->at);
-}
+static const TeExpr *whole(const Factor *f, int64_t n) { return te_int(f->cx->arena, n, f->at); }
 
 static const TeExpr *join(const Factor *f, BinOp op, const TeExpr *a, const TeExpr *b) {
   return te_binary(f->cx->arena, op, a, b, f->at);

@@ -189,6 +189,8 @@ Stage *schedule_stage_of(const Schedule *s, const TeTensor *t); // NULL: not in 
 Stage *schedule_stage_named(const Schedule *s, Name name);      // NULL: there is none
 Axis *stage_axis(const Stage *s, Name name);                    // one of its present loops; NULL: there is none
 int stage_leaf_index(const Stage *s, const Axis *a);            // -1: not a leaf
+// Extents of all axes of a stage, by their index, from those of its root axes; `extent` NULL: from their own.
+void stage_extents(const Stage *s, const int64_t *extent, int64_t *out);
 
 // ---- operations -----------------------------------------------------------------------------------------------------
 // What a planner calls, and what the statements of a text call. Axes are present loops of their stage. `why` is the

@@ -165,6 +165,23 @@ Axis *stage_axis(const Stage *s, Name name) {
   return NULL;
 }
 
+void stage_extents(const Stage *s, const int64_t *extent, int64_t *out) {
+  for (int i = 0; i < s->nroot; i++) out[s->root[i]->index] = extent ? extent[i] : s->root[i]->extent;
+  for (int i = 0; i < s->nrroot; i++) out[s->rroot[i]->index] = s->rroot[i]->extent;
+  for (size_t i = 0; i < s->axes.len; i++) {
+    const Relation *r = s->axes.data[i]->made_by;
+    if (!r) continue;
+    if (r->kind == REL_FUSE) {
+      out[r->parent->index] = out[r->outer->index] * out[r->inner->index];
+      continue;
+    }
+    int64_t e = out[r->parent->index], size = r->factor ? r->factor : (e - 1) / r->nparts + 1;
+    if (size > e) size = e;
+    out[r->inner->index] = size;
+    out[r->outer->index] = (e - 1) / size + 1;
+  }
+}
+
 int stage_leaf_index(const Stage *s, const Axis *a) {
   for (size_t i = 0; i < s->leaf.len; i++)
     if (s->leaf.data[i] == a) return (int)i;

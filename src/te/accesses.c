@@ -9,31 +9,7 @@
 
 // ---- expressions, as facts are about them --------------------------------------------------------------------------
 
-static bool same(Facts *f, const TeExpr *x, const TeExpr *y);
-
-static bool same_args(Facts *f, const TeExpr *x, const TeExpr *y) {
-  for (int i = 0; i < x->nargs; i++)
-    if (!same(f, x->args[i], y->args[i])) return false;
-  return true;
-}
-
-static bool same(Facts *f, const TeExpr *x, const TeExpr *y) {
-  if (x == y) return true;
-  if (--f->work < 0 || x->kind != y->kind || x->type != y->type) return false;
-  switch (x->kind) {
-  case TE_CONST: return x->value.i == y->value.i;
-  case TE_AXIS: return x->axis == y->axis;
-  case TE_ACCESS: return x->tensor == y->tensor && same_args(f, x, y);
-  case TE_UNARY: return x->unop == y->unop && same(f, x->a, y->a);
-  case TE_BINARY: return x->binop == y->binop && same(f, x->a, y->a) && same(f, x->b, y->b);
-  case TE_CAST: return same(f, x->a, y->a);
-  case TE_SELECT: return same(f, x->a, y->a) && same(f, x->b, y->b) && same(f, x->c, y->c);
-  case TE_MATH: return x->fn == y->fn && same_args(f, x, y);
-  }
-  return false;
-}
-
-static bool same_atoms(Facts *f, const void *x, const void *y) { return same(f, x, y); }
+static bool same_atoms(Facts *f, const void *x, const void *y) { return te_same(x, y, &f->work); }
 
 static LinNode node_of(const void *expr) {
   const TeExpr *e = expr;

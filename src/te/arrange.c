@@ -22,10 +22,6 @@ static const TeTensor *operand(const StageCx *sx, const AstExpr *e, const char *
   return t;
 }
 
-static const TeExpr *number(const StageCx *sx, int64_t n, Loc loc) {
-  return te_const(sx->ck->cx->arena, DT_I64, (Scalar){.i = n}, loc);
-}
-
 // ---- reshape --------------------------------------------------------------------------------------------------------
 
 // The place of axes from..to of the stage, one behind the other.
@@ -36,9 +32,9 @@ static const TeExpr *place_in(const StageCx *sx, int from, int to, Loc loc) {
     const TeAxis *axis = sx->stage->axes[i];
     if (axis->extent == 1) continue;
     const TeExpr *x = te_axis(a, axis, loc);
-    at = at ? te_binary(a, OP_ADD, te_binary(a, OP_MUL, at, number(sx, axis->extent, loc), loc), x, loc) : x;
+    at = at ? te_binary(a, OP_ADD, te_binary(a, OP_MUL, at, te_int(a, axis->extent, loc), loc), x, loc) : x;
   }
-  return at ? at : number(sx, 0, loc);
+  return at ? at : te_int(a, 0, loc);
 }
 
 // Indices of axes from..to of t, at a place in them.
@@ -49,9 +45,9 @@ static void spread_place(const StageCx *sx, const TeTensor *t, int from, int to,
   while (outermost < to && t->axes[outermost]->extent == 1) outermost++;
   for (int i = to; i-- > from;) {
     int64_t n = t->axes[i]->extent;
-    const TeExpr *x = step == 1 ? at : te_binary(a, OP_DIV, at, number(sx, step, at->loc), at->loc);
-    if (n == 1) idx[i] = number(sx, 0, at->loc);
-    else idx[i] = i == outermost ? x : te_binary(a, OP_MOD, x, number(sx, n, at->loc), at->loc);
+    const TeExpr *x = step == 1 ? at : te_binary(a, OP_DIV, at, te_int(a, step, at->loc), at->loc);
+    if (n == 1) idx[i] = te_int(a, 0, at->loc);
+    else idx[i] = i == outermost ? x : te_binary(a, OP_MOD, x, te_int(a, n, at->loc), at->loc);
     step *= n;
   }
 }
@@ -196,9 +192,9 @@ const TeExpr *arrange_concat(StageCx *sx, const AstExpr *e) {
     int64_t end = total;
     total -= t->axes[at]->extent;
     for (int k = 0; k < t->naxes; k++) idx[k] = te_axis(a, s->axes[k], e->loc);
-    if (total) idx[at] = te_binary(a, OP_SUB, idx[at], number(sx, total, e->loc), e->loc);
+    if (total) idx[at] = te_binary(a, OP_SUB, idx[at], te_int(a, total, e->loc), e->loc);
     const TeExpr *x = te_access(a, t, idx, e->items[i]->loc);
-    const TeExpr *here = te_binary(a, OP_LT, te_axis(a, along, e->loc), number(sx, end, e->loc), e->loc);
+    const TeExpr *here = te_binary(a, OP_LT, te_axis(a, along, e->loc), te_int(a, end, e->loc), e->loc);
     out = out ? te_select(a, here, x, out, e->loc) : x;
   }
   return out;

@@ -43,6 +43,8 @@ const TeExpr *te_const(Arena *a, DType t, Scalar v, Loc loc) {
   return e;
 }
 
+const TeExpr *te_int(Arena *a, int64_t n, Loc loc) { return te_const(a, DT_I64, (Scalar){.i = n}, loc); }
+
 const TeExpr *te_axis(Arena *a, const TeAxis *axis, Loc loc) {
   TeExpr *e = node_new(a, TE_AXIS, DT_I64, loc);
   e->axis = axis;
@@ -152,6 +154,28 @@ bool te_any(const TeExpr *e, TeVisitFn *f, void *self) {
     for (int i = 0; i < e->nargs; i++)
       if (te_any(e->args[i], f, self)) return true;
     return false;
+  }
+  return false;
+}
+
+static bool same_args(const TeExpr *x, const TeExpr *y, int *work) {
+  for (int i = 0; i < x->nargs; i++)
+    if (!te_same(x->args[i], y->args[i], work)) return false;
+  return true;
+}
+
+bool te_same(const TeExpr *x, const TeExpr *y, int *work) {
+  if (x == y) return true;
+  if (--*work < 0 || x->kind != y->kind || x->type != y->type) return false;
+  switch (x->kind) {
+  case TE_CONST: return x->value.i == y->value.i;
+  case TE_AXIS: return x->axis == y->axis;
+  case TE_ACCESS: return x->tensor == y->tensor && same_args(x, y, work);
+  case TE_UNARY: return x->unop == y->unop && te_same(x->a, y->a, work);
+  case TE_BINARY: return x->binop == y->binop && te_same(x->a, y->a, work) && te_same(x->b, y->b, work);
+  case TE_CAST: return te_same(x->a, y->a, work);
+  case TE_SELECT: return te_same(x->a, y->a, work) && te_same(x->b, y->b, work) && te_same(x->c, y->c, work);
+  case TE_MATH: return x->fn == y->fn && same_args(x, y, work);
   }
   return false;
 }

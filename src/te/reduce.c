@@ -34,7 +34,6 @@ bool reduction_is_composed(const AstExpr *e) {
   return e->by || r == RED_ARGMAX || r == RED_ARGMIN;
 }
 
-static const TeExpr *int_const(Arena *a, int64_t v, Loc loc) { return te_const(a, DT_I64, (Scalar){.i = v}, loc); }
 
 // x && y, of which one may be NULL.
 static const TeExpr *both(Arena *a, const TeExpr *x, const TeExpr *y) {
@@ -270,17 +269,17 @@ static const TeExpr *in_lanes(StageCx *sx, const AstExpr *e, DType want) {
   take_axes(sx, t, &m);
   const TeAxis *lane = grow(sx, t, name_of(cx->names, "lane"), width, k->loc);
   Moved point = m;
-  const TeExpr *step = te_binary(a, OP_MUL, te_axis(a, chunk, e->loc), int_const(a, width, e->loc), e->loc);
+  const TeExpr *step = te_binary(a, OP_MUL, te_axis(a, chunk, e->loc), te_int(a, width, e->loc), e->loc);
   const TeExpr *at = te_binary(a, OP_ADD, step, te_axis(a, lane, e->loc), e->loc);
   VEC_PUSH(a, point.from, k);
   VEC_PUSH(a, point.to, at);
   t->body = moved(&point, body);
   t->where = moved(&point, where);
-  if (k->extent % width) t->where = both(a, te_binary(a, OP_LT, at, int_const(a, k->extent, e->loc), e->loc), t->where);
+  if (k->extent % width) t->where = both(a, te_binary(a, OP_LT, at, te_int(a, k->extent, e->loc), e->loc), t->where);
   t->lanes = true;
   finish(sx, t);
   const TeExpr *s[64];
-  for (int64_t i = 0; i < width; i++) s[i] = element(sx, t, &m, int_const(a, i, e->loc), e->loc);
+  for (int64_t i = 0; i < width; i++) s[i] = element(sx, t, &m, te_int(a, i, e->loc), e->loc);
   for (int64_t half = width / 2; half; half /= 2)
     for (int64_t i = 0; i < half; i++) s[i] = te_binary(a, combines(t->reduce), s[i], s[i + half], e->loc);
   return s[0];
@@ -327,7 +326,7 @@ static const TeExpr *place_of(StageCx *sx, const AstExpr *e) {
   finish(sx, first);
   const TeExpr *none =
       te_binary(a, OP_EQ, best, te_const(a, value->type, te_reduce_identity(top->reduce, value->type), e->loc), e->loc);
-  return te_select(a, none, int_const(a, 0, e->loc), element(sx, first, &n, NULL, e->loc), e->loc);
+  return te_select(a, none, te_int(a, 0, e->loc), element(sx, first, &n, NULL, e->loc), e->loc);
 }
 
 const TeExpr *reduce_inside(StageCx *sx, const AstExpr *e, DType want) {

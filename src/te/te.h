@@ -284,6 +284,7 @@ const TeExpr *te_binary(Arena *a, BinOp op, const TeExpr *x, const TeExpr *y, Lo
 const TeExpr *te_select(Arena *a, const TeExpr *c, const TeExpr *x, const TeExpr *y, Loc loc);
 const TeExpr *te_math(Arena *a, MathFn f, const TeExpr **args, Loc loc);
 const TeExpr *te_const(Arena *a, DType t, Scalar v, Loc loc);
+const TeExpr *te_int(Arena *a, int64_t n, Loc loc); // an index
 const TeExpr *te_axis(Arena *a, const TeAxis *axis, Loc loc);
 const TeExpr *te_cast(Arena *a, DType t, const TeExpr *e, Loc loc);                // e itself if it has that type
 const TeExpr *te_access(Arena *a, const TeTensor *t, const TeExpr **idx, Loc loc); // copies the index array
@@ -294,6 +295,9 @@ const TeExpr *te_map(Arena *a, const TeExpr *e, TeMapFn *f, void *self);
 // visits all.
 typedef bool TeVisitFn(void *self, const TeExpr *e);
 bool te_any(const TeExpr *e, TeVisitFn *f, void *self);
+// Whether two expressions are the same node by node, constants by their bits. Takes a step from *work for each node, and
+// says no when none is left.
+bool te_same(const TeExpr *x, const TeExpr *y, int *work);
 // Whether all that e reads, where cond holds (NULL: everywhere), is known to be inside its tensors.
 bool te_reads_inside(Ctx *cx, const TeExpr *cond, const TeExpr *e);
 // accesses.c: what src/lin knows of such expressions, to start with.

@@ -111,7 +111,7 @@ typedef struct SourceEdit {
 const Source *source_edits(Arena *a, const Source *src, size_t n, const SourceEdit *edits);
 // `base`, or `base_2` and so on if that is a word of the source: a name that nothing there has.
 const char *source_fresh_name(Arena *a, const Source *src, const char *base);
-bool loc_before(Loc a, Loc b);       // of one source: a starts before b
+bool loc_before(Loc a, Loc b);     // of one source: a starts before b
 Loc loc_join(Loc first, Loc last); // from the start of one to the end of the other
 static inline bool loc_known(Loc l) { return l.src != NULL; }
 

@@ -12,8 +12,8 @@ static bool plan_edit(Session *s, const Schedule *plan, SourceEdit *edit) {
   if (loc_known(edit->at)) return true;
   bool ok;
   const TeSchedule *there = schedule_find(&s->d->cx, m, plan->kernel, NULL, &ok);
-  Diag *g = diag_report(s->d->cx.diags, E_DUPLICATE_NAME, there->loc, "`%s` is scheduled here, in an imported file, and that counts",
-                        plan->kernel->name);
+  Diag *g = diag_report(s->d->cx.diags, E_DUPLICATE_NAME, there->loc,
+                        "`%s` is scheduled here, in an imported file, and that counts", plan->kernel->name);
   diag_help(g, "plan this file, `tetc plan %s`, or print the plan alone with --schedule-only", there->loc.src->path);
   return false;
 }

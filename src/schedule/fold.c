@@ -19,12 +19,7 @@ bool stage_fold(Schedule *s, Stage *st, Axis *root, const SchedStmt *why) {
               st->name);
     return false;
   }
-  if (st->fold && st->fold != root) {
-    Diag *g = diag_report(s->cx->diags, W_NO_EFFECT, st->fold_loc,
-                          "this has no effect: another axis of `%s` is folded later", st->name);
-    diag_also(g, op_at(&o), "this counts");
-    diag_fix_drop(g, st->fold_loc, "drop the earlier one");
-  }
+  if (st->fold && st->fold != root) op_replaces(&o, st->fold_loc, "another axis of", "is folded later");
   st->fold = root;
   st->fold_loc = op_at(&o);
   step_axis(s, op_done(&o), root);

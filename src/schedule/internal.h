@@ -148,7 +148,9 @@ Diag *op_fail(Op *o, DiagCode code, Loc at, const char *fmt, ...) PRINTF_LIKE(4,
 bool op_is_loop(Op *o, const Stage *of, const Axis *a); // reports if it is none now
 bool op_is_computed(Op *o);                             // reports inputs and constants
 bool op_is_recurrent(Op *o);                            // reports stages that read themselves, or others that read them
-bool op_is_shared(Op *o);           // of these, only the others: they take turns in loops that they share
+bool op_is_shared(Op *o); // of these, only the others: they take turns in loops that they share
+// Warns that an earlier statement has no effect, by what is said again: before `stage`, and behind it.
+void op_replaces(const Op *o, Loc earlier, const char *before, const char *behind);
 ScheduleStep *op_done(const Op *o); // notes the operation; what follows adds to it
 void step_axis(const Schedule *s, ScheduleStep *step, const Axis *a);
 void step_stage(const Schedule *s, ScheduleStep *step, const Stage *st);

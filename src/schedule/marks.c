@@ -26,12 +26,7 @@ bool stage_mark(Schedule *s, Stage *st, Mark m, Axis *a, const SchedStmt *why) {
     diag_guess_drop(g, op_at(&o), "drop one of the two");
     return false;
   }
-  if (st->mark == m) {
-    Diag *g = diag_report(s->cx->diags, W_NO_EFFECT, st->mark_loc,
-                          "this has no effect: it is said again for `%s` later", st->name);
-    diag_also(g, op_at(&o), "this counts");
-    diag_fix_drop(g, st->mark_loc, "drop the earlier one");
-  }
+  if (st->mark == m) op_replaces(&o, st->mark_loc, "it is said again for", "later");
   st->mark = m;
   st->mark_axis = a;
   st->mark_loc = op_at(&o);

@@ -8,12 +8,7 @@
 // Decides where the stage is computed; an earlier decision is told to be void.
 static ScheduleStep *place(Op *o, Attach attach, Stage *at, Axis *axis) {
   Stage *s = o->stage;
-  if (s->placed) {
-    Diag *g = diag_report(o->s->cx->diags, W_NO_EFFECT, s->attach_loc,
-                          "this has no effect: where `%s` is computed is said again later", s->name);
-    diag_also(g, op_at(o), "this counts");
-    diag_fix_drop(g, s->attach_loc, "drop the earlier one");
-  }
+  if (s->placed) op_replaces(o, s->attach_loc, "where", "is computed is said again later");
   if (s->stored) {
     Diag *g = diag_report(o->s->cx->diags, W_NO_EFFECT, s->store_loc,
                           "this has no effect: where `%s` is computed is said again later", s->name);
@@ -86,12 +81,7 @@ bool stage_store_at(Schedule *s, Stage *st, Stage *consumer, Axis *a, const Sche
     diag_help(g, "say first where it is computed, with `compute_at`: at a loop inside the one where it is stored");
     return false;
   }
-  if (st->stored) {
-    Diag *g = diag_report(s->cx->diags, W_NO_EFFECT, st->store_loc,
-                          "this has no effect: where `%s` is stored is said again later", st->name);
-    diag_also(g, op_at(&o), "this counts");
-    diag_fix_drop(g, st->store_loc, "drop the earlier one");
-  }
+  if (st->stored) op_replaces(&o, st->store_loc, "where", "is stored is said again later");
   st->stored = true;
   st->store_axis = a;
   st->store_loc = op_at(&o);
@@ -144,12 +134,7 @@ static bool may_align(Op *o, const Axis *root, int64_t n, int64_t offset) {
 bool stage_storage_align(Schedule *s, Stage *st, Axis *root, int64_t n, int64_t offset, const SchedStmt *why) {
   Op o = {.s = s, .stage = st, .name = "storage_align", .why = why};
   if (!may_align(&o, root, n, offset)) return false;
-  if (st->align) {
-    Diag *g = diag_report(s->cx->diags, W_NO_EFFECT, st->align_loc,
-                          "this has no effect: how `%s` is aligned is said again later", st->name);
-    diag_also(g, op_at(&o), "this counts");
-    diag_fix_drop(g, st->align_loc, "drop the earlier one");
-  }
+  if (st->align) op_replaces(&o, st->align_loc, "how", "is aligned is said again later");
   st->align = root;
   st->align_to = n;
   st->align_by = offset;
@@ -191,12 +176,7 @@ bool stage_set_scope(Schedule *s, Stage *st, const Scope *scope, const SchedStmt
     diag_fix(g, op_at(&o), line, in ? "read it into %s: `%s;`" : "write it through %s: `%s;`", scope->name, line);
     return false;
   }
-  if (st->scoped && why) {
-    Diag *g = diag_report(s->cx->diags, W_NO_EFFECT, st->scope_loc,
-                          "this has no effect: where `%s` lives is said again later", st->name);
-    diag_also(g, op_at(&o), "this counts");
-    diag_fix_drop(g, st->scope_loc, "drop the earlier one");
-  }
+  if (st->scoped && why) op_replaces(&o, st->scope_loc, "where", "lives is said again later");
   st->scope = scope;
   st->scope_loc = op_at(&o);
   st->scoped = true;

@@ -243,8 +243,8 @@ bool stage_legalize_epilogue(Schedule *s, Stage *st, const SchedStmt *why);
 // schedule.
 void schedule_text(const Schedule *s, Text *out);
 // The edit of the module's text that puts it there: in the place of the schedule of that kernel and name, else behind
-// the kernel, or before the schedule that would count; all else stays byte for byte. A kernel of an imported file is scheduled at the end of the text; where the
-// imported file schedules it, the place is unknown.
+// the kernel, or before the schedule that would count; all else stays byte for byte. A kernel of an imported file is
+// scheduled at the end of the text; where the imported file schedules it, the place is unknown.
 SourceEdit schedule_edit(const Schedule *s, const TeModule *m);
 
 // remarks.c: reports, as remarks, where each stage runs and why.

@@ -67,6 +67,13 @@ bool op_is_recurrent(Op *o) {
 
 // ---- the record -----------------------------------------------------------------------------------------------------
 
+void op_replaces(const Op *o, Loc earlier, const char *before, const char *behind) {
+  Diag *g = diag_report(o->s->cx->diags, W_NO_EFFECT, earlier, "this has no effect: %s `%s` %s", before, o->stage->name,
+                        behind);
+  diag_also(g, op_at(o), "this counts");
+  diag_fix_drop(g, earlier, "drop the earlier one");
+}
+
 ScheduleStep *op_done(const Op *o) {
   ScheduleStep *step = NEW(o->s->cx->arena, ScheduleStep);
   step->name = o->name;
@@ -145,7 +152,8 @@ SourceEdit schedule_edit(const Schedule *s, const TeModule *m) {
   t.data[--t.len] = 0; // the newline
   for (int i = 0; i < m->nschedules; i++) {
     const TeSchedule *old = m->schedules[i];
-    if (old->kernel == kernel && old->name == name) return (SourceEdit){old->loc.src == src ? old->loc : (Loc){0}, t.data};
+    if (old->kernel == kernel && old->name == name)
+      return (SourceEdit){old->loc.src == src ? old->loc : (Loc){0}, t.data};
   }
   bool ok;
   const TeSchedule *first = schedule_find(s->cx, m, s->kernel, NULL, &ok);

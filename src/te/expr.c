@@ -127,9 +127,7 @@ static const TeExpr *settle_to(StageCx *sx, Typed x, DType t) {
 
 static Typed typed(const TeExpr *e) { return (Typed){e, TYPED}; }
 
-static Typed lit_int(StageCx *sx, int64_t v, Loc loc) {
-  return (Typed){te_int(arena(sx), v, loc), LIT_INT};
-}
+static Typed lit_int(StageCx *sx, int64_t v, Loc loc) { return (Typed){te_int(arena(sx), v, loc), LIT_INT}; }
 
 static Typed lit_float(StageCx *sx, double v, Loc loc) {
   return (Typed){te_const(arena(sx), DT_F64, (Scalar){.f = v}, loc), LIT_FLOAT};

@@ -34,7 +34,6 @@ bool reduction_is_composed(const AstExpr *e) {
   return e->by || r == RED_ARGMAX || r == RED_ARGMIN;
 }
 
-
 // x && y, of which one may be NULL.
 static const TeExpr *both(Arena *a, const TeExpr *x, const TeExpr *y) {
   return !x ? y : !y ? x : te_binary(a, OP_LAND, x, y, x->loc);

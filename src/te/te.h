@@ -295,8 +295,8 @@ const TeExpr *te_map(Arena *a, const TeExpr *e, TeMapFn *f, void *self);
 // visits all.
 typedef bool TeVisitFn(void *self, const TeExpr *e);
 bool te_any(const TeExpr *e, TeVisitFn *f, void *self);
-// Whether two expressions are the same node by node, constants by their bits. Takes a step from *work for each node, and
-// says no when none is left.
+// Whether two expressions are the same node by node, constants by their bits. Takes a step from *work for each node,
+// and says no when none is left.
 bool te_same(const TeExpr *x, const TeExpr *y, int *work);
 // Whether all that e reads, where cond holds (NULL: everywhere), is known to be inside its tensors.
 bool te_reads_inside(Ctx *cx, const TeExpr *cond, const TeExpr *e);

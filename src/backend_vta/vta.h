@@ -117,6 +117,14 @@ const VtaTarget *vta_of(const TirTarget *t); // the VtaTarget around its `tir` m
 // config.c: reads upstream's vta_config.json; reports errors (unknown keys, values that do not encode).
 bool vta_config_load(Ctx *cx, const Source *json, VtaConfig *out);
 
+// board.c: what the core stands in. Reports errors (a line that sets nothing it knows, values out of range, a missing
+// one).
+typedef struct VtaBoard {
+  double mhz;          // 0: not known
+  TetcRtlOptions core; // its bus and memory
+} VtaBoard;
+bool vta_board_load(Ctx *cx, const Source *text, VtaBoard *out);
+
 // stream.c: what a FORM_CALLS function gives the accelerator when its host code runs, all that is known of it.
 typedef struct VtaStreamInsn {
   VtaWord word;

@@ -109,8 +109,11 @@ static Schedule *make_schedule(Lowering *l) {
                          .nknobs = o->nknobs,
                          .knobs = o->knobs,
                          .legalize = o->legalize};
-  PlanOptions how = {
-      .schedule = &opt, .vta = c->module->target ? c->vta : NULL, .effort = o->plan_effort, .memory = o->trial_memory};
+  PlanOptions how = {.schedule = &opt,
+                     .vta = c->module->target ? c->vta : NULL,
+                     .core = o->core,
+                     .effort = o->plan_effort,
+                     .memory = o->trial_memory};
   if (!source && !none && !o->nknobs) return plan_kernel(c->cx, c->module, l->unit->kernel, &how);
   return schedule_apply(c->cx, c->module, l->unit->kernel, source, &opt);
 }

@@ -11,14 +11,15 @@
 
 // What is asked of a compilation; zero is a sensible value of everything but `config`.
 typedef struct CompileOptions {
-  VtaConfig config;       // the hardware
-  const char *kernel;     // the one to compile; NULL: all
-  const char *schedule;   // its schedule's name, `auto` (a plan), `none` (the default order); NULL: the first one
-  int64_t plan_effort;    // PlanOptions.effort
-  const char *stop_after; // the last phase; NULL: all
-  bool legalize;          // ScheduleOptions.legalize
-  bool verify_each;       // tir_verify after each pass
-  bool remarks;           // tell where each stage runs, and why
+  VtaConfig config;           // the hardware
+  const char *kernel;         // the one to compile; NULL: all
+  const char *schedule;       // its schedule's name, `auto` (a plan), `none` (the default order); NULL: the first one
+  const TetcRtlOptions *core; // PlanOptions.core
+  int64_t plan_effort;        // PlanOptions.effort
+  const char *stop_after;     // the last phase; NULL: all
+  bool legalize;              // ScheduleOptions.legalize
+  bool verify_each;           // tir_verify after each pass
+  bool remarks;               // tell where each stage runs, and why
   int ndefines, nknobs, ninclude_dirs;
   const TeDefine *defines, *knobs; // -D, -K
   const char **include_dirs;

@@ -2,9 +2,12 @@
 // Which device executes VTA instructions, and its counters as text.
 #include "driver/driver.h"
 
-// The memory that --rtl-memory names and the bus, with what the other options change of it.
-static TetcRtlOptions rtl_options(const Options *o) {
-  TetcRtlOptions r = tetc_rtl_options(o->rtl_memory == TETC_MEMORY_DRAM ? TETC_MEMORY_DRAM : TETC_MEMORY_UPSTREAM);
+TetcRtlOptions device_core(const Options *o, const TetcRtlOptions *board) {
+  TetcRtlOptions r = *board;
+  if (o->rtl_memory >= 0) {
+    r = tetc_rtl_options((TetcRtlMemory)o->rtl_memory);
+    r.bus = board->bus;
+  }
   if (o->rtl_latency >= 0) r.latency = (uint32_t)o->rtl_latency;
   if (o->rtl_write_latency >= 0) r.write_latency = (uint32_t)o->rtl_write_latency;
   if (o->rtl_bandwidth >= 0) r.bandwidth = (uint32_t)o->rtl_bandwidth;
@@ -12,14 +15,14 @@ static TetcRtlOptions rtl_options(const Options *o) {
   r.stalls = (uint32_t)o->rtl_stalls;
   r.reorder = o->rtl_reorder;
   r.seed = (uint64_t)o->seed;
-  r.bus = 64u << o->rtl_bus;
+  if (o->rtl_bus >= 0) r.bus = 64u << o->rtl_bus;
   return r;
 }
 
 // The core under Verilator. Each configuration and bus is a model of its own, and not all are built.
 static TetcDevice *open_rtl(Driver *d, const VtaConfig *config, TetcTimeline *timeline, const char *wave) {
   TetcRtlWhy why;
-  TetcRtlOptions o = rtl_options(&d->opt);
+  TetcRtlOptions o = d->board.core;
   o.timeline = timeline;
   o.wave = wave;
   TetcDevice *device = tetc_rtl_open(config, &o, &why);
@@ -45,7 +48,7 @@ static TetcDevice *open_rtl(Driver *d, const VtaConfig *config, TetcTimeline *ti
 
 // The functional simulator with the timing model beside it. (Options that it cannot follow were refused.)
 static TetcDevice *open_model(Driver *d, const VtaConfig *config, TetcTimeline *timeline) {
-  TetcRtlOptions o = rtl_options(&d->opt);
+  TetcRtlOptions o = d->board.core;
   o.timeline = timeline;
   return tetc_model_new(config, &o);
 }
@@ -80,7 +83,7 @@ TetcDevice *device_open(Driver *d, const VtaConfig *config, TetcTimeline *timeli
 
 bool device_has_rtl(const Driver *d, const VtaConfig *config) {
   TetcRtlWhy why;
-  TetcRtlOptions o = rtl_options(&d->opt);
+  TetcRtlOptions o = d->board.core;
   TetcDevice *device = tetc_rtl_open(config, &o, &why);
   if (device) device->free(device->self);
   return device != NULL;
@@ -91,8 +94,7 @@ typedef unsigned long long Count;
 // The least number of cycles for each of what may bound a kernel, and how near this run came: the roofline model.
 static void roofline_stats(const Driver *d, const TetcStats *s, const VtaConfig *c, Text *out) {
   static const char *const names[] = {"the multipliers", "the alu", "reading", "writing"};
-  double share = (double)rtl_options(&d->opt).bandwidth / 100,
-         traffic = (double)(s->store_bytes + 16 * s->instructions);
+  double share = (double)d->board.core.bandwidth / 100, traffic = (double)(s->store_bytes + 16 * s->instructions);
   double least[] = {(double)s->gemm_uops, (double)s->counters[TETC_CYCLES_ALU_STEPS],
                     (double)s->counters[TETC_CYCLES_READ_BEATS] / share,
                     (double)s->counters[TETC_CYCLES_WRITE_BEATS] / share};
@@ -108,7 +110,7 @@ static void roofline_stats(const Driver *d, const TetcStats *s, const VtaConfig 
         "stats: roofline: %.1f multiply-accumulates a byte, peak %d a cycle, bus %.1f bytes a cycle each way: %.1f a "
         "cycle are possible\n",
         (double)s->macs / traffic, 1 << (c->log_batch + c->log_block_in + c->log_block_out),
-        rtl_options(&d->opt).bus / 8 * share, (double)s->macs / least[bound]);
+        d->board.core.bus / 8 * share, (double)s->macs / least[bound]);
   text_add(out, "stats: roofline: bound by %s; %.1f %% of it achieved\n", names[bound],
            100 * least[bound] / (double)s->cycles);
 }
@@ -123,6 +125,9 @@ static void cycle_stats(const Driver *d, const TetcStats *s, const VtaConfig *c,
   double peak = (double)(1 << (c->log_batch + c->log_block_in + c->log_block_out));
   text_add(out, "stats: %llu cycles, %.1f multiply-accumulates a cycle: %.1f %% of the peak\n", (Count)s->cycles,
            (double)s->macs / (double)s->cycles, 100 * (double)s->macs / (double)s->cycles / peak);
+  if (d->board.mhz > 0)
+    text_add(out, "stats: %.6g ms at %.6g MHz, as `%s` has it\n", (double)s->cycles / d->board.mhz / 1e3, d->board.mhz,
+             d->opt.board);
   for (int k = 0; k < TETC_COUNTERS; k++)
     if (s->counters[k])
       text_add(out, "stats: %-40s %10llu cycles %5.1f %%\n", texts[k], (Count)s->counters[k],

@@ -44,14 +44,16 @@ typedef struct NamePair { // NAME=TEXT
 typedef struct Options {
   bool help, version, verbose, list_passes, print_targets;
   int emit, diagnostics, color, device; // Emit, DiagFormat, ColorMode, DeviceKind
-  int rtl_memory, rtl_bus;              // TetcRtlMemory, -1: not given; 64 bits, or how often twice that
+  int rtl_memory, rtl_bus;              // TetcRtlMemory; 64 bits, or how often twice that. -1: not given
   bool rtl_reorder, incoherent;
   const char *trace, *wave; // files
   const char *needs_rtl;    // an option that was given and needs --device=rtl; NULL: none
   bool emit_given;
   int64_t opt_level, seed, plan_effort, memory; // memory: MiB that a compilation may use
   int64_t rtl_latency, rtl_write_latency, rtl_bandwidth, rtl_outstanding, rtl_stalls; // -1: as rtl_memory has it
-  const char *output, *target, *cpu, *features, *schedule, *kernel, *vta_config;
+  const char *output, *target, *cpu, *features, *schedule, *kernel, *vta_config, *board;
+  const char *bench;               // NULL: not asked for; "" or seconds
+  double bench_seconds;            // of it
   const char *dump_tir, *dump_dir; // dump_tir: NULL not asked for, "" all phases, else "P,Q"
   const char *stop_after, *from, *to;
   const char *passes, *print_before, *print_after, *at, *plant_fault, *reproducer;
@@ -78,6 +80,7 @@ typedef struct Driver {
   jmp_buf exhausted; // where main takes over when memory is out
   int argc;
   char **argv;
+  VtaBoard board; // what the core stands in, by --board and the options beside it; session_config sets it
   Trail trail;
   const Compilation *compilation; // of the .te file at hand, for trials of remedies; NULL before it is read
   bool quiet;                     // a trial: says nothing
@@ -138,7 +141,7 @@ typedef struct Session {
   VEC(PhaseClock) clocks;
 } Session;
 
-// The hardware that the options name, or the default. False after a report.
+// The hardware that the options name, or the default: the configuration, and d->board. False after a report.
 bool session_config(Driver *d, VtaConfig *config);
 const Source *session_read(Driver *d, const char *path); // NULL after a report
 Session *session_new(Driver *d);                         // it lives as long as d: remedies are tried with it at the end
@@ -255,8 +258,24 @@ bool array_compare(const Array *got, const Array *want, bool exact, Text *out);
 // data NULL where it is no parameter. False after a report.
 bool run_compiled(Session *s, const Unit *u, Array *arrays);
 
+// ---- how long something takes on this machine: bench.c --------------------------------------------------------------
+
+typedef struct Bench {
+  int threads, cpu;                         // at most so many; the processor it was kept on, -1: none
+  int64_t samples, calls, outliers;         // calls in a sample; samples far above the others
+  double least, low, median, high, seconds; // of a call, in seconds: quartiles; of all
+} Bench;
+typedef bool BenchCall(void *self); // false: it failed
+int bench_threads(const Func *f);   // that its parallel loops start, here and now; 1: it has none
+// Times a call: for that many seconds, or until there are enough samples; at least once, after one to warm up. False:
+// a call failed.
+bool bench_run(Ctx *cx, double seconds, int threads, BenchCall *call, void *self, Bench *b);
+void bench_sum(double *samples, size_t n, Bench *b); // sorts n > 0 samples; quartiles and outliers
+void bench_text(const Bench *b, const char *kernel, Text *out);
+
 // ---- devices: device.c ----------------------------------------------------------------------------------------------
 
+TetcRtlOptions device_core(const Options *o, const TetcRtlOptions *board); // the bus and memory that --rtl-* make of it
 // The device that --device names, for this configuration; NULL after a report. `timeline` sees what it does, the
 // waveform goes to the file `wave`; both may be NULL.
 bool device_timed(const Options *o); // whether the device that it opens tells cycles

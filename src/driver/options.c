@@ -29,7 +29,7 @@ enum { SPEC_COUNT = sizeof specs / sizeof *specs };
 void options_init(Options *o) {
   *o = (Options){0};
   o->opt_level = 2;
-  o->rtl_memory = -1;
+  o->rtl_memory = o->rtl_bus = -1;
   o->rtl_latency = o->rtl_write_latency = o->rtl_bandwidth = o->rtl_outstanding = -1;
   o->memory = 4096;
   o->plan_effort = PLAN_EFFORT;
@@ -242,10 +242,26 @@ static bool outputs_distinct(const Driver *d) {
   return true;
 }
 
+// --bench and what it excludes.
+static bool bench_fits(Driver *d) {
+  Options *o = &d->opt;
+  char *end = NULL;
+  o->bench_seconds = 1;
+  if (!o->bench) return true;
+  if (*o->bench) o->bench_seconds = strspn(o->bench, "0123456789.") == strlen(o->bench) ? strtod(o->bench, &end) : 0;
+  if ((end && *end) || o->bench_seconds < 0.001 || o->bench_seconds > 3600)
+    return usage_error(d, "`--bench` takes 0.001 to 3600 seconds, not `%s`", o->bench), false;
+  if (o->interpret) return usage_error(d, "`--bench` and --interpret exclude each other"), false;
+  if (o->device == DEVICE_FSIM) return true;
+  return usage_error(d, "`--bench` times this machine: what a kernel takes on `--device=%s` are the cycles of --stats",
+                     o->device == DEVICE_RTL ? "rtl" : "model"),
+         false;
+}
+
 // What one value alone cannot tell.
-static bool options_fit(const Driver *d) {
+static bool options_fit(Driver *d) {
   const Options *o = &d->opt;
-  if (!outputs_distinct(d)) return false;
+  if (!outputs_distinct(d) || !bench_fits(d)) return false;
   if (o->needs_rtl && o->device != DEVICE_RTL && o->device != DEVICE_MODEL)
     return usage_error(d, "`%s` needs `--device=rtl`, or `--device=model`: only there are cycles", o->needs_rtl), false;
   if (o->device == DEVICE_MODEL && (o->wave || o->rtl_stalls || o->rtl_reorder))

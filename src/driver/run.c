@@ -279,6 +279,42 @@ static bool check_outputs(Run *r) {
   return same;
 }
 
+static bool call_once(void *self) {
+  const Run *r = self;
+  return !r->entry(r->params) && !(r->runtime && tetc_runtime_error(r->runtime));
+}
+
+// --bench: the kernel has run once. It must still compute the same when it has run many times.
+static bool bench(Run *r) {
+  Driver *d = r->d;
+  const TeKernel *k = r->kernel;
+  Bench b;
+  bool ok = true, same = true;
+  Array *kept = NEW_ARRAY(d->cx.arena, Array, k->ntensors);
+  for (int i = 0; i < k->ntensors && ok; i++) {
+    if (k->tensors[i]->role != TE_OUTPUT) continue;
+    ok = array_alloc(&d->cx, &kept[i], k->tensors[i]);
+    if (ok) memcpy(kept[i].data, r->arrays[i].data, (size_t)(kept[i].elems * dtype_bytes(kept[i].type)));
+  }
+  bool ran = ok && bench_run(&d->cx, d->opt.bench_seconds, bench_threads(r->unit->func), call_once, r, &b);
+  for (int i = 0; i < k->ntensors; i++) {
+    if (kept[i].data && ran) same &= take_back(&r->arrays[i], &kept[i]);
+    array_free(&kept[i]);
+  }
+  if (!ok) return false;
+  if (!ran || !same) {
+    Diag *g = diag_report(d->cx.diags, E_RUN, k->name_loc, "kernel `%s` %s when it runs again", k->name,
+                          ran ? "computes something else" : "fails");
+    diag_note(g, "it has run once, on the same inputs, and did not");
+    return false;
+  }
+  Text t = {.arena = d->cx.arena};
+  bench_text(&b, k->name, &t);
+  if (r->runtime) text_add(&t, "bench: this includes the functional simulator, in place of VTA\n");
+  fputs(t.data, stdout);
+  return true;
+}
+
 // Writes the outputs that --output names, all or none; without any (and without --check) says what they hold.
 static bool write_outputs(Run *r) {
   Driver *d = r->d;
@@ -312,6 +348,7 @@ static int run_kernel(Run *r) {
     fputs(t.data, stdout);
   }
   bool same = !d->opt.check || check_outputs(r);
+  if (same && d->opt.bench && !bench(r)) return driver_status(d);
   if (!write_outputs(r)) return driver_status(d);
   return same ? driver_status(d) : EXIT_INPUT;
 }

@@ -2,16 +2,6 @@
 // What the command line wants of a compilation, made of its options, and what it sees of one.
 #include "driver/driver.h"
 
-bool session_config(Driver *d, VtaConfig *config) {
-  *config = vta_config_default();
-  if (!d->opt.vta_config) return true;
-  const char *error;
-  const Source *json = source_read(d->cx.arena, d->opt.vta_config, &error);
-  if (json) return vta_config_load(&d->cx, json, config);
-  diag_report(d->cx.diags, E_FILE, (Loc){0}, "cannot read `%s`: %s", d->opt.vta_config, error);
-  return false;
-}
-
 const Source *session_read(Driver *d, const char *path) {
   const char *error;
   const Source *src = source_read(d->cx.arena, path, &error);
@@ -19,10 +9,23 @@ const Source *session_read(Driver *d, const char *path) {
   return src;
 }
 
+bool session_config(Driver *d, VtaConfig *config) {
+  const Options *o = &d->opt;
+  *config = vta_config_default();
+  d->board = (VtaBoard){.core = tetc_rtl_options(TETC_MEMORY_UPSTREAM)};
+  const Source *json = o->vta_config ? session_read(d, o->vta_config) : NULL;
+  if (o->vta_config && (!json || !vta_config_load(&d->cx, json, config))) return false;
+  const Source *board = o->board ? session_read(d, o->board) : NULL;
+  if (o->board && (!board || !vta_board_load(&d->cx, board, &d->board))) return false;
+  d->board.core = device_core(o, &d->board.core);
+  return true;
+}
+
 static bool set_options(Session *s) {
   const Options *o = &s->d->opt;
   s->options = (CompileOptions){.kernel = o->kernel,
                                 .schedule = o->schedule,
+                                .core = &s->d->board.core,
                                 .plan_effort = o->plan_effort,
                                 .stop_after = o->stop_after,
                                 .legalize = o->legalize,

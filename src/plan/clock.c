@@ -6,12 +6,11 @@
 enum {
   STORES = 8,
   SEEN = 1,
-  LATENCY = 20,
+  ON_THE_WAY = 4, // cycles of a read beside the memory's latency
   SCAN = 3,
   WINDOW = 16,
   RECENT = 24,
   TAIL = 6,
-  BUS_BYTES = 8,
   ALU_FUSED = 3,
   SCANNED = 64
 };
@@ -31,6 +30,8 @@ enum { ENGINE_UOP, ENGINE_ACC, ENGINE_GEMM, ENGINE_ALU, ENGINE_RESET, ENGINES };
 typedef struct Clock {
   Ctx *cx;
   const VtaConfig *config;
+  const TetcRtlOptions *core;
+  int64_t latency; // of a read
   Times channel[VTA_CHANNEL_COUNT];
   VEC(const VtaStreamInsn *) queue[UNIT_STORE + 1];
   size_t next[UNIT_STORE + 1];
@@ -66,8 +67,9 @@ static int64_t bus_take(int64_t *free, int64_t from, int64_t beats) {
 }
 
 static int64_t beats_of(const Clock *k, const VtaInsn *i) {
-  int64_t row = ((int64_t)i->x_size * vta_elem_bytes(k->config, i->memory) + BUS_BYTES - 1) / BUS_BYTES;
-  return row * i->y_size;
+  int64_t bytes = k->core->bus / 8;
+  int64_t row = ((int64_t)i->x_size * vta_elem_bytes(k->config, i->memory) + bytes - 1) / bytes;
+  return bus_cycles(k->core, row * i->y_size);
 }
 
 static int64_t cells_of(const VtaInsn *i) {
@@ -80,7 +82,7 @@ static void run_load(Clock *k, const VtaInsn *i) {
   k->load_start = start;
   int64_t begin = later(start, k->load_free[i->memory]), beats = beats_of(k, i), cells = cells_of(i);
   int64_t bus = bus_take(&k->read_free, begin, beats);
-  int64_t done = later(bus, begin + cells) + LATENCY;
+  int64_t done = later(bus, begin + cells) + k->latency;
   k->load_free[i->memory] = later(bus, begin + later(cells, i->y_size));
   k->load_given = later(k->load_given, done);
   if (i->push_next) give(k, LOAD_TO_COMPUTE, k->load_given);
@@ -90,7 +92,7 @@ static void run_load(Clock *k, const VtaInsn *i) {
 static void run_store(Clock *k, const VtaInsn *i) {
   int64_t start = k->stored;
   if (i->pop_prev) start = later(start, take(&k->channel[COMPUTE_TO_STORE]));
-  k->stored = bus_take(&k->write_free, start + 8, beats_of(k, i)) + 2;
+  k->stored = bus_take(&k->write_free, start + 8, beats_of(k, i)) + 2 + k->core->write_latency;
   int64_t lo = i->sram_base;
   k->stores[k->nstores++ % STORES] = (Touch){.lo = lo, .hi = lo + cells_of(i) - 1, .done = k->stored};
   if (i->push_prev) VEC_PUSH(k->cx->arena, k->givers, k->store_done.len);
@@ -161,9 +163,9 @@ static void run_compute(Clock *k, const VtaStreamInsn *s) {
     if (k->stores[r].lo <= hi && lo <= k->stores[r].hi) start = later(start, k->stores[r].done);
   start = later(start, k->engine[engine]);
   int64_t done = start + length + TAIL;
-  if (moves) done = bus_take(&k->read_free, start, beats_of(k, i)) + LATENCY;
-  if (moves && i->memory == MEM_UOP) k->entry = later(k->entry, done - LATENCY / 2);
-  k->engine[engine] = moves ? done - LATENCY : start + length;
+  if (moves) done = bus_take(&k->read_free, start, beats_of(k, i)) + k->latency;
+  if (moves && i->memory == MEM_UOP) k->entry = later(k->entry, done - k->latency / 2);
+  k->engine[engine] = moves ? done - k->latency : start + length;
   k->recent[k->ncompute % RECENT] = (Touch){lo, hi, start, done, engine};
   k->retired = later(k->retired, later(done, engine == ENGINE_GEMM ? 0 : k->loaded));
   k->window[k->ncompute++ % WINDOW] = k->retired;
@@ -177,10 +179,12 @@ static int64_t ready(const Clock *k, VtaUnit u) {
   return u == UNIT_LOAD ? k->load_start : u == UNIT_STORE ? k->stored : k->entry;
 }
 
-int64_t clock_stream(Ctx *cx, const VtaConfig *config, const VtaStream *stream) {
+int64_t clock_stream(Ctx *cx, const VtaConfig *config, const TetcRtlOptions *core, const VtaStream *stream) {
   Clock *k = NEW(cx->arena, Clock);
   k->cx = cx;
   k->config = config;
+  k->core = core;
+  k->latency = core->latency + ON_THE_WAY;
   k->dst = NEW_ARRAY(cx->arena, uint32_t, vta_depth(config, MEM_UOP) + 1);
   for (int r = 0; r < RECENT; r++) k->recent[r].hi = -1;
   for (int r = 0; r < STORES; r++) k->stores[r].hi = -1;

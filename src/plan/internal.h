@@ -40,6 +40,7 @@ typedef struct Problem {
   const TeModule *module;
   const TeKernel *kernel;
   const PlanOptions *options;
+  TetcRtlOptions core;      // options->core
   int **readers, *nreaders; // by TeTensor.index: the indices of the tensors that read it
   const Group **group;      // by TeTensor.index: what a stage belongs to; NULL: the CPU
   const char **rule;        // why it does not, if that is known
@@ -110,6 +111,11 @@ typedef struct Planned {
 } Planned;
 
 bool build_groups(Schedule *s, const VtaTarget *vta, size_t n, const Planned *plans); // build.c
-int64_t clock_stream(Ctx *cx, const VtaConfig *config, const VtaStream *stream);      // clock.c
+// clock.c
+int64_t clock_stream(Ctx *cx, const VtaConfig *config, const TetcRtlOptions *core, const VtaStream *stream);
+// Cycles that the bus is taken by so many beats of one direction.
+static inline int64_t bus_cycles(const TetcRtlOptions *core, int64_t beats) {
+  return core->bandwidth == 100 ? beats : (beats * 100 + core->bandwidth - 1) / core->bandwidth;
+}
 
 #endif

@@ -29,9 +29,8 @@ static int64_t time_stream(Trial *t, const Problem *p, const VtaStream *stream, 
   const VtaConfig *config = &p->options->vta->config;
   const char *why;
   TetcStats stats;
-  TetcRtlOptions core = tetc_rtl_options(TETC_MEMORY_UPSTREAM);
-  if (!exact) return clock_stream(&t->cx, config, stream);
-  return vta_stream_cycles(config, stream, &core, &stats, &why) ? (int64_t)stats.cycles : -1;
+  if (!exact) return clock_stream(&t->cx, config, &p->core, stream);
+  return vta_stream_cycles(config, stream, &p->core, &stats, &why) ? (int64_t)stats.cycles : -1;
 }
 
 static void build_trial(Trial *t, const Problem *p, const TeKernel *k, size_t n, const Planned *plans, bool exact) {
@@ -192,6 +191,7 @@ static size_t keep_possible(const Problem *p, size_t n, Planned *plans) {
 
 Schedule *plan_kernel(Ctx *cx, const TeModule *m, const TeKernel *k, const PlanOptions *o) {
   Problem p = {.cx = cx, .module = m, .kernel = k, .options = o};
+  p.core = o->core ? *o->core : tetc_rtl_options(TETC_MEMORY_UPSTREAM);
   VEC(Planned) plans = {0};
   if (o->vta) problem_read(&p);
   for (size_t i = p.groups.len; i-- > 0;) {

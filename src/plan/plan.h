@@ -17,13 +17,15 @@
 typedef struct PlanOptions {
   const ScheduleOptions *schedule; // its target is the accelerator; NULL: none
   const VtaTarget *vta;
-  int64_t effort; // how many candidates of a group are built and timed; 0: the default
-  size_t memory;  // bytes that building a candidate may use; 0: no bound
+  const TetcRtlOptions *core; // the bus and memory that it stands in; NULL: upstream's simulation, 64 bits
+  int64_t effort;             // how many candidates of a group are built and timed; 0: the default
+  size_t memory;              // bytes that building a candidate may use; 0: no bound
 } PlanOptions;
 enum { PLAN_EFFORT = 80 };
 
 // Plans kernel k. The schedule is complete, as that of schedule_apply; NULL after reported errors. It depends on the
-// kernel, the configuration and the effort alone. What no plan is found for stays in the default order, with a remark.
+// kernel, the configuration, the bus and memory, and the effort alone. What no plan is found for stays in the default
+// order, with a remark.
 Schedule *plan_kernel(Ctx *cx, const TeModule *m, const TeKernel *k, const PlanOptions *o);
 
 #endif

@@ -158,7 +158,11 @@ static int64_t load_bytes(const Space *s, int load) {
 
 // ---- bounds
 
-enum { BUS_BYTES = 8 };
+// Beats of the bus that so many bytes take.
+static int64_t beats_of(const Space *s, int64_t bytes) {
+  int64_t beat = s->p->core.bus / 8;
+  return bus_cycles(&s->p->core, (bytes + beat - 1) / beat);
+}
 
 static bool count_steps(void *self, const TeExpr *e) {
   int64_t *n = self; // with an immediate, without
@@ -192,8 +196,8 @@ static Bounds bounds_of(const Space *s) {
   }
   b.alu = (thirds + 2) / 3;
   for (int i = 0; i < s->g->nloads; i++) b.read += elements(s, s->first_load + i, all) * load_bytes(s, i);
-  b.read /= BUS_BYTES;
-  b.write = elements(s, 0, all) / BUS_BYTES;
+  b.read = beats_of(s, b.read);
+  b.write = beats_of(s, elements(s, 0, all));
   const int64_t each[] = {b.gemm, b.alu, b.read, b.write};
   static const char *const names[] = {"the multipliers", "the ALU", "reading", "writing"};
   for (int i = 0; i < 4; i++)
@@ -266,7 +270,8 @@ static int64_t micro_ops(const Space *s, const Choice *c, const Span *tile) {
 // Estimates a choice, or finds that it does not fit.
 static bool estimate(const Space *s, Choice *c) {
   Span x[MOST_NODES], tile[MOST_NODES], root = root_span(s, c, AT_TILE);
-  int64_t threads = c->thread < 0 ? 1 : THREADS, used[3] = {0}, apart = 0, along = 0, first = 0;
+  int64_t latency = s->p->core.latency, threads = c->thread < 0 ? 1 : THREADS, used[3] = {0}, apart = 0, along = 0,
+          first = 0;
   spans(s, &root, 0, false, tile);
   int64_t most = 0, rows = c->row_axis >= 0 ? tile[s->gemm].of[c->row_axis] : 1;
   for (int i = s->g->computes ? 0 : 1; i < s->first_load; i++) {
@@ -279,13 +284,13 @@ static bool estimate(const Space *s, Choice *c) {
     int level = c->level[i], node = s->first_load + i;
     root = root_span(s, c, level);
     spans(s, &root, level >= AT_STEP ? c->step : 0, level == AT_ROW, x);
-    int64_t n = elements(s, node, x), beats = (n * load_bytes(s, i) + BUS_BYTES - 1) / BUS_BYTES;
+    int64_t n = elements(s, node, x), beats = beats_of(s, n * load_bytes(s, i));
     used[s->g->loads[i].memory] +=
         (n + load_scope(s, i)->tile - 1) / load_scope(s, i)->tile * (level >= AT_TILE ? threads : 1);
     int64_t done = times(s, c, level) * (level == AT_ROW ? rows : 1);
-    if (level < AT_TILE) apart += done * (beats + 30);
+    if (level < AT_TILE) apart += done * (beats + latency + 14);
     else along += done * (beats + 4);
-    first += level < AT_TILE ? 0 : beats + 20;
+    first += level < AT_TILE ? 0 : beats + latency + 4;
   }
   if (used[IN_INP] > s->v->inp.depth || used[IN_WGT] > s->v->wgt.depth || used[IN_ACC] > s->v->acc.depth) return false;
   int64_t tiles = times(s, c, AT_STEP) * rows, alu = s->bounds.alu, write = s->bounds.write;

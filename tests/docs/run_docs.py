@@ -5,7 +5,7 @@
 ```te       a complete program; `tetc run - --check` must accept it. With a first line `// refused: E0301` it must be
             refused with that code. `<!-- file: NAME -->` on the line before puts it in the page's folder as NAME.
 ```tir      a complete function; `tetc opt -` must print it exactly as it stands.
-```console  lines `$ tetc ...` are run in that folder, samples/ being there too; what follows is the exact output (standard
+```console  lines `$ tetc ...` are run in that folder, samples/ and boards/ being there too; what follows is the exact output (standard
             output, then standard error). A line `...` stands for any lines. --bless writes the outputs anew, keeping
             blocks that have a `...`.
 """
@@ -62,12 +62,13 @@ def main():
     args = sys.argv[1:]
     bless = args[0] == "--bless"
     tetc, pages = os.path.abspath(args[bless]), args[bless + 1:]
-    samples = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "samples")
+    root = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..")
     count = failed = 0
     for page in pages:
         text = open(page, encoding="utf-8").read()
         with tempfile.TemporaryDirectory() as folder:
-            shutil.copytree(samples, os.path.join(folder, "samples"))
+            for shown in ("samples", "boards"):
+                shutil.copytree(os.path.join(root, shown), os.path.join(folder, shown))
 
             def block(m):
                 nonlocal count, failed

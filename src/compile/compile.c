@@ -49,7 +49,9 @@ bool compile_load(Compilation *c, Ctx *cx, const Source *src, const CompileOptio
                    .ndefines = options->ndefines,
                    .defines = options->defines,
                    .ninclude_dirs = options->ninclude_dirs,
-                   .include_dirs = options->include_dirs};
+                   .include_dirs = options->include_dirs,
+                   .nshown = options->nshown,
+                   .shown = options->shown};
   c->module = te_load(cx, src, &opt);
   c->load_seconds = now_seconds() - start;
   return c->module && !diags_errors(cx->diags) && pick_kernels(c);

@@ -41,6 +41,13 @@ typedef struct NamePair { // NAME=TEXT
   const char *name, *text;
 } NamePair;
 
+// (x - mean) / std, one number for all channels or one for each: --mean, --std.
+typedef struct Scale {
+  bool given;
+  int nmean, nstd;
+  const double *mean, *std;
+} Scale;
+
 typedef struct Options {
   bool help, version, verbose, list_passes, print_targets;
   int emit, diagnostics, color, device; // Emit, DiagFormat, ColorMode, DeviceKind
@@ -56,6 +63,8 @@ typedef struct Options {
   double bench_seconds;            // of it
   const char *dump_tir, *dump_dir; // dump_tir: NULL not asked for, "" all phases, else "P,Q"
   const char *stop_after, *from, *to;
+  const char *mean, *std, *labels; // mean and std as written
+  Scale scale;                     // the same as numbers
   const char *passes, *print_before, *print_after, *at, *plant_fault, *reproducer;
   bool print_locations, interpret, shrink;
   bool print_changed, time_passes, verify_each, remarks, legalize, check, stats, schedule_only;
@@ -102,6 +111,7 @@ void options_help(const Command *c, Text *out);
 bool parse_int64(const char *text, int64_t *out);   // decimal or 0x; all of the text
 const char *list_next(Arena *a, const char **rest); // the next name of "P,Q", empty ones too; NULL after the last
 const char *nearest_name(const char *name, const char *const *names, size_t n); // NULL: none is near
+int scale_parse(Driver *d, Scale *out); // values.c: of --mean and --std; 0 or EXIT_USAGE
 // "tetc compile: error: ..." on stderr; returns EXIT_USAGE.
 int usage_error(const Driver *d, const char *fmt, ...) PRINTF_LIKE(2, 3);
 
@@ -143,8 +153,9 @@ typedef struct Session {
 
 // The hardware that the options name, or the default: the configuration, and d->board. False after a report.
 bool session_config(Driver *d, VtaConfig *config);
-const Source *session_read(Driver *d, const char *path); // NULL after a report
-Session *session_new(Driver *d);                         // it lives as long as d: remedies are tried with it at the end
+bool session_compile_options(Driver *d, CompileOptions *out); // what the command line asks of compilations; the same
+const Source *session_read(Driver *d, const char *path);      // NULL after a report
+Session *session_new(Driver *d); // it lives as long as d: remedies are tried with it at the end
 // Reads and checks the file; picks the kernels. False after reported errors.
 bool session_load(Session *s, const char *path);
 bool session_load_source(Session *s, const Source *src); // the same for a text
@@ -232,6 +243,29 @@ typedef struct Array {
   void *data; // from pages_alloc
 } Array;
 
+// What a file holds, before it is made what a tensor wants: values.c.
+typedef struct Values {
+  const char *from; // for messages: "set.npz:images[3]"
+  DType type;
+  int ndim;
+  const int64_t *shape;
+  int64_t elems;
+  const void *data; // dense, row-major, perhaps not aligned
+} Values;
+
+// Reads what is described: FILE.npy, FILE.npz:ARRAY, FILE.png, with `[3]` or `[0:8]` for parts of its first axis.
+// `want`: what it is for, in messages, and the size of pictures; NULL: it is not known yet. Reports E0601 or E0602.
+bool values_read(Ctx *cx, const char *what, const Array *want, Values *out);
+// `count` of the parts along the first axis; 0: one, without that axis.
+Values values_part(Arena *a, const Values *v, int64_t first, int64_t count);
+// Makes them the values of an array: its type, its shape but for leading extents of 1, (x - mean) / std.
+bool values_fill(Ctx *cx, const Values *v, const Scale *s, Array *into);
+Diag *values_diag(Ctx *cx, const char *from, const Array *want, const char *fmt, ...) PRINTF_LIKE(4, 5); // E0602
+const unsigned char *file_bytes(Ctx *cx, const char *path, size_t *len); // "-": standard input; NULL after E0601
+// npy.c, picture.c: the same for the bytes of such a file.
+bool npy_values(Ctx *cx, const char *from, const Array *want, const unsigned char *data, size_t len, Values *out);
+bool picture_values(Ctx *cx, const char *from, const Array *want, const unsigned char *data, size_t len, Values *out);
+
 bool array_alloc(Ctx *cx, Array *a, const TeTensor *t); // zeros; reports E0404
 // pages.c: zeroed memory between pages that cannot be read; its end is at one. NULL when memory is out. `name` must
 // stay.
@@ -241,18 +275,34 @@ void pages_free(void *data);
 bool pages_fault(uintptr_t at, const char **name, bool *behind);
 void array_free(Array *a);
 const char *array_type_text(Arena *a, DType t, int ndim, const int64_t *shape); // "int8[1, 4, 56]"
-// Reads a .npy file into an array of known type and shape. Reports E0601 or E0602.
-bool npy_read(Ctx *cx, const char *path, Array *into);
-// The same, from memory; `path` is for messages.
-bool npy_parse(Ctx *cx, const char *path, const unsigned char *data, size_t len, Array *into);
-void npy_format(const Array *a, Text *out); // version 1.0, C order
-// Fills from a description: a path, or random:SEED, zero, const:N, iota. Reports an error and returns false.
-bool array_fill(Ctx *cx, Array *a, const char *what);
+void npy_format(const Array *a, Text *out);                                     // version 1.0, C order
+const char *value_text(Arena *a, DType t, Scalar v);
+const char *index_text(Arena *arena, int ndim, const int64_t *shape, int64_t n); // of element n: "[0, 3, 7]"
+int input_files(const Options *o);                                               // how many inputs are given as files
+bool input_fill(Driver *d, Array *a); // as --input has it, or random values; false after a report
 void array_random(Array *a, uint64_t seed);
 void array_summary(const Array *a, Text *out); // type, smallest, largest, a hash of the contents
 // Compares, floats bit by bit if `exact` (te_is_exact); appends one line that says how much agrees, and where the first
 // difference is. True if all does.
 bool array_compare(const Array *got, const Array *want, bool exact, Text *out);
+
+// classes.c: with --labels, the likeliest classes by the one of the outputs that has them.
+bool classes_tell(Driver *d, const Array *const *outputs, int noutputs, Text *out);
+
+// run.c: a kernel in this process, to be called any number of times with what the arrays hold then. NULL after a
+// report; run_again is false after one.
+typedef struct Run Run;
+Run *run_open(Driver *d, VtaTarget *vta, const Unit *u, Array *arrays);
+bool run_again(Run *r);
+void run_close(Run *r);
+
+// plain.c: a kernel of a text compiled anew, without its schedule, for the CPU, with some of its stages as outputs.
+typedef struct Plain Plain;
+Plain *plain_open(Driver *d, const Source *src, const char *kernel, const char **stages, int nstages); // NULL: reported
+const TeKernel *plain_kernel(const Plain *p);
+Array *plain_array(const Plain *p, const char *name); // of an input or output; NULL: there is none
+bool plain_run(Plain *p);
+void plain_close(Plain *p);
 
 // run.c: compiles a kernel that is lowered to the end, and runs it on the device. One array a tensor of the kernel,
 // data NULL where it is no parameter. False after a report.

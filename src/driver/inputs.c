@@ -97,21 +97,40 @@ static bool array_constant(Ctx *cx, Array *a, const char *text) {
   return false;
 }
 
+// Whether a description is of a file.
+static bool is_file(const char *what) {
+  return strcmp(what, "zero") && strcmp(what, "iota") && strncmp(what, "const:", 6) && strncmp(what, "random:", 7);
+}
+
 // Fills an input as its description says.
-bool array_fill(Ctx *cx, Array *a, const char *what) {
+static bool array_fill(Ctx *cx, Array *a, const char *what, const Scale *scale) {
   int64_t seed;
+  Values v;
+  if (is_file(what)) return values_read(cx, what, a, &v) && values_fill(cx, &v, scale, a);
   if (!strcmp(what, "zero")) return true;
   if (!strcmp(what, "iota")) return array_iota(a, (Scalar){.i = 0}, DT_I64, true), true;
   if (!strncmp(what, "const:", 6)) return array_constant(cx, a, what + 6);
-  if (strncmp(what, "random:", 7)) return npy_read(cx, what, a);
   if (parse_int64(what + 7, &seed)) return array_random(a, (uint64_t)seed), true;
   Diag *g = diag_report(cx->diags, E_ARGUMENT, (Loc){0}, "`%s` for `%s`: the seed is no integer", what, a->name);
   diag_help(g, "write an integer: `random:1`");
   return false;
 }
 
+int input_files(const Options *o) {
+  int n = 0;
+  for (size_t i = 0; i < o->inputs.len; i++) n += is_file(o->inputs.data[i].text);
+  return n;
+}
+
+bool input_fill(Driver *d, Array *a) {
+  const Options *o = &d->opt;
+  for (size_t i = 0; i < o->inputs.len; i++)
+    if (!strcmp(o->inputs.data[i].name, a->name)) return array_fill(&d->cx, a, o->inputs.data[i].text, &o->scale);
+  return array_random(a, (uint64_t)o->seed), true;
+}
+
 // A value as text.
-static const char *value_text(Arena *a, DType t, Scalar v) {
+const char *value_text(Arena *a, DType t, Scalar v) {
   if (dtype_is_float(t)) return arena_printf(a, "%.*g", t == DT_F64 ? 17 : 9, v.f);
   if (t == DT_U64) return arena_printf(a, "%llu", (unsigned long long)v.i);
   return arena_printf(a, "%lld", (long long)v.i);
@@ -148,13 +167,13 @@ static bool agree(DType t, Scalar got, Scalar want, bool exact) {
 }
 
 // The indices of element n: "[0, 3, 7]".
-static const char *index_text(Arena *arena, const Array *a, int64_t n) {
+const char *index_text(Arena *arena, int ndim, const int64_t *shape, int64_t n) {
   int64_t index[MOST_DIMS];
   Text out = {.arena = arena};
-  for (int i = a->ndim - 1; i >= 0; i--, n /= a->shape[i + 1])
-    if (i < MOST_DIMS) index[i] = n % a->shape[i];
-  for (int i = 0; i < a->ndim && i < MOST_DIMS; i++) text_add(&out, "%s%lld", i ? ", " : "[", (long long)index[i]);
-  text_add(&out, "]");
+  for (int i = ndim - 1; i >= 0; i--, n /= shape[i + 1])
+    if (i < MOST_DIMS) index[i] = n % shape[i];
+  for (int i = 0; i < ndim && i < MOST_DIMS; i++) text_add(&out, "%s%lld", i ? ", " : "[", (long long)index[i]);
+  text_add(&out, "%s]", ndim ? "" : "[");
   return out.data;
 }
 
@@ -175,7 +194,8 @@ bool array_compare(const Array *got, const Array *want, bool exact, Text *out) {
   if (!differ) text_add(out, "check: %s: %lld elements agree%s\n", got->name, (long long)got->elems, how);
   else
     text_add(out, "check: %s: %lld of %lld elements differ%s; the first at %s%s: got %s, expected %s\n", got->name,
-             (long long)differ, (long long)got->elems, how, got->name, index_text(out->arena, got, first),
-             value_text(out->arena, got->type, first_got), value_text(out->arena, got->type, first_want));
+             (long long)differ, (long long)got->elems, how, got->name,
+             index_text(out->arena, got->ndim, got->shape, first), value_text(out->arena, got->type, first_got),
+             value_text(out->arena, got->type, first_want));
   return !differ;
 }

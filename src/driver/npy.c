@@ -1,15 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // NumPy's .npy files, versions 1.0 to 3.0: 6 bytes of magic, 2 of version, the length of the header (2 bytes in
 // version 1, else 4), the header (a Python dictionary of descr, fortran_order and shape), the elements. What is not
-// exactly that, in little-endian order and of the type and shape wanted, is refused with E0602.
+// exactly that, in little-endian order and of one of our types, is refused with E0602.
 #include "driver/driver.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 enum { MAX_NDIM = 32, MAX_HEADER = 1 << 20 };
 
@@ -17,7 +13,7 @@ enum { MAX_NDIM = 32, MAX_HEADER = 1 << 20 };
 typedef struct Npy {
   Ctx *cx;
   const char *path;
-  const Array *want;
+  const Array *want;    // for messages; may be NULL
   const char *at, *end; // what is left of the dictionary
   bool has_descr, has_order, has_shape, fortran;
   const char *descr;
@@ -27,14 +23,11 @@ typedef struct Npy {
 
 // Reports what is wrong, and what was expected.
 PRINTF_LIKE(2, 3) static bool npy_error(const Npy *p, const char *fmt, ...) {
-  Arena *a = p->cx->arena;
   va_list ap;
   va_start(ap, fmt);
-  const char *what = arena_vprintf(a, fmt, ap);
+  const char *what = arena_vprintf(p->cx->arena, fmt, ap);
   va_end(ap);
-  Diag *g = diag_report(p->cx->diags, E_NPY, (Loc){0}, "`%s`: %s", p->path, what);
-  diag_note(g, "expected a .npy file (versions 1.0 to 3.0, little-endian) of %s for `%s`",
-            array_type_text(a, p->want->type, p->want->ndim, p->want->shape), p->want->name);
+  values_diag(p->cx, p->path, p->want, "%s", what);
   return false;
 }
 
@@ -138,59 +131,60 @@ static char kind_letter(DType t) {
   return dtype_is_signed(t) ? 'i' : 'u';
 }
 
-// The type must be the one wanted, in little-endian order.
-static bool check_type(const Npy *p) {
+// The type of the elements, in little-endian order.
+static bool parse_type(const Npy *p, DType *out) {
   char order = p->descr[0];
-  const char *wanted = arena_printf(p->cx->arena, "%c%d", kind_letter(p->want->type), dtype_bytes(p->want->type));
   if (!order || !strchr("<>|=", order)) return npy_error(p, "its type `%s` is not understood", p->descr);
-  if (strcmp(p->descr + 1, wanted)) {
-    for (int t = 0; t < DT_COUNT; t++)
-      if (p->descr[1] == kind_letter((DType)t) && strtol(p->descr + 2, NULL, 10) == dtype_bytes((DType)t))
-        return npy_error(p, "it holds %s, but `%s` is %s", dtype_name((DType)t), p->want->name,
-                         dtype_name(p->want->type));
-    return npy_error(p, "its type `%s` is none of ours", p->descr);
+  for (int t = 0; t < DT_COUNT; t++) {
+    if (p->descr[1] != kind_letter((DType)t)) continue;
+    if (strcmp(p->descr + 2, arena_printf(p->cx->arena, "%d", dtype_bytes((DType)t)))) continue;
+    *out = (DType)t;
+    return order != '>' || dtype_bytes(*out) == 1 || npy_error(p, "it is big-endian (`%s`)", p->descr);
   }
-  if (order == '>' && dtype_bytes(p->want->type) > 1) return npy_error(p, "it is big-endian (`%s`)", p->descr);
-  return true;
-}
-
-static bool check_shape(const Npy *p) {
-  bool same = p->ndim == p->want->ndim;
-  for (int i = 0; same && i < p->ndim; i++) same = p->shape[i] == p->want->shape[i];
-  if (same) return true;
-  return npy_error(p, "its shape is %s", array_type_text(p->cx->arena, p->want->type, p->ndim, p->shape));
+  return npy_error(p, "its type `%s` is none of ours", p->descr);
 }
 
 // Copies Fortran order (first index fastest) into C order.
-static void copy_fortran(Array *into, const unsigned char *from, size_t size) {
+static void copy_fortran(const Values *v, unsigned char *into, const unsigned char *from) {
   int64_t index[MAX_NDIM] = {0}, stride[MAX_NDIM], step = 1, at = 0;
-  for (int i = 0; i < into->ndim; i++) stride[i] = step, step *= into->shape[i];
-  for (int64_t n = 0; n < into->elems; n++) {
-    memcpy((char *)into->data + (size_t)n * size, from + (size_t)at * size, size);
-    for (int i = into->ndim - 1; i >= 0; i--) {
+  size_t size = (size_t)dtype_bytes(v->type);
+  for (int i = 0; i < v->ndim; i++) stride[i] = step, step *= v->shape[i];
+  for (int64_t n = 0; n < v->elems; n++) {
+    memcpy(into + (size_t)n * size, from + (size_t)at * size, size);
+    for (int i = v->ndim - 1; i >= 0; i--) {
       at += stride[i];
-      if (++index[i] < into->shape[i]) break;
-      at -= stride[i] * into->shape[i];
+      if (++index[i] < v->shape[i]) break;
+      at -= stride[i] * v->shape[i];
       index[i] = 0;
     }
   }
 }
 
-// Copies the elements; a bool is any byte that is not 0.
-static bool copy_elements(const Npy *p, const unsigned char *data, size_t len, Array *into) {
-  size_t size = (size_t)dtype_bytes(into->type), bytes = (size_t)into->elems * size;
-  if (len < bytes) return npy_error(p, "it is cut short: %zu of %zu bytes of elements", len, bytes);
-  if (len > bytes) return npy_error(p, "it goes on after its %zu bytes of elements", bytes);
-  if (p->fortran) copy_fortran(into, data, size);
-  else memcpy(into->data, data, bytes);
-  for (int64_t i = 0; into->type == DT_BOOL && i < into->elems; i++)
-    ((uint8_t *)into->data)[i] = ((uint8_t *)into->data)[i] != 0;
+// Takes the elements; a bool is any byte that is not 0.
+static bool take_elements(const Npy *p, const unsigned char *data, size_t len, Values *out) {
+  Arena *a = p->cx->arena;
+  int64_t bytes = dtype_bytes(out->type);
+  out->elems = 1;
+  out->ndim = p->ndim;
+  out->shape = arena_copy(a, p->shape, sizeof p->shape);
+  for (int i = 0; i < p->ndim; i++)
+    if (!mul_ok(out->elems, p->shape[i], &out->elems)) return npy_error(p, "its shape is of too many elements");
+  if (!mul_ok(bytes, out->elems, &bytes)) return npy_error(p, "its shape is of too many elements");
+  if (len < (size_t)bytes) return npy_error(p, "it is cut short: %zu of %lld bytes of elements", len, (long long)bytes);
+  if (len > (size_t)bytes) return npy_error(p, "it goes on after its %lld bytes of elements", (long long)bytes);
+  out->data = data;
+  if (!p->fortran && out->type != DT_BOOL) return true;
+  unsigned char *own = arena_alloc(a, (size_t)bytes + 1);
+  if (p->fortran) copy_fortran(out, own, data);
+  else memcpy(own, data, (size_t)bytes);
+  for (int64_t i = 0; out->type == DT_BOOL && i < out->elems; i++) own[i] = own[i] != 0;
+  out->data = own;
   return true;
 }
 
-// Reads a file's contents into an array of known type and shape.
-bool npy_parse(Ctx *cx, const char *path, const unsigned char *data, size_t len, Array *into) {
-  Npy p = {.cx = cx, .path = path, .want = into};
+bool npy_values(Ctx *cx, const char *path, const Array *want, const unsigned char *data, size_t len, Values *out) {
+  Npy p = {.cx = cx, .path = path, .want = want};
+  *out = (Values){.from = path};
   if (len < 10 || memcmp(data, "\x93NUMPY", 6)) return npy_error(&p, "it is no .npy file");
   if (data[6] < 1 || data[6] > 3 || data[7] != 0) return npy_error(&p, "its version is %d.%d", data[6], data[7]);
   size_t start = data[6] == 1 ? 10 : 12, header = data[8] | (size_t)data[9] << 8;
@@ -199,48 +193,8 @@ bool npy_parse(Ctx *cx, const char *path, const unsigned char *data, size_t len,
   if (len < start || len - start < header) return npy_error(&p, "it is cut short in its header");
   p.at = (const char *)data + start;
   p.end = p.at + header;
-  if (!parse_header(&p) || !check_type(&p) || !check_shape(&p)) return false;
-  return copy_elements(&p, data + start + header, len - start - header, into);
-}
-
-// Reads at most `most` bytes of a file; NULL with *error.
-static unsigned char *read_bytes(const char *path, size_t most, size_t *len, const char **error) {
-  struct stat st;
-  bool is_stdin = !strcmp(path, "-");
-  int fd = is_stdin ? STDIN_FILENO : open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
-  unsigned char *data = NULL;
-  *error = NULL;
-  *len = 0;
-  if (fd < 0 || fstat(fd, &st)) *error = strerror(errno);
-  else if (S_ISDIR(st.st_mode)) *error = "it is a directory";
-  else if (!(data = malloc(most))) {
-    memory_out();
-    *error = "out of memory";
-  }
-  while (!*error && *len < most) {
-    ssize_t n = read(fd, data + *len, most - *len);
-    if (n == 0) break;
-    if (n < 0 && errno != EINTR) *error = strerror(errno);
-    if (n > 0) *len += (size_t)n;
-  }
-  if (fd >= 0 && !is_stdin) close(fd);
-  if (!*error) return data;
-  free(data);
-  return NULL;
-}
-
-// Reads a .npy file.
-bool npy_read(Ctx *cx, const char *path, Array *into) {
-  size_t len, most = (size_t)into->elems * (size_t)dtype_bytes(into->type) + MAX_HEADER + 64;
-  const char *error;
-  unsigned char *data = read_bytes(path, most, &len, &error);
-  if (!data) {
-    diag_report(cx->diags, E_FILE, (Loc){0}, "cannot read `%s`: %s", path, error);
-    return false;
-  }
-  bool ok = npy_parse(cx, strcmp(path, "-") ? path : "<stdin>", data, len, into);
-  free(data);
-  return ok;
+  if (!parse_header(&p) || !parse_type(&p, &out->type)) return false;
+  return take_elements(&p, data + start + header, len - start - header, out);
 }
 
 // Version 1.0, C order; the elements start at a multiple of 64 bytes.

@@ -270,6 +270,10 @@ static bool options_fit(Driver *d) {
                        : o->rtl_stalls ? "--rtl-stalls"
                                        : "--rtl-reorder"),
            false;
+  if (o->scale.given && input_files(o) != 1)
+    return usage_error(d, "`--mean` and `--std` are of one input that is given as a file; %s",
+                       input_files(o) ? "here are several" : "here is none"),
+           false;
   if (o->needs_rtl && o->interpret)
     return usage_error(d, "`%s` and --interpret exclude each other", o->needs_rtl), false;
   if (o->interpret && (o->stats || o->device != DEVICE_FSIM))
@@ -300,7 +304,7 @@ bool options_parse(Driver *d, int argc, char **argv, int first) {
       if (!option_parse(d, argc, argv, &i)) return false;
     } else VEC_PUSH(d->cx.arena, d->opt.files, argv[i]);
   }
-  return options_fit(d);
+  return !scale_parse(d, &d->opt.scale) && options_fit(d);
 }
 
 // The left column of --help: `--emit=obj|shared`, `-D NAME=INT`.

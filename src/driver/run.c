@@ -7,7 +7,7 @@
 #include <stdlib.h>
 
 // What a run holds; freed by run_free whatever happened.
-typedef struct Run {
+struct Run {
   Driver *d;
   Session *s; // of a .te file
   VtaTarget *vta;
@@ -23,7 +23,8 @@ typedef struct Run {
   TetcTimeline *timeline; // of a device with cycles: for --stats, --trace, and where it failed; else NULL
   LlvmMarks marks;        // where the instructions come from
   PendingFile wave;       // --wave
-} Run;
+  Plain *stages;          // what --output wants of stages, computed by the CPU; NULL: nothing
+};
 
 // What jitted code calls of the runtime.
 static const LlvmSymbol symbols[] = {
@@ -47,26 +48,33 @@ static const char *tensor_names(Arena *a, const TeKernel *k, TeRole role) {
   return t.len ? t.data : "none";
 }
 
-// Every name of --input or --output must be a tensor of that role, once. Returns 0 or EXIT_USAGE.
+static const TeTensor *tensor_named(const TeKernel *k, const char *name) {
+  for (int i = 0; i < k->ntensors; i++)
+    if (!strcmp(k->tensors[i]->name, name)) return k->tensors[i];
+  return NULL;
+}
+
+// No tensor of that name, or none that can be had.
+static int no_tensor(Driver *d, const TeKernel *k, const char *option, TeRole role, const char *name) {
+  Nearest near = {.wanted = name};
+  for (int i = 0; i < k->ntensors; i++)
+    if (k->tensors[i]->role == role || (role == TE_OUTPUT && k->tensors[i]->role == TE_COMPUTE))
+      nearest_try(&near, k->tensors[i]->name);
+  const char *meant = near.best ? arena_printf(d->cx.arena, "; did you mean `%s`?", near.best) : "";
+  return usage_error(d, "`%s %s=...`: kernel `%s` has no %s of that name; it has %s%s", option, name, k->name,
+                     role == TE_INPUT ? "input" : "output or stage", tensor_names(d->cx.arena, k, role), meant);
+}
+
+// Every name of --input must be an input, of --output an output or a stage, once. Returns 0 or EXIT_USAGE.
 static int check_pairs(Driver *d, const TeKernel *k, const char *option, TeRole role, const NamePair *p, size_t n) {
   for (size_t i = 0; i < n; i++) {
-    bool found = false;
-    for (int j = 0; j < k->ntensors; j++)
-      found |= k->tensors[j]->role == role && !strcmp(k->tensors[j]->name, p[i].name);
-    if (!found)
-      return usage_error(d, "`%s %s=...`: kernel `%s` has no %s of that name; it has %s", option, p[i].name, k->name,
-                         role == TE_INPUT ? "input" : "output", tensor_names(d->cx.arena, k, role));
+    const TeTensor *t = tensor_named(k, p[i].name);
+    if (!t || (t->role != role && !(role == TE_OUTPUT && t->role == TE_COMPUTE)))
+      return no_tensor(d, k, option, role, p[i].name);
     for (size_t j = 0; j < i; j++)
       if (!strcmp(p[j].name, p[i].name)) return usage_error(d, "`%s %s=...` is given twice", option, p[i].name);
   }
   return 0;
-}
-
-// The description of an input: the option's, or NULL for random.
-static const char *input_text(const Options *o, const char *name) {
-  for (size_t i = 0; i < o->inputs.len; i++)
-    if (!strcmp(o->inputs.data[i].name, name)) return o->inputs.data[i].text;
-  return NULL;
 }
 
 // Allocates inputs and outputs, and fills the inputs.
@@ -79,10 +87,7 @@ static bool make_arrays(Run *r) {
     Array *a = &r->arrays[i];
     if (t->role == TE_COMPUTE || t->role == TE_CONSTANT) continue;
     if (!array_alloc(&d->cx, a, t)) return false;
-    const char *what = input_text(&d->opt, t->name);
-    if (t->role != TE_INPUT) continue;
-    if (!what) array_random(a, (uint64_t)d->opt.seed);
-    else if (!array_fill(&d->cx, a, what)) return false;
+    if (t->role == TE_INPUT && !input_fill(d, a)) return false;
   }
   return true;
 }
@@ -315,21 +320,53 @@ static bool bench(Run *r) {
   return true;
 }
 
-// Writes the outputs that --output names, all or none; without any (and without --check) says what they hold.
+// Computes the stages that --output names. The kernel as it ran may never have stored them, or only in parts: they are
+// what the program says, of the same inputs, by the CPU in the order of the text.
+static bool compute_stages(Run *r) {
+  Driver *d = r->d;
+  VEC(const char *) names = {0};
+  for (size_t i = 0; i < d->opt.outputs.len; i++)
+    if (tensor_named(r->kernel, d->opt.outputs.data[i].name)->role == TE_COMPUTE)
+      VEC_PUSH(d->cx.arena, names, d->opt.outputs.data[i].name);
+  if (!names.len) return true;
+  r->stages = plain_open(d, r->s->c.source, r->kernel->name, names.data, (int)names.len);
+  for (int i = 0; r->stages && i < r->kernel->ntensors; i++)
+    if (r->kernel->tensors[i]->role == TE_INPUT)
+      memcpy(plain_array(r->stages, r->kernel->tensors[i]->name)->data, r->arrays[i].data,
+             (size_t)(r->arrays[i].elems * dtype_bytes(r->arrays[i].type)));
+  return r->stages && plain_run(r->stages);
+}
+
+// Writes the tensors that --output names, all or none.
 static bool write_outputs(Run *r) {
   Driver *d = r->d;
   size_t n = d->opt.outputs.len;
   OutputFile *files = NEW_ARRAY(d->cx.arena, OutputFile, n);
+  if (!compute_stages(r)) return false;
   for (size_t i = 0; i < n; i++) {
     Text t = {.arena = d->cx.arena};
-    npy_format(array_named(r, d->opt.outputs.data[i].name), &t);
+    const char *name = d->opt.outputs.data[i].name;
+    bool stage = tensor_named(r->kernel, name)->role == TE_COMPUTE;
+    npy_format(stage ? plain_array(r->stages, name) : array_named(r, name), &t);
     files[i] = (OutputFile){.path = d->opt.outputs.data[i].text, .data = t.data, .len = t.len, .binary = true};
   }
-  Text summary = {.arena = d->cx.arena};
-  for (int i = 0; !n && !d->opt.check && i < r->kernel->ntensors; i++)
-    if (r->kernel->tensors[i]->role == TE_OUTPUT) array_summary(&r->arrays[i], &summary);
-  fputs(summary.len ? summary.data : "", stdout);
   return outputs_write(&d->cx, files, n);
+}
+
+// What came out: the classes with --labels, else, without --output and --check, a line an output.
+static bool tell_outputs(Run *r) {
+  Driver *d = r->d;
+  Text t = {.arena = d->cx.arena};
+  VEC(const Array *) outputs = {0};
+  for (int i = 0; i < r->kernel->ntensors; i++)
+    if (r->kernel->tensors[i]->role == TE_OUTPUT) VEC_PUSH(d->cx.arena, outputs, &r->arrays[i]);
+  if (d->opt.labels) {
+    if (!classes_tell(d, outputs.data, (int)outputs.len, &t)) return false;
+  } else if (!d->opt.outputs.len && !d->opt.check) {
+    for (size_t i = 0; i < outputs.len; i++) array_summary(outputs.data[i], &t);
+  }
+  fputs(t.len ? t.data : "", stdout);
+  return true;
 }
 
 // Everything after the compiler: arrays, code, device, results.
@@ -349,12 +386,13 @@ static int run_kernel(Run *r) {
   }
   bool same = !d->opt.check || check_outputs(r);
   if (same && d->opt.bench && !bench(r)) return driver_status(d);
-  if (!write_outputs(r)) return driver_status(d);
+  if (!tell_outputs(r) || !write_outputs(r)) return driver_status(d);
   return same ? driver_status(d) : EXIT_INPUT;
 }
 
 // Gives back what is not in the arena.
 static void run_free(Run *r) {
+  if (r->stages) plain_close(r->stages);
   if (r->runtime) {
     tetc_runtime_select(NULL);
     tetc_runtime_free(r->runtime);
@@ -367,11 +405,28 @@ static void run_free(Run *r) {
   }
 }
 
+Run *run_open(Driver *d, VtaTarget *vta, const Unit *u, Array *arrays) {
+  Run *r = NEW(d->cx.arena, Run);
+  *r = (Run){.d = d, .vta = vta, .kernel = u->kernel, .unit = u, .arrays = arrays};
+  if (compile_now(r) && open_runtime(r)) return r;
+  run_close(r);
+  return NULL;
+}
+
+bool run_again(Run *r) {
+  if (r->runtime) tetc_runtime_select(r->runtime);
+  return execute(r);
+}
+
+void run_close(Run *r) {
+  r->arrays = NULL; // the caller's
+  run_free(r);
+}
+
 bool run_compiled(Session *s, const Unit *u, Array *arrays) {
-  Run r = {.d = s->d, .vta = s->c.vta, .kernel = u->kernel, .unit = u, .arrays = arrays};
-  bool ok = compile_now(&r) && open_runtime(&r) && execute(&r);
-  r.arrays = NULL; // the caller's
-  run_free(&r);
+  Run *r = run_open(s->d, s->c.vta, u, arrays);
+  bool ok = r && run_again(r);
+  if (r) run_close(r);
   return ok;
 }
 

@@ -21,24 +21,24 @@ bool session_config(Driver *d, VtaConfig *config) {
   return true;
 }
 
-static bool set_options(Session *s) {
-  const Options *o = &s->d->opt;
-  s->options = (CompileOptions){.kernel = o->kernel,
-                                .schedule = o->schedule,
-                                .core = &s->d->board.core,
-                                .plan_effort = o->plan_effort,
-                                .stop_after = o->stop_after,
-                                .legalize = o->legalize,
-                                .verify_each = o->verify_each,
-                                .remarks = o->remarks,
-                                .ndefines = (int)o->defines.len,
-                                .defines = o->defines.data,
-                                .nknobs = (int)o->knobs.len,
-                                .knobs = o->knobs.data,
-                                .ninclude_dirs = (int)o->include_dirs.len,
-                                .include_dirs = o->include_dirs.data,
-                                .trial_memory = (size_t)o->memory << 20};
-  return session_config(s->d, &s->options.config);
+bool session_compile_options(Driver *d, CompileOptions *out) {
+  const Options *o = &d->opt;
+  *out = (CompileOptions){.kernel = o->kernel,
+                          .schedule = o->schedule,
+                          .core = &d->board.core,
+                          .plan_effort = o->plan_effort,
+                          .stop_after = o->stop_after,
+                          .legalize = o->legalize,
+                          .verify_each = o->verify_each,
+                          .remarks = o->remarks,
+                          .ndefines = (int)o->defines.len,
+                          .defines = o->defines.data,
+                          .nknobs = (int)o->knobs.len,
+                          .knobs = o->knobs.data,
+                          .ninclude_dirs = (int)o->include_dirs.len,
+                          .include_dirs = o->include_dirs.data,
+                          .trial_memory = (size_t)o->memory << 20};
+  return session_config(d, &out->config);
 }
 
 // ---- what is seen on the way ----------------------------------------------------------------------------------------
@@ -72,7 +72,7 @@ Session *session_new(Driver *d) {
 bool session_load_source(Session *s, const Source *src) {
   Driver *d = s->d;
   *s = (Session){.d = d, .hooks = {.self = s, .begins = begins, .made = made}};
-  if (!set_options(s)) return false;
+  if (!session_compile_options(d, &s->options)) return false;
   if (d->opt.plant_fault) s->hooks.change = change;
   d->compilation = &s->c;
   return compile_load(&s->c, &d->cx, src, &s->options, &s->hooks);

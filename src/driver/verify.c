@@ -15,12 +15,6 @@ typedef struct Verify {
   const char *failed;           // the phase; NULL: none has
 } Verify;
 
-static const char *input_text(const Options *o, const char *name) {
-  for (size_t i = 0; i < o->inputs.len; i++)
-    if (!strcmp(o->inputs.data[i].name, name)) return o->inputs.data[i].text;
-  return NULL;
-}
-
 // Inputs, and what the unscheduled kernel makes of them.
 static bool make_arrays(Verify *v) {
   Ctx *cx = &v->d->cx;
@@ -36,10 +30,7 @@ static bool make_arrays(Verify *v) {
     if (!array_alloc(cx, a, t)) return false;
     if (t->role == TE_OUTPUT && !array_alloc(cx, &v->got[i], t)) return false;
     data[i] = a->data;
-    if (t->role != TE_INPUT) continue;
-    const char *what = input_text(&v->d->opt, t->name);
-    if (!what) array_random(a, (uint64_t)v->d->opt.seed);
-    else if (!array_fill(cx, a, what)) return false;
+    if (t->role == TE_INPUT && !input_fill(v->d, a)) return false;
   }
   return te_eval(cx, k, &(TeArrays){data});
 }

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <zlib.h>
 
 // One array, as it stands in the file.
@@ -39,7 +40,9 @@ static unsigned char *read_file(Ctx *cx, const char *path, size_t *len, const ch
   FILE *f = fopen(path, "rb");
   long n = -1;
   unsigned char *data = NULL;
-  if (f && !fseek(f, 0, SEEK_END)) n = ftell(f);
+  struct stat st;
+  if (f && !fstat(fileno(f), &st) && S_ISDIR(st.st_mode)) errno = EISDIR; // which would seem to be very long
+  else if (f && !fseek(f, 0, SEEK_END)) n = ftell(f);
   if (n >= 0 && !fseek(f, 0, SEEK_SET)) {
     data = arena_alloc(cx->arena, (size_t)n + 1);
     *len = fread(data, 1, (size_t)n, f);
@@ -282,6 +285,15 @@ TeTensor *arrays_tensor(Ctx *cx, const Arrays *a, Name name, Loc decl, Loc at) {
   diag_help(g, "write it anew: `numpy.savez(\"%s\", %s = numpy.asarray(x, dtype = \"float32\"))`", a->path,
             *name ? name : "x");
   return NULL;
+}
+
+int arrays_count(const Arrays *a) { return (int)a->list.len; }
+
+Name arrays_name(const Arrays *a, int i) { return a->list.data[i].name; }
+
+const unsigned char *arrays_bytes(Ctx *cx, const Arrays *a, int i, size_t *len, const char **error) {
+  *len = a->list.data[i].size;
+  return unpacked(cx, &a->list.data[i], error);
 }
 
 bool arrays_single(const Arrays *a) { return a->single; }

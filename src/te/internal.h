@@ -66,8 +66,6 @@ typedef struct AstDef {
   const AstReturn *result;
 } AstDef;
 
-typedef struct Arrays Arrays; // of an .npz or .npy file
-
 typedef enum AstItemKind {
   ITEM_TARGET,
   ITEM_PARAM,
@@ -543,8 +541,6 @@ typedef enum Earlier { EARLIER, EARLIER_OR_SAME, NOT_EARLIER } Earlier;
 Earlier reads_earlier(Checker *ck, const TeTensor *stage, const TeTensor *t, int n, Loc *where);
 
 // arrays.c
-bool arrays_named(const char *path); // a file of arrays, by its name
-const Arrays *arrays_read(Ctx *cx, const char *path, const char **error);
 void arrays_hash(const Arrays *a, char out[65]); // of the file
 bool arrays_single(const Arrays *a);             // one, without a name
 TeTensor *arrays_tensor(Ctx *cx, const Arrays *a, Name name, Loc decl, Loc at);

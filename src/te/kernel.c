@@ -247,8 +247,16 @@ static bool check_body(StageCx *sx, TeTensor *t, const AstDecl *decl) {
   return true;
 }
 
+// Whether a stage is one that the caller wants as an output.
+static bool is_shown(const TeOptions *o, const TeTensor *t) {
+  for (int i = 0; t->role == TE_COMPUTE && i < o->nshown; i++)
+    if (!strcmp(o->shown[i], t->name)) return true;
+  return false;
+}
+
 void push_tensor(KernelCx *kx, TeTensor *t) {
   t->index = (int)kx->tensors.len;
+  if (is_shown(kx->ck->opt, t)) t->role = TE_OUTPUT;
   if (t->role == TE_INPUT || t->role == TE_OUTPUT) t->order = kx->order++;
   VEC_PUSH(kx->ck->cx->arena, kx->tensors, t);
   kx->k->tensors = kx->tensors.data;

@@ -267,10 +267,22 @@ typedef struct TeOptions {
   const TeDefine *defines;
   int ninclude_dirs; // -I, searched after the importing file's directory
   const char **include_dirs;
+  int nshown;         // stages that become outputs, by name, after those of the text
+  const char **shown; // where a kernel has them
 } TeOptions;
 
 // parse.c, check.c. Reads a file and its imports. Reports every error it can find; NULL when there was one.
 const TeModule *te_load(Ctx *cx, const Source *src, const TeOptions *opt);
+
+// arrays.c: files of arrays, .npy and .npz (a zip archive of them).
+typedef struct Arrays Arrays;
+bool arrays_named(const char *path); // whether it is one, by its name
+// Lists what is in the file; NULL with *error.
+const Arrays *arrays_read(Ctx *cx, const char *path, const char **error);
+int arrays_count(const Arrays *a);
+Name arrays_name(const Arrays *a, int i); // "" in a .npy file
+// The bytes of array i as a .npy file, unpacked and with a good check sum; NULL with *error.
+const unsigned char *arrays_bytes(Ctx *cx, const Arrays *a, int i, size_t *len, const char **error);
 
 // Looks a constant name up (a knob, say) before params, consts and target constants; false: not known to it.
 typedef bool TeLookup(void *self, Name name, int64_t *value);

@@ -267,7 +267,10 @@ run "$tetc" run k23.te --input a=b.npy
 expect "a tensor of the wrong shape" 1 err "E0602" err "its shape is int32[6]" err 'int32[2, 3] for `a`'
 printf 'kernel k { input a[i: 6] : float32; output b = a; }' >kf.te
 run "$tetc" run kf.te --input a=b.npy
-expect "a tensor of the wrong type" 1 err "it holds int32, but" err "float32"
+expect "a tensor of another type that has the values" 0 out "from 1 to 11"
+run "$tetc" run kf.te --input a=const:0.5 --output b=half.npy
+run "$tetc" run k.te --input a=half.npy
+expect "a tensor of another type that has not" 1 err "E0602" err '0.5 at [0] is no value of int32' err 'int32[6] for `a`'
 head -c 140 b.npy >short.npy
 run "$tetc" run k.te --input a=short.npy --output b=never.npy
 expect "a tensor cut short" 1 err "cut short: 12 of 24 bytes"

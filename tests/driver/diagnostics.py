@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """diagnostics.py TETC SAMPLES NEGATIVE: how messages look, in every format; that each code which input can raise is raised."""
+import base64
 import json
 import os
 import re
@@ -53,6 +54,7 @@ RAISED_BY = {
     'E0601': ['check', 'nothing.te'],
     'E0602': ['run', '@S/vector_add.te', '--input', 'a=bad.npy'],
     'W0001': ['check', 'unused.te'],
+    'W0003': ['run', 'picture.te', '--input', 'a=pixel.png'],
     'E0003': ['check', 'deep.te'],
 }
 FILES = {
@@ -68,6 +70,8 @@ FILES = {
                'output o = s2999; }',
     'main.te': 'kernel main { input a[m: 4] : int32; output o = a + 1; }',
     'bad.npy': 'no',
+    'picture.te': 'kernel k { input a[y: 2, x: 2] : uint8; output o = a; }',
+    'pixel.png': base64.b64decode('iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGNgAAAAAgABSK+kcQAAAABJRU5ErkJggg=='),
     'unused.te': 'kernel k { input a[m: 4] : int32; output o = a + 1; } schedule k { knob t = 2 in [2, 4]; }',
     'deep.te': 'kernel k { input a[m: 4] : int32; output o[m: 4] : int32 = ' + '(' * 30000 + 'a[m]' + ')' * 30000 + '; }',
 }
@@ -288,8 +292,8 @@ def codes():
         have |= {m['code'] for m in messages_of(here, name)}
     with tempfile.TemporaryDirectory() as d:
         for name, text in FILES.items():
-            with open(os.path.join(d, name), 'w') as f:
-                f.write(text)
+            with open(os.path.join(d, name), 'wb') as f:
+                f.write(text if isinstance(text, bytes) else text.encode())
         for code, args in sorted(RAISED_BY.items()):
             env = dict(a.split('=', 1) for a in args if a.startswith('TETC_'))
             got = raised([a.replace('@S', samples).replace('@N', negative) for a in args if not a.startswith('TETC_')], d, **env)

@@ -2,6 +2,7 @@
 // .npy files, well-formed and not, without files; and the differences of texts.
 #include "driver/driver.h"
 
+#include <math.h>
 #include <setjmp.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,6 +15,12 @@ static Ctx fresh(void) {
 }
 
 static const int64_t shape23[] = {2, 3};
+
+// A .npy file into an array.
+static bool npy_parse(Ctx *cx, const char *path, const unsigned char *data, size_t len, Array *into) {
+  Values v;
+  return npy_values(cx, path, into, data, len, &v) && values_fill(cx, &v, NULL, into);
+}
 
 static Array array23(DType t) {
   return (Array){
@@ -85,15 +92,17 @@ static void bad_files_are_refused(void **state) {
   refuses(1, "{'colour': '<i2'}", 12, "unknown key `colour`");
   refuses(1, "{'descr': [('x', '<i2')], 'fortran_order': False, 'shape': (2, 3)}", 12, "records");
   refuses(1, "{'descr': '>i2', 'fortran_order': False, 'shape': (2, 3)}", 12, "big-endian");
-  refuses(1, "{'descr': '<f4', 'fortran_order': False, 'shape': (2, 3)}", 12, "it holds float32, but `x` is int16");
+  refuses(1, "{'descr': '<f4', 'fortran_order': False, 'shape': (2, 3)}", 12, "cut short: 12 of 24 bytes");
   refuses(1, "{'descr': '<c8', 'fortran_order': False, 'shape': (2, 3)}", 12, "`<c8` is none of ours");
   refuses(1, "{'descr': '', 'fortran_order': False, 'shape': (2, 3)}", 12, "not understood");
   refuses(1, "{'descr': '<i2', 'fortran_order': 1, 'shape': (2, 3)}", 12, "neither True nor False");
   refuses(1, "{'descr': '<i2', 'fortran_order': False, 'shape': (3, 2)}", 12, "its shape is int16[3, 2]");
   refuses(1, "{'descr': '<i2', 'fortran_order': False, 'shape': (6,)}", 12, "its shape is int16[6]");
-  refuses(1, "{'descr': '<i2', 'fortran_order': False, 'shape': ()}", 12, "its shape is int16[]");
+  refuses(1, "{'descr': '<i2', 'fortran_order': False, 'shape': ()}", 2, "its shape is int16[]");
   refuses(1, "{'descr': '<i2', 'fortran_order': False, 'shape': (6)}", 12, "malformed");
   refuses(1, "{'descr': '<i2', 'fortran_order': False, 'shape': (-2, 3)}", 12, "malformed");
+  refuses(1, "{'descr': '<i2', 'fortran_order': False, 'shape': (4000000000, 4000000000)}", 12, "too many elements");
+  refuses(1, "{'descr': '<i8', 'fortran_order': False, 'shape': (2000000000, 2000000000)}", 12, "too many elements");
   refuses(1, "{'descr': '<i2', 'fortran_order': False, 'shape': (99999999999999999999, 3)}", 12, "malformed");
   refuses(1,
           "{'descr': '<i2', 'fortran_order': False, 'shape': "
@@ -122,6 +131,53 @@ static void every_prefix_of_a_file_is_refused(void **state) {
   free(a.data);
   free(b.data);
   arena_free(cx.arena);
+}
+
+// Whether six elements, the last of which is given, are accepted as another type; the last is compared.
+static bool converts(DType from, Scalar v, DType to, Scalar want) {
+  Ctx cx = fresh();
+  char data[6 * 8] = {0};
+  Array into = array23(to);
+  scalar_store(from, data + 5 * dtype_bytes(from), v);
+  Values values = {.from = "f.npy", .type = from, .ndim = 2, .shape = shape23, .elems = 6, .data = data};
+  bool ok = values_fill(&cx, &values, NULL, &into);
+  Scalar got = scalar_load(to, (char *)into.data + 5 * dtype_bytes(to));
+  if (ok && dtype_is_float(to)) assert_true(got.f == want.f || (isnan(got.f) && isnan(want.f)));
+  else if (ok) assert_true(got.i == want.i);
+  free(into.data);
+  arena_free(cx.arena);
+  return ok;
+}
+
+static void types_are_converted_where_they_have_the_value(void **state) {
+  (void)state;
+#define I(x) ((Scalar){.i = (x)})
+#define F(x) ((Scalar){.f = (x)})
+  assert_true(converts(DT_U8, I(200), DT_F32, F(200)));
+  assert_true(converts(DT_U8, I(127), DT_I8, I(127)));
+  assert_false(converts(DT_U8, I(128), DT_I8, I(0)));
+  assert_true(converts(DT_I64, I(-128), DT_I8, I(-128)));
+  assert_false(converts(DT_I64, I(-129), DT_I8, I(0)));
+  assert_false(converts(DT_I8, I(-1), DT_U64, I(0)));
+  assert_false(converts(DT_U64, I(-1), DT_I64, I(0)));
+  assert_true(converts(DT_U64, I(INT64_MAX), DT_I64, I(INT64_MAX)));
+  assert_true(converts(DT_BOOL, I(1), DT_I8, I(1)));
+  assert_true(converts(DT_I8, I(1), DT_BOOL, I(1)));
+  assert_false(converts(DT_I8, I(2), DT_BOOL, I(0)));
+  assert_true(converts(DT_F64, F(0.1), DT_F32, F((double)0.1f)));
+  assert_false(converts(DT_F64, F(1e300), DT_F32, F(0)));
+  assert_true(converts(DT_F64, F((double)INFINITY), DT_F32, F((double)INFINITY)));
+  assert_true(converts(DT_F32, F((double)NAN), DT_F64, F((double)NAN)));
+  assert_true(converts(DT_F32, F(-3), DT_I8, I(-3)));
+  assert_false(converts(DT_F32, F(0.5), DT_I8, I(0)));
+  assert_false(converts(DT_F32, F((double)NAN), DT_I8, I(0)));
+  assert_false(converts(DT_F32, F((double)INFINITY), DT_I64, I(0)));
+  assert_false(converts(DT_F64, F(0x1p63), DT_I64, I(0)));
+  assert_true(converts(DT_F64, F(-0x1p63), DT_I64, I(INT64_MIN)));
+  assert_true(converts(DT_F64, F(0x1p63), DT_U64, I(INT64_MIN)));
+  assert_false(converts(DT_F64, F(0x1p64), DT_U64, I(0)));
+  assert_false(converts(DT_F64, F(-1), DT_U64, I(0)));
+  assert_true(converts(DT_I64, I(1 << 24 | 1), DT_F32, F(0x1p24)));
 }
 
 static void comparison_counts_and_locates(void **state) {
@@ -183,6 +239,7 @@ int main(void) {
       cmocka_unit_test(good_files_are_read),
       cmocka_unit_test(bad_files_are_refused),
       cmocka_unit_test(every_prefix_of_a_file_is_refused),
+      cmocka_unit_test(types_are_converted_where_they_have_the_value),
       cmocka_unit_test(comparison_counts_and_locates),
       cmocka_unit_test(differences_show_changed_lines),
       cmocka_unit_test(names_are_suggested),

@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// Allocation of on-chip space over time. Fresh space comes first: two regions in different places can be filled
-// and used at once, so reuse costs overlap between load, compute and store. Space is reused when it runs out:
-// first-fit in order of time, then by size (the better packing), whichever fits first.
+// Allocation of on-chip space over time. Fresh space comes first: two regions in different places can be filled and
+// used at once, so reuse costs overlap between load, compute and store. Space is reused when it runs out: that of
+// earlier eras first (a loop that goes round and round pays for reuse in each round, the way from one loop to the next
+// once), and rather not that of the era just before; then first-fit in order of time, then by size (the better
+// packing), whichever fits first.
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -32,12 +35,17 @@ static int by_size(const void *x, const void *y) {
   return by_time(x, y);
 }
 
-// The lowest place for r that none of the n placed regions live at the same time covers; -1 if there is none.
-// `live` has room for n.
-static int64_t first_fit(const SramBlock *r, SramBlock **placed, int n, SramBlock **live, int64_t depth) {
+// How many eras lie between two regions, of those that have any.
+static int eras_apart(const SramBlock *a, const SramBlock *b) {
+  return a->era > b->era ? a->era - b->era : b->era - a->era;
+}
+
+// The lowest place for r that none of the n placed regions covers that live at the same time, or are less than `apart`
+// eras away; -1 if there is none. `live` has room for n.
+static int64_t first_fit(const SramBlock *r, SramBlock **placed, int n, SramBlock **live, int64_t depth, int apart) {
   int nlive = 0;
   for (int i = 0; i < n; i++)
-    if (overlap_in_time(r, placed[i])) live[nlive++] = placed[i];
+    if (overlap_in_time(r, placed[i]) || eras_apart(r, placed[i]) < apart) live[nlive++] = placed[i];
   qsort(live, (size_t)nlive, sizeof *live, by_base);
   int64_t at = 0;
   for (int i = 0; i < nlive; i++) {
@@ -47,28 +55,67 @@ static int64_t first_fit(const SramBlock *r, SramBlock **placed, int n, SramBloc
   return depth - at >= r->tiles ? at : -1;
 }
 
-// Everything beside everything else, as far as it goes, then where something has died.
-static int64_t place_in_order(Ctx *cx, SramBlock **order, int n, int64_t depth, bool fresh_first) {
+enum { EVERYTHING = INT_MAX, NEIGHBOURS = 2, THE_SAME = 1, NOTHING = 0 }; // beside what a region is placed
+
+static int64_t place_in_order(Ctx *cx, SramBlock **order, int n, int64_t depth, int apart) {
   SramBlock **live = NEW_ARRAY(cx->arena, SramBlock *, n + 1);
   int64_t top = 0;
   for (int i = 0; i < n; i++) {
     SramBlock *r = order[i];
-    r->base = fresh_first && depth - top >= r->tiles ? top : first_fit(r, order, i, live, depth);
+    r->base = first_fit(r, order, i, live, depth, apart);
     if (r->base < 0) return -1;
     if (r->base + r->tiles > top) top = r->base + r->tiles;
   }
   return top;
 }
 
+// The regions from..to of an era: less than `apart` eras away from none; or, where that is not possible, beside those
+// of the same era as long as there is room.
+static bool place_era(SramBlock **order, int from, int to, SramBlock **live, int64_t depth, int apart) {
+  for (int i = from; i < to; i++) {
+    order[i]->base = first_fit(order[i], order, i, live, depth, apart == NOTHING ? THE_SAME : apart);
+    if (order[i]->base < 0 && apart == NOTHING) order[i]->base = first_fit(order[i], order, i, live, depth, NOTHING);
+    if (order[i]->base < 0) return false;
+  }
+  return true;
+}
+
+// Era by era, in order of time, each as far from what was before as it can be.
+static int64_t place_by_era(Ctx *cx, SramBlock **order, int n, int64_t depth) {
+  SramBlock **live = NEW_ARRAY(cx->arena, SramBlock *, n + 1);
+  int64_t top = 0;
+  for (int from = 0, to; from < n; from = to) {
+    bool fits = false;
+    for (to = from; to < n && order[to]->era == order[from]->era;) to++;
+    for (int apart = NEIGHBOURS; apart >= NOTHING && !fits; apart--)
+      fits = place_era(order, from, to, live, depth, apart);
+    if (!fits) return -1;
+    for (int i = from; i < to; i++)
+      if (order[i]->base + order[i]->tiles > top) top = order[i]->base + order[i]->tiles;
+  }
+  return top;
+}
+
+// Numbers eras without gaps; `order` is by time.
+static void count_eras(SramBlock **order, int n) {
+  for (int i = 0, last = 0, now = 0; i < n; i++) {
+    if (i && order[i]->era != last) now++;
+    last = order[i]->era;
+    order[i]->era = now;
+  }
+}
+
 int64_t sram_place(Ctx *cx, const Scope *scope, SramBlock *regions, int n) {
   SramBlock **order = NEW_ARRAY(cx->arena, SramBlock *, n + 1);
   for (int i = 0; i < n; i++) order[i] = &regions[i];
   qsort(order, (size_t)n, sizeof *order, by_time);
-  int64_t top = place_in_order(cx, order, n, scope->depth, true);
-  if (top < 0) top = place_in_order(cx, order, n, scope->depth, false);
+  count_eras(order, n);
+  int64_t top = place_in_order(cx, order, n, scope->depth, EVERYTHING);
+  if (top < 0) top = place_by_era(cx, order, n, scope->depth);
+  if (top < 0) top = place_in_order(cx, order, n, scope->depth, NOTHING);
   if (top >= 0) return top;
   qsort(order, (size_t)n, sizeof *order, by_size);
-  return place_in_order(cx, order, n, scope->depth, false);
+  return place_in_order(cx, order, n, scope->depth, NOTHING);
 }
 
 // ---- the report ------------------------------------------------------------------------------------------------

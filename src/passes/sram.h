@@ -12,6 +12,7 @@ typedef struct SramBlock {
   const Stmt *filled;   // the first nest that does
   int64_t tiles;
   int64_t first, last; // the time during which it holds something, inclusive
+  int era;             // how many outermost loops had ended when it began
   int64_t base;        // the result
 } SramBlock;
 

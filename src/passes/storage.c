@@ -26,6 +26,7 @@ typedef struct Life {
   Loc why;             // of the first statement that fills it
   const Stmt *filled;  // by this nest
   int depth;           // loops around its allocation
+  int era;             // SramBlock.era
   int64_t first, last; // -1: never used
   int64_t tiles;
   int parent; // union-find: buffers in the same place; the root's first, last and tiles count
@@ -55,6 +56,7 @@ typedef struct Storage {
   VEC(Span) loops;
   VEC(LoopUse) uses;
   VEC(int) stack; // loops around the current statement
+  int era;        // outermost loops that have ended
   VEC(Mov) movs;
   size_t next_mov;    // that rewrite_movs meets
   const Stmt *moment; // the nest or statement that is looked at
@@ -78,7 +80,7 @@ static void note_use(Storage *s, const Buffer *b) {
   int i = life_of(s, b);
   if (i < 0) return;
   Life *l = &s->lives.data[i];
-  if (l->first < 0) l->first = s->now;
+  if (l->first < 0) l->first = s->now, l->era = s->era;
   l->last = s->now;
   if ((int)s->stack.len <= l->depth) return;
   LoopUse u = {.life = i, .loop = s->stack.data[l->depth]};
@@ -141,6 +143,7 @@ static void walk_loop(Storage *s, const Stmt *st) {
   walk(s, st->body);
   s->stack.len--;
   s->loops.data[loop].last = ++s->now;
+  s->era += !s->stack.len;
 }
 
 static void walk(Storage *s, const Stmt *st) {
@@ -302,6 +305,7 @@ static bool place_scope(Storage *s, const Scope *scope, int64_t *bases) {
                    .tiles = l->tiles,
                    .first = l->first,
                    .last = l->last,
+                   .era = l->era,
                    .base = -1};
     region_of[i] = (int)regions.len;
     VEC_PUSH(s->cx->arena, regions, r);

@@ -9,6 +9,8 @@ typedef struct Part {
   Arena *arena;
   TeKernel *kernel;
   const TeTensor **from; // what stands at that place in the kernel that is planned
+  TeRole *role;          // by TeTensor.index: what it becomes
+  bool *taken;
   Text key;
 } Part;
 
@@ -24,26 +26,38 @@ static const TeExpr *read_copy(void *self, const TeExpr *e) {
   return place < 0 ? e : te_access(m->arena, m->kernel->tensors[place], e->args, e->loc);
 }
 
-static void add(Part *m, const TeTensor *t, TeRole role) {
-  if (place_of(m, t) >= 0) return;
+static void take(Part *m, const TeTensor *t, TeRole role) {
+  if (!m->taken[t->index]) m->role[t->index] = role;
+  m->taken[t->index] = true;
+}
+
+static bool take_copied(void *self, const TeExpr *e) {
+  if (e->kind == TE_ACCESS) take(self, e->tensor, TE_INPUT);
+  return false;
+}
+
+// Small constants keep their values, which say what may overflow.
+static void take_all(Part *m, const Group *g) {
+  for (int i = 0; i < g->nloads; i++) {
+    const Load *l = &g->loads[i];
+    bool keeps = l->tensor->role == TE_CONSTANT && l->memory == IN_ACC;
+    if (l->stage) te_any(l->tensor->body, take_copied, m);
+    take(m, l->tensor, l->stage ? TE_COMPUTE : keeps ? TE_CONSTANT : TE_INPUT);
+  }
+  for (int i = 0; i < g->nmembers; i++) take(m, g->members[i], TE_COMPUTE);
+  take(m, g->root, TE_OUTPUT);
+}
+
+// In the order that they have in the kernel: in that order they are computed.
+static void add(Part *m, const TeTensor *t) {
   TeTensor *n = arena_copy(m->arena, t, sizeof *t);
   n->index = n->order = m->kernel->ntensors;
-  n->role = role;
-  if (role == TE_INPUT) n->body = n->where = NULL, n->reduce = TE_NO_REDUCE, n->nraxes = 0, n->data = NULL;
+  n->role = m->role[t->index];
+  if (n->role == TE_INPUT) n->body = n->where = NULL, n->reduce = TE_NO_REDUCE, n->nraxes = 0, n->data = NULL;
   if (n->body) n->body = te_map(m->arena, t->body, read_copy, m);
   if (n->where) n->where = te_map(m->arena, t->where, read_copy, m);
   m->from[m->kernel->ntensors] = t;
   m->kernel->tensors[m->kernel->ntensors++] = n;
-}
-
-// What a load reads: small constants keep their values, which say what may overflow.
-static void add_source(Part *m, const TeTensor *t, Memory memory) {
-  add(m, t, t->role == TE_CONSTANT && memory == IN_ACC ? TE_CONSTANT : TE_INPUT);
-}
-
-static bool add_copied(void *self, const TeExpr *e) {
-  if (e->kind == TE_ACCESS) add(self, e->tensor, TE_INPUT);
-  return false;
 }
 
 // ---- the key --------------------------------------------------------------------------------------------------------
@@ -94,19 +108,16 @@ static void put_group(Part *m, const Group *g) {
 const TeKernel *group_kernel(const Problem *p, const Group *g, const char **key) {
   Arena *a = p->cx->arena;
   Part m = {.p = p, .arena = a, .kernel = NEW(a, TeKernel), .key = {.arena = a}};
+  int n = p->kernel->ntensors;
   *m.kernel = *p->kernel;
   m.kernel->ntensors = 0;
   m.kernel->tensors = NEW_ARRAY(a, const TeTensor *, 2 * MOST_LOADS + MOST_MEMBERS + 1);
   m.from = NEW_ARRAY(a, const TeTensor *, 2 * MOST_LOADS + MOST_MEMBERS + 1);
-  for (int i = 0; i < g->nloads; i++) {
-    const Load *l = &g->loads[i];
-    if (l->stage) te_any(l->tensor->body, add_copied, &m);
-    else add_source(&m, l->tensor, l->memory);
-  }
-  for (int i = 0; i < g->nloads; i++)
-    if (g->loads[i].stage) add(&m, g->loads[i].tensor, TE_COMPUTE);
-  for (int i = 0; i < g->nmembers; i++) add(&m, g->members[i], TE_COMPUTE);
-  add(&m, g->root, TE_OUTPUT);
+  m.role = NEW_ARRAY(a, TeRole, n);
+  m.taken = NEW_ARRAY(a, bool, n);
+  take_all(&m, g);
+  for (int i = 0; i < n; i++)
+    if (m.taken[i]) add(&m, p->kernel->tensors[i]);
   for (int i = 0; i < m.kernel->ntensors; i++) put_tensor(&m, i);
   put_group(&m, g);
   *key = m.key.data;

@@ -222,6 +222,25 @@ kernel two {
 plan = run(SHARED, 'plan', '--schedule-only').stdout
 case('inputs of two layers are packed once', len(re.findall(r' [dw]\.cache_read\(host', plan)) != 2 and plan)
 case('and right', wrong(SHARED))
+# In a network a layer finds on chip what others leave, and must not use it differently than by itself.
+ROOM = '''target vta;
+import "nn.te";
+kernel room {
+  input d[n: 1, c: 128, y: 28, x: 28] : int8;
+  input w[o: 128, c: 128, dy: 3, dx: 3] : int8; input b[o: 128] : int32; input k[o: 128] : int32;
+  compute a1 = quantised_residual(d, w, b, k, d, pad = 1);
+  compute a2 = quantised_residual(a1, w, b, k, d, pad = 1);
+  compute a3 = quantised_residual(a2, w, b, k, a1, pad = 1);
+  compute a4 = quantised_residual(a3, w, b, k, a2, pad = 1);
+  compute a5 = quantised_residual(a4, w, b, k, a3, pad = 1);
+  output a6 = quantised_residual(a5, w, b, k, a4, pad = 1);
+}
+'''
+p = run(ROOM, 'run', '--device=model', '--stats', '--remarks', '--plan-effort=8')
+alone = sum(int(n) for n in re.findall(r'planned for VTA: about (\d+) cycles', p.stderr))
+cycles = re.search(r'stats: (\d+) cycles', p.stdout + p.stderr)
+case('a network takes what its layers take by themselves, within 1 %',
+     not (cycles and alone > 2700000 and abs(int(cycles[1]) - alone) < alone / 100) and f'{alone}\n' + p.stdout + p.stderr)
 RESNET = os.path.join(root, 'samples/resnet8_int8.te')
 p = subprocess.run([tetc, 'run', RESNET, '--schedule=auto', '--check', '--device=model', '--stats'], capture_output=True, text=True,
                    timeout=120)

@@ -64,7 +64,10 @@ typedef struct Options {
   const char *dump_tir, *dump_dir; // dump_tir: NULL not asked for, "" all phases, else "P,Q"
   const char *stop_after, *from, *to;
   const char *mean, *std, *labels; // mean and std as written
-  Scale scale;                     // the same as numbers
+  const char *against, *samples;   // files
+  const char *min_agreement, *min_accuracy, *min_sqnr;
+  double bars[3]; // the same as numbers
+  Scale scale;    // the same as numbers
   const char *passes, *print_before, *print_after, *at, *plant_fault, *reproducer;
   bool print_locations, interpret, shrink;
   bool print_changed, time_passes, verify_each, remarks, legalize, check, stats, schedule_only;
@@ -181,9 +184,21 @@ void text_diff(Arena *a, const char *before, const char *after, Text *out);     
 // verify.c: the phase after which a text is wrong; NULL: none is, or it does not compile. Says what d->quiet does not
 // forbid. Without `compiled`, only phases of TIR.
 const char *verify_source(Driver *d, const Source *src, bool compiled);
+int verify_against(Driver *d); // against.c: with --against; an exit status
 // shrink.c: the smallest text that is wrong in the same way, with the definitions of the options in it as far as
 // possible; NULL if it is not wrong.
 const Source *shrink(Driver *d, const Source *src);
+
+// meter.c: a line on a terminal while something takes longer than a second.
+typedef struct Meter {
+  const char *what; // "samples compared"
+  int64_t total;
+  double next; // when it is written again
+  bool seen, shown;
+} Meter;
+Meter meter_start(const Options *o, const char *what, int64_t total);
+void meter_step(Meter *p, int64_t done);
+void meter_end(Meter *p);
 
 // ---- when something goes wrong: reproducer.c, fault.c ---------------------------------------------------------------
 

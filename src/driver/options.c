@@ -258,6 +258,34 @@ static bool bench_fits(Driver *d) {
          false;
 }
 
+// What belongs to `verify --against`, and its bars as numbers.
+static bool against_fits(Driver *d) {
+  Options *o = &d->opt;
+  const struct {
+    const char *name, *text;
+    double most;
+  } bars[] = {{"--min-agreement", o->min_agreement, 100},
+              {"--min-accuracy", o->min_accuracy, 100},
+              {"--min-sqnr", o->min_sqnr, 1000}};
+  for (int i = 0; i < 3; i++) {
+    char *end = NULL;
+    if (!bars[i].text) continue;
+    if (!o->against) return usage_error(d, "`%s` is for `--against`", bars[i].name), false;
+    o->bars[i] = strtod(bars[i].text, &end);
+    if (end == bars[i].text || *end || !(o->bars[i] >= 0 && o->bars[i] <= bars[i].most))
+      return usage_error(d, "`%s` takes 0 to %g, not `%s`", bars[i].name, bars[i].most, bars[i].text), false;
+  }
+  if (!o->against != !o->samples)
+    return usage_error(d, "`%s` is missing: a network is compared with another on samples",
+                       o->against ? "--samples" : "--against"),
+           false;
+  if (d->id == CMD_VERIFY && o->labels && !o->against) return usage_error(d, "`--labels` is for `--against`"), false;
+  if (o->min_accuracy && !o->labels) return usage_error(d, "`--min-accuracy` needs `--labels`"), false;
+  if (o->against && (o->shrink || o->plant_fault))
+    return usage_error(d, "`%s` and --against exclude each other", o->shrink ? "--shrink" : "--plant-fault"), false;
+  return true;
+}
+
 // What one value alone cannot tell.
 static bool options_fit(Driver *d) {
   const Options *o = &d->opt;
@@ -270,7 +298,7 @@ static bool options_fit(Driver *d) {
                        : o->rtl_stalls ? "--rtl-stalls"
                                        : "--rtl-reorder"),
            false;
-  if (o->scale.given && input_files(o) != 1)
+  if (o->scale.given && input_files(o) + (o->samples != NULL) != 1)
     return usage_error(d, "`--mean` and `--std` are of one input that is given as a file; %s",
                        input_files(o) ? "here are several" : "here is none"),
            false;
@@ -304,7 +332,7 @@ bool options_parse(Driver *d, int argc, char **argv, int first) {
       if (!option_parse(d, argc, argv, &i)) return false;
     } else VEC_PUSH(d->cx.arena, d->opt.files, argv[i]);
   }
-  return !scale_parse(d, &d->opt.scale) && options_fit(d);
+  return !scale_parse(d, &d->opt.scale) && against_fits(d) && options_fit(d);
 }
 
 // The left column of --help: `--emit=obj|shared`, `-D NAME=INT`.

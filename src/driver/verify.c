@@ -199,6 +199,7 @@ const char *verify_source(Driver *d, const Source *src, bool compiled) {
 }
 
 int command_verify(Driver *d) {
+  if (d->opt.against) return verify_against(d);
   Session *s = session_new(d);
   const Source *src = session_read(d, d->opt.files.data[0]);
   if (!src || !session_load_source(s, src)) return driver_status(d);

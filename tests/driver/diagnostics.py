@@ -51,6 +51,7 @@ RAISED_BY = {
     'E0902': ['compile', '@S/gemm.te', '--verify-each', '--plant-fault=uop:form', '-o', 'x.o'],
     'E0501': ['compile', '@S/gemm.te', '--target=nope', '-o', 'x.o'],
     'E0504': ['compile', 'main.te', '-o', 'x.o'],
+    'E0505': ['verify', '@S/gemm.te', '--against=picture.te', '--samples=bad.npy'],
     'E0601': ['check', 'nothing.te'],
     'E0602': ['run', '@S/vector_add.te', '--input', 'a=bad.npy'],
     'W0001': ['check', 'unused.te'],

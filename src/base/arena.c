@@ -15,11 +15,14 @@ struct Block {
 };
 
 struct Arena {
-  Block *blocks;  // all, newest first
-  char *at, *end; // the free part of the current block
-  size_t next_block, used, limit;
+  Block *blocks;          // all, newest first
+  char *start, *at, *end; // of the current block: the part that is used, then what is free and within the limit
+  size_t next_block;
+  size_t elsewhere, limit; // bytes handed out of other blocks; of all, 0: no limit
   jmp_buf *out;
 };
+
+static size_t round_up(size_t bytes) { return (bytes + ALIGN - 1) & ~(size_t)(ALIGN - 1); }
 
 _Static_assert(sizeof(Block) % ALIGN == 0, "the payload after a header is aligned");
 
@@ -41,14 +44,28 @@ void arena_free(Arena *a) {
   free(a);
 }
 
+// Bytes handed out so far.
+size_t arena_used(const Arena *a) { return a->elsewhere + (size_t)(a->at - a->start); }
+
+// What may still be handed out.
+static size_t within_limit(const Arena *a) {
+  size_t used = arena_used(a);
+  if (!a->limit) return SIZE_MAX / 2;
+  return used < a->limit ? a->limit - used : 0;
+}
+
+// Ends the free part where the limit does.
+static void keep_limit(Arena *a) {
+  size_t left = within_limit(a) & ~(size_t)(ALIGN - 1);
+  if ((size_t)(a->end - a->at) > left) a->end = a->at + left;
+}
+
 // Where to go when memory is out; limit 0: only when the system has no more.
 void arena_on_exhaustion(Arena *a, jmp_buf *out, size_t limit) {
   a->out = out;
   a->limit = limit;
+  keep_limit(a);
 }
-
-// Bytes handed out so far.
-size_t arena_used(const Arena *a) { return a->used; }
 
 // Like bug()'s, the one thing that outlives a call: a failed allocation knows no compilation either.
 static void (*leave)(void);
@@ -67,7 +84,9 @@ NORETURN static void arena_exhausted(Arena *a) {
 }
 
 // Chains a new block of at least `bytes` and makes it current, unless it is one for a single large object.
-static char *arena_block(Arena *a, size_t bytes) {
+__attribute__((noinline)) static char *arena_block(Arena *a, size_t bytes) { // apart, so that the usual way stays short
+  if (bytes > within_limit(a)) arena_exhausted(a);
+  bytes = round_up(bytes);
   bool single = bytes > a->next_block / 4;
   size_t payload = single ? bytes : a->next_block;
   Block *b = calloc(1, sizeof *b + payload);
@@ -79,22 +98,26 @@ static char *arena_block(Arena *a, size_t bytes) {
   b->bytes = payload;
   a->blocks = b;
   char *start = (char *)(b + 1);
-  if (single) return start;
+  if (single) {
+    a->elsewhere += bytes;
+    keep_limit(a);
+    return start;
+  }
+  a->elsewhere += (size_t)(a->at - a->start);
+  a->start = start;
   a->at = start + bytes;
   a->end = start + payload;
+  keep_limit(a);
   if (a->next_block < LAST_BLOCK) a->next_block *= 2;
   return start;
 }
 
 // Zeroed memory, aligned for any type.
 void *arena_alloc(Arena *a, size_t bytes) {
-  if (bytes > SIZE_MAX / 2) arena_exhausted(a);
-  bytes = (bytes + ALIGN - 1) & ~(size_t)(ALIGN - 1);
-  if (a->limit && bytes > a->limit - a->used) arena_exhausted(a);
-  a->used += bytes;
-  if ((size_t)(a->end - a->at) < bytes) return arena_block(a, bytes);
+  if (bytes > (size_t)(a->end - a->at))
+    return arena_block(a, bytes); // both ends are aligned: what fits, fits rounded up
   char *p = a->at;
-  a->at += bytes;
+  a->at += round_up(bytes);
   return p;
 }
 
@@ -137,12 +160,10 @@ __attribute__((nonnull(2))) char *arena_vprintf(Arena *a, const char *fmt, va_li
 void *arena_grow(Arena *a, void *data, size_t len, size_t *cap, size_t size) {
   size_t want = *cap < 4 ? 8 : *cap * 2, old_bytes, bytes;
   if (__builtin_mul_overflow(want, size, &bytes) || __builtin_mul_overflow(*cap, size, &old_bytes)) arena_exhausted(a);
-  size_t old_end = (old_bytes + ALIGN - 1) & ~(size_t)(ALIGN - 1);
-  size_t more = ((bytes + ALIGN - 1) & ~(size_t)(ALIGN - 1)) - old_end;
+  size_t old_end = round_up(old_bytes), more = round_up(bytes) - old_end;
   bool last = data && *cap && (char *)data + old_end == a->at;
-  if (last && (size_t)(a->end - a->at) >= more && (!a->limit || more <= a->limit - a->used)) {
+  if (last && (size_t)(a->end - a->at) >= more) {
     a->at += more;
-    a->used += more;
     *cap = want;
     return data;
   }

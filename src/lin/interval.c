@@ -4,7 +4,8 @@
 
 Wide wide_mul(Wide a, Wide b) {
   Wide v;
-  if (a == (int64_t)a && b == (int64_t)b) v = (Wide)(int64_t)a * (int64_t)b; // as nearly always, and much faster
+  if (a == (int32_t)a && b == (int32_t)b) return (int64_t)a * (int64_t)b; // as nearly always, and much faster
+  if (a == (int64_t)a && b == (int64_t)b) v = (Wide)(int64_t)a * (int64_t)b;
   else if (__builtin_mul_overflow(a, b, &v)) return (a < 0) != (b < 0) ? -WIDE_FAR : WIDE_FAR;
   return v > WIDE_FAR ? WIDE_FAR : v < -WIDE_FAR ? -WIDE_FAR : v;
 }
@@ -51,16 +52,21 @@ static Interval around(Wide a, Wide b, Wide c, Wide d) {
   return (Interval){wide_min(wide_min(a, b), wide_min(c, d)), wide_max(wide_max(a, b), wide_max(c, d))};
 }
 
+typedef Wide Quotient(Wide a, Wide b);
+
+static Interval between(Wide a, Wide b) { return (Interval){wide_min(a, b), wide_max(a, b)}; }
+
 // At either end of a, the quotient by divisors of one sign is largest and smallest at the ends of those.
-static Interval div_by(Interval a, Wide from, Wide to) {
-  return around(wide_floor_div(a.lo, from), wide_floor_div(a.lo, to), wide_floor_div(a.hi, from),
-                wide_floor_div(a.hi, to));
+static Interval div_by(Interval a, Wide from, Wide to, Quotient *div) {
+  Interval r = between(div(a.lo, from), div(a.hi, from));
+  return from == to ? r : interval_join(r, between(div(a.lo, to), div(a.hi, to)));
 }
 
-static Interval div_interval(Interval a, Interval b) {
+// The quotient by 0 is 0.
+static Interval div_interval(Interval a, Interval b, Quotient *div) {
   Interval r = b.lo <= 0 && b.hi >= 0 ? interval_point(0) : interval_none();
-  if (b.hi > 0) r = interval_join(r, div_by(a, wide_max(b.lo, 1), b.hi));
-  if (b.lo < 0) r = interval_join(r, div_by(a, b.lo, wide_min(b.hi, -1)));
+  if (b.hi > 0) r = interval_join(r, div_by(a, wide_max(b.lo, 1), b.hi, div));
+  if (b.lo < 0) r = interval_join(r, div_by(a, b.lo, wide_min(b.hi, -1), div));
   return r;
 }
 
@@ -136,7 +142,7 @@ Interval interval_binary(BinOp op, DType t, Interval a, Interval b) {
   case OP_ADD: return clip(t, (Interval){a.lo + b.lo, a.hi + b.hi});
   case OP_SUB: return clip(t, (Interval){a.lo - b.hi, a.hi - b.lo});
   case OP_MUL: return clip(t, mul_interval(a, b));
-  case OP_DIV: return clip(t, div_interval(a, b));
+  case OP_DIV: return clip(t, div_interval(a, b, wide_floor_div));
   case OP_MOD: return clip(t, mod_interval(a, b));
   case OP_MIN: return (Interval){wide_min(a.lo, b.lo), wide_min(a.hi, b.hi)};
   case OP_MAX: return (Interval){wide_max(a.lo, b.lo), wide_max(a.hi, b.hi)};
@@ -184,17 +190,7 @@ static Interval abs_interval(Interval a) {
   return (Interval){wide_max(-a.hi, 0), wide_max(-a.lo, a.hi)};
 }
 
-// Towards zero: at either end of a, the quotient by divisors of one sign is largest and smallest at the ends of those.
-static Interval quotients(Interval a, Wide from, Wide to) {
-  return around(a.lo / from, a.lo / to, a.hi / from, a.hi / to);
-}
-
-static Interval trunc_div_interval(Interval a, Interval b) {
-  Interval r = b.lo <= 0 && b.hi >= 0 ? interval_point(0) : interval_none();
-  if (b.hi > 0) r = interval_join(r, quotients(a, wide_max(b.lo, 1), b.hi));
-  if (b.lo < 0) r = interval_join(r, quotients(a, b.lo, wide_min(b.hi, -1)));
-  return r;
-}
+static Wide towards_zero(Wide a, Wide b) { return a / b; }
 
 // A remainder has the sign of what is divided, and is less than the divisor.
 static Interval rem_interval(Interval a, Interval b) {
@@ -248,7 +244,7 @@ Interval interval_math(MathFn f, DType t, Interval a, Interval b) {
   if (interval_is_empty(a) || (math_arity(f) > 1 && interval_is_empty(b))) return interval_none();
   switch (f) {
   case FN_ABS: return clip(t, abs_interval(a));
-  case FN_QUOTIENT: return clip(t, trunc_div_interval(a, b));
+  case FN_QUOTIENT: return clip(t, div_interval(a, b, towards_zero));
   case FN_REMAINDER: return clip(t, rem_interval(a, b));
   case FN_POPCOUNT: return (Interval){a.lo > 0 || a.hi < 0, dtype_bits(t)};
   case FN_CLZ: return clz_interval(t, a);

@@ -233,20 +233,19 @@ static int unrolled_order(const Kernel *k, unsigned uops, int order[LOOPS_MAX]) 
 }
 
 // Whether a micro-op of the list writes the tile of one of the two before it: upstream's runtime refuses such a
-// kernel.
+// kernel. Between two steps of loops further out there is one of the innermost.
 static bool list_repeats(const Kernel *k, unsigned uops) {
   int order[LOOPS_MAX], n = unrolled_order(k, uops, order);
-  int64_t turn[LOOPS_MAX] = {0}, before[2] = {INT64_MIN, INT64_MIN};
-  for (;;) {
-    int64_t dst = 0;
-    for (int i = 0; i < n; i++) dst += turn[i] * k->loops[order[i]].step[DST];
-    if (dst == before[0] || dst == before[1]) return true;
-    before[1] = before[0];
-    before[0] = dst;
-    int i = n - 1;
-    while (i >= 0 && ++turn[i] == k->loops[order[i]].extent) turn[i--] = 0;
-    if (i < 0) return false;
+  int64_t back = 0, inner = 0; // what the loops inside went; the innermost step
+  for (int i = n; i-- > 0;) {
+    const Fold *l = &k->loops[order[i]];
+    if (l->extent == 1) continue;
+    int64_t step = l->step[DST] - back; // from the last turn of the loops inside to their first
+    if (step == 0 || step == -inner) return true;
+    if (!inner) inner = step;
+    back += (l->extent - 1) * l->step[DST];
   }
+  return false;
 }
 
 // Whether a tile is written again within three steps of the whole instruction.
@@ -276,36 +275,39 @@ static bool keeps_order(const Kernel *k, const Choice *c) {
   return true;
 }
 
-// Counts what c costs, and keeps it if it is legal and better.
-static void try_choice(const Kernel *k, Choice c, int64_t limit, Choice *best) {
-  c.instructions = c.nuops = 1;
-  for (int i = 0; i < k->n; i++) {
-    int64_t *n = (c.uops >> i & 1) ? &c.nuops : &c.instructions;
-    if (i == c.out || i == c.in) continue;
-    if (!mul_ok(*n, k->loops[i].extent, n)) *n = INT64_MAX;
-  }
-  if (c.nuops > limit || (k->ordered && !keeps_order(k, &c))) return;
+static int64_t times(int64_t n, int64_t extent) { return mul_ok(n, extent, &n) ? n : INT64_MAX; }
+
+// Keeps c, whose costs are counted, if it is legal and better.
+static void try_choice(const Kernel *k, Choice c, Choice *best) {
+  if (k->ordered && !keeps_order(k, &c)) return;
   c.out_extent = c.out < 0 ? 1 : k->loops[c.out].extent;
   c.in_extent = c.in < 0 ? 1 : k->loops[c.in].extent;
   c.hazard = steps_repeat(k, &c);
   if (better(&c, best) && (c.nuops == 1 || !list_repeats(k, c.uops))) *best = c;
 }
 
-// Tries to unroll all subsets of the loops that are not hardware loops; with many loops, only the whole and single
-// ones.
-static void try_unrolling(const Kernel *k, Choice c, int64_t limit, Choice *best) {
-  unsigned taken = (c.out < 0 ? 0 : 1u << c.out) | (c.in < 0 ? 0 : 1u << c.in), all = (1u << k->n) - 1;
-  if (k->n <= 7) {
-    for (c.uops = 0; c.uops <= all; c.uops++)
-      if (!(c.uops & taken)) try_choice(k, c, limit, best);
+enum { MOST_SUBSETS = 7 }; // loops of which all subsets are tried
+
+// Tries to unroll all subsets of the first n loops that are not hardware loops, beside those of c, in the order of
+// their bits; with many loops, only the whole and single ones. What is cut off costs more than the best, or has too
+// many micro-ops.
+static void try_unrolling(const Kernel *k, Choice c, int n, int64_t limit, Choice *best) {
+  if (c.nuops > limit || c.instructions > best->instructions) return;
+  if (n == 0) {
+    try_choice(k, c, best);
     return;
   }
-  c.uops = 0;
-  try_choice(k, c, limit, best);
-  for (int i = 0; i < k->n; i++) {
-    c.uops = 1u << i;
-    if (!(c.uops & taken)) try_choice(k, c, limit, best);
+  int i = n - 1;
+  if (i == c.out || i == c.in) {
+    try_unrolling(k, c, i, limit, best);
+    return;
   }
+  Choice unrolled = c;
+  unrolled.uops |= 1u << i;
+  unrolled.nuops = times(c.nuops, k->loops[i].extent);
+  c.instructions = times(c.instructions, k->loops[i].extent);
+  try_unrolling(k, c, i, limit, best);
+  if (!c.uops || k->n <= MOST_SUBSETS) try_unrolling(k, unrolled, i, limit, best);
 }
 
 // The best of all pairs of hardware loops and all ways to unroll the others.
@@ -317,7 +319,7 @@ static Choice choose(const Kernel *k) {
     for (int in = -1; in < k->n; in++) {
       if (in >= 0 && (in == out || !fits_hardware(k, &k->loops[in]))) continue;
       if (out >= 0 && (in < 0 || !fits_hardware(k, &k->loops[out]))) continue; // a single one is the inner loop
-      try_unrolling(k, (Choice){.out = out, .in = in}, limit, &best);
+      try_unrolling(k, (Choice){.out = out, .in = in, .instructions = 1, .nuops = 1}, k->n, limit, &best);
     }
   return best;
 }

@@ -14,15 +14,15 @@ typedef enum AtomKind {
   ATOM_KINDS
 } AtomKind;
 
-typedef struct Term {
+typedef struct Atom {
   AtomKind kind;
   int var;
   int64_t coef;
-} Term;
+} Atom;
 
 typedef struct Index {
   int nterms;
-  Term terms[TERMS];
+  Atom terms[TERMS];
   int64_t constant, count; // tiles
   int64_t first, size;     // the buffer
   bool write;
@@ -78,11 +78,11 @@ static Index random_index(Nest *n, const Index *like) {
   x.nterms = gen_below(g, TERMS + 1);
   for (int i = 0; i < x.nterms; i++)
     x.terms[i] =
-        (Term){gen_below(g, 3) ? ATOM_VAR : (AtomKind)gen_below(g, ATOM_KINDS), gen_below(g, DEPTH), random_coef(g)};
+        (Atom){gen_below(g, 3) ? ATOM_VAR : (AtomKind)gen_below(g, ATOM_KINDS), gen_below(g, DEPTH), random_coef(g)};
   return x;
 }
 
-static const Expr *atom_expr(Nest *n, const Term *t) {
+static const Expr *atom_expr(Nest *n, const Atom *t) {
   Ctx *cx = &n->g.cx;
   const Expr *v = expr_var(cx, n->vars[t->var]), *zero = expr_index(cx, 0);
   switch (t->kind) {
@@ -114,7 +114,7 @@ static Footprint footprint(Nest *n, const Index *x) {
 
 static int64_t down_div(int64_t a, int64_t b) { return (a - ((a % b) + b) % b) / b; }
 
-static uint64_t atom_value(const Term *t, const int64_t *v, int64_t input, int64_t local) {
+static uint64_t atom_value(const Atom *t, const int64_t *v, int64_t input, int64_t local) {
   switch (t->kind) {
   case ATOM_VAR: return (uint64_t)v[t->var];
   case ATOM_DIV: return (uint64_t)down_div(v[t->var], 2);

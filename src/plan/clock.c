@@ -122,52 +122,73 @@ static bool is_fused(Clock *k, const VtaInsn *i) {
   return same;
 }
 
-static void run_compute(Clock *k, const VtaStreamInsn *s) {
+static int engine_of(const VtaInsn *i) {
+  if (i->opcode == OPC_LOAD) return i->memory == MEM_UOP ? ENGINE_UOP : ENGINE_ACC;
+  if (i->opcode == OPC_ALU) return ENGINE_ALU;
+  return i->reset ? ENGINE_RESET : ENGINE_GEMM;
+}
+
+// What an instruction of compute is to the others: its engine, for how many cycles, the accumulators that it touches.
+typedef struct Work {
+  int engine;
+  int64_t uops, length, lo, hi; // hi < lo: none
+} Work;
+
+static Work work_of(Clock *k, const VtaStreamInsn *s) {
   const VtaInsn *i = &s->insn;
-  bool moves = i->opcode == OPC_LOAD, finish = i->opcode == OPC_FINISH;
-  int engine = moves                  ? i->memory == MEM_UOP ? ENGINE_UOP : ENGINE_ACC
-               : i->opcode == OPC_ALU ? ENGINE_ALU
-               : i->reset             ? ENGINE_RESET
-                                      : ENGINE_GEMM;
-  int64_t uops = moves || finish ? 0 : (int64_t)i->uop_end - i->uop_begin, lo = 0, hi = -1;
-  k->entry =
-      later(k->entry + SCAN + (uops > 1 ? 2 + (uops <= SCANNED ? uops : 0) : 0), k->window[k->ncompute % WINDOW]);
-  int64_t start = k->entry;
-  if (i->pop_prev) k->loaded = later(k->loaded, take(&k->channel[LOAD_TO_COMPUTE]));
-  if (i->pop_next) k->gives_store = later(k->gives_store, take(&k->channel[STORE_TO_COMPUTE]));
-  if (engine == ENGINE_GEMM) start = later(start, k->loaded);
-  if (moves) start = later(start, k->gives_store);
-  int64_t length = 1;
-  if (moves && i->memory == MEM_UOP) {
+  Work w = {.engine = engine_of(i), .length = 1, .lo = 0, .hi = -1};
+  if (i->opcode == OPC_FINISH) return w;
+  if (i->opcode == OPC_LOAD && i->memory == MEM_UOP) {
     for (uint32_t u = 0; u < s->nuops; u++) k->dst[i->sram_base + u] = s->uops[u].dst;
-    length = 0;
-  } else if (moves) lo = i->sram_base, hi = lo + cells_of(i) - 1;
-  else if (!finish) {
-    touched(k, i, &lo, &hi);
-    length = uops * i->iter_out * i->iter_in;
-    if (uops > SCANNED) lo = 0, hi = INT64_MAX / 2;
-    if (engine == ENGINE_RESET) length = length / 24 + 4;
-    if (engine == ENGINE_ALU && is_fused(k, i)) length = 0;
+    w.length = 0;
+  } else if (i->opcode == OPC_LOAD) {
+    w.lo = i->sram_base, w.hi = w.lo + cells_of(i) - 1;
+  } else {
+    w.uops = (int64_t)i->uop_end - i->uop_begin;
+    touched(k, i, &w.lo, &w.hi);
+    w.length = w.uops * i->iter_out * i->iter_in;
+    if (w.uops > SCANNED) w.lo = 0, w.hi = INT64_MAX / 2;
+    if (w.engine == ENGINE_RESET) w.length = w.length / 24 + 4;
+    if (w.engine == ENGINE_ALU && is_fused(k, i)) w.length = 0;
   }
-  if (engine != ENGINE_ALU) k->fused = 0;
+  return w;
+}
+
+// When what touches w's accumulators lets it start: compute's own, and stores under way.
+static int64_t after_others(const Clock *k, const Work *w, int64_t start) {
   for (int r = 0; r < RECENT; r++) {
     const Touch *t = &k->recent[r];
-    if (t->lo > hi || lo > t->hi) continue;
-    start = later(start, t->engine == engine ? t->start : t->done);
+    if (t->lo > w->hi || w->lo > t->hi) continue;
+    start = later(start, t->engine == w->engine ? t->start : t->done);
   }
   // Compute looks SEEN stores ahead of those that are done.
   size_t taken = k->channel[STORE_TO_COMPUTE].taken, giver = taken ? k->givers.data[taken - 1] : 0;
   if (giver >= SEEN) start = later(start, k->store_done.data[giver - SEEN]);
   // What a store reads is written when that store is done, whenever its token is taken.
   for (int r = 0; r < STORES; r++)
-    if (k->stores[r].lo <= hi && lo <= k->stores[r].hi) start = later(start, k->stores[r].done);
-  start = later(start, k->engine[engine]);
-  int64_t done = start + length + TAIL;
+    if (k->stores[r].lo <= w->hi && w->lo <= k->stores[r].hi) start = later(start, k->stores[r].done);
+  return later(start, k->engine[w->engine]);
+}
+
+static void run_compute(Clock *k, const VtaStreamInsn *s) {
+  const VtaInsn *i = &s->insn;
+  bool moves = i->opcode == OPC_LOAD;
+  Work w = work_of(k, s);
+  int64_t scan = w.uops <= 1 ? 0 : w.uops <= SCANNED ? 2 + w.uops : 2;
+  k->entry = later(k->entry + SCAN + scan, k->window[k->ncompute % WINDOW]);
+  int64_t start = k->entry;
+  if (i->pop_prev) k->loaded = later(k->loaded, take(&k->channel[LOAD_TO_COMPUTE]));
+  if (i->pop_next) k->gives_store = later(k->gives_store, take(&k->channel[STORE_TO_COMPUTE]));
+  if (w.engine == ENGINE_GEMM) start = later(start, k->loaded);
+  if (moves) start = later(start, k->gives_store);
+  if (w.engine != ENGINE_ALU) k->fused = 0;
+  start = after_others(k, &w, start);
+  int64_t done = start + w.length + TAIL;
   if (moves) done = bus_take(&k->read_free, start, beats_of(k, i)) + k->latency;
   if (moves && i->memory == MEM_UOP) k->entry = later(k->entry, done - k->latency / 2);
-  k->engine[engine] = moves ? done - k->latency : start + length;
-  k->recent[k->ncompute % RECENT] = (Touch){lo, hi, start, done, engine};
-  k->retired = later(k->retired, later(done, engine == ENGINE_GEMM ? 0 : k->loaded));
+  k->engine[w.engine] = moves ? done - k->latency : start + w.length;
+  k->recent[k->ncompute % RECENT] = (Touch){w.lo, w.hi, start, done, w.engine};
+  k->retired = later(k->retired, later(done, w.engine == ENGINE_GEMM ? 0 : k->loaded));
   k->window[k->ncompute++ % WINDOW] = k->retired;
   if (i->push_prev) give(k, COMPUTE_TO_LOAD, k->retired);
   if (i->push_next) give(k, COMPUTE_TO_STORE, done);

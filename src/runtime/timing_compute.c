@@ -270,8 +270,9 @@ static void front_step(TetcTiming *t) {
   case FRONT_RANGE:
     if (--t->scan_left == 0) front_range(t, i), t->state = FRONT_ENTER;
     break;
-  default:
+  case FRONT_ENTER:
     if (t->enter) t->state = FRONT_IDLE;
+    break;
   }
   if (t->state != before) t->moved = true;
 }

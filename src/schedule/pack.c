@@ -36,7 +36,7 @@ static TeAxis *new_axis(Ctx *cx, const TeAxis *like, Name name, int64_t extent) 
 }
 
 // The tensor with its axis `at` in blocks.
-static TeTensor *in_blocks(Ctx *cx, const TeTensor *t, int at, TeAxis *outer, TeAxis *inner) {
+static TeTensor *in_blocks(Ctx *cx, const TeTensor *t, int at, const TeAxis *outer, const TeAxis *inner) {
   TeTensor *n = arena_copy(cx->arena, t, sizeof *t);
   n->naxes = t->naxes + 1;
   n->axes = NEW_ARRAY(cx->arena, const TeAxis *, n->naxes);
@@ -112,6 +112,42 @@ static bool may_pack(Op *o, const Axis *a, int at, int64_t block) {
   return axis_is_free(o, a);
 }
 
+// The names of the two loops that a becomes; false: not legal, and said.
+static bool name_blocks(Op *o, Axis *a, const Name *given, Name out[2]) {
+  Ctx *cx = o->s->cx;
+  out[0] = loop_name(o, given, 0, arena_printf(cx->arena, "%s_outer", a->name));
+  out[1] = loop_name(o, given, 1, arena_printf(cx->arena, "%s_inner", a->name));
+  check_loop_name(o, out[0], a, NULL);
+  check_loop_name(o, out[1], a, NULL);
+  if (out[0] == out[1]) op_fail(o, E_DUPLICATE_NAME, op_at(o), "both results are named `%s`", out[0]);
+  return !o->failed;
+}
+
+// outer * block + inner
+static const TeExpr *block_index(Arena *a, const TeAxis *outer, const TeAxis *inner, const TeExpr *block, Loc loc) {
+  const TeExpr *value = te_binary(a, OP_MUL, te_axis(a, outer, loc), block, loc);
+  return te_binary(a, OP_ADD, value, te_axis(a, inner, loc), loc);
+}
+
+// The stage's expressions over p's axes instead of old, which stood at `at`, and its readers' accesses by blocks.
+static void rewrite_blocks(Schedule *s, Stage *st, const TeAxis *old, int at, Pack p, const TeExpr *n) {
+  Ctx *cx = s->cx;
+  const TeTensor *t = st->tensor;
+  TeTensor *now = in_blocks(cx, t, at, p.outer, p.inner);
+  st->body = now->body = expr_replace_axes(cx, st->body, 1, &old, &p.value);
+  if (st->where) st->where = now->where = expr_replace_axes(cx, st->where, 1, &old, &p.value);
+  st->tensor = now;
+  for (size_t i = 0; i < st->packs.len; i++)
+    st->packs.data[i].value = expr_replace_axes(cx, st->packs.data[i].value, 1, &old, &p.value);
+  VEC_PUSH(cx->arena, st->packs, p);
+  Access m = {cx->arena, t, now, at, n};
+  for (size_t i = 0; i < s->stages.len; i++) {
+    Stage *r = s->stages.data[i];
+    if (r->body) r->body = te_map(cx->arena, r->body, access_blocks, &m);
+    if (r->where) r->where = te_map(cx->arena, r->where, access_blocks, &m);
+  }
+}
+
 bool stage_pack(Schedule *s, Stage *st, Axis *a, int64_t block, const Name *names, Axis *out[2], const SchedStmt *why) {
   Op o = {.s = s, .stage = st, .name = "pack", .why = why};
   Ctx *cx = s->cx;
@@ -123,48 +159,23 @@ bool stage_pack(Schedule *s, Stage *st, Axis *a, int64_t block, const Name *name
   int at = -1;
   for (int i = 0; i < st->nroot; i++)
     if (st->root[i] == a) at = i;
-  if (!may_pack(&o, a, at, block)) return false;
-  Name outer_name = loop_name(&o, names, 0, arena_printf(cx->arena, "%s_outer", a->name));
-  Name inner_name = loop_name(&o, names, 1, arena_printf(cx->arena, "%s_inner", a->name));
-  check_loop_name(&o, outer_name, a, NULL);
-  check_loop_name(&o, inner_name, a, NULL);
-  if (outer_name == inner_name) op_fail(&o, E_DUPLICATE_NAME, op_at(&o), "both results are named `%s`", outer_name);
-  if (o.failed) return false;
+  Name name[2];
+  if (!may_pack(&o, a, at, block) || !name_blocks(&o, a, names, name)) return false;
   ScheduleStep *step = op_done(&o);
   step_axis(s, step, a);
   step_number(s, step, NULL, block);
-  step_result(s, step, outer_name);
-  step_result(s, step, inner_name);
+  step_result(s, step, name[0]);
+  step_result(s, step, name[1]);
 
-  const TeTensor *t = st->tensor;
-  const TeAxis *old = t->axes[at];
-  TeAxis *outer = new_axis(cx, old, outer_name, (old->extent - 1) / block + 1),
-         *inner = new_axis(cx, old, inner_name, block);
+  const TeAxis *old = st->tensor->axes[at];
   const TeExpr *n = te_int(cx->arena, block, old->loc);
-  const TeExpr *value = te_binary(cx->arena, OP_MUL, te_axis(cx->arena, outer, old->loc), n, old->loc);
-  value = te_binary(cx->arena, OP_ADD, value, te_axis(cx->arena, inner, old->loc), old->loc);
-  TeTensor *now = in_blocks(cx, t, at, outer, inner);
-  st->body = now->body = expr_replace_axes(cx, st->body, 1, &old, &value);
-  if (st->where) st->where = now->where = expr_replace_axes(cx, st->where, 1, &old, &value);
-  st->tensor = now;
-  for (size_t i = 0; i < st->packs.len; i++)
-    st->packs.data[i].value = expr_replace_axes(cx, st->packs.data[i].value, 1, &old, &value);
-  Pack p = {.name = old->name,
-            .value = value,
-            .extent = old->extent,
-            .block = block,
-            .outer = outer,
-            .inner = inner,
-            .loc = op_at(&o)};
-  VEC_PUSH(cx->arena, st->packs, p);
-  Access m = {cx->arena, t, now, at, n};
-  for (size_t i = 0; i < s->stages.len; i++) {
-    Stage *r = s->stages.data[i];
-    if (r->body) r->body = te_map(cx->arena, r->body, access_blocks, &m);
-    if (r->where) r->where = te_map(cx->arena, r->where, access_blocks, &m);
-  }
+  Pack p = {.name = old->name, .extent = old->extent, .block = block, .loc = op_at(&o)};
+  p.outer = new_axis(cx, old, name[0], (old->extent - 1) / block + 1);
+  p.inner = new_axis(cx, old, name[1], block);
+  p.value = block_index(cx->arena, p.outer, p.inner, n, old->loc);
+  rewrite_blocks(s, st, old, at, p, n);
   Axis *made[2];
-  replace_loops(cx, st, at, outer, inner, made);
+  replace_loops(cx, st, at, p.outer, p.inner, made);
   if (out) out[0] = made[0], out[1] = made[1];
   return true;
 }

@@ -148,51 +148,66 @@ TensorRef concat_shape(const StageCx *sx, const AstExpr *e) {
   return (TensorRef){.t = shape, .axes = names};
 }
 
-const TeExpr *arrange_concat(StageCx *sx, const AstExpr *e) {
-  Ctx *cx = sx->ck->cx;
-  Arena *a = cx->arena;
-  const TeTensor *s = sx->stage;
+// The place of the axis along which operands are joined in the stage; -1: none, and said.
+static int joined_axis(StageCx *sx, const AstExpr *e) {
   const TeAxis *along = find_axis(sx, e->a->name);
-  int at = -1;
-  for (int i = 0; i < s->naxes; i++)
-    if (s->axes[i] == along) at = i;
-  if (at < 0) {
-    Diag *g = diag_report(cx->diags, E_UNKNOWN_NAME, e->a->loc, "`%s` is no axis of the stage", e->a->name);
-    diag_help(g, "`concat[axis](a, b)` joins along an axis with which the stage is declared");
-    return NULL;
-  }
-  VEC(const TeTensor *) parts = {0};
+  for (int i = 0; along && i < sx->stage->naxes; i++)
+    if (sx->stage->axes[i] == along) return i;
+  Diag *g = diag_report(sx->ck->cx->diags, E_UNKNOWN_NAME, e->a->loc, "`%s` is no axis of the stage", e->a->name);
+  diag_help(g, "`concat[axis](a, b)` joins along an axis with which the stage is declared");
+  return -1;
+}
+
+// Whether t, joined at axis `at`, has the stage's other extents; says so if not.
+static bool fits_stage(StageCx *sx, const TeTensor *t, int at, Loc loc) {
+  const TeTensor *s = sx->stage;
+  bool fits = t->naxes == s->naxes;
+  for (int k = 0; fits && k < t->naxes; k++) fits = k == at || t->axes[k]->extent == s->axes[k]->extent;
+  if (fits) return true;
+  Diag *g = diag_report(sx->ck->cx->diags, E_SHAPE, loc, "`%s` does not fit the stage", t->name);
+  diag_also(g, t->name_loc, "`%s` is %s", t->name, shape_text(sx->ck->cx, t));
+  diag_help(g, "all but the axis along which they are joined must be the same");
+  return false;
+}
+
+typedef VEC(const TeTensor *) Parts;
+
+// The operands of e, each checked; false: refused, and said.
+static bool joined_parts(StageCx *sx, const AstExpr *e, int at, Parts *parts) {
+  const TeAxis *along = sx->stage->axes[at];
   int64_t total = 0;
   for (int i = 0; i < e->nitems; i++) {
     const TeTensor *t = operand(sx, e->items[i], "concat");
-    if (!t) return NULL;
-    VEC_PUSH(a, parts, t);
-    bool fits = t->naxes == s->naxes;
-    for (int k = 0; fits && k < t->naxes; k++) fits = k == at || t->axes[k]->extent == s->axes[k]->extent;
-    if (!fits) {
-      Diag *g = diag_report(cx->diags, E_SHAPE, e->items[i]->loc, "`%s` does not fit the stage", t->name);
-      diag_also(g, t->name_loc, "`%s` is %s", t->name, shape_text(cx, t));
-      diag_help(g, "all but the axis along which they are joined must be the same");
-      return NULL;
-    }
-    if (!check_joined(sx, e, parts.data[0], t, at, e->items[i]->loc)) return NULL;
+    if (!t) return false;
+    VEC_PUSH(sx->ck->cx->arena, *parts, t);
+    if (!fits_stage(sx, t, at, e->items[i]->loc)) return false;
+    if (!check_joined(sx, e, parts->data[0], t, at, e->items[i]->loc)) return false;
     total += t->axes[at]->extent;
   }
-  if (total != along->extent) {
-    Diag *g =
-        diag_report(cx->diags, E_SHAPE, e->loc, "what is joined has %lld positions along `%s`, and the stage has %lld",
-                    (long long)total, along->name, (long long)along->extent);
-    diag_help(g, "declare `%s: %lld`", along->name, (long long)total);
-    return NULL;
-  }
+  if (total == along->extent) return true;
+  Diag *g = diag_report(sx->ck->cx->diags, E_SHAPE, e->loc,
+                        "what is joined has %lld positions along `%s`, and the stage has %lld", (long long)total,
+                        along->name, (long long)along->extent);
+  diag_help(g, "declare `%s: %lld`", along->name, (long long)total);
+  return false;
+}
+
+const TeExpr *arrange_concat(StageCx *sx, const AstExpr *e) {
+  Arena *a = sx->ck->cx->arena;
+  const TeTensor *s = sx->stage;
+  int at = joined_axis(sx, e);
+  Parts parts = {0};
+  if (at < 0 || !joined_parts(sx, e, at, &parts)) return NULL;
+  const TeAxis *along = s->axes[at];
+  int64_t begin = along->extent;
   const TeExpr *out = NULL;
   for (int i = e->nitems; i-- > 0;) { // the last one without a condition
     const TeTensor *t = parts.data[i];
     const TeExpr **idx = NEW_ARRAY(a, const TeExpr *, t->naxes + 1);
-    int64_t end = total;
-    total -= t->axes[at]->extent;
+    int64_t end = begin;
+    begin -= t->axes[at]->extent;
     for (int k = 0; k < t->naxes; k++) idx[k] = te_axis(a, s->axes[k], e->loc);
-    if (total) idx[at] = te_binary(a, OP_SUB, idx[at], te_int(a, total, e->loc), e->loc);
+    if (begin) idx[at] = te_binary(a, OP_SUB, idx[at], te_int(a, begin, e->loc), e->loc);
     const TeExpr *x = te_access(a, t, idx, e->items[i]->loc);
     const TeExpr *here = te_binary(a, OP_LT, te_axis(a, along, e->loc), te_int(a, end, e->loc), e->loc);
     out = out ? te_select(a, here, x, out, e->loc) : x;

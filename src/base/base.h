@@ -361,6 +361,16 @@ int64_t common_divisor(int64_t a, int64_t b); // the greatest, positive; 0 for 0
 bool mul_ok(int64_t a, int64_t b, int64_t *out);
 bool add_ok(int64_t a, int64_t b, int64_t *out);
 
+// ---- modules: module.c ------------------------------------------------------------------------------------------
+
+typedef struct ModuleFile {
+  const char *file, *folder; // libtetc_x.so; where the build makes it: src/x
+  const char *variable;      // of the environment: names another file
+  const char *symbol;        // what is wanted of it
+} ModuleFile;
+// NULL with *error.
+void *module_symbol(const ModuleFile *m, const char **error);
+
 double now_seconds(void); // clock.c: of a clock that never goes back
 
 // ---- a compilation ---------------------------------------------------------------------------------------------

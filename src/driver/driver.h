@@ -30,6 +30,7 @@ typedef enum CommandId {
   CMD_OPT = 32,
   CMD_FIX = 128,
   CMD_PLAN = 512,
+  CMD_IMPORT = 8192,
   NEEDS_RTL = 256 // of an option of `run`: only with --device=rtl
 } CommandId;
 
@@ -70,10 +71,10 @@ typedef struct Options {
   Scale scale;    // the same as numbers
   const char *passes, *print_before, *print_after, *at, *plant_fault, *reproducer;
   bool print_locations, interpret, shrink;
-  bool print_changed, time_passes, verify_each, remarks, legalize, check, stats, schedule_only;
+  bool print_changed, time_passes, verify_each, remarks, legalize, check, stats, schedule_only, list_operators;
   VEC(TeDefine) defines, knobs;
   VEC(const char *) include_dirs;
-  VEC(NamePair) inputs, outputs;
+  VEC(NamePair) inputs, outputs, dims;
   VEC(const char *) files; // what is not an option
 } Options;
 
@@ -124,6 +125,7 @@ int command_run(Driver *d);     // run.c
 int command_check(Driver *d);   // check.c
 int command_fix(Driver *d);     // fix.c
 int command_plan(Driver *d);    // plan.c
+int command_import(Driver *d);  // import.c
 int command_explain(Driver *d); // explain.c
 int command_opt(Driver *d);     // opt.c
 int command_verify(Driver *d);  // verify.c

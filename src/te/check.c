@@ -48,6 +48,16 @@ const char *library_file_of(Arena *a, const char *def) {
   return NULL;
 }
 
+bool te_name_taken(const char *name) {
+  char head[128];
+  DType t;
+  if (builtin_find(name) || dtype_of_name(name, &t)) return true;
+  int n = snprintf(head, sizeof head, "\ndef %s(", name);
+  for (size_t i = 0; n < (int)sizeof head && i < sizeof library / sizeof *library; i++)
+    if (strstr(library[i].text, head)) return true;
+  return false;
+}
+
 // Finds an imported file: beside the importing one, then in the -I directories, then in the library, if there was none
 // of the name before, good or bad. NULL: *error says why.
 static const Source *find_import(Checker *ck, const char *from, const char *path, const char **error) {

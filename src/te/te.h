@@ -271,6 +271,9 @@ typedef struct TeOptions {
   const char **shown; // where a kernel has them
 } TeOptions;
 
+// check.c: whether a name means something in the language or in its library: a function, a type, a def.
+bool te_name_taken(const char *name);
+
 // parse.c, check.c. Reads a file and its imports. Reports every error it can find; NULL when there was one.
 const TeModule *te_load(Ctx *cx, const Source *src, const TeOptions *opt);
 

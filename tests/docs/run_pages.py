@@ -21,8 +21,9 @@ tetc, pages = (os.path.abspath(a) for a in sys.argv[1:3])
 ITEM = re.compile(r'^(Wrong|Right|Shown by)(?: \(`(.*?)`\))?(?:\.|:\n\n((?:    .*\n|\n(?=    ))+))', re.M)
 # What is not shown, and why.
 NO_WRONG = {'E0003': 'too long to be read', 'E0402': 'too long', 'E0404': 'too long', 'E0901': 'no input raises it',
-            'R0003': 'of TIR that no pass makes', 'W0003': 'a picture is no text'}
-NO_RIGHT = set(NO_WRONG) | {'E0110', 'E0503', 'E0505', 'E0601', 'E0902'}
+            'R0003': 'of TIR that no pass makes', 'W0003': 'a picture is no text', 'W0004': 'a model is no text',
+            'R0007': 'a model is no text'}
+NO_RIGHT = set(NO_WRONG) | {'E0110', 'E0503', 'E0505', 'E0601', 'E0603', 'E0902'}
 # Files that commands name.
 FILES = {'k.te': 'target vta;\nkernel k { input a[m: 4] : int32; output o = a + 1; }\n', 'odd.json': '{"LOG_BATCH": 1, "LOG_BLOCK": 4}'}
 

@@ -139,7 +139,7 @@ def depthwise(rng):
     return Case(f'depthwise({{x}}, {{w}}{attributes(w)})', dict(x=x, w=weight), convolved(x, weight[:, None], w, c))
 
 
-def transposed(x, weight, s, p, d, more):
+def spread(x, weight, s, p, d, more):
     """Spreads elements, in the order c, dy, dx for each place of the result; weight [c, o, dy, dx]."""
     x, weight = wide(x), wide(weight)
     n, _, h, wd = x.shape
@@ -169,7 +169,7 @@ def conv_transpose(rng):
     w['pads'] = kept(w['pads'], x, w['k'], w['strides'], w['dilations'])
     more = [int(rng.integers(w['strides'][i])) for i in range(2)]
     return Case(f'conv_transpose({{x}}, {{w}}{attributes(w)}{named(more=more)})', dict(x=x, w=weight),
-                transposed(x, weight, w['strides'], w['pads'], w['dilations'], more))
+                spread(x, weight, w['strides'], w['pads'], w['dilations'], more))
 
 
 @operator
@@ -180,7 +180,7 @@ def conv_transpose_phases(rng):
     weight = data(rng, dtype, c, int(rng.integers(1, 4)), *w['k'])
     p, more = kept(p, x, w['k'], [s, s]), [int(rng.integers(s)) for _ in range(2)]
     return Case(f'conv_transpose_phases({{x}}, {{w}}{named(stride=s, pads=p, more=more)})', dict(x=x, w=weight),
-                transposed(x, weight, [s, s], p, [1, 1], more))
+                spread(x, weight, [s, s], p, [1, 1], more))
 
 
 def rows_before(rng):
@@ -484,7 +484,7 @@ def quantised_conv_transpose(rng):
     p = kept([int(rng.integers(weight.shape[2 + i % 2])) for i in range(4)], x, weight.shape[2:], [s, s])
     more = [int(rng.integers(s)) for _ in range(2)]
     b, k = rng.integers(-2**12, 2**12, o).astype(np.int32), rng.integers(5, 12, o).astype(np.int32)
-    acc = transposed(x, weight, [s, s], p, [1, 1], more)
+    acc = spread(x, weight, [s, s], p, [1, 1], more)
     return Case(f'quantised_conv_transpose({{x}}, {{w}}, {{b}}, {{k}}{named(stride=s, pads=p, more=more)})', dict(x=x, w=weight, b=b, k=k),
                 np.clip((acc + channels(b, acc)) >> channels(k, acc), -128, 127).astype(np.int8))
 
@@ -623,6 +623,36 @@ def one_hot(rng):
         return Case(f'one_hot({{i}}, depth = {depth})', dict(i=index), hot.astype(np.int32))
     return Case(f'one_hot({{i}}, depth = {depth}, on = 2.5, off = -1.0)', dict(i=index),
                 np.where(hot, np.float32(2.5), np.float32(-1)))
+
+
+@operator
+def bias_add(rng):
+    t = kind(rng)
+    x = data(rng, t, *(int(rng.integers(1, 5)) for _ in range(rng.integers(2, 5))))
+    b = data(rng, t, x.shape[1])
+    return Case('bias_add({x}, {b})', dict(x=x, b=b), x + b.reshape(-1, *[1] * (x.ndim - 2)))
+
+
+def of_rank(rng, rank):
+    return data(rng, kind(rng), *(int(rng.integers(1, 6)) for _ in range(rank)))
+
+
+@operator
+def flatten(rng):
+    x = of_rank(rng, 4)
+    return Case('flatten({x})', dict(x=x), x.reshape(len(x), -1))
+
+
+@operator
+def spatial(rng):
+    x = of_rank(rng, 2)
+    return Case('spatial({x})', dict(x=x), x[:, :, None, None])
+
+
+@operator
+def transposed(rng):
+    x = of_rank(rng, 2)
+    return Case('transposed({x})', dict(x=x), x.T.copy())
 
 
 @operator

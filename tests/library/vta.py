@@ -93,7 +93,7 @@ def transposed(rng):
     x = ops.data(rng, np.int8, int(rng.integers(1, 3)), c, int(rng.integers(2, 7)), int(rng.integers(2, 7)))
     weight, b = ops.data(rng, np.int8, c, o, *w['k']), rng.integers(-2**10, 2**10, o).astype(np.int32)
     p, k, more = ops.kept(p, x, w['k'], [s, s]), rng.integers(4, 12, o).astype(np.int32), [int(rng.integers(s)) for _ in range(2)]
-    acc = ops.transposed(x, weight, [s, s], p, [1, 1], more)
+    acc = ops.spread(x, weight, [s, s], p, [1, 1], more)
     stages = ('compute t_{i} = x_{i};\n'
               f'output o_{{i}} = quantised_conv_transpose(t_{{i}}, w_{{i}}, b_{{i}}, k_{{i}}{ops.named(stride=s, pads=p, more=more)});')
     want = np.clip((acc + ops.channels(b, acc)) >> ops.channels(k, acc), -128, 127).astype(np.int8)

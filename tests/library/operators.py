@@ -459,21 +459,124 @@ def rescale_multiply(rng):
                 np.clip((acc * m + 2**(k - 1)) >> k, -128, 127))
 
 
-def layer(rng, groups=1):
-    """A quantised convolution: its inputs, its attributes, and what it gives before it is narrowed."""
-    w, cg, og = windows_of(rng), int(rng.integers(1, 4)), int(rng.integers(1, 4))
-    w['dilations'], w['strides'] = [1, 1], [w['strides'][0]] * 2
-    x, weight = image(rng, np.int8, cg * groups, w), data(rng, np.int8, og * groups, cg, *w['k'])
-    b, k = rng.integers(-2**12, 2**12, og * groups).astype(np.int32), rng.integers(5, 12, og * groups).astype(np.int32)
-    acc = convolved(x, weight, w, groups)
-    return dict(x=x, w=weight, b=b, k=k), named(stride=w['strides'][0], pads=w['pads']), (acc + channels(b, acc)) >> channels(k, acc)
+def multiplied(acc, m, before, k):
+    return ((acc >> before) * channels(m, acc) + 2**(k - 1)) >> k
+
+
+def multipliers(rng, c):
+    """Of c channels, and the numbers beside them."""
+    return rng.integers(1, 2**7, c).astype(np.int32), dict(before=int(rng.integers(4, 8)), shift=int(rng.integers(8, 14)))
 
 
 @operator
-def quantised_conv2d(rng):
-    inputs, args, narrow = layer(rng, pick(rng, 1, 2))
-    low = int(pick(rng, -128, 0))
-    return Case(f'quantised_conv2d({{x}}, {{w}}, {{b}}, {{k}}{args}{named(low=low)})', inputs, np.clip(narrow, low, 127).astype(np.int8))
+def rescale_multiply_channels(rng):
+    x, b = sums(rng)
+    m, by = multipliers(rng, x.shape[1])
+    return Case(f'rescale_multiply_channels({{x}}, {{b}}, {{m}}{named(**by)})', dict(x=x, b=b, m=m),
+                np.clip(multiplied(x + channels(b, x), m, by['before'], by['shift']), -128, 127))
+
+
+def narrowed(rng, multiply, acc):
+    """The text of a call's third and further arguments, the inputs in it, and the sums rescaled by them."""
+    b = rng.integers(-2**12, 2**12, acc.shape[1]).astype(np.int32)
+    acc = acc + channels(b, acc)
+    if multiply:
+        m, by = multipliers(rng, acc.shape[1])
+        return '{b}, {m}', named(**by), dict(b=b, m=m), multiplied(acc, m, by['before'], by['shift'])
+    k = rng.integers(5, 12, acc.shape[1]).astype(np.int32)
+    return '{b}, {k}', '', dict(b=b, k=k), acc >> channels(k, acc)
+
+
+def in_windows(rng, groups=1):
+    """The data, weights, attributes and sums of a convolution of integers."""
+    w, cg, og = windows_of(rng), int(rng.integers(1, 4)), int(rng.integers(1, 4))
+    x, weight = image(rng, np.int8, cg * groups, w), data(rng, np.int8, og * groups, cg, *w['k'])
+    return dict(x=x, w=weight), attributes(w), convolved(x, weight, w, groups)
+
+
+def ends(rng):
+    low, high = int(pick(rng, -128, 0)), int(pick(rng, 127, 6))
+    return named(low=low, high=high), low, high
+
+
+def layers(multiply):
+    end = '_multiply' if multiply else ''
+
+    def conv2d(rng):
+        inputs, args, acc = in_windows(rng, pick(rng, 1, 2))
+        tensors, by, more, narrow = narrowed(rng, multiply, acc)
+        stops, low, high = ends(rng)
+        return Case(f'quantised_conv2d{end}({{x}}, {{w}}, {tensors}{by}{args}{stops})', inputs | more, np.clip(narrow, low, high).astype(np.int8))
+
+    def residual(rng):
+        inputs, args, acc = in_windows(rng, pick(rng, 1, 2))
+        tensors, by, more, narrow = narrowed(rng, multiply, acc)
+        stops, low, high = ends(rng)
+        skip, left, right, limit = data(rng, np.int8, *acc.shape), *[int(rng.integers(0, 4)) for _ in range(2)], int(pick(rng, 128, 512))
+        total = np.clip(narrow, -limit, limit - 1) + (skip.astype(np.int32) << left) + (1 << right) // 2
+        return Case(f'quantised_residual{end}({{x}}, {{w}}, {tensors}, {{s}}{by}{args}{named(left=left, right=right, limit=limit)}{stops})',
+                    inputs | more | dict(s=skip), np.clip(total >> right, low, high).astype(np.int8))
+
+    def depthwise(rng):
+        w, c, each = windows_of(rng), int(rng.integers(1, 5)), pick(rng, 1, 2)
+        x, weight = image(rng, np.int8, c, w), data(rng, np.int8, c * each, *w['k'])
+        tensors, by, more, narrow = narrowed(rng, multiply, convolved(x, weight[:, None], w, c))
+        stops, low, high = ends(rng)
+        return Case(f'quantised_depthwise{end}({{x}}, {{w}}, {tensors}{by}{attributes(w)}{stops})', dict(x=x, w=weight) | more,
+                    np.clip(narrow, low, high).astype(np.int8))
+
+    def dense(rng):
+        x, w = data(rng, np.int8, int(rng.integers(1, 4)), int(rng.integers(1, 40))), None
+        w = data(rng, np.int8, int(rng.integers(1, 8)), x.shape[1])
+        tensors, by, more, narrow = narrowed(rng, multiply, wide(x) @ wide(w).T)
+        stops, low, high = ends(rng)
+        return Case(f'quantised_dense{end}({{x}}, {{w}}, {tensors}{by}{stops})', dict(x=x, w=w) | more,
+                    np.clip(narrow, low, high).astype(np.int8))
+
+    for f in (conv2d, residual, depthwise, dense):
+        ALL[f'quantised_{f.__name__}{end}'] = f
+
+
+layers(False)
+layers(True)
+
+
+@operator
+def quantised_add(rng):
+    a = some(rng, np.int8)
+    b = data(rng, np.int8, *a.shape)
+    a_left, b_left, right = [int(rng.integers(0, 4)) for _ in range(3)]
+    stops, low, high = ends(rng)
+    total = (wide(a) << a_left) + (wide(b) << b_left) + (1 << right) // 2
+    return Case(f'quantised_add({{a}}, {{b}}{named(a_left=a_left, b_left=b_left, right=right)}{stops})', dict(a=a, b=b),
+                np.clip(total >> right, low, high).astype(np.int8))
+
+
+def scaled_down(total, m, k):
+    return np.clip((total * m + 2**(k - 1)) >> k, -128, 127).astype(np.int8)
+
+
+@operator
+def quantised_mean(rng):
+    x, m, k = any_image(rng, np.int8), int(rng.integers(1, 2000)), int(rng.integers(8, 16))
+    return Case(f'quantised_mean({{x}}{named(multiplier=m, shift=k)})', dict(x=x), scaled_down(wide(x).sum((2, 3), dtype=np.int32), m, k))
+
+
+@operator
+def quantised_average_pool(rng):
+    w, m, k = windows_of(rng), int(rng.integers(1, 2000)), int(rng.integers(8, 16))
+    x, sizes = image(rng, np.int8, int(rng.integers(1, 4)), w), w['k']
+    padded = wide(zero_padded(x, w['pads']))
+    taps = [at_tap(padded, w, dy, dx) for dy in range(sizes[0]) for dx in range(sizes[1])]
+    return Case(f'quantised_average_pool({{x}}{named(multiplier=m, shift=k, sizes=sizes)}{attributes(w)})', dict(x=x),
+                scaled_down(added(taps, taps[0]), m, k))
+
+
+@operator
+def dequantise_sums(rng):
+    x, b = sums(rng)
+    f = rng.uniform(0.001, 0.1, x.shape[1]).astype(np.float32)
+    return Case('dequantise_sums({x}, {b}, {f})', dict(x=x, b=b, f=f), (x + channels(b, x)).astype(np.float32) * channels(f, x))
 
 
 @operator
@@ -487,15 +590,6 @@ def quantised_conv_transpose(rng):
     acc = spread(x, weight, [s, s], p, [1, 1], more)
     return Case(f'quantised_conv_transpose({{x}}, {{w}}, {{b}}, {{k}}{named(stride=s, pads=p, more=more)})', dict(x=x, w=weight, b=b, k=k),
                 np.clip((acc + channels(b, acc)) >> channels(k, acc), -128, 127).astype(np.int8))
-
-
-@operator
-def quantised_residual(rng):
-    inputs, args, narrow = layer(rng)
-    inputs['s'], left = data(rng, np.int8, *narrow.shape), int(rng.integers(0, 4))
-    total = np.clip(narrow, -128, 127) + (inputs['s'].astype(np.int32) << left) + (1 << left) // 2
-    return Case(f'quantised_residual({{x}}, {{w}}, {{b}}, {{k}}, {{s}}{args}{named(left=left)})', inputs,
-                np.clip(total >> left, 0, 127).astype(np.int8))
 
 
 def to_bytes(name, low, high, out):

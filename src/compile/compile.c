@@ -50,6 +50,7 @@ bool compile_load(Compilation *c, Ctx *cx, const Source *src, const CompileOptio
                    .defines = options->defines,
                    .ninclude_dirs = options->ninclude_dirs,
                    .include_dirs = options->include_dirs,
+                   .given = options->given,
                    .nshown = options->nshown,
                    .shown = options->shown};
   c->module = te_load(cx, src, &opt);

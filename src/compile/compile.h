@@ -23,7 +23,8 @@ typedef struct CompileOptions {
   int ndefines, nknobs, ninclude_dirs;
   const TeDefine *defines, *knobs; // -D, -K
   const char **include_dirs;
-  int nshown; // TeOptions.shown
+  const TeGiven *given; // TeOptions.given
+  int nshown;           // TeOptions.shown
   const char **shown;
   size_t trial_memory; // bytes that a trial of a remedy may use; 0: no bound
 } CompileOptions;

@@ -82,6 +82,24 @@ static double constant_named(const TeModule *m, const char *name) {
   return 0;
 }
 
+// The same of the arrays that the text imports, where `tetc quantise` writes them.
+static double array_named(Ctx *cx, const TeModule *m, const char *name) {
+  const TeImport *list;
+  int n = te_imports(cx, m, &list);
+  for (int i = 0; i < n; i++)
+    for (int k = 0; list[i].arrays && k < arrays_count(list[i].arrays); k++) {
+      Array want = {.name = name, .type = DT_F64};
+      Values v;
+      size_t len;
+      const char *error;
+      if (strcmp(arrays_name(list[i].arrays, k), name)) continue;
+      const unsigned char *data = arrays_bytes(cx, list[i].arrays, k, &len, &error);
+      if (data && npy_values(cx, list[i].path, &want, data, len, &v) && v.elems == 1 && v.type == DT_F64)
+        return scalar_load(DT_F64, v.data).f;
+    }
+  return 0;
+}
+
 static bool is_open(const TeTensor *t, const Options *o) {
   for (size_t i = 0; i < o->inputs.len; i++)
     if (!strcmp(o->inputs.data[i].name, t->name)) return false;
@@ -117,7 +135,9 @@ static void add_layer(Against *a, const TeModule *m, const char *name) {
   bool sign = dtype_is_signed(l.ours->type);
   l.least = sign ? -ldexp(1, bits - 1) : 0;
   l.most = ldexp(1, bits - sign) - 1;
-  double scale = constant_named(m, arena_printf(a->d->cx.arena, "%s_scale", name));
+  const char *constant = arena_printf(a->d->cx.arena, "%s_scale", name);
+  double scale = constant_named(m, constant);
+  if (l.integers && !(scale > 0)) scale = array_named(&a->d->cx, m, constant);
   if (l.integers && scale > 0) l.scale = scale;
   l.fitted = l.integers && !(scale > 0);
   VEC_PUSH(a->d->cx.arena, a->layers, l);
@@ -366,8 +386,8 @@ static bool open_both(Against *a, const Source *ours, const Source *theirs) {
   a->ours_name = x->name;
   a->theirs_name = !strcmp(x->name, y->name) ? path_base(theirs->path) : y->name;
   a->input = in->name;
-  a->ours = plain_open(d, ours, x->name, layers, n);
-  a->theirs = a->ours ? plain_open(d, theirs, y->name, layers, n) : NULL;
+  a->ours = plain_open(d, ours, NULL, x->name, layers, n);
+  a->theirs = a->ours ? plain_open(d, theirs, NULL, y->name, layers, n) : NULL;
   for (int i = 0; a->theirs && i < n; i++) add_layer(a, s->c.module, layers[i]);
   return a->theirs != NULL;
 }

@@ -31,6 +31,7 @@ typedef enum CommandId {
   CMD_FIX = 128,
   CMD_PLAN = 512,
   CMD_IMPORT = 8192,
+  CMD_QUANTISE = 16384,
   NEEDS_RTL = 256 // of an option of `run`: only with --device=rtl
 } CommandId;
 
@@ -75,6 +76,9 @@ typedef struct Options {
   VEC(TeDefine) defines, knobs;
   VEC(const char *) include_dirs;
   VEC(NamePair) inputs, outputs, dims;
+  const char *calibrate;
+  int scheme;              // QuantiseScheme
+  VEC(const char *) kept;  // --keep-float
   VEC(const char *) files; // what is not an option
 } Options;
 
@@ -120,15 +124,16 @@ int scale_parse(Driver *d, Scale *out); // values.c: of --mean and --std; 0 or E
 int usage_error(const Driver *d, const char *fmt, ...) PRINTF_LIKE(2, 3);
 
 // The commands.
-int command_compile(Driver *d); // compile.c
-int command_run(Driver *d);     // run.c
-int command_check(Driver *d);   // check.c
-int command_fix(Driver *d);     // fix.c
-int command_plan(Driver *d);    // plan.c
-int command_import(Driver *d);  // import.c
-int command_explain(Driver *d); // explain.c
-int command_opt(Driver *d);     // opt.c
-int command_verify(Driver *d);  // verify.c
+int command_compile(Driver *d);  // compile.c
+int command_run(Driver *d);      // run.c
+int command_check(Driver *d);    // check.c
+int command_fix(Driver *d);      // fix.c
+int command_plan(Driver *d);     // plan.c
+int command_import(Driver *d);   // import.c
+int command_quantise(Driver *d); // quantise.c
+int command_explain(Driver *d);  // explain.c
+int command_opt(Driver *d);      // opt.c
+int command_verify(Driver *d);   // verify.c
 
 // The function in the file at hand, a text of TIR, and its target; NULL after reported errors: opt.c.
 const Func *tir_load(Driver *d, VtaTarget **vta);
@@ -315,7 +320,8 @@ void run_close(Run *r);
 
 // plain.c: a kernel of a text compiled anew, without its schedule, for the CPU, with some of its stages as outputs.
 typedef struct Plain Plain;
-Plain *plain_open(Driver *d, const Source *src, const char *kernel, const char **stages, int nstages); // NULL: reported
+Plain *plain_open(Driver *d, const Source *src, const TeGiven *given, const char *kernel, const char **stages,
+                  int nstages); // NULL: reported
 const TeKernel *plain_kernel(const Plain *p);
 Array *plain_array(const Plain *p, const char *name); // of an input or output; NULL: there is none
 bool plain_run(Plain *p);

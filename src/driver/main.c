@@ -18,6 +18,8 @@ static const Command commands[] = {
     {"plan", CMD_PLAN, "FILE.te", 1, 1, "print the program with the schedules that the compiler makes", command_plan},
     {"import", CMD_IMPORT, "MODEL.onnx", 0, 1, "turn an ONNX model into a program and its weights (FILE.te, FILE.npz)",
      command_import},
+    {"quantise", CMD_QUANTISE, "FILE.te", 1, 1, "turn a float network into one of int8 stages, by samples of its input",
+     command_quantise},
     {"opt", CMD_OPT, "FILE.tir", 1, 1, "run passes on the text of a phase", command_opt},
     {"verify", CMD_VERIFY, "FILE.te", 1, 1, "execute every phase and compare it with the reference evaluator",
      command_verify},

@@ -298,7 +298,7 @@ static bool options_fit(Driver *d) {
                        : o->rtl_stalls ? "--rtl-stalls"
                                        : "--rtl-reorder"),
            false;
-  if (o->scale.given && input_files(o) + (o->samples != NULL) != 1)
+  if (o->scale.given && input_files(o) + (o->samples != NULL) + (o->calibrate != NULL) != 1)
     return usage_error(d, "`--mean` and `--std` are of one input that is given as a file; %s",
                        input_files(o) ? "here are several" : "here is none"),
            false;

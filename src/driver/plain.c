@@ -14,11 +14,13 @@ struct Plain {
   Run *run;
 };
 
-Plain *plain_open(Driver *d, const Source *src, const char *kernel, const char **stages, int nstages) {
+Plain *plain_open(Driver *d, const Source *src, const TeGiven *given, const char *kernel, const char **stages,
+                  int nstages) {
   Plain *p = NEW(d->cx.arena, Plain);
   *p = (Plain){.d = d};
   if (!session_compile_options(d, &p->options)) return NULL;
   p->options.kernel = kernel;
+  p->options.given = given;
   p->options.schedule = "none";
   p->options.stop_after = NULL;
   p->options.nknobs = 0;

@@ -329,7 +329,7 @@ static bool compute_stages(Run *r) {
     if (tensor_named(r->kernel, d->opt.outputs.data[i].name)->role == TE_COMPUTE)
       VEC_PUSH(d->cx.arena, names, d->opt.outputs.data[i].name);
   if (!names.len) return true;
-  r->stages = plain_open(d, r->s->c.source, r->kernel->name, names.data, (int)names.len);
+  r->stages = plain_open(d, r->s->c.source, NULL, r->kernel->name, names.data, (int)names.len);
   for (int i = 0; r->stages && i < r->kernel->ntensors; i++)
     if (r->kernel->tensors[i]->role == TE_INPUT)
       memcpy(plain_array(r->stages, r->kernel->tensors[i]->name)->data, r->arrays[i].data,

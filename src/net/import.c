@@ -251,11 +251,25 @@ static const char *plain(Import *m, const char *text) {
   return t;
 }
 
+static bool write_weights(Import *m, NetText *out) {
+  size_t n = m->weights.len;
+  TeArray *list = NEW_ARRAY(m->a, TeArray, n + 1);
+  for (size_t i = 0; i < n; i++) {
+    const Value *v = m->weights.data[i];
+    list[i] = (TeArray){v->id, v->type, v->shape.rank, v->shape.at, v->data};
+  }
+  if (n) out->weights = arrays_format(m->a, n, list, &out->weights_len);
+  if (!n || out->weights) return true;
+  diag_report(m->cx->diags, E_MODEL, (Loc){0},
+              "the weights of `%s` are more than an .npz file holds: 4 GiB, 65535 arrays", m->options->path);
+  return false;
+}
+
 static bool write_text(Import *m, const char *kernel, const char *hash, NetText *out) {
   const char *slash = strrchr(m->options->path, '/'), *base = slash ? slash + 1 : m->options->path;
   Text t = {.arena = m->a};
   char weights[65];
-  if (!npz_write(m, out)) return false;
+  if (!write_weights(m, out)) return false;
   text_add(&t, "// %s: imported from %s (opset %d%s%s)\n// sha256 %s\nimport \"nn.te\";\n", kernel, plain(m, base),
            m->opset, *m->model->producer_name ? ", " : "", plain(m, m->model->producer_name), hash);
   if (out->weights) {

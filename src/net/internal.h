@@ -3,7 +3,7 @@
 //
 //   file -> read.c (checked, unpacked) -> graph.c (nodes, values) -> fold.c (batch normalisation) -> import.c, a node
 // after the
-//   other: a row of onnx.def, its function in op_*.c -> text.c (names, lines, calls in calls) -> npz.c
+//   other: a row of onnx.def, its function in op_*.c -> text.c (names, lines, calls in calls)
 #ifndef TETC_NET_INTERNAL_H
 #define TETC_NET_INTERNAL_H
 
@@ -163,9 +163,6 @@ const char *filled(Import *m, const char *pattern, int count, const char **opera
 bool all_equal(const Value *v, double number);
 // A constant with its axes in another order.
 const void *permuted(Import *m, const Value *v, const int *order, Shape *out);
-
-/* npz.c */
-bool npz_write(Import *m, NetText *out);
 
 /* op_elementwise.c */
 // {0}, {1} ... of the pattern are the elements of `in`, broadcast; the node's first output.

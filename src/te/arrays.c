@@ -120,7 +120,10 @@ const Arrays *arrays_read(Ctx *cx, const char *path, const char **error) {
   size_t len = 0;
   errno = 0;
   unsigned char *file = read_file(cx, path, &len, error);
-  if (!file) return NULL;
+  return file ? arrays_list(cx, path, file, len, error) : NULL;
+}
+
+const Arrays *arrays_list(Ctx *cx, const char *path, const unsigned char *file, size_t len, const char **error) {
   Arrays *a = NEW(cx->arena, Arrays);
   a->path = path;
   a->file = file;

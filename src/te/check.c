@@ -101,9 +101,11 @@ static void load_arrays(Checker *ck, AstItem *item) {
   const char *from = item->loc.src->path, *slash = strrchr(from, '/'), *error = NULL, *ignored;
   Arena *a = ck->cx->arena;
   bool absolute = item->name[0] == '/';
-  item->arrays = arrays_read(
-      ck->cx, absolute || !slash ? item->name : arena_printf(a, "%.*s/%s", (int)(slash - from), from, item->name),
-      &error);
+  const TeGiven *given = ck->opt->given;
+  const char *path =
+      absolute || !slash ? item->name : arena_printf(a, "%.*s/%s", (int)(slash - from), from, item->name);
+  item->arrays = given && !strcmp(given->name, item->name) ? arrays_list(ck->cx, path, given->data, given->len, &error)
+                                                           : arrays_read(ck->cx, path, &error);
   for (int i = 0; !item->arrays && !absolute && i < ck->opt->ninclude_dirs; i++)
     item->arrays = arrays_read(ck->cx, arena_printf(a, "%s/%s", ck->opt->include_dirs[i], item->name), &ignored);
   Diag *g = NULL;
@@ -339,5 +341,6 @@ const TeModule *te_load(Ctx *cx, const Source *src, const TeOptions *opt) {
   m->kernels = parts.kernels.data;
   m->nschedules = (int)parts.schedules.len;
   m->schedules = parts.schedules.data;
+  m->checker = arena_copy(cx->arena, &ck, sizeof ck);
   return m;
 }

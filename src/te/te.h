@@ -250,6 +250,7 @@ typedef struct TeModule {
   const TeSchedule **schedules;
   int nparts;
   TePart **parts;
+  const struct Checker *checker; // what syntax.c asks
 } TeModule;
 
 // -D NAME=number
@@ -260,6 +261,13 @@ typedef struct TeDefine {
   double number;
 } TeDefine;
 
+// A file of arrays that is not written yet: its bytes, under the name that imports have for it.
+typedef struct TeGiven {
+  const char *name;
+  const void *data;
+  size_t len;
+} TeGiven;
+
 typedef struct TeOptions {
   const TeTarget *targets; // what `target NAME;` may name
   int ntargets;
@@ -267,8 +275,9 @@ typedef struct TeOptions {
   const TeDefine *defines;
   int ninclude_dirs; // -I, searched after the importing file's directory
   const char **include_dirs;
-  int nshown;         // stages that become outputs, by name, after those of the text
-  const char **shown; // where a kernel has them
+  const TeGiven *given; // NULL: none
+  int nshown;           // stages that become outputs, by name, after those of the text
+  const char **shown;   // where a kernel has them
 } TeOptions;
 
 // check.c: whether a name means something in the language or in its library: a function, a type, a def.
@@ -282,10 +291,44 @@ typedef struct Arrays Arrays;
 bool arrays_named(const char *path); // whether it is one, by its name
 // Lists what is in the file; NULL with *error.
 const Arrays *arrays_read(Ctx *cx, const char *path, const char **error);
+const Arrays *arrays_list(Ctx *cx, const char *path, const unsigned char *file, size_t len, const char **error);
 int arrays_count(const Arrays *a);
 Name arrays_name(const Arrays *a, int i); // "" in a .npy file
 // The bytes of array i as a .npy file, unpacked and with a good check sum; NULL with *error.
 const unsigned char *arrays_bytes(Ctx *cx, const Arrays *a, int i, size_t *len, const char **error);
+
+typedef struct TeArray {
+  const char *name;
+  DType type;
+  int naxes;
+  const int64_t *shape;
+  const void *data;
+} TeArray;
+// arrays_write.c: the bytes of an .npz file. NULL: it would be larger than such files can be, 4 GiB and 65535 arrays.
+unsigned char *arrays_format(Arena *a, size_t n, const TeArray *arrays, size_t *len);
+
+// syntax.c: a kernel as it was written, for rooms that write it anew.
+typedef struct TeDecl {
+  TeRole role; // TE_CONSTANT: `const`
+  Name name;
+  Loc loc;             // without the semicolon
+  int nnames;          // more than one: results of a call
+  bool has_axes;       // written
+  const AstExpr *body; // NULL: an input
+} TeDecl;
+// The declarations of a kernel of the module's own file, in order: how many. -1: it is of another file.
+int te_decls(Ctx *cx, const TeModule *m, const TeKernel *k, const TeDecl **out);
+// The statements of the file that import files: how many.
+typedef struct TeImport {
+  Name path, as;
+  Loc loc;              // without the semicolon
+  const Arrays *arrays; // what `as` stands for; NULL: a program
+  bool library;         // of tetc itself
+} TeImport;
+int te_imports(Ctx *cx, const TeModule *m, const TeImport **out);
+const char *te_library_def(const TeModule *m, const AstExpr *call); // the def of `nn.te` that is called; NULL: none
+// What a call of such a def gives for a parameter; NULL: nothing.
+const AstExpr *te_argument(const TeModule *m, const AstExpr *call, const char *param);
 
 // Looks a constant name up (a knob, say) before params, consts and target constants; false: not known to it.
 typedef bool TeLookup(void *self, Name name, int64_t *value);

@@ -56,6 +56,7 @@ RAISED_BY = {
     'E0602': ['run', '@S/vector_add.te', '--input', 'a=bad.npy'],
     'W0001': ['check', 'unused.te'],
     'E0603': ['import', 'bad.npy', '-o', 'x.te'],
+    'E0604': ['quantise', 'bytes.te', '--calibrate=bad.npy', '-o', 'x.te'],
     'W0004': ['import', 'nan.onnx', '-o', 'x.te'],
     'W0003': ['run', 'picture.te', '--input', 'a=pixel.png'],
     'E0003': ['check', 'deep.te'],
@@ -76,6 +77,7 @@ FILES = {
     'picture.te': 'kernel k { input a[y: 2, x: 2] : uint8; output o = a; }',
     # a + [nan, 1]
     'nan.onnx': base64.b64decode('CAcSADpICg4KAWEKAWISAW8iA0FkZBIBZyoRCAIQASIIAADAfwAAgD9CAWJaDwoBYRIKCggIARIECgIIAmIPCgFvEgoKCAgBEgQKAggCQgQKABAN'),
+    'bytes.te': 'kernel k { input a[m: 4] : int8; output o = a; }',
     'pixel.png': base64.b64decode('iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGNgAAAAAgABSK+kcQAAAABJRU5ErkJggg=='),
     'unused.te': 'kernel k { input a[m: 4] : int32; output o = a + 1; } schedule k { knob t = 2 in [2, 4]; }',
     'deep.te': 'kernel k { input a[m: 4] : int32; output o[m: 4] : int32 = ' + '(' * 30000 + 'a[m]' + ')' * 30000 + '; }',

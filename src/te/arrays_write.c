@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The weights: a zip archive of .npy files, not packed, as numpy.savez writes it. The elements of each start at a
-// multiple of 64, so that who maps the file reads them where they are.
-#include "net/internal.h"
+// Files of arrays, written: a zip archive of .npy files, not packed, as numpy.savez writes it. The elements of each
+// start at a multiple of 64, so that who maps the file reads them where they are.
+#include "te/te.h"
 
 #include <string.h>
 #include <zlib.h>
@@ -37,11 +37,10 @@ static void le(unsigned char *p, uint64_t v, int bytes) {
 }
 
 // The header of the array, whose elements are at a multiple of 64 of the archive.
-static void npy_header(Import *m, const Value *v, Member *p, size_t at) {
-  Text t = {.arena = m->a};
+static void npy_header(Arena *a, const TeArray *v, Member *p, size_t at) {
+  Text t = {.arena = a};
   text_add(&t, "{'descr': '%s', 'fortran_order': False, 'shape': (", descr(v->type));
-  for (int i = 0; i < v->shape.rank; i++)
-    text_add(&t, "%lld,%s", (long long)v->shape.at[i], i + 1 < v->shape.rank ? " " : "");
+  for (int i = 0; i < v->naxes; i++) text_add(&t, "%lld,%s", (long long)v->shape[i], i + 1 < v->naxes ? " " : "");
   text_add(&t, "), }");
   size_t data = at + 10 + t.len + 1, pad = (64 - data % 64) % 64;
   p->header_len = 10 + t.len + pad + 1;
@@ -83,39 +82,37 @@ static size_t put_directory(unsigned char *to, const Member *list, size_t n, siz
   return at + 22;
 }
 
-bool npz_write(Import *m, NetText *out) {
-  size_t n = m->weights.len, at = 0, directory = 22;
-  if (!n) return true;
-  Member *list = NEW_ARRAY(m->a, Member, n);
+static size_t bytes_of(const TeArray *v) {
+  size_t bytes = (size_t)dtype_bytes(v->type);
+  for (int i = 0; i < v->naxes; i++) bytes *= (size_t)v->shape[i];
+  return bytes;
+}
+
+unsigned char *arrays_format(Arena *a, size_t n, const TeArray *arrays, size_t *len) {
+  size_t at = 0, directory = 22;
+  Member *list = NEW_ARRAY(a, Member, n + 1);
   for (size_t i = 0; i < n; i++) {
-    const Value *v = m->weights.data[i];
     Member *p = &list[i];
-    p->name = arena_printf(m->a, "%s.npy", v->id);
+    p->name = arena_printf(a, "%s.npy", arrays[i].name);
     p->start = at;
-    npy_header(m, v, p, at + 30 + strlen(p->name));
-    p->bytes = (size_t)elements(&v->shape) * (size_t)dtype_bytes(v->type);
+    npy_header(a, &arrays[i], p, at + 30 + strlen(p->name));
+    p->bytes = bytes_of(&arrays[i]);
     at += 30 + strlen(p->name) + p->header_len + p->bytes;
     directory += 46 + strlen(p->name);
   }
-  if (n > 65535 || at + directory > UINT32_MAX) {
-    diag_report(m->cx->diags, E_MODEL, (Loc){0},
-                "the weights of `%s` are more than an .npz file holds: 4 GiB, 65535 arrays", m->options->path);
-    return false;
-  }
-  unsigned char *to = arena_alloc(m->a, at + directory);
+  if (n > 65535 || at + directory > UINT32_MAX) return NULL;
+  unsigned char *to = arena_alloc(a, at + directory);
   for (size_t i = 0; i < n; i++) {
-    const Value *v = m->weights.data[i];
     Member *p = &list[i];
     size_t name = strlen(p->name);
-    p->crc = (uint32_t)crc32_z(crc32_z(0, (void *)p->header, p->header_len), v->data, p->bytes);
+    p->crc = (uint32_t)crc32_z(crc32_z(0, (void *)p->header, p->header_len), arrays[i].data, p->bytes);
     unsigned char *e = to + p->start;
     memcpy(e, "PK\3\4", 4);
     entry(e + 4, p, name);
     memcpy(e + 30, p->name, name);
     memcpy(e + 30 + name, p->header, p->header_len);
-    memcpy(e + 30 + name + p->header_len, v->data, p->bytes);
+    memcpy(e + 30 + name + p->header_len, arrays[i].data, p->bytes);
   }
-  out->weights = to;
-  out->weights_len = put_directory(to, list, n, at);
-  return true;
+  *len = put_directory(to, list, n, at);
+  return to;
 }

@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: Apache-2.0
+// tetc quantise: a float program becomes one of int8 stages, and its integers an .npz file, by samples of its input.
+#include "driver/driver.h"
+#include "quantise/quantise.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+// The host of src/net/quantise.c: programs are compiled for this machine, samples are parts of a file.
+typedef struct Samples {
+  Driver *d;
+  Values set;
+  const char *input;
+} Samples;
+
+struct QuantiseProgram {
+  Plain *plain;
+};
+
+static QuantiseProgram *open_program(void *self, const Source *text, const TeGiven *given, const char *kernel,
+                                     int nstages, const char **stages) {
+  Samples *s = self;
+  Plain *p = plain_open(s->d, text, given, kernel, stages, nstages);
+  if (!p) return NULL;
+  QuantiseProgram *program = NEW(s->d->cx.arena, QuantiseProgram);
+  program->plain = p;
+  return program;
+}
+
+static const TeKernel *program_kernel(const QuantiseProgram *p) { return plain_kernel(p->plain); }
+
+static const void *program_values(const QuantiseProgram *p, const char *tensor) {
+  const Array *a = plain_array(p->plain, tensor);
+  return a ? a->data : NULL;
+}
+
+static bool run_program(void *self, QuantiseProgram *p, int64_t sample) {
+  Samples *s = self;
+  Arena *a = s->d->cx.arena;
+  Values v = values_part(a, &s->set, sample, 0);
+  return values_fill(&s->d->cx, &v, &s->d->opt.scale, plain_array(p->plain, s->input)) && plain_run(p->plain);
+}
+
+static void close_program(QuantiseProgram *p) { plain_close(p->plain); }
+
+// The one input, which samples are for; NULL after a report.
+static const TeTensor *only_input(Driver *d, const TeKernel *k) {
+  const TeTensor *input = NULL;
+  int n = 0;
+  for (int i = 0; i < k->ntensors; i++)
+    if (k->tensors[i]->role == TE_INPUT) input = k->tensors[i], n++;
+  if (n == 1 && input->type == DT_F32) return input;
+  Diag *g = n == 1 ? diag_report(d->cx.diags, E_QUANTISE, input->loc, "`%s` is %s, and float networks are quantised",
+                                 input->name, dtype_name(input->type))
+                   : diag_report(d->cx.diags, E_QUANTISE, k->name_loc,
+                                 "kernel `%s` has %d inputs, and samples are of one", k->name, n);
+  diag_help(g, n == 1 ? "let it be float32: `--mean` and `--std` make floats of bytes" : "make the others constants");
+  return NULL;
+}
+
+static bool read_set(Driver *d, Samples *s, const TeTensor *input) {
+  Array want = {.name = input->name, .type = input->type, .ndim = input->naxes};
+  int64_t *shape = NEW_ARRAY(d->cx.arena, int64_t, input->naxes + 1);
+  for (int i = 0; i < input->naxes; i++) shape[i] = input->axes[i]->extent;
+  want.shape = shape;
+  want.elems = te_tensor_elems(input);
+  s->input = input->name;
+  if (!values_read(&d->cx, d->opt.calibrate, &want, &s->set)) return false;
+  if (s->set.ndim && s->set.shape[0]) return true;
+  Diag *g =
+      values_diag(&d->cx, s->set.from, &want, s->set.ndim ? "the set has no samples" : "it is a number, not a set");
+  diag_help(g, "its first axis counts the samples: some hundred of them are enough");
+  return false;
+}
+
+// Whether two files stand in folders that are not the same.
+static bool apart(Arena *a, const char *x, const char *y) {
+  const char *names[] = {x, y};
+  char *real[2];
+  for (int i = 0; i < 2; i++) {
+    int n = (int)(path_base(names[i]) - names[i]);
+    real[i] = realpath(n ? arena_printf(a, "%.*s", n, names[i]) : ".", NULL);
+  }
+  bool differ = !real[0] || !real[1] || strcmp(real[0], real[1]);
+  free(real[0]);
+  free(real[1]);
+  return differ;
+}
+
+int command_quantise(Driver *d) {
+  Arena *a = d->cx.arena;
+  const char *file = d->opt.files.data[0];
+  if (!d->opt.calibrate) return usage_error(d, "--calibrate=FILE.npz:ARRAY is missing: samples of the network's input");
+  if (!d->opt.output && !strcmp(file, "-")) return usage_error(d, "`-o FILE.te` is missing: the program has no name");
+  const char *path = d->opt.output ? d->opt.output : path_with_suffix(a, file, "int8.te");
+  const char *arrays =
+      path_with_suffix(a, strcmp(path, "-") ? path : path_with_suffix(a, path_base(file), "int8.te"), "npz");
+  if (!strcmp(arrays, path))
+    return usage_error(d, "`-o %s`: that is the file of the integers; the program is a .te", path);
+  Session *s = session_new(d);
+  if (!session_load(s, file)) return driver_status(d);
+  if (s->c.kernels.len > 1)
+    return usage_error(d, "`%s` has %zu kernels; --kernel says which one is to be quantised", file, s->c.kernels.len);
+  diags_show_remarks(d->cx.diags, true);
+  const TeTensor *input = only_input(d, s->c.kernels.data[0]);
+  Samples samples = {.d = d};
+  if (!input || !read_set(d, &samples, input)) return driver_status(d);
+  QuantiseTask q = {.host = {.self = &samples,
+                             .open = open_program,
+                             .kernel = program_kernel,
+                             .values = program_values,
+                             .run = run_program,
+                             .close = close_program,
+                             .samples = samples.set.shape[0]},
+                    .module = s->c.module,
+                    .kernel = s->c.kernels.data[0],
+                    .arrays = path_base(arrays),
+                    .elsewhere = apart(a, file, path),
+                    .set = path_base(d->opt.calibrate),
+                    .scheme = (QuantiseScheme)d->opt.scheme,
+                    .nkept = (int)d->opt.kept.len,
+                    .kept = d->opt.kept.data};
+  QuantisedText made = {0};
+  if (!quantise_network(&d->cx, &q, &made) || diags_errors(d->cx.diags)) return driver_status(d);
+  OutputFile files[] = {{.path = path, .data = made.text->text, .len = made.text->len},
+                        {.path = arrays, .data = made.arrays, .len = made.arrays_len, .binary = true}};
+  return outputs_write(&d->cx, files, 2) ? driver_status(d) : EXIT_FILES;
+}

@@ -100,8 +100,15 @@ Choices space_search(const Problem *p, const Group *g, int most, int64_t *tried)
 
 // ---- the rest
 
+typedef struct Ranking { // choices of a group by the coarse clock, the best first
+  int n, most;
+  Choice *choice;
+  int64_t *cycles;
+} Ranking;
+
 typedef struct Planned {
   const Group *group;
+  const Ranking *ranking;
   const char *key;
   const Group *same; // an equal one, of which this is the plan; NULL: its own
   Choice choice;
@@ -109,6 +116,12 @@ typedef struct Planned {
   int64_t cycles, next, tried, timed, refused;
   const char *why; // a candidate was refused for
 } Planned;
+
+typedef VEC(Planned) Plans;
+// plan.c: plans all groups, and ranks at least `most` choices of each. How many were found, and can be together.
+size_t plan_groups(Problem *p, int most, Plans *plans);
+Schedule *plan_schedule(const Problem *p, Ctx *cx, size_t n,
+                        const Plans *plans); // the n that were found; NULL: refused
 
 bool build_groups(Schedule *s, const VtaTarget *vta, size_t n, const Planned *plans); // build.c
 // clock.c

@@ -67,18 +67,12 @@ static int64_t try_plans(const Problem *p, const TeKernel *k, size_t n, const Pl
 
 enum { MOST_EXACT = 8, EXACT_CYCLES = 16000000 }; // candidates that the timing model times; cycles, together
 
-typedef struct Ranking {
-  int n;
-  Choice choice[MOST_EXACT];
-  int64_t cycles[MOST_EXACT];
-} Ranking;
-
 // The best few by the coarse clock, best first.
 static void rank(Ranking *r, const Choice *c, int64_t cycles) {
   int at = r->n;
   while (at && r->cycles[at - 1] > cycles) at--;
-  if (at == MOST_EXACT) return;
-  if (r->n < MOST_EXACT) r->n++;
+  if (at == r->most) return;
+  if (r->n < r->most) r->n++;
   for (int i = r->n - 1; i > at; i--) r->choice[i] = r->choice[i - 1], r->cycles[i] = r->cycles[i - 1];
   r->choice[at] = *c;
   r->cycles[at] = cycles;
@@ -88,7 +82,7 @@ static void rank(Ranking *r, const Choice *c, int64_t cycles) {
 static void choose(const Problem *p, const TeKernel *k, const Ranking *r, Planned *best) {
   int64_t left = EXACT_CYCLES;
   const char *why = NULL;
-  for (int i = 0; i < r->n && (i < 2 || r->cycles[i] <= left); i++) {
+  for (int i = 0; i < r->n && i < MOST_EXACT && (i < 2 || r->cycles[i] <= left); i++) {
     Planned one = {.group = best->group, .choice = r->choice[i]};
     int64_t cycles = try_plans(p, k, 1, &one, true, &why);
     left -= r->cycles[i];
@@ -103,8 +97,8 @@ static void choose(const Problem *p, const TeKernel *k, const Ranking *r, Planne
   }
 }
 
-// The plan of a group, or that of one before it that is the same.
-static Planned plan_group(const Problem *p, const Group *g, size_t n, const Planned *before) {
+// The plan of a group, or that of one before it that is the same; `most` of its choices are ranked.
+static Planned plan_group(const Problem *p, const Group *g, int most, size_t n, const Planned *before) {
   int64_t effort = p->options->effort > 0 ? p->options->effort : PLAN_EFFORT;
   Planned best = {.group = g, .next = -1};
   const TeKernel *k = group_kernel(p, g, &best.key);
@@ -116,6 +110,10 @@ static Planned plan_group(const Problem *p, const Group *g, size_t n, const Plan
       return best;
     }
   Ranking *ranking = NEW(p->cx->arena, Ranking);
+  *ranking = (Ranking){.most = most < MOST_EXACT ? MOST_EXACT : most};
+  ranking->choice = NEW_ARRAY(p->cx->arena, Choice, ranking->most);
+  ranking->cycles = NEW_ARRAY(p->cx->arena, int64_t, ranking->most);
+  best.ranking = ranking;
   Choices few = space_search(p, g, (int)effort * 3, &best.tried);
   for (size_t i = 0; i < few.len && best.timed < effort; i++) {
     const char *why = NULL;
@@ -189,22 +187,31 @@ static size_t keep_possible(const Problem *p, size_t n, Planned *plans) {
   return kept;
 }
 
+size_t plan_groups(Problem *p, int most, Plans *plans) {
+  const PlanOptions *o = p->options;
+  p->core = o->core ? *o->core : tetc_rtl_options(TETC_MEMORY_UPSTREAM);
+  if (o->vta) problem_read(p);
+  for (size_t i = p->groups.len; i-- > 0;) {
+    Planned b = plan_group(p, p->groups.data[i], most, plans->len, plans->data);
+    VEC_PUSH(p->cx->arena, *plans, b);
+  }
+  return keep_possible(p, plans->len, plans->data);
+}
+
+Schedule *plan_schedule(const Problem *p, Ctx *cx, size_t n, const Plans *plans) {
+  Planned *found = NEW_ARRAY(cx->arena, Planned, n + 1);
+  for (size_t i = 0, to = 0; i < plans->len; i++)
+    if (plans->data[i].found) found[to++] = plans->data[i];
+  Schedule *s = schedule_new(cx, p->module, p->kernel, p->options->schedule);
+  if (!build_groups(s, p->options->vta, n, found)) return NULL;
+  s->rules = p->rule;
+  return schedule_complete(s) ? s : NULL;
+}
+
 Schedule *plan_kernel(Ctx *cx, const TeModule *m, const TeKernel *k, const PlanOptions *o) {
   Problem p = {.cx = cx, .module = m, .kernel = k, .options = o};
-  p.core = o->core ? *o->core : tetc_rtl_options(TETC_MEMORY_UPSTREAM);
-  VEC(Planned) plans = {0};
-  if (o->vta) problem_read(&p);
-  for (size_t i = p.groups.len; i-- > 0;) {
-    Planned b = plan_group(&p, p.groups.data[i], plans.len, plans.data);
-    VEC_PUSH(cx->arena, plans, b);
-  }
-  size_t n = keep_possible(&p, plans.len, plans.data);
+  Plans plans = {0};
+  size_t n = plan_groups(&p, 0, &plans);
   for (size_t i = 0; i < plans.len; i++) remark(&p, &plans.data[i]);
-  Planned *found = NEW_ARRAY(cx->arena, Planned, n + 1);
-  for (size_t i = 0, to = 0; i < plans.len; i++)
-    if (plans.data[i].found) found[to++] = plans.data[i];
-  Schedule *s = schedule_new(cx, m, k, o->schedule);
-  if (!build_groups(s, o->vta, n, found)) return NULL;
-  s->rules = p.rule;
-  return schedule_complete(s) ? s : NULL;
+  return plan_schedule(&p, cx, n, &plans);
 }

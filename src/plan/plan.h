@@ -9,6 +9,7 @@
 //   build.c  a choice, as operations on a schedule
 //   clock.c  what the instructions of one take, by a coarse model of the units
 //   plan.c   the best few by bounds are built, lowered and timed; the best by time is taken
+//   tune.c   those best few, for others to measure
 #ifndef TETC_PLAN_H
 #define TETC_PLAN_H
 
@@ -27,5 +28,17 @@ enum { PLAN_EFFORT = 80 };
 // kernel, the configuration, the bus and memory, and the effort alone. What no plan is found for stays in the default
 // order, with a remark.
 Schedule *plan_kernel(Ctx *cx, const TeModule *m, const TeKernel *k, const PlanOptions *o);
+
+// ---- its best plans, to be measured: tune.c -------------------------------------------------------------------------
+
+// The parts of a kernel that are planned for the accelerator, each with its best choices. Parts that are equal are one.
+typedef struct PlanSpace PlanSpace;
+// At most `most` choices of each part: first that of plan_kernel, then others, best first by a coarse clock.
+PlanSpace *plan_space(Ctx *cx, const TeModule *m, const TeKernel *k, const PlanOptions *o, int most);
+int plan_space_parts(const PlanSpace *s);
+int plan_space_choices(const PlanSpace *s, int part);
+const char *plan_space_name(const PlanSpace *s, int part); // a stage of it, the first of the text
+// The schedule with one choice of each part, as text; NULL: they cannot be together.
+const char *plan_space_text(const PlanSpace *s, const int *choices);
 
 #endif

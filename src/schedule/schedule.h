@@ -246,6 +246,8 @@ void schedule_text(const Schedule *s, Text *out);
 // the kernel, or before the schedule that would count; all else stays byte for byte. A kernel of an imported file is
 // scheduled at the end of the text; where the imported file schedules it, the place is unknown.
 SourceEdit schedule_edit(const Schedule *s, const TeModule *m);
+// The same of a text, without a newline at its end, that is a schedule `name` (NULL: without one) of the kernel.
+SourceEdit schedule_edit_text(Ctx *cx, const TeModule *m, const TeKernel *k, Name name, const char *text);
 
 // remarks.c: reports, as remarks, where each stage runs and why.
 void schedule_remarks(Ctx *cx, const Schedule *s);

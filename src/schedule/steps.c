@@ -143,28 +143,30 @@ static Loc behind(const Source *src, Loc item) {
   return at;
 }
 
-SourceEdit schedule_edit(const Schedule *s, const TeModule *m) {
-  Arena *a = s->cx->arena;
+SourceEdit schedule_edit_text(Ctx *cx, const TeModule *m, const TeKernel *k, Name name, const char *text) {
   const Source *src = m->src;
-  Name name = s->source ? s->source->name : NULL, kernel = s->kernel->name;
-  Text t = {.arena = a};
-  schedule_text(s, &t);
-  t.data[--t.len] = 0; // the newline
   for (int i = 0; i < m->nschedules; i++) {
     const TeSchedule *old = m->schedules[i];
-    if (old->kernel == kernel && old->name == name)
-      return (SourceEdit){old->loc.src == src ? old->loc : (Loc){0}, t.data};
+    if (old->kernel == k->name && old->name == name)
+      return (SourceEdit){old->loc.src == src ? old->loc : (Loc){0}, text};
   }
   bool ok;
-  const TeSchedule *first = schedule_find(s->cx, m, s->kernel, NULL, &ok);
-  if (first && first->loc.src != src) return (SourceEdit){(Loc){0}, t.data}; // it would count before ours
-  bool here = s->kernel->loc.src == src;
-  if (first && !(here && loc_before(s->kernel->loc, first->loc))) {
+  const TeSchedule *first = schedule_find(cx, m, k, NULL, &ok);
+  if (first && first->loc.src != src) return (SourceEdit){(Loc){0}, text}; // it would count before ours
+  bool here = k->loc.src == src;
+  if (first && !(here && loc_before(k->loc, first->loc))) {
     Loc at = first->loc;
     at.end_line = at.line, at.end_col = at.col;
-    return (SourceEdit){at, arena_printf(a, "%s\n\n", t.data)};
+    return (SourceEdit){at, arena_printf(cx->arena, "%s\n\n", text)};
   }
   uint32_t last = src->nlines, col = (uint32_t)(src->len - src->line_start[last - 1]) + 1;
   Loc end = {src, last, col, last, col};
-  return (SourceEdit){here ? behind(src, s->kernel->loc) : end, arena_printf(a, "\n\n%s%s", t.data, here ? "" : "\n")};
+  return (SourceEdit){here ? behind(src, k->loc) : end, arena_printf(cx->arena, "\n\n%s%s", text, here ? "" : "\n")};
+}
+
+SourceEdit schedule_edit(const Schedule *s, const TeModule *m) {
+  Text t = {.arena = s->cx->arena};
+  schedule_text(s, &t);
+  t.data[--t.len] = 0; // the newline
+  return schedule_edit_text(s->cx, m, s->kernel, s->source ? s->source->name : NULL, t.data);
 }

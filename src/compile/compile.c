@@ -99,13 +99,20 @@ static void after_pass(void *self, int number, const Pass *p, const Func *before
   made(self, p->name, after, seconds);
 }
 
+static bool is_measured(const CompileOptions *o, const TeKernel *k) {
+  for (int i = 0; i < o->nmeasured; i++)
+    if (!strcmp(o->measured[i], k->name)) return true;
+  return false;
+}
+
 // te -> schedule.
 static Schedule *make_schedule(Lowering *l) {
   const Compilation *c = l->c;
   const CompileOptions *o = c->options;
   bool ok = true, none = o->schedule && !strcmp(o->schedule, "none");
-  bool plan = o->schedule && !strcmp(o->schedule, "auto");
-  const TeSchedule *source = none || plan ? NULL : schedule_find(c->cx, c->module, l->unit->kernel, o->schedule, &ok);
+  bool measured = is_measured(o, l->unit->kernel), plan = !measured && o->schedule && !strcmp(o->schedule, "auto");
+  const char *name = measured ? NULL : o->schedule;
+  const TeSchedule *source = none || plan ? NULL : schedule_find(c->cx, c->module, l->unit->kernel, name, &ok);
   if (!ok) return NULL;
   ScheduleOptions opt = {.target = c->module->target ? &c->vta->tir : NULL,
                          .te_target = c->module->target ? &c->vta->te : NULL,

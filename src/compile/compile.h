@@ -16,10 +16,12 @@ typedef struct CompileOptions {
   const char *schedule;       // its schedule's name, `auto` (a plan), `none` (the default order); NULL: the first one
   const TetcRtlOptions *core; // PlanOptions.core
   int64_t plan_effort;        // PlanOptions.effort
-  const char *stop_after;     // the last phase; NULL: all
-  bool legalize;              // ScheduleOptions.legalize
-  bool verify_each;           // tir_verify after each pass
-  bool remarks;               // tell where each stage runs, and why
+  int nmeasured;              // kernels whose first schedule is a plan that was measured: `auto` has no other for them
+  const char *const *measured;
+  const char *stop_after; // the last phase; NULL: all
+  bool legalize;          // ScheduleOptions.legalize
+  bool verify_each;       // tir_verify after each pass
+  bool remarks;           // tell where each stage runs, and why
   int ndefines, nknobs, ninclude_dirs;
   const TeDefine *defines, *knobs; // -D, -K
   const char **include_dirs;

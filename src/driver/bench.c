@@ -100,6 +100,30 @@ bool bench_run(Ctx *cx, double seconds, int threads, BenchCall *call, void *self
   return true;
 }
 
+bool bench_turns(Ctx *cx, double seconds, int threads, int n, BenchCall *const *call, void *const *context,
+                 double *median) {
+  cpu_set_t before;
+  int cpu = threads == 1 ? bench_pin(&before) : -1;
+  double **samples = NEW_ARRAY(cx->arena, double *, n), start = now_seconds();
+  int64_t calls = 1;
+  size_t turns = 0;
+  for (int i = 0; i < n; i++) {
+    samples[i] = NEW_ARRAY(cx->arena, double, MOST_SAMPLES);
+    int64_t enough = bench_calls(seconds / n, call[i], context[i]);
+    calls = !enough || !calls ? 0 : enough > calls ? enough : calls;
+  }
+  for (; calls && turns < MOST_SAMPLES && (!turns || now_seconds() - start < seconds); turns += calls > 0)
+    for (int i = 0; i < n && calls; i++)
+      if ((samples[i][turns] = bench_sample(calls, call[i], context[i])) < 0) calls = 0;
+  if (cpu >= 0) sched_setaffinity(0, sizeof before, &before);
+  Bench b;
+  for (int i = 0; i < n && calls; i++) {
+    bench_sum(samples[i], turns, &b);
+    median[i] = b.median;
+  }
+  return calls > 0;
+}
+
 // ---- as text
 
 // In the unit in which the median has one to three digits before the point.

@@ -58,6 +58,7 @@ bool device_timed(const Options *o) {
   case DEVICE_RTL: return true;
   case DEVICE_MODEL: return true;
   case DEVICE_FSIM: return o->stats;
+  case DEVICE_HOST: return false;
   }
   return false;
 }
@@ -67,6 +68,7 @@ TetcDevice *device_open(Driver *d, const VtaConfig *config, TetcTimeline *timeli
   TetcDevice *device = NULL;
   switch ((DeviceKind)d->opt.device) {
   case DEVICE_FSIM: device = device_timed(&d->opt) ? open_model(d, config, timeline) : tetc_fsim_new(config); break;
+  case DEVICE_HOST: bug("there is no device for what runs on the host");
   case DEVICE_MODEL: device = open_model(d, config, timeline); break;
   case DEVICE_RTL:
     device = open_rtl(d, config, timeline, wave);

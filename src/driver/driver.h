@@ -30,6 +30,7 @@ typedef enum CommandId {
   CMD_OPT = 32,
   CMD_FIX = 128,
   CMD_PLAN = 512,
+  CMD_TUNE = 1024,
   CMD_IMPORT = 8192,
   CMD_QUANTISE = 16384,
   NEEDS_RTL = 256 // of an option of `run`: only with --device=rtl
@@ -37,7 +38,7 @@ typedef enum CommandId {
 
 typedef enum Emit { EMIT_OBJ, EMIT_SHARED, EMIT_ASM, EMIT_LLVM, EMIT_TIR, EMIT_VTA, EMIT_HEADER, EMIT_HTML } Emit;
 typedef enum ColorMode { COLOR_AUTO, COLOR_ALWAYS, COLOR_NEVER } ColorMode;
-typedef enum DeviceKind { DEVICE_FSIM, DEVICE_RTL, DEVICE_MODEL } DeviceKind;
+typedef enum DeviceKind { DEVICE_FSIM, DEVICE_RTL, DEVICE_MODEL, DEVICE_HOST } DeviceKind; // the last: of `tune`
 
 typedef struct NamePair { // NAME=TEXT
   const char *name, *text;
@@ -52,15 +53,16 @@ typedef struct Scale {
 
 typedef struct Options {
   bool help, version, verbose, list_passes, print_targets;
-  int emit, diagnostics, color, device; // Emit, DiagFormat, ColorMode, DeviceKind
+  int emit, diagnostics, color, device; // Emit, DiagFormat, ColorMode, DeviceKind (-1: not named)
   int rtl_memory, rtl_bus;              // TetcRtlMemory; 64 bits, or how often twice that. -1: not given
   bool rtl_reorder, incoherent;
   const char *trace, *wave; // files
   const char *needs_rtl;    // an option that was given and needs --device=rtl; NULL: none
   bool emit_given;
-  int64_t opt_level, seed, plan_effort, memory; // memory: MiB that a compilation may use
+  int64_t jobs, time_limit, plan_effort; // -1: not given; time_limit: seconds
+  int64_t opt_level, seed, memory;       // memory: MiB that a compilation may use
   int64_t rtl_latency, rtl_write_latency, rtl_bandwidth, rtl_outstanding, rtl_stalls; // -1: as rtl_memory has it
-  const char *output, *target, *cpu, *features, *schedule, *kernel, *vta_config, *board;
+  const char *output, *target, *cpu, *features, *schedule, *kernel, *vta_config, *board, *log, *replay;
   const char *bench;               // NULL: not asked for; "" or seconds
   double bench_seconds;            // of it
   const char *dump_tir, *dump_dir; // dump_tir: NULL not asked for, "" all phases, else "P,Q"
@@ -131,6 +133,7 @@ int command_fix(Driver *d);      // fix.c
 int command_plan(Driver *d);     // plan.c
 int command_import(Driver *d);   // import.c
 int command_quantise(Driver *d); // quantise.c
+int command_tune(Driver *d);     // tune.c
 int command_explain(Driver *d);  // explain.c
 int command_opt(Driver *d);      // opt.c
 int command_verify(Driver *d);   // verify.c
@@ -153,6 +156,7 @@ typedef struct Session {
   CompileOptions options;
   CompileHooks hooks;
   Compilation c;
+  VEC(const char *) measured;                                    // CompileOptions.measured
   void (*observe)(void *self, const char *phase, const Func *f); // sees `lower` and every pass's result; may be NULL
   void *observer;
   // Of the kernel on its way:
@@ -169,6 +173,8 @@ Session *session_new(Driver *d); // it lives as long as d: remedies are tried wi
 // Reads and checks the file; picks the kernels. False after reported errors.
 bool session_load(Session *s, const char *path);
 bool session_load_source(Session *s, const Source *src); // the same for a text
+// planlog.c: the text with the plans that --log has for what would be planned; NULL after a report.
+const Source *plans_of_log(Session *s, const Source *src);
 // Takes one kernel through all phases, or to where --stop-after says; see unit_whole.
 Unit *session_lower(Session *s, const TeKernel *k);
 // Compiles a text with the options, for its messages alone, which replace those of the driver.
@@ -253,6 +259,24 @@ bool output_commit(Ctx *cx, PendingFile *f, const char *why); // why: it is not 
 const char *path_with_suffix(Arena *a, const char *path, const char *suffix); // dir/k.te, "o" -> dir/k.o
 const char *path_base(const char *path);                                      // after the last slash
 
+// ---- how long something takes on this machine: bench.c --------------------------------------------------------------
+
+typedef struct Bench {
+  int threads, cpu;                         // at most so many; the processor it was kept on, -1: none
+  int64_t samples, calls, outliers;         // calls in a sample; samples far above the others
+  double least, low, median, high, seconds; // of a call, in seconds: quartiles; of all
+} Bench;
+typedef bool BenchCall(void *self); // false: it failed
+int bench_threads(const Func *f);   // that its parallel loops start, here and now; 1: it has none
+// Times a call: for that many seconds, or until there are enough samples; at least once, after one to warm up. False:
+// a call failed.
+bool bench_run(Ctx *cx, double seconds, int threads, BenchCall *call, void *self, Bench *b);
+// The medians of n calls that take turns for so many seconds, so that what changes meanwhile changes them all.
+bool bench_turns(Ctx *cx, double seconds, int threads, int n, BenchCall *const *call, void *const *context,
+                 double *median);
+void bench_sum(double *samples, size_t n, Bench *b); // sorts n > 0 samples; quartiles and outliers
+void bench_text(const Bench *b, const char *kernel, Text *out);
+
 // ---- tensors: npy.c, inputs.c, compare.c ----------------------------------------------------------------------------
 
 // A dense row-major array with its type.
@@ -316,6 +340,8 @@ bool classes_tell(Driver *d, const Array *const *outputs, int noutputs, Text *ou
 typedef struct Run Run;
 Run *run_open(Driver *d, VtaTarget *vta, const Unit *u, Array *arrays);
 bool run_again(Run *r);
+bool run_call(void *run);          // a BenchCall: the same without words
+double run_cycles(const Run *run); // of all its calls; 0: on a device without, or there is nothing for the accelerator
 void run_close(Run *r);
 
 // plain.c: a kernel of a text compiled anew, without its schedule, for the CPU, with some of its stages as outputs.
@@ -330,21 +356,6 @@ void plain_close(Plain *p);
 // run.c: compiles a kernel that is lowered to the end, and runs it on the device. One array a tensor of the kernel,
 // data NULL where it is no parameter. False after a report.
 bool run_compiled(Session *s, const Unit *u, Array *arrays);
-
-// ---- how long something takes on this machine: bench.c --------------------------------------------------------------
-
-typedef struct Bench {
-  int threads, cpu;                         // at most so many; the processor it was kept on, -1: none
-  int64_t samples, calls, outliers;         // calls in a sample; samples far above the others
-  double least, low, median, high, seconds; // of a call, in seconds: quartiles; of all
-} Bench;
-typedef bool BenchCall(void *self); // false: it failed
-int bench_threads(const Func *f);   // that its parallel loops start, here and now; 1: it has none
-// Times a call: for that many seconds, or until there are enough samples; at least once, after one to warm up. False:
-// a call failed.
-bool bench_run(Ctx *cx, double seconds, int threads, BenchCall *call, void *self, Bench *b);
-void bench_sum(double *samples, size_t n, Bench *b); // sorts n > 0 samples; quartiles and outliers
-void bench_text(const Bench *b, const char *kernel, Text *out);
 
 // ---- devices: device.c ----------------------------------------------------------------------------------------------
 

@@ -5,11 +5,12 @@
 // the first dependence token, `race` one on both of its ends: nobody waits for it. `threads` takes a statement out of a
 // loop of virtual threads, `rows` a transfer of several rows: only programs that have such can be wrong. `bug` and
 // `crash` make no program at all: the phase ends as by a mistake in it, `mute` in a way that leaves nothing to print it
-// with.
+// with. After `hang` it does not end.
 #include "driver/driver.h"
 
 #include <signal.h>
 #include <string.h>
+#include <unistd.h>
 
 typedef enum FaultKind {
   FAULT_DROP,
@@ -23,10 +24,11 @@ typedef enum FaultKind {
   FAULT_BUG,
   FAULT_CRASH,
   FAULT_MUTE,
+  FAULT_HANG,
   FAULT_COUNT
 } FaultKind;
 static const char *const kinds[] = {"drop",    "index", "extent", "form",  "token", "race",
-                                    "threads", "rows",  "bug",    "crash", "mute"};
+                                    "threads", "rows",  "bug",    "crash", "mute",  "hang"};
 
 typedef struct Fault {
   TirMap map;
@@ -144,6 +146,7 @@ static const Stmt *spoil(TirMap *m, const Stmt *s) {
   case FAULT_BUG:
   case FAULT_CRASH:
   case FAULT_MUTE:
+  case FAULT_HANG:
   case FAULT_COUNT: break;
   }
   return s;
@@ -158,6 +161,7 @@ const Func *fault_plant(const Driver *d, Ctx *cx, const char *phase, const Func 
   if (fault.kind == FAULT_BUG) bug("a mistake planted in %.*s", (int)len, text);
   if (fault.kind == FAULT_MUTE) cx->arena = NULL;
   if (fault.kind == FAULT_CRASH || fault.kind == FAULT_MUTE) raise(SIGSEGV);
+  while (fault.kind == FAULT_HANG) pause();
   const Func *made = func_with_body(cx, f, stmt_map(&fault.map, f->body));
   if (!fault.done && !d->quiet)
     fprintf(stderr, "tetc: --plant-fault %s: the program has nothing of that kind; it is as it was\n", text);

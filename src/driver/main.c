@@ -20,6 +20,8 @@ static const Command commands[] = {
      command_import},
     {"quantise", CMD_QUANTISE, "FILE.te", 1, 1, "turn a float network into one of int8 stages, by samples of its input",
      command_quantise},
+    {"tune", CMD_TUNE, "FILE.te", 1, 1, "measure a kernel's best plans, or values of its schedule's knobs",
+     command_tune},
     {"opt", CMD_OPT, "FILE.tir", 1, 1, "run passes on the text of a phase", command_opt},
     {"verify", CMD_VERIFY, "FILE.te", 1, 1, "execute every phase and compare it with the reference evaluator",
      command_verify},

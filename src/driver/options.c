@@ -32,7 +32,8 @@ void options_init(Options *o) {
   o->rtl_memory = o->rtl_bus = -1;
   o->rtl_latency = o->rtl_write_latency = o->rtl_bandwidth = o->rtl_outstanding = -1;
   o->memory = 4096;
-  o->plan_effort = PLAN_EFFORT;
+  o->plan_effort = o->jobs = o->device = -1;
+  o->time_limit = 60;
 }
 
 // A message about the command line itself.
@@ -193,7 +194,7 @@ static bool option_parse(Driver *d, int argc, char **argv, int *i) {
     value = argv[++*i];
   }
   if (s->offset == offsetof(Options, emit)) d->opt.emit_given = true;
-  if (s->commands == (CMD_RUN | NEEDS_RTL)) d->opt.needs_rtl = s->name;
+  if (s->commands & NEEDS_RTL) d->opt.needs_rtl = s->name;
   return option_set(d, s, value);
 }
 
@@ -246,13 +247,13 @@ static bool outputs_distinct(const Driver *d) {
 static bool bench_fits(Driver *d) {
   Options *o = &d->opt;
   char *end = NULL;
-  o->bench_seconds = 1;
+  o->bench_seconds = d->id == CMD_TUNE ? 0.5 : 1;
   if (!o->bench) return true;
   if (*o->bench) o->bench_seconds = strspn(o->bench, "0123456789.") == strlen(o->bench) ? strtod(o->bench, &end) : 0;
   if ((end && *end) || o->bench_seconds < 0.001 || o->bench_seconds > 3600)
     return usage_error(d, "`--bench` takes 0.001 to 3600 seconds, not `%s`", o->bench), false;
   if (o->interpret) return usage_error(d, "`--bench` and --interpret exclude each other"), false;
-  if (o->device == DEVICE_FSIM) return true;
+  if (d->id == CMD_TUNE ? o->device < 0 || o->device == DEVICE_HOST : o->device == DEVICE_FSIM) return true;
   return usage_error(d, "`--bench` times this machine: what a kernel takes on `--device=%s` are the cycles of --stats",
                      o->device == DEVICE_RTL ? "rtl" : "model"),
          false;
@@ -286,11 +287,38 @@ static bool against_fits(Driver *d) {
   return true;
 }
 
+// The device, where none was named, and those that there are.
+static bool device_fits(Driver *d) {
+  Options *o = &d->opt;
+  if (d->id == CMD_TUNE) {
+    if (o->device != DEVICE_FSIM) return true; // -1: as the kernel has it
+    return usage_error(d, "`--device=fsim` has no cycles: rtl, model and host can be measured"), false;
+  }
+  if (o->device < 0) o->device = DEVICE_FSIM;
+  if (o->device != DEVICE_HOST) return true;
+  return usage_error(d, "`--device=host` is for `tetc tune`; `tetc run --bench` times a kernel on this machine"), false;
+}
+
+// What is `tetc tune`'s own.
+static bool tune_fits(const Driver *d) {
+  const Options *o = &d->opt;
+  if (o->jobs != -1 && (o->jobs < 1 || o->jobs > 256)) return usage_error(d, "`--jobs` takes 1 to 256"), false;
+  if (o->jobs > 1 && o->device == DEVICE_HOST)
+    return usage_error(d, "`--jobs` and `--device=host` exclude each other: candidates would slow each other down"),
+           false;
+  if (o->replay && (o->log || o->jobs != -1))
+    return usage_error(d, "`%s` and --replay exclude each other: nothing is measured", o->log ? "--log" : "--jobs"),
+           false;
+  if (o->time_limit < 1 || o->time_limit > 86400)
+    return usage_error(d, "`--time-limit` takes 1 to 86400 seconds"), false;
+  return true;
+}
+
 // What one value alone cannot tell.
 static bool options_fit(Driver *d) {
   const Options *o = &d->opt;
-  if (!outputs_distinct(d) || !bench_fits(d)) return false;
-  if (o->needs_rtl && o->device != DEVICE_RTL && o->device != DEVICE_MODEL)
+  if (!outputs_distinct(d) || !device_fits(d) || !bench_fits(d) || !tune_fits(d)) return false;
+  if (o->needs_rtl && o->device >= 0 && o->device != DEVICE_RTL && o->device != DEVICE_MODEL)
     return usage_error(d, "`%s` needs `--device=rtl`, or `--device=model`: only there are cycles", o->needs_rtl), false;
   if (o->device == DEVICE_MODEL && (o->wave || o->rtl_stalls || o->rtl_reorder))
     return usage_error(d, "`%s` needs `--device=rtl`: the model has no signals, and knows of nothing random",
@@ -309,7 +337,7 @@ static bool options_fit(Driver *d) {
                        o->stats ? "--stats" : "--device"),
            false;
   if (o->opt_level < 0 || o->opt_level > 3) return usage_error(d, "`-O` takes 0, 1, 2 or 3"), false;
-  if (o->plan_effort < 1 || o->plan_effort > 100000)
+  if (o->plan_effort != -1 && (o->plan_effort < 1 || o->plan_effort > 100000))
     return usage_error(d, "`--plan-effort` takes 1 to 100000 candidates"), false;
   if (o->memory < 1 || o->memory > (1 << 22)) return usage_error(d, "`--memory-limit` takes 1 to 4194304 MiB"), false;
   if (o->plant_fault && !fault_known(d->cx.arena, o->plant_fault))

@@ -284,8 +284,9 @@ static bool check_outputs(Run *r) {
   return same;
 }
 
-static bool call_once(void *self) {
-  const Run *r = self;
+bool run_call(void *run) {
+  const Run *r = run;
+  tetc_runtime_select(r->runtime);
   return !r->entry(r->params) && !(r->runtime && tetc_runtime_error(r->runtime));
 }
 
@@ -301,7 +302,7 @@ static bool bench(Run *r) {
     ok = array_alloc(&d->cx, &kept[i], k->tensors[i]);
     if (ok) memcpy(kept[i].data, r->arrays[i].data, (size_t)(kept[i].elems * dtype_bytes(kept[i].type)));
   }
-  bool ran = ok && bench_run(&d->cx, d->opt.bench_seconds, bench_threads(r->unit->func), call_once, r, &b);
+  bool ran = ok && bench_run(&d->cx, d->opt.bench_seconds, bench_threads(r->unit->func), run_call, r, &b);
   for (int i = 0; i < k->ntensors; i++) {
     if (kept[i].data && ran) same &= take_back(&r->arrays[i], &kept[i]);
     array_free(&kept[i]);
@@ -417,6 +418,8 @@ bool run_again(Run *r) {
   if (r->runtime) tetc_runtime_select(r->runtime);
   return execute(r);
 }
+
+double run_cycles(const Run *run) { return run->runtime ? (double)tetc_runtime_stats(run->runtime)->cycles : 0; }
 
 void run_close(Run *r) {
   r->arrays = NULL; // the caller's

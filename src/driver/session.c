@@ -73,6 +73,8 @@ bool session_load_source(Session *s, const Source *src) {
   Driver *d = s->d;
   *s = (Session){.d = d, .hooks = {.self = s, .begins = begins, .made = made}};
   if (!session_compile_options(d, &s->options)) return false;
+  if (d->opt.log && d->id != CMD_TUNE) src = plans_of_log(s, src);
+  if (!src) return false;
   if (d->opt.plant_fault) s->hooks.change = change;
   d->compilation = &s->c;
   return compile_load(&s->c, &d->cx, src, &s->options, &s->hooks);

@@ -52,6 +52,7 @@ RAISED_BY = {
     'E0501': ['compile', '@S/gemm.te', '--target=nope', '-o', 'x.o'],
     'E0504': ['compile', 'main.te', '-o', 'x.o'],
     'E0505': ['verify', '@S/gemm.te', '--against=picture.te', '--samples=bad.npy'],
+    'E0506': ['tune', '@S/gemm.te', '--schedule=none'],
     'E0601': ['check', 'nothing.te'],
     'E0602': ['run', '@S/vector_add.te', '--input', 'a=bad.npy'],
     'W0001': ['check', 'unused.te'],
@@ -59,6 +60,7 @@ RAISED_BY = {
     'E0604': ['quantise', 'bytes.te', '--calibrate=bad.npy', '-o', 'x.te'],
     'W0004': ['import', 'nan.onnx', '-o', 'x.te'],
     'W0003': ['run', 'picture.te', '--input', 'a=pixel.png'],
+    'W0005': ['check', '@S/gemm.te', '--schedule=auto', '--log=bad.npy'],
     'E0003': ['check', 'deep.te'],
 }
 FILES = {

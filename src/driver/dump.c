@@ -118,6 +118,11 @@ static void print_count(const char *before, int64_t n, const char *what) {
 // What each pass that counts something did; passes that had nothing to do are left out.
 void stats_print(const PassStats *s, const VtaTarget *vta, const char *kernel) {
   fprintf(stderr, "what the passes did to `%s`:\n", kernel);
+  if (s->constants) {
+    print_count("  constants    ", s->constants, "buffer");
+    print_count(" of ", s->constant_bytes, "byte");
+    fputs("\n", stderr);
+  }
   if (s->gemm_nests) {
     print_count("  tensorize    ", s->gemm_nests, "nest");
     print_count(" in ", s->gemms, "GEMM call");

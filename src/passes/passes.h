@@ -10,6 +10,7 @@
 
 // What a pass may record besides its result (for --stats); all counts of TIR statements, not of executions.
 typedef struct PassStats {
+  int64_t constants, constant_bytes; // constants: buffers that became constants
   int64_t gemm_nests, gemms, resets; // tensorize: nests, and what they became
   int64_t alu_nests, alus, alu_movs; // inject_alu: the same
   int64_t copies, transfers, tokens, syncs, kernels, uops, movs_removed, movs_kept;
@@ -59,6 +60,7 @@ int pass_find(const char *name); // -1 if unknown
 Func *pass_lower(PassCtx *pc, const Schedule *s);
 void warn_of_scalar_loops(Ctx *cx, const Func *f); // vectorize.c
 
+Func *pass_constants(PassCtx *pc, const Func *f);   // constants.c
 Func *pass_tensorize(PassCtx *pc, const Func *f);   // tensorize.c
 Func *pass_inject_copy(PassCtx *pc, const Func *f); // inject_copy/
 Func *pass_inject_alu(PassCtx *pc, const Func *f);  // inject_alu.c

@@ -5,6 +5,7 @@
 #include "passes/passes.h"
 
 const Pass pass_table[] = {
+    {"constants", pass_constants, FORM_LOOPS, FORM_LOOPS, 0, "compute what depends on constants alone"},
     {"tensorize", pass_tensorize, FORM_LOOPS, FORM_TILES, PASS_REGIONS,
      "put vta.gemm in place of the loops marked for it"},
     {"inject_copy", pass_inject_copy, FORM_TILES, FORM_TILES, PASS_REGIONS, "cut copy nests into 2D transfers"},

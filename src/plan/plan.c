@@ -37,8 +37,9 @@ static void build_trial(Trial *t, const Problem *p, const TeKernel *k, size_t n,
   Schedule *s = schedule_new(&t->cx, p->module, k, p->options->schedule);
   if (!build_groups(s, p->options->vta, n, plans) || !schedule_complete(s)) return;
   PassCtx pc = {.cx = &t->cx, .vta = p->options->vta};
+  // Constants take no time in a call, and would take it in each trial.
   const Func *f = pass_lower(&pc, s);
-  if (f) f = pipeline_run(&pc, f, 0, pass_count - 1, &(PipelineHooks){0});
+  if (f) f = pipeline_run(&pc, f, pass_find("constants") + 1, pass_count - 1, &(PipelineHooks){0});
   if (!f || diags_errors(t->cx.diags)) return;
   VtaStream stream;
   VtaStreamFault fault;

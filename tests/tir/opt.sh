@@ -21,13 +21,13 @@ for k in vector_add gemm conv2d_relu conv_block_nchw; do
   done
   run "$tetc" opt --from lower --to intrin --verify-each d/02-lower.tir
   expect "$k: from lower to intrin" 0
-  holds "the same as compile makes" cmp out d/10-intrin.tir
+  holds "the same as compile makes" cmp out d/11-intrin.tir
   run "$tetc" opt --from lower --to intrin --print-locations d--print-locations/02-lower.tir
-  holds "$k: and with the same places" cmp out d--print-locations/10-intrin.tir
-  run "$tetc" opt --from inject_copy --to storage d/04-inject_copy.tir
-  holds "$k: from inject_copy to storage" cmp out d/07-storage.tir
-  run "$tetc" opt -p uop,intrin d/08-sync.tir
-  holds "$k: -p uop,intrin" cmp out d/10-intrin.tir
+  holds "$k: and with the same places" cmp out d--print-locations/11-intrin.tir
+  run "$tetc" opt --from inject_copy --to storage d/05-inject_copy.tir
+  holds "$k: from inject_copy to storage" cmp out d/08-storage.tir
+  run "$tetc" opt -p uop,intrin d/09-sync.tir
+  holds "$k: -p uop,intrin" cmp out d/11-intrin.tir
 done
 
 # ---- what opt shows
@@ -36,9 +36,9 @@ expect "printed around passes" 0 out "// ---- before tensorize" out "// ---- aft
 run "$tetc" compile "$samples/gemm.te" --stop-after=sync -o stopped.tir
 expect "compile --stop-after writes the TIR of that phase" 0
 "$tetc" compile "$samples/gemm.te" --dump-tir --dump-dir gemm -o k.o
-holds "as the dump has it" cmp stopped.tir gemm/08-sync.tir
+holds "as the dump has it" cmp stopped.tir gemm/09-sync.tir
 run "$tetc" compile "$samples/gemm.te" --stop-after=sync
-holds "or prints it" cmp out gemm/08-sync.tir
+holds "or prints it" cmp out gemm/09-sync.tir
 run "$tetc" compile "$samples/gemm.te" --stop-after=lower --print-locations
 expect "with places" 0 out "gemm.te:10:9," out " by @"
 run "$tetc" compile "$samples/gemm.te" --stop-after=schedule -o stopped.txt
@@ -49,7 +49,7 @@ run "$tetc" verify "$samples/gemm.te" --print-after=nothing
 expect "but not around any" 2 err "there is no phase"
 run "$tetc" opt --list-passes
 expect "what -p, --from and --to may name" 0 out "lower" out "inject_copy" out "simplify" out '!schedule'
-run "$tetc" opt --from lower gemm/10-intrin.tir
+run "$tetc" opt --from lower gemm/11-intrin.tir
 expect "a text of another phase" 1 err E0116 err "is used in form loops" err '`--from lower` says that the text is what `lower` leaves'
 run "$tetc" opt --from lower --print-changed --time-passes --stats d/02-lower.tir -o x.tir
 expect "changes, times, statistics" 0 out "// ---- tensorize" out "+" err "storage" err "transfers" err "vta.acc: " \
@@ -104,7 +104,7 @@ run "$tetc" opt -p intrin d/02-lower.tir
 expect "intrin before storage" 1 err E0331 err "run the pass"
 run "$tetc" opt -p storage,intrin d/02-lower.tir
 expect "intrin before copies are transfers" 1 err E0331
-run "$tetc" opt -p intrin d/07-storage.tir
+run "$tetc" opt -p intrin d/08-storage.tir
 expect "intrin before uop" 1 err E0331 err "is left for the CPU" err 'from `tensorize` to `uop`'
 cat >w.tir <<'END'
 func f(
@@ -151,22 +151,22 @@ for f in conv/*.tir; do
   run "$tetc" run --interpret "$f"
   holds "run --interpret $f gives what the kernel gives" cmp out want
 done
-sed '0,/vta.push(load, compute);/s///' conv/08-sync.tir >edited.tir
+sed '0,/vta.push(load, compute);/s///' conv/09-sync.tir >edited.tir
 run "$tetc" run --interpret edited.tir
 expect "an edited text that never ends" 1 err "kernel \`conv2d_relu\` failed: deadlock: no unit can go on" \
   err "compute waits for a token from load, in \`vta.pop(load, compute)\` (edited.tir:"
 holds "with a note a line" sh -c "! grep -qx '  = *' err"
 # ---- a text that has been through sync keeps its units in order
-sed '0,/vta.push(load, compute);/s///; 0,/vta.pop(load, compute);/s///' conv/08-sync.tir >edited.tir
+sed '0,/vta.push(load, compute);/s///; 0,/vta.pop(load, compute);/s///' conv/09-sync.tir >edited.tir
 run "$tetc" opt --from sync edited.tir
 expect "a pair of tokens less" 1 err "no token orders this access after an earlier one" err "the earlier access" err "edited.tir:" \
   err '= hazard: ' err '`vta.push(load, compute)` after the earlier one and `vta.pop(load, compute)` before the other order them'
 run "$tetc" run --interpret edited.tir
 expect "is not executed either" 1 err "E0116" err "no token orders" '!out'
-sed '/vta.sync();/d' conv/08-sync.tir >edited.tir
+sed '/vta.sync();/d' conv/09-sync.tir >edited.tir
 run "$tetc" opt --from sync edited.tir
 expect "no sync at the end" 1 err "nothing waits here for the accelerator" err '`vta.sync()` before it waits'
-run "$tetc" opt conv/08-sync.tir
+run "$tetc" opt conv/09-sync.tir
 expect "with all of them it is right" 0
 # ---- what data decides: all of it counts as executed, but for tokens, of which nothing is known then
 by_data() { # the middle of a program

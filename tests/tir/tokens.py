@@ -12,7 +12,7 @@ import re
 import subprocess
 import sys
 
-PHASES = ('08-sync', '09-uop', '10-intrin')
+PHASES = ('09-sync', '10-uop', '11-intrin')
 TOKEN = re.compile(r'^( *)vta\.(push|pop)\((\w+), (\w+)\)')
 SYNC = re.compile(r'^ *vta\.sync\(\)')
 

@@ -102,8 +102,8 @@ static void what_is_seen_on_the_way(void **state) {
   Compilation c;
   assert_true(compile(&c, &cx, source_new(cx.arena, "memory.te", add, strlen(add)), &o, &hooks));
   assert_true(c.units.len == 1 && c.units.data[0]->stopped && unit_whole(&c, c.units.data[0]));
-  assert_string_equal(seen.begun.data, "lower* tensorize inject_copy ");
-  assert_string_equal(seen.made.data, "te* schedule* lower tensorize inject_copy ");
+  assert_string_equal(seen.begun.data, "lower* constants tensorize inject_copy ");
+  assert_string_equal(seen.made.data, "te* schedule* lower constants tensorize inject_copy ");
   arena_free(cx.arena);
 }
 

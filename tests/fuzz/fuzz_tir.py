@@ -9,6 +9,7 @@ import os
 import random
 import re
 import resource
+import shutil
 import subprocess
 import sys
 
@@ -98,6 +99,7 @@ def main():
     os.chdir(directory)
     dumps = []
     for i, kernel in enumerate(kernels):
+        shutil.rmtree(f'd{i}', ignore_errors=True)  # of an older compiler
         subprocess.run([tetc, 'compile', kernel, '--dump-tir', '--dump-dir', f'd{i}', '-o', 'k.o'], capture_output=True, check=True)
         for path in sorted(glob.glob(f'd{i}/**/*.tir', recursive=True)):
             with open(path, encoding='utf-8') as f:

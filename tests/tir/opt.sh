@@ -19,26 +19,26 @@ for k in vector_add gemm conv2d_relu conv_block_nchw; do
       holds "byte by byte" cmp out "$f"
     done
   done
-  run "$tetc" opt --from lower --to intrin --verify-each d/02-lower.tir
+  run "$tetc" opt --from lower --to intrin --verify-each d/??-lower.tir
   expect "$k: from lower to intrin" 0
-  holds "the same as compile makes" cmp out d/11-intrin.tir
-  run "$tetc" opt --from lower --to intrin --print-locations d--print-locations/02-lower.tir
-  holds "$k: and with the same places" cmp out d--print-locations/11-intrin.tir
-  run "$tetc" opt --from inject_copy --to storage d/05-inject_copy.tir
-  holds "$k: from inject_copy to storage" cmp out d/08-storage.tir
-  run "$tetc" opt -p uop,intrin d/09-sync.tir
-  holds "$k: -p uop,intrin" cmp out d/11-intrin.tir
+  holds "the same as compile makes" cmp out d/??-intrin.tir
+  run "$tetc" opt --from lower --to intrin --print-locations d--print-locations/??-lower.tir
+  holds "$k: and with the same places" cmp out d--print-locations/??-intrin.tir
+  run "$tetc" opt --from inject_copy --to storage d/??-inject_copy.tir
+  holds "$k: from inject_copy to storage" cmp out d/??-storage.tir
+  run "$tetc" opt -p uop,intrin d/??-sync.tir
+  holds "$k: -p uop,intrin" cmp out d/??-intrin.tir
 done
 
 # ---- what opt shows
-run "$tetc" opt --from lower --to inject_alu --print-before tensorize --print-after inject_copy,inject_alu d/02-lower.tir -o x.tir
+run "$tetc" opt --from lower --to inject_alu --print-before tensorize --print-after inject_copy,inject_alu d/??-lower.tir -o x.tir
 expect "printed around passes" 0 out "// ---- before tensorize" out "// ---- after inject_copy" out "// ---- after inject_alu" out '!after tensorize'
 run "$tetc" compile "$samples/gemm.te" --stop-after=sync -o stopped.tir
 expect "compile --stop-after writes the TIR of that phase" 0
 "$tetc" compile "$samples/gemm.te" --dump-tir --dump-dir gemm -o k.o
-holds "as the dump has it" cmp stopped.tir gemm/09-sync.tir
+holds "as the dump has it" cmp stopped.tir gemm/??-sync.tir
 run "$tetc" compile "$samples/gemm.te" --stop-after=sync
-holds "or prints it" cmp out gemm/09-sync.tir
+holds "or prints it" cmp out gemm/??-sync.tir
 run "$tetc" compile "$samples/gemm.te" --stop-after=lower --print-locations
 expect "with places" 0 out "gemm.te:10:9," out " by @"
 run "$tetc" compile "$samples/gemm.te" --stop-after=schedule -o stopped.txt
@@ -49,9 +49,9 @@ run "$tetc" verify "$samples/gemm.te" --print-after=nothing
 expect "but not around any" 2 err "there is no phase"
 run "$tetc" opt --list-passes
 expect "what -p, --from and --to may name" 0 out "lower" out "inject_copy" out "simplify" out '!schedule'
-run "$tetc" opt --from lower gemm/11-intrin.tir
+run "$tetc" opt --from lower gemm/??-intrin.tir
 expect "a text of another phase" 1 err E0116 err "is used in form loops" err '`--from lower` says that the text is what `lower` leaves'
-run "$tetc" opt --from lower --print-changed --time-passes --stats d/02-lower.tir -o x.tir
+run "$tetc" opt --from lower --print-changed --time-passes --stats d/??-lower.tir -o x.tir
 expect "changes, times, statistics" 0 out "// ---- tensorize" out "+" err "storage" err "transfers" err "vta.acc: " \
   err "  tensorize    2 nests in 1 GEMM call and 1 reset" err "  inject_alu   3 nests in 3 ALU calls"
 run "$tetc" opt -p simplify - </dev/null
@@ -100,11 +100,11 @@ run "$tetc" opt s.tir -o /nonexistent/x.tir
 expect "output that cannot be written" 3 err "/nonexistent/x.tir"
 
 # ---- passes on a text that is not what they are for
-run "$tetc" opt -p intrin d/02-lower.tir
+run "$tetc" opt -p intrin d/??-lower.tir
 expect "intrin before storage" 1 err E0331 err "run the pass"
-run "$tetc" opt -p storage,intrin d/02-lower.tir
+run "$tetc" opt -p storage,intrin d/??-lower.tir
 expect "intrin before copies are transfers" 1 err E0331
-run "$tetc" opt -p intrin d/08-storage.tir
+run "$tetc" opt -p intrin d/??-storage.tir
 expect "intrin before uop" 1 err E0331 err "is left for the CPU" err 'from `tensorize` to `uop`'
 cat >w.tir <<'END'
 func f(
@@ -151,22 +151,22 @@ for f in conv/*.tir; do
   run "$tetc" run --interpret "$f"
   holds "run --interpret $f gives what the kernel gives" cmp out want
 done
-sed '0,/vta.push(load, compute);/s///' conv/09-sync.tir >edited.tir
+sed '0,/vta.push(load, compute);/s///' conv/??-sync.tir >edited.tir
 run "$tetc" run --interpret edited.tir
 expect "an edited text that never ends" 1 err "kernel \`conv2d_relu\` failed: deadlock: no unit can go on" \
   err "compute waits for a token from load, in \`vta.pop(load, compute)\` (edited.tir:"
 holds "with a note a line" sh -c "! grep -qx '  = *' err"
 # ---- a text that has been through sync keeps its units in order
-sed '0,/vta.push(load, compute);/s///; 0,/vta.pop(load, compute);/s///' conv/09-sync.tir >edited.tir
+sed '0,/vta.push(load, compute);/s///; 0,/vta.pop(load, compute);/s///' conv/??-sync.tir >edited.tir
 run "$tetc" opt --from sync edited.tir
 expect "a pair of tokens less" 1 err "no token orders this access after an earlier one" err "the earlier access" err "edited.tir:" \
   err '= hazard: ' err '`vta.push(load, compute)` after the earlier one and `vta.pop(load, compute)` before the other order them'
 run "$tetc" run --interpret edited.tir
 expect "is not executed either" 1 err "E0116" err "no token orders" '!out'
-sed '/vta.sync();/d' conv/09-sync.tir >edited.tir
+sed '/vta.sync();/d' conv/??-sync.tir >edited.tir
 run "$tetc" opt --from sync edited.tir
 expect "no sync at the end" 1 err "nothing waits here for the accelerator" err '`vta.sync()` before it waits'
-run "$tetc" opt conv/09-sync.tir
+run "$tetc" opt conv/??-sync.tir
 expect "with all of them it is right" 0
 # ---- what data decides: all of it counts as executed, but for tokens, of which nothing is known then
 by_data() { # the middle of a program

@@ -9,10 +9,11 @@ drawn, with TETC_LONG_TESTS a hundred times as many."""
 import os
 import random
 import re
+import shutil
 import subprocess
 import sys
 
-PHASES = ('09-sync', '10-uop', '11-intrin')
+PHASES = ('sync', 'uop', 'intrin')
 TOKEN = re.compile(r'^( *)vta\.(push|pop)\((\w+), (\w+)\)')
 SYNC = re.compile(r'^ *vta\.sync\(\)')
 
@@ -65,12 +66,14 @@ def dumps(tetc, kernels):
         if kernel.endswith('conv2d_relu.te'):
             options += ['-D', 'H=8', '-D', 'W=8', '-K', 'th=4', '-K', 'tw=4']
         where = f'd{number}'
+        shutil.rmtree(where, ignore_errors=True)  # of an older compiler
         subprocess.run([tetc, 'compile', kernel, *options, '--dump-tir', '--dump-dir', where, '-o', 'k.o'], capture_output=True)
         for root, _, files in os.walk(where):
-            for phase in PHASES:
-                if phase + '.tir' in files:
-                    with open(os.path.join(root, phase + '.tir'), encoding='utf-8') as f:
-                        yield kernel, phase[3:], [o for o in options if o not in ('-D', '-K') and '=' not in o], f.read().split('\n')
+            for name in sorted(files):  # 09-sync.tir, 10-uop.tir ...
+                phase = name[3:-4]
+                if phase in PHASES:
+                    with open(os.path.join(root, name), encoding='utf-8') as f:
+                        yield kernel, phase, [o for o in options if o not in ('-D', '-K') and '=' not in o], f.read().split('\n')
 
 
 def says(command):

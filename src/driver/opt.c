@@ -192,11 +192,11 @@ static void print_times(const Opt *o) {
     fprintf(stderr, "%-12s %9.3f ms\n", o->clocks.data[i].phase, o->clocks.data[i].seconds * 1e3);
 }
 
-// --verify-each, of a text that got its tokens here: what was not seen in it, such as a transfer longer than its
-// buffer, shows when the units run, and would be refused when the result is read again.
+// Of a text that got its tokens here: what was not seen in it, such as a transfer longer than its buffer, shows when
+// the units run, and would be refused when the result is read again.
 static bool check_tokens(Opt *o) {
   bool made_here = !o->synced && sync_was_here(o->f);
-  return !o->d->opt.verify_each || !made_here || sync_text_check(&o->pc, o->f);
+  return !made_here || sync_text_check(&o->pc, o->f);
 }
 
 // Reads the text.

@@ -73,18 +73,33 @@ static bool read_set(Driver *d, Samples *s, const TeTensor *input) {
   return false;
 }
 
-// Whether two files stand in folders that are not the same.
-static bool apart(Arena *a, const char *x, const char *y) {
-  const char *names[] = {x, y};
-  char *real[2];
-  for (int i = 0; i < 2; i++) {
-    int n = (int)(path_base(names[i]) - names[i]);
-    real[i] = realpath(n ? arena_printf(a, "%.*s", n, names[i]) : ".", NULL);
-  }
-  bool differ = !real[0] || !real[1] || strcmp(real[0], real[1]);
-  free(real[0]);
-  free(real[1]);
-  return differ;
+// Where a file is: NULL where there is none.
+static const char *place(Arena *a, const char *path) {
+  char *real = realpath(path, NULL);
+  const char *kept = real ? arena_printf(a, "%s", real) : NULL;
+  free(real);
+  return kept;
+}
+
+static const char *folder(Arena *a, const char *path) {
+  int n = (int)(path_base(path) - path);
+  return n ? arena_printf(a, "%.*s", n, path) : "./";
+}
+
+static bool same(const char *x, const char *y) { return x && y && !strcmp(x, y); }
+
+// What is read must not be written over: 0, or EXIT_USAGE.
+static int keep_read(Driver *d, const TeModule *m, const char *file, const char *path, const char *arrays) {
+  Arena *a = d->cx.arena;
+  const TeImport *list;
+  int n = te_imports(&d->cx, m, &list);
+  const char *set = d->opt.calibrate, *to = place(a, arrays);
+  size_t name = strcspn(set, ":");
+  if (same(place(a, file), place(a, path))) return usage_error(d, "`-o %s` is the float network itself", path);
+  bool over = same(place(a, arena_printf(a, "%.*s", (int)name, set)), to);
+  for (int i = 0; i < n; i++)
+    over |= list[i].arrays && same(place(a, arena_printf(a, "%s%s", folder(a, file), list[i].path)), to);
+  return over ? usage_error(d, "`-o %s` would write its integers over `%s`, which is read", path, arrays) : 0;
 }
 
 int command_quantise(Driver *d) {
@@ -101,6 +116,8 @@ int command_quantise(Driver *d) {
   if (!session_load(s, file)) return driver_status(d);
   if (s->c.kernels.len > 1)
     return usage_error(d, "`%s` has %zu kernels; --kernel says which one is to be quantised", file, s->c.kernels.len);
+  int status = keep_read(d, s->c.module, file, path, arrays);
+  if (status) return status;
   diags_show_remarks(d->cx.diags, true);
   const TeTensor *input = only_input(d, s->c.kernels.data[0]);
   Samples samples = {.d = d};
@@ -115,7 +132,7 @@ int command_quantise(Driver *d) {
                     .module = s->c.module,
                     .kernel = s->c.kernels.data[0],
                     .arrays = path_base(arrays),
-                    .elsewhere = apart(a, file, path),
+                    .elsewhere = !same(place(a, folder(a, file)), place(a, folder(a, path))),
                     .set = path_base(d->opt.calibrate),
                     .scheme = (QuantiseScheme)d->opt.scheme,
                     .nkept = (int)d->opt.kept.len,

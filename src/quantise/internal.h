@@ -76,7 +76,7 @@ typedef enum QLayerKind {
   L_FLOAT
 } QLayerKind;
 
-enum { BINS = 8192 };
+enum { BINS = 8192, STEPS = 33 };
 
 // The scale of int8 values: of one layer's, or of several that must have the same.
 typedef struct QScale {
@@ -86,6 +86,7 @@ typedef struct QScale {
   int64_t counted;      // values, with zeros
   double signal;        // the sum of their squares
   int layers;           // that round to it
+  bool mean;            // one of them is a mean of all pixels
   int members;          // of the group that it stands for
   double step;          // the scale: 0 until it is found
   struct QScale *group; // of scales that are powers of two apart

@@ -148,9 +148,9 @@ static Quantise quantise_new(Ctx *cx, const QuantiseTask *q, QuantiseScheme sche
 
 static double loss(const Quantise *z) { return z->signal > 0 ? z->noise / z->signal : 0; }
 
-// The multiplication costs an operation more a value, and so has to be better by more than a little: 2 dB.
+// The multiplication costs an operation more a value, and so has to be better by more than half a dB.
 static bool choose(Ctx *cx, const QuantiseTask *q, QuantiseProgram **flat, Quantise *z, QuantisedText *out) {
-  static const double worth = 1.585;
+  static const double worth = 1.122;
   QuantisedText other;
   Quantise m = quantise_new(cx, q, SCHEME_MULTIPLY);
   *z = quantise_new(cx, q, SCHEME_SHIFT);

@@ -9,7 +9,7 @@
 #include <math.h>
 #include <string.h>
 
-enum { STEPS = 33, OCTAVE = 64 };
+enum { OCTAVE = 64 };
 
 // ---- counting -------------------------------------------------------------------------------------------------------
 
@@ -92,8 +92,11 @@ static double noise_of(const QScale *s, double step) {
 
 static double narrowed(double step) { return step > 0 && isfinite((float)step) && (float)step > 0 ? (float)step : 1; }
 
+// A mean of all pixels is seen once a channel and sample: too seldom to know how far means reach.
 static double best_alone(const QScale *s) {
+  static const double headroom = 1.25;
   double best = 1, least = DBL_MAX;
+  if (s->mean && s->most > 0) return narrowed(headroom * s->most / 127);
   for (int i = 0; s->most > 0 && i < STEPS; i++) {
     double step = narrowed(s->most / 127 * (0.2 + 0.8 * i / (STEPS - 1))), noise = noise_of(s, step);
     if (noise < least) {
@@ -158,6 +161,7 @@ bool scales_find(Quantise *z, QuantiseProgram *flat) {
     QLayer *l = z->layers.data[i];
     finish_means(z, l);
     if (l->scale && l->kind != L_SAME) scale_of(l->scale)->layers++;
+    if (l->scale && l->root->kind == Q_MEAN) scale_of(l->scale)->mean = true;
   }
   for (size_t i = 0; i < z->scales.len; i++) {
     QScale *s = z->scales.data[i];

@@ -223,6 +223,11 @@ def errors():
     refused('an output that is the .npz', DENSE, 'that is the file of the integers', '-o', 'q.npz', status=2)
     os.makedirs('there', exist_ok=True)
     refused('another folder than that of its imports', DENSE.replace(HEAD, HEAD + 'import "own.te";\n'), 'E0604.*needs `own.te`', '-o', 'there/q.te')
+    refused('the network itself', DENSE, 'is the float network itself', '-o', 'bad.te', status=2)
+    write('set.te', DENSE)
+    refused('integers over the samples', DENSE, 'integers over `set.npz`', '-o', 'set.te', status=2)
+    np.savez('wide.npz', a=np.eye(4, dtype=np.float32), b=np.zeros(4, np.float32))
+    refused('integers over the weights', DENSE.replace('bad.npz', 'wide.npz'), 'integers over `wide.npz`', '-o', 'wide.te', status=2)
     refused('a text without a name', DENSE, 'the program has no name', status=2, file='-')
     refused('two kernels', DENSE + DENSE.split('\n')[2].replace('kernel k', 'kernel l') + '\n', '2 kernels; --kernel says which', status=2)
 
@@ -244,13 +249,13 @@ def floats(weights, images):
 
 
 def auto(name):
-    """The default is `shift`, unless `multiply` is better by 2 dB."""
+    """The default is `shift`, unless `multiply` is better by more than half a dB."""
     said = quantise(f'{name}.te')
     found = re.search(r'by scheme (\w+): ([\d.]+) dB; by (\w+): ([\d.]+) dB', said)
     if not found:
         return said
     gain = (float(found[2]) - float(found[4])) * (1 if found[1] == 'multiply' else -1)
-    good = (gain > 1.9) == (found[1] == 'multiply') and f'scheme {found[1]}, by' in read('q.te')
+    good = (gain > 0.39 if found[1] == 'multiply' else gain < 0.61) and f'scheme {found[1]}, by' in read('q.te')
     return '' if good else said
 
 

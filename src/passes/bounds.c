@@ -536,11 +536,49 @@ static void tell_whole(const Infer *f, const Stage *s, const Axis *at, const Reg
   bool whole = true, one = true;
   for (int a = 0; a < s->nroot; a++)
     whole = whole && r->extent[a] == s->root[a]->extent, one = one && r->extent[a] == 1;
-  if (s->at_axis != at || !f->moving[s->index] || !whole || one) return;
+  if (s->whole || s->at_axis != at || !f->moving[s->index] || !whole || one) return;
   Diag *g = diag_report(f->l->cx->diags, R_REGION, s->attach_loc, "`%s` is computed whole in each iteration of `%s`",
                         s->name, at->name);
   diag_about(g, s->name);
   diag_also(g, f->moving[s->index]->loc, "what this needs of it is all of it, or is not known to be less");
+}
+
+// What a stage that is computed by turns computes in one: what stands where the reader does, along axes of which loops
+// around the turn are made.
+static Region region_of_turn(Infer *f, const Instance *in, const Stage *p) {
+  Lower *l = f->l;
+  Arena *m = l->cx->arena;
+  int at = stage_leaf_index(in->stage, p->at_axis);
+  Affine *start = NEW_ARRAY(m, Affine, p->nroot);
+  Region r = {NEW_ARRAY(m, const Expr *, p->nroot), NEW_ARRAY(m, int64_t, p->nroot), start};
+  for (int a = 0; a < p->nroot; a++) {
+    int64_t n = r.extent[a] = p->root[a]->extent;
+    if (a >= in->stage->nroot || !stage_axis_within(in->stage, in->stage->root[a], at)) continue;
+    Segment v = segment_of(l, &f->relaxed, expr_simplify(l->cx, &l->ranges, in->root_value[a]));
+    start[a] = v.min;
+    region_clip(l, &v.min, v.extent, n, false, &r.min[a], &r.extent[a]);
+  }
+  return r;
+}
+
+// What a stage must provide for those that read it inside loop i.
+static Region region_of_need(Infer *f, const Instance *in, int i, Stage *s) {
+  Lower *l = f->l;
+  Arena *m = l->cx->arena;
+  Segment *need = f->need[s->index];
+  Affine *start = NEW_ARRAY(m, Affine, s->nroot);
+  Region r = {NEW_ARRAY(m, const Expr *, s->nroot), NEW_ARRAY(m, int64_t, s->nroot), start};
+  for (int a = 0; a < s->nroot; a++) {
+    start[a] = need[a].min;
+    if (s->circle && s->root[a]->root->carried) { // what is made there needs what was made before
+      start[a] = (Affine){0};
+      need[a].extent = s->root[a]->extent;
+    }
+    region_clip(l, &start[a], need[a].extent, s->root[a]->extent, s->stored, &r.min[a], &r.extent[a]);
+  }
+  if (!l->quiet && !l->ahead) tell_whole(f, s, in->stage->leaf.data[i], &r);
+  if (keep_at(in, i, s)) keep_fresh(l, in, i, s, &r);
+  return r;
 }
 
 Region *infer_regions(Lower *l, Instance *in, int i) {
@@ -557,21 +595,9 @@ Region *infer_regions(Lower *l, Instance *in, int i) {
   if (in->stage->where) need_of(&f, in, in->stage->where);
   for (size_t k = n; k-- > 0;) {
     Stage *s = l->schedule->stages.data[k];
-    if (!f.is_inside[k] || !f.need[k]) continue;
-    out[k].min = NEW_ARRAY(cx->arena, const Expr *, s->nroot);
-    out[k].extent = NEW_ARRAY(cx->arena, int64_t, s->nroot);
-    Affine *start = NEW_ARRAY(cx->arena, Affine, s->nroot);
-    for (int a = 0; a < s->nroot; a++) {
-      start[a] = f.need[k][a].min;
-      if (s->circle && s->root[a]->root->carried) { // what is made there needs what was made before
-        start[a] = (Affine){0};
-        f.need[k][a].extent = s->root[a]->extent;
-      }
-      region_clip(l, &start[a], f.need[k][a].extent, s->root[a]->extent, s->stored, &out[k].min[a], &out[k].extent[a]);
-    }
-    out[k].start = start;
-    if (!l->quiet && !l->ahead) tell_whole(&f, s, in->stage->leaf.data[i], &out[k]);
-    if (keep_at(in, i, s)) keep_fresh(l, in, i, s, &out[k]);
+    bool turns = s->whole && s->at_stage == in->stage;
+    if (!f.is_inside[k] || (!turns && !f.need[k])) continue;
+    out[k] = turns ? region_of_turn(&f, in, s) : region_of_need(&f, in, i, s);
     if (k > 0) {
       const Instance *all = relax_region(&f, s, &out[k]);
       need_of(&f, all, s->body);

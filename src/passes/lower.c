@@ -205,19 +205,6 @@ static const Stmt *mark_nests(Lower *l, const Stage *s, const Stmt *nest) {
 
 // ---- loops ----------------------------------------------------------------------------------------------------------
 
-// What a stage of a circle computes in one turn: all that stands at the values of the loops shared.
-static Region *region_of_turn(Lower *l, Instance *in, const Stage *p) {
-  Region *r = NEW(l->cx->arena, Region);
-  r->min = NEW_ARRAY(l->cx->arena, const Expr *, p->nroot);
-  r->extent = NEW_ARRAY(l->cx->arena, int64_t, p->nroot);
-  for (int a = 0; a < p->nroot; a++) {
-    bool shared = a < p->tensor->leading;
-    r->extent[a] = shared ? 1 : p->root[a]->extent;
-    if (shared) r->min[a] = axis_value(l, in, in->stage->root[a]);
-  }
-  return r;
-}
-
 // The buffers that stand in the body of loop i (-1: around the loops) for stages computed further in, around `body`.
 static const Stmt *alloc_kept(Lower *l, const Instance *in, int i, const Stmt *body) {
   for (size_t k = in->stage->attached.len; k-- > 0;) {
@@ -244,7 +231,7 @@ static const Stmt *lower_attached(Lower *l, Instance *in, int i, Mode mode, cons
   for (; mode == UPDATE && next < (int)s->attached.len; next++) {
     Stage *p = s->attached.data[next];
     if (stage_leaf_index(s, p->at_axis) != i) continue;
-    const Region *r = p->whole ? region_of_turn(l, in, p) : &regions[p->index];
+    const Region *r = &regions[p->index];
     if (p->whole || p->stored) { // its buffer is allocated further out
       if (p->nroot && !r->extent[0]) continue;
       const Stmt *turn = lower_instance(l, instance_new(l, p, r->min, r->extent));
@@ -440,20 +427,26 @@ static const Stmt *lower_instance(Lower *l, Instance *in) {
 
 // ---- the function ---------------------------------------------------------------------------------------------------
 
+// Stages that are computed by turns have their buffers around the loops in which they take them.
+static void place_whole(Lower *l, Stage *s) {
+  if (s->whole && s->tensor->role != TE_OUTPUT) place_stage(l, s, NULL, NULL, BUF_LOCAL);
+}
+
+static const Stmt *alloc_whole(Lower *l, const Stage *s, const Stmt *body) {
+  return s->whole && s->tensor->role != TE_OUTPUT ? stmt_alloc(l->cx, l->place[s->index].buffer, body) : body;
+}
+
 // The stages at root from `from` on, each inside the allocations of those before it.
 static const Stmt *lower_roots(Lower *l, size_t from) {
   const Schedule *sch = l->schedule;
   for (; from < sch->stages.len; from++) {
     Stage *s = sch->stages.data[from];
-    if (s->live && s->body && s->whole && s->tensor->role != TE_OUTPUT) {
-      place_stage(l, s, NULL, NULL, BUF_LOCAL);
-      return stmt_alloc(l->cx, l->place[s->index].buffer, lower_roots(l, from + 1));
-    }
     if (!s->live || !s->body || s->attach != ATTACH_ROOT) continue;
+    for (size_t i = 0; i < s->attached.len; i++) place_whole(l, s->attached.data[i]);
     Instance *in = instance_new(l, s, NULL, NULL);
     const Stmt *nest = lower_instance(l, in);
-    const Stmt *rest = lower_roots(l, from + 1);
-    const Stmt *both = stmt_seq2(l->cx, nest, rest);
+    const Stmt *both = stmt_seq2(l->cx, nest, lower_roots(l, from + 1));
+    for (size_t i = s->attached.len; i-- > 0;) both = alloc_whole(l, s->attached.data[i], both);
     return s->tensor->role == TE_OUTPUT ? both : stmt_alloc(l->cx, l->place[s->index].buffer, both);
   }
   return stmt_nop(l->cx);

@@ -25,7 +25,7 @@ static const char *free_loops(Ctx *cx, const Stage *s) {
   return t.data;
 }
 
-static void explain_read(Ctx *cx, Diag *g, const Stage *s, const Conflict *c) {
+void explain_read(Ctx *cx, Diag *g, const Stage *s, const Conflict *c) {
   diag_also(g, c->read->loc, "an element of `%s` is read here", s->name);
   diag_also(g, s->tensor->name_loc, "and computed here");
   if (c->first)

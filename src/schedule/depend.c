@@ -5,6 +5,9 @@
 //   the second reads an element that the first helps to make (a recurrence),
 //   both reduce into one element of floats, and the kernel takes the first one first (order.c), or
 //   both reduce into one element.
+// Where stages share loops (compute_with), the second may be one of a reader's: an element of the stage that is read is
+// made at the point that has its place.
+//
 // Split and fuse make axes of axes: `parent = outer * size + inner`, both ways. So the values of all axes at both
 // points are solutions of a linear system, with what the read's indices and the conditions around it say of them. The
 // loops take the points in lexicographic order. A dependence is broken where, loops around being equal, a loop may have
@@ -26,7 +29,9 @@ typedef struct Depend {
 
 typedef struct Depends {
   Ctx *cx;
-  const Stage *stage;
+  const Stage *stage;         // whose loops are asked of
+  const Stage *reader, *read; // who reads whom in them: itself, unless they share the loops
+  size_t nloops;              // how many of the loops count
   VEC(Depend) list;
 } Depends;
 
@@ -116,7 +121,7 @@ static void add_reduction(Depends *d) {
 // Forms over the atoms of `known` as forms over the variables of a dependence.
 typedef struct Translate {
   Ctx *cx;
-  const Stage *stage;
+  const Stage *stage, *reader;
   Depend *depend;
   Facts *known;
   int var[MOST_ATOMS], natoms; // that are no axes: their numbers, and which variables they have
@@ -162,14 +167,19 @@ static void describe(Translate *t, const void *e, LinForm v) {
   add(t, form_const(c.value - 1), rest, -1);
 }
 
+// Whether positions along the i-th axis of `other` are those along that of s.
+static bool in_place(const Stage *s, const Stage *other, int i) {
+  return i < s->nroot && i < other->nroot && s->root[i]->extent == other->root[i]->extent;
+}
+
 // The variable of an atom; -1: there are too many.
 static int variable_of(Translate *t, int atom) {
   const TeExpr *e = t->known->atoms.data[atom].what;
-  const Stage *s = t->stage;
-  for (int i = 0; e->kind == TE_AXIS && i < s->nroot + s->nrroot; i++) {
-    const Axis *a = i < s->nroot ? s->root[i] : s->rroot[i - s->nroot];
-    if (a->root == e->axis) return t->depend->second[a->index];
-  }
+  const Stage *s = t->stage, *reader = t->reader;
+  for (int i = 0; e->kind == TE_AXIS && i < reader->nroot; i++)
+    if (reader->root[i]->root == e->axis && in_place(s, reader, i)) return t->depend->second[s->root[i]->index];
+  for (int i = 0; e->kind == TE_AXIS && reader == s && i < s->nrroot; i++)
+    if (s->rroot[i]->root == e->axis) return t->depend->second[s->rroot[i]->index];
   for (int i = 0; i < t->natoms; i++)
     if (t->atom[i] == atom) return t->var[i];
   if (t->natoms == MOST_ATOMS) return -1;
@@ -203,20 +213,21 @@ static void translate_fact(Translate *t, Fact f) {
   if (f.range.hi == (int64_t)f.range.hi) add(t, form_const((int64_t)f.range.hi), v, -1);
 }
 
-// A read of the stage's own elements: the second point reads, the first is any of those of the element read.
+// A read of elements that are made in these loops: the second point reads, the first is any of those of the element.
 static void add_read(void *self, Facts *known, const TeExpr *e) {
   Depends *d = self;
   const Stage *s = d->stage;
-  if (e->tensor != s->tensor) return;
+  if (e->tensor != d->read->tensor) return;
   bool *moving = reduction_moves(d->cx, s);
   for (int i = 0; i < s->nroot; i++)
-    moving[s->root[i]->index] = e->args[i]->kind != TE_AXIS || e->args[i]->axis != s->root[i]->root;
+    moving[s->root[i]->index] = !in_place(s, d->read, i) || !in_place(s, d->reader, i) || e->args[i]->kind != TE_AXIS ||
+                                e->args[i]->axis != d->reader->root[i]->root;
   Depend r = all_pairs(d, CONFLICT_READ, moving);
   r.read = e;
-  Translate t = {.cx = d->cx, .stage = s, .depend = &r, .known = known};
+  Translate t = {.cx = d->cx, .stage = s, .reader = d->reader, .depend = &r, .known = known};
   size_t nfacts = known->list.len;
   for (int i = 0; i < s->nroot; i++) {
-    if (!moving[s->root[i]->index]) continue;
+    if (!moving[s->root[i]->index] || !in_place(s, d->read, i)) continue;
     LinForm at = translate(&t, facts_form(known, e->args[i]));
     LinForm element = term(d->cx->arena, r.first[s->root[i]->index], 1);
     system_add(r.pairs, form_add(d->cx->arena, at, element, -1), true);
@@ -226,7 +237,7 @@ static void add_read(void *self, Facts *known, const TeExpr *e) {
 }
 
 static Depends depends_of(Ctx *cx, const Stage *s) {
-  Depends d = {.cx = cx, .stage = s};
+  Depends d = {.cx = cx, .stage = s, .reader = s, .read = s, .nloops = s->leaf.len};
   add_reduction(&d);
   if (!s->circle) return d;
   Facts f = te_facts(cx->arena);
@@ -256,10 +267,10 @@ static bool never(Ctx *cx, const LinSystem *s, LinForm f) {
 }
 
 // Whether a dependence is proved to be kept by the order of the loops (a: NULL), or not to be carried by loop a, whose
-// iterations run at the same time.
-static bool proved(Ctx *cx, const Stage *s, const Depend *d, const Axis *parallel) {
+// whose iterations run at the same time. Of the loops, the outer n are looked at.
+static bool proved(Ctx *cx, const Stage *s, size_t n, const Depend *d, const Axis *parallel) {
   LinSystem *equal = system_copy(cx->arena, d->pairs);
-  for (size_t i = 0; i < s->leaf.len; i++) {
+  for (size_t i = 0; i < n; i++) {
     const Axis *a = s->leaf.data[i];
     if (d->first[a->index] == d->second[a->index]) {
       if (a == parallel) return true;
@@ -282,7 +293,7 @@ bool sequence_proved(Ctx *cx, const Stage *s) {
   Depends d = depends_of(&scratch, s);
   bool ok = true;
   for (size_t i = 0; i < d.list.len && ok; i++)
-    ok = d.list.data[i].kind != CONFLICT_ORDER || proved(&scratch, s, &d.list.data[i], NULL);
+    ok = d.list.data[i].kind != CONFLICT_ORDER || proved(&scratch, s, d.nloops, &d.list.data[i], NULL);
   arena_free(scratch.arena);
   return ok;
 }
@@ -305,12 +316,12 @@ static bool mixes_axes(const Stage *s) {
 }
 
 // Sets *c to a dependence that is not known to be kept.
-static bool broken(Ctx *cx, const Stage *s, const Depend *d, Conflict *c) {
+static bool broken(Ctx *cx, const Stage *s, size_t nloops, const Depend *d, Conflict *c) {
   *c = (Conflict){.kind = d->kind, .read = d->read};
-  if (d->kind == CONFLICT_READ && (mixes_axes(s) || !proved(cx, s, d, NULL))) return true;
-  for (size_t i = 0; i < s->leaf.len; i++) {
+  if (d->kind == CONFLICT_READ && (mixes_axes(s) || !proved(cx, s, nloops, d, NULL))) return true;
+  for (size_t i = 0; i < nloops; i++) {
     c->loop = s->leaf.data[i];
-    if (runs_at_once(c->loop, d->kind) && !proved(cx, s, d, c->loop)) return true;
+    if (runs_at_once(c->loop, d->kind) && !proved(cx, s, nloops, d, c->loop)) return true;
   }
   return false;
 }
@@ -321,7 +332,7 @@ bool stage_conflict(Ctx *cx, const Stage *s, Conflict *c) {
   Depends d = depends_of(&scratch, s);
   bool found = false;
   for (size_t i = 0; i < d.list.len && !found; i++) {
-    if (d.list.data[i].kind == CONFLICT_ORDER || !broken(&scratch, s, &d.list.data[i], c)) continue;
+    if (d.list.data[i].kind == CONFLICT_ORDER || !broken(&scratch, s, d.nloops, &d.list.data[i], c)) continue;
     found = c->kind != CONFLICT_READ || mixes_axes(s) || !points_keep_reads(cx, s, c);
   }
   if (!found) *c = (Conflict){0};
@@ -336,8 +347,21 @@ bool loop_conflict(Ctx *cx, const Stage *s, const Axis *a, ConflictKind kind, Co
   bool found = false;
   for (size_t i = 0; i < d.list.len && !found; i++) {
     *c = (Conflict){.kind = d.list.data[i].kind, .read = d.list.data[i].read, .loop = a};
-    found = c->kind == kind && !proved(&scratch, s, &d.list.data[i], a);
+    found = c->kind == kind && !proved(&scratch, s, d.nloops, &d.list.data[i], a);
   }
+  arena_free(scratch.arena);
+  return found;
+}
+
+bool shared_conflict(Ctx *cx, const Stage *s, size_t nloops, const Stage *reader, const Stage *read, Conflict *c) {
+  Ctx scratch = *cx;
+  scratch.arena = arena_new();
+  Depends d = {.cx = &scratch, .stage = s, .reader = reader, .read = read, .nloops = nloops};
+  Facts f = te_facts(scratch.arena);
+  te_accesses(&f, reader->body, reader->where, add_read, &d);
+  bool found = false;
+  for (size_t i = 0; i < d.list.len && !found; i++) found = broken(&scratch, s, nloops, &d.list.data[i], c);
+  if (!found) *c = (Conflict){0};
   arena_free(scratch.arena);
   return found;
 }

@@ -12,6 +12,14 @@ bool stage_fold(Schedule *s, Stage *st, Axis *root, const SchedStmt *why) {
     diag_fix_drop(g, op_at(&o), "without this line");
     return false;
   }
+  if (st->with) {
+    Diag *g = op_fail(&o, E_COMPUTE_AT, op_at(&o), "all of `%s` is kept: it takes turns with `%s`", st->name,
+                      st->at_stage->name);
+    diag_also(g, st->attach_loc, "asked for here");
+    diag_fix_drop(g, op_at(&o),
+                  "without this line; or compute it where it is needed, with `compute_at` and `store_at`");
+    return false;
+  }
   if (!st->stored && !st->circle) {
     Diag *g = op_fail(&o, E_COMPUTE_AT, op_at(&o), "`%s` is stored where it is computed: nothing else is kept of it",
                       st->name);

@@ -93,7 +93,10 @@ typedef struct Conflict {
 bool stage_conflict(Ctx *cx, const Stage *s, Conflict *c); // of any kind but CONFLICT_ORDER
 // Whether iterations of loop a, should they run at the same time, would conflict in this way.
 bool loop_conflict(Ctx *cx, const Stage *s, const Axis *a, ConflictKind kind, Conflict *c);
-bool sequence_proved(Ctx *cx, const Stage *s);       // no CONFLICT_ORDER
+bool sequence_proved(Ctx *cx, const Stage *s); // no CONFLICT_ORDER
+// Whether what reader reads of `read` conflicts in the outer nloops loops of s, where they take turns (compute_with):
+// not all of it is known to be made in the same turn, or in an earlier one.
+bool shared_conflict(Ctx *cx, const Stage *s, size_t nloops, const Stage *reader, const Stage *read, Conflict *c);
 bool runs_at_once(const Axis *a, ConflictKind kind); // iterations of its loop do, as far as such conflicts go
 
 // points.c: one by one. A point has the values of all axes, by Axis.index.
@@ -116,7 +119,12 @@ void stage_note_order(const Op *o, const ScheduleStep *step); // after a step th
 bool check_sequence(Ctx *cx, const Stage *s);                 // of the complete schedule; reports
 // conflict.c: of the complete schedule, but for the order of floats; reports
 bool check_conflicts(Ctx *cx, const Stage *s);
+void explain_read(Ctx *cx, Diag *g, const Stage *read, const Conflict *c); // names the two accesses
 bool op_conflicts(Op *o, const Axis *a, ConflictKind kind); // of loop a, should its iterations run at the same time
+
+// with.c: of a stage that is computed with another, in the complete schedule; reports
+bool check_with(const Schedule *s, const Stage *st);
+const Stage *stage_around(const Stage *s); // the stage at root in whose loops it is computed, or itself
 
 // foreign.c: says what a primitive of other compilers means, and what to write instead; false: it is none
 bool foreign_primitive(Diag *g, Name primitive);

@@ -47,6 +47,7 @@ static void connect(Schedule *sch) {
   }
   for (size_t i = 0; i < s->stages.len; i++) {
     Stage *st = s->stages.data[i];
+    if (st->with) st->whole = true;
     if (st->live && st->attach == ATTACH_AT) VEC_PUSH(sch->cx->arena, st->at_stage->attached, st);
   }
 }
@@ -386,6 +387,7 @@ bool schedule_complete(Schedule *sch) {
     sound = check_sequence(sch->cx, st) && check_conflicts(sch->cx, st) && sound;
     sound = check_annotations(sch, st) && sound;
     if (st->attach == ATTACH_AT && !st->whole) ok = check_compute_at(sch, st) && ok;
+    if (st->with) ok = check_with(sch, st) && ok;
     if (st->stored && ok) ok = check_store(sch, st);
     ok = check_fold(sch, st) && ok;
   }

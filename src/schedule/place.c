@@ -20,29 +20,47 @@ static ScheduleStep *place(Op *o, Attach attach, Stage *at, Axis *axis) {
   s->attach = attach;
   s->at_stage = at;
   s->at_axis = axis;
+  s->with = false;
   s->attach_loc = op_at(o);
   s->placed = true;
   return op_done(o);
 }
 
+static ScheduleStep *place_in_loop(Op *o, Stage *at, Axis *a) {
+  ScheduleStep *step = place(o, ATTACH_AT, at, a);
+  step_stage(o->s, step, at);
+  step_axis(o->s, step, a);
+  return step;
+}
+
 bool stage_compute_at(Schedule *s, Stage *st, Stage *at, Axis *a, const SchedStmt *why) {
   Op o = {.s = s, .stage = st, .name = "compute_at", .why = why};
   if (!op_is_loop(&o, at, a) || !op_is_computed(&o) || op_is_shared(&o)) return false;
-  if (at == st) {
-    diag_help(op_fail(&o, E_COMPUTE_AT, op_at(&o), "`%s` cannot be computed at itself", at->name),
-              "name the stage that reads it");
-    return false;
-  }
-  ScheduleStep *step = place(&o, ATTACH_AT, at, a);
-  step_stage(s, step, at);
-  step_axis(s, step, a);
-  return true;
+  if (at != st) return place_in_loop(&o, at, a);
+  diag_help(op_fail(&o, E_COMPUTE_AT, op_at(&o), "`%s` cannot be computed at itself", at->name),
+            "name the stage that reads it");
+  return false;
 }
 
 void apply_compute_at(Call *c) {
   Stage *at = call_stage(c, 0);
   Axis *a = call_axis(c, 1, at);
   if (!c->failed) c->failed = !stage_compute_at(c->ap->s, c->stage, at, a, c->stmt);
+}
+
+bool stage_compute_with(Schedule *s, Stage *st, Stage *other, Axis *a, const SchedStmt *why) {
+  Op o = {.s = s, .stage = st, .name = "compute_with", .why = why};
+  if (!op_is_loop(&o, other, a) || !op_is_computed(&o) || op_is_recurrent(&o)) return false;
+  if (other != st) return place_in_loop(&o, other, a), st->with = true;
+  diag_help(op_fail(&o, E_COMPUTE_AT, op_at(&o), "`%s` cannot be computed with itself", st->name),
+            "name another stage, in whose loops it is to be computed");
+  return false;
+}
+
+void apply_compute_with(Call *c) {
+  Stage *other = call_stage(c, 0);
+  Axis *a = call_axis(c, 1, other);
+  if (!c->failed) c->failed = !stage_compute_with(c->ap->s, c->stage, other, a, c->stmt);
 }
 
 bool stage_compute_root(Schedule *s, Stage *st, const SchedStmt *why) {
@@ -74,7 +92,7 @@ void apply_compute_inline(Call *c) { c->failed = !stage_compute_inline(c->ap->s,
 bool stage_store_at(Schedule *s, Stage *st, Stage *consumer, Axis *a, const SchedStmt *why) {
   Op o = {.s = s, .stage = st, .name = a ? "store_at" : "store_root", .why = why};
   if ((a && !op_is_loop(&o, consumer, a)) || !op_is_computed(&o) || op_is_recurrent(&o)) return false;
-  if (st->attach != ATTACH_AT || (a && st->at_stage != consumer)) {
+  if (st->attach != ATTACH_AT || st->with || (a && st->at_stage != consumer)) {
     Diag *g =
         a ? op_fail(&o, E_COMPUTE_AT, op_at(&o), "`%s` is not computed at a loop of `%s`", st->name, consumer->name)
           : op_fail(&o, E_COMPUTE_AT, op_at(&o), "`%s` is not computed at a loop of another stage", st->name);

@@ -67,7 +67,7 @@ struct Stage {
   const TeExpr *body; // NULL for inputs
   TeReduce reduce;
   bool circle;         // it reads itself, or others that read it
-  bool whole;          // stored whole, though computed at another: what a circle of recurrences reads again later
+  bool whole;          // stored whole, though computed at another, by turns: in a circle of recurrences, or `with`
   const TeExpr *where; // of the reduction: NULL: all points
   int index;           // in Schedule.stages: an order of evaluation
   VEC(Axis *) axes;    // all of them, in order of creation
@@ -79,6 +79,7 @@ struct Stage {
   Attach attach;
   Stage *at_stage; // ATTACH_AT
   Axis *at_axis;
+  bool with;        // each turn makes what has the place of what at_stage makes in it (compute_with)
   bool placed;      // an operation said where
   bool stored;      // it is stored around more loops of at_stage than it is computed in
   Axis *store_axis; // where, if stored; NULL: around all of them
@@ -189,6 +190,7 @@ Stage *schedule_stage_of(const Schedule *s, const TeTensor *t); // NULL: not in 
 Stage *schedule_stage_named(const Schedule *s, Name name);      // NULL: there is none
 Axis *stage_axis(const Stage *s, Name name);                    // one of its present loops; NULL: there is none
 int stage_leaf_index(const Stage *s, const Axis *a);            // -1: not a leaf
+bool stage_axis_within(const Stage *s, const Axis *a, int i);   // some loop up to i, inclusive, was made of axis a
 // Extents of all axes of a stage, by their index, from those of its root axes; `extent` NULL: from their own.
 void stage_extents(const Stage *s, const int64_t *extent, int64_t *out);
 
@@ -215,6 +217,7 @@ const Relation *stage_annotate_by(Schedule *s, Stage *st, Axis *a, ForKind kind,
                                   const SchedStmt *why);
 // place.c
 bool stage_compute_at(Schedule *s, Stage *st, Stage *consumer, Axis *a, const SchedStmt *why);
+bool stage_compute_with(Schedule *s, Stage *st, Stage *other, Axis *a, const SchedStmt *why);
 bool stage_compute_root(Schedule *s, Stage *st, const SchedStmt *why);
 // a: a loop of the stage at which st is computed; NULL: store_root.
 bool stage_store_at(Schedule *s, Stage *st, Stage *consumer, Axis *a, const SchedStmt *why);

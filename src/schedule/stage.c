@@ -187,3 +187,10 @@ int stage_leaf_index(const Stage *s, const Axis *a) {
     if (s->leaf.data[i] == a) return (int)i;
   return -1;
 }
+
+bool stage_axis_within(const Stage *s, const Axis *a, int i) {
+  const Relation *r = a->used_by;
+  if (!r) return stage_leaf_index(s, a) <= i;
+  if (r->kind == REL_FUSE) return stage_axis_within(s, r->parent, i);
+  return stage_axis_within(s, r->outer, i) || stage_axis_within(s, r->inner, i);
+}

@@ -25,6 +25,7 @@ class Stage:
         self.at = None            # (stage, loop), 'inline', or None for root
         self.fresh = fresh
         self.packed = False
+        self.host = False         # another takes turns in its loops
         self.overlaps = False    # blocks of its loops do: they run one after the other
         self.touched = False      # a loop was changed, so that cache_write comes too late
 
@@ -243,7 +244,33 @@ class Schedule:
             return []
         return [p for p in ways[0] if all(p in w for w in ways[1:])]
 
+    def outermost(self, s):
+        chain = self.chain(s)
+        return chain[-1][0] if chain else s
+
+    def turns_in(self, s, o):
+        """Whether s may take turns in the loops of o, as far as the order of stages tells."""
+        if o is s or o.at or o.overlaps or o.name not in self.mine or not s.axes or not o.axes or s.axes[0][1] != o.axes[0][1]:
+            return False
+        at = self.stages.index(o)
+        made = [self.outermost(x) for x in self.stages if x.name in s.reads]
+        later = [self.outermost(x) for x in self.readers(s)]
+        return all(self.stages.index(x) < at for x in made) and all(self.stages.index(x) >= at for x in later)
+
+    def turn(self, s):
+        """Lets s take turns in the loops of another stage."""
+        found = [o for o in self.stages if self.turns_in(s, o)]
+        loops = [(o, x) for o in found for i, x in enumerate(o.loops) if not any(y.reduce for y in o.loops[:i + 1])]
+        if not loops or not self.alone(s):
+            return False
+        s.at = self.r.choice(loops)
+        s.at[0].host = True
+        self.emit(s.name, 'compute_with', s.at[0].name, s.at[1].name)
+        return True
+
     def place(self, s):
+        if s.host or (not s.at and self.r.random() < 0.15 and self.turn(s)):
+            return
         if s.output or s.at or self.r.random() < 0.4:
             if s.at is None and self.r.random() < 0.1:
                 self.emit(s.name, 'compute_root')

@@ -5,7 +5,7 @@ from collections import Counter
 from .semantics import ARITHMETIC, CLOSE, COMPARISONS, DTYPES, EXACT, FLOATS, INTEGER, INTS, NUMBERS, OF_INTEGERS, REDUCTIONS
 from .tree import walk
 
-HOST = ['split', 'tile', 'fuse', 'reorder', 'compute_at', 'compute_root', 'compute_inline', 'store_at', 'store_root', 'fold', 'storage_align', 'pack', 'cache_read', 'cache_write', 'rfactor', 'tail',
+HOST = ['split', 'tile', 'fuse', 'reorder', 'compute_at', 'compute_with', 'compute_root', 'compute_inline', 'store_at', 'store_root', 'fold', 'storage_align', 'pack', 'cache_read', 'cache_write', 'rfactor', 'tail',
         'unroll', 'vectorize', 'parallel', 'pragma', 'knob', 'for']
 VTA = ['set_scope', 'bind', 'dma_copy', 'alu', 'tensorize', 'legalize_epilogue']
 PRIMITIVES = HOST + VTA

@@ -79,7 +79,8 @@ static bool measure_all(Tune *t) {
     b.which[b.n++] = i;
   }
   TunePool pool = pool_of(t, on_result, &b);
-  t->stopped = !tune_run(&pool, b.n, plans) && !b.lost;
+  bool all = t->ranks ? tune_ranks_run(t->ranks, &pool, &t->key, b.n, plans) : tune_run(&pool, b.n, plans);
+  t->stopped = !all && !b.lost;
   return !b.lost;
 }
 
@@ -203,7 +204,7 @@ static void tell_counts(const Tune *t, Text *out) {
   if (logged) text_add(out, "; %zu of these are from `%s`", logged, t->log.path);
   text_add(out, "\n");
   if (left && t->d->opt.replay) text_add(out, "tune: the log has nothing of %zu\n", left);
-  else if (left) text_add(out, "tune: interrupted: %zu are not measured, and this is the best so far\n", left);
+  else if (left) text_add(out, "tune: ended early: %zu are not measured, and this is the best so far\n", left);
 }
 
 // The program with the best in it; of knobs, with their values.
@@ -244,9 +245,7 @@ static void tell_best(const Tune *t, const Candidate *best, Text *out) {
 
 static void report_nothing(const Tune *t) {
   bool replay = t->d->opt.replay != NULL;
-  const char *why = t->stopped ? " before it was interrupted"
-                    : replay   ? " that the log has"
-                               : ": all candidates failed";
+  const char *why = t->stopped ? " before it ended" : replay ? " that the log has" : ": all candidates failed";
   Diag *g =
       diag_report(t->d->cx.diags, E_TUNE, t->kernel->name_loc, "nothing was measured of `%s`%s", t->kernel->name, why);
   diag_help(g, t->stopped ? "a log, `--log=FILE`, keeps what was measured"
@@ -296,10 +295,16 @@ static bool choose_device(Tune *t) {
   return device != NULL;
 }
 
+// The kernel, and what results of it are of. False after a report.
+static bool read_it(Tune *t) {
+  if (!tune_read(t) || !choose_device(t)) return false;
+  t->key = tune_key(t->d, &t->s->c, t->kernel, t->schedule, (DeviceKind)t->d->opt.device);
+  return true;
+}
+
 static int tune(Tune *t) {
   Driver *d = t->d;
-  if (!tune_read(t) || !choose_device(t) || !tune_list(t)) return driver_status(d);
-  t->key = tune_key(d, &t->s->c, t->kernel, t->schedule, (DeviceKind)d->opt.device);
+  if (!read_it(t) || !tune_list(t)) return driver_status(d);
   const char *log = d->opt.replay ? d->opt.replay : d->opt.log;
   TuneLogUse use = d->opt.replay ? TUNE_LOG_IS_ALL : TUNE_LOG_GROWS;
   if (log && !tune_log_read(&d->cx, log, &t->key, use, &t->log)) return driver_status(d);
@@ -310,10 +315,39 @@ static int tune(Tune *t) {
   return tell(t);
 }
 
+// One of the others of a job: it has nothing to say but to rank 0.
+static int serve(Tune *t) {
+  bool able = read_it(t) && tune_arrays(t);
+  TunePool pool = pool_of(t, NULL, NULL);
+  tune_ranks_serve(t->ranks, &pool, able ? &t->key : NULL);
+  t->d->cx.diags = diags_new(t->d->cx.arena);
+  return EXIT_DONE;
+}
+
+// Where mpirun has started several. False after a report.
+static bool open_ranks(Tune *t) {
+  Driver *d = t->d;
+  const char *why;
+  int rank;
+  if (!tune_ranks_wanted(&rank)) return true;
+  if (d->opt.jobs != -1) {
+    if (!rank) usage_error(d, "`--jobs` is for one process: of these, each measures one candidate at a time");
+    return false;
+  }
+  t->ranks = tune_ranks_open(&d->cx, &why);
+  if (t->ranks) return true;
+  if (rank) return false;
+  Diag *g = diag_report(d->cx.diags, E_TUNE, (Loc){0}, "the processes of MPI cannot be told of each other: %s", why);
+  diag_help(g, "build tetc where MPI is (libopenmpi-dev), or run it without mpirun");
+  return false;
+}
+
 int command_tune(Driver *d) {
   Tune t = {.d = d, .s = session_new(d)};
   d->opt.check = true; // with the hazard checker
-  int status = tune(&t);
+  if (!open_ranks(&t)) return d->opt.jobs != -1 ? EXIT_USAGE : EXIT_INPUT;
+  int status = t.ranks && tune_rank(t.ranks) ? serve(&t) : tune(&t);
   tune_arrays_free(&t);
+  if (t.ranks) tune_ranks_close(t.ranks);
   return status;
 }

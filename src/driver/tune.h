@@ -31,6 +31,7 @@ typedef struct Tune {
   Array *inputs, *wanted, *got; // one a tensor of the kernel, data NULL where it is of another role
   VEC(Candidate) candidates;    // the first: as written, or as planned
   const char *pair[2];          // that are measured in turns
+  TuneRanks *ranks;             // of an MPI job of several; NULL: this is all
   bool stopped;                 // an interrupt
 } Tune;
 

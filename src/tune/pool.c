@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // Candidates in children: each is forked for one, tells the result through a pipe, and ends. What it does not tell is
 // told by how it ended. An interrupt (Ctrl-C, SIGTERM) ends the children, and the caller goes on with what there is.
-#include "tune/tune.h"
+#include "tune/internal.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
@@ -40,11 +39,7 @@ static void on_signal(int number) {
   errno = saved;
 }
 
-typedef struct Signals {
-  struct sigaction interrupt, end;
-} Signals;
-
-static bool catch_signals(Signals *before) {
+bool signals_catch(Signals *before) {
   struct sigaction action = {.sa_handler = on_signal};
   if (pipe2(wake, O_CLOEXEC | O_NONBLOCK)) return false;
   atomic_store(&interrupts, 0);
@@ -53,7 +48,9 @@ static bool catch_signals(Signals *before) {
   return true;
 }
 
-static void give_signals_back(const Signals *before) {
+bool signals_came(void) { return atomic_load(&interrupts) > 0; }
+
+void signals_give_back(const Signals *before) {
   sigaction(SIGINT, &before->interrupt, NULL);
   sigaction(SIGTERM, &before->end, NULL);
   close(wake[0]);
@@ -155,7 +152,7 @@ bool tune_run(const TunePool *p, size_t n, const char *const *plans) {
   int jobs = p->jobs < MOST_JOBS ? p->jobs : MOST_JOBS, running = 0;
   size_t next = 0;
   bool go_on = true;
-  if (!catch_signals(&before)) return false;
+  if (!signals_catch(&before)) return false;
   while (go_on && (next < n || running)) {
     for (int i = 0; i < jobs && next < n; i++)
       if (!children[i].pid) {
@@ -166,7 +163,7 @@ bool tune_run(const TunePool *p, size_t n, const char *const *plans) {
         next++, running++;
       }
     wait_some(children, jobs);
-    if (atomic_load(&interrupts)) go_on = false;
+    if (signals_came()) go_on = false;
     for (int i = 0; i < jobs && go_on; i++)
       if (children[i].pid && is_done(&children[i], p->seconds)) {
         running--;
@@ -175,6 +172,6 @@ bool tune_run(const TunePool *p, size_t n, const char *const *plans) {
   }
   for (int i = 0; i < jobs; i++)
     if (children[i].pid) abandon(&children[i]);
-  give_signals_back(&before);
+  signals_give_back(&before);
   return go_on;
 }

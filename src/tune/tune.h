@@ -4,6 +4,7 @@
 //
 //   log.c   results as lines of JSON, in a file to which others may write at the same time
 //   pool.c  candidates in children, several at a time
+//   ranks.c the same, in the other processes of an MPI job; mpi.c is a module, loaded only there
 #ifndef TETC_TUNE_H
 #define TETC_TUNE_H
 
@@ -73,5 +74,18 @@ typedef struct TunePool {
 } TunePool;
 // Measures n candidates. False: it was interrupted (SIGINT, SIGTERM), and some are not done.
 bool tune_run(const TunePool *p, size_t n, const char *const *plans);
+
+// ---- ranks.c --------------------------------------------------------------------------------------------------------
+
+typedef struct TuneRanks TuneRanks;
+bool tune_ranks_wanted(int *rank);                     // whether this is one of several processes of a job; which
+TuneRanks *tune_ranks_open(Ctx *cx, const char **why); // to be closed by each of them; NULL: *why
+int tune_rank(const TuneRanks *r);
+// Of rank 0: tune_run, by the others, of which those count that have the same key. Reports W_RANK. False also if all
+// others are lost.
+bool tune_ranks_run(TuneRanks *r, const TunePool *p, const TuneKey *key, size_t n, const char *const *plans);
+// Of the others: measures what it is told to, until it is told to end. key NULL: it can measure nothing.
+void tune_ranks_serve(TuneRanks *r, const TunePool *p, const TuneKey *key);
+void tune_ranks_close(TuneRanks *r); // of rank 0: ends the others, too
 
 #endif

@@ -22,7 +22,7 @@ ITEM = re.compile(r'^(Wrong|Right|Shown by)(?: \(`(.*?)`\))?(?:\.|:\n\n((?:    .
 # What is not shown, and why.
 NO_WRONG = {'E0003': 'too long to be read', 'E0402': 'too long', 'E0404': 'too long', 'E0901': 'no input raises it',
             'R0003': 'of TIR that no pass makes', 'W0003': 'a picture is no text', 'W0004': 'a model is no text',
-            'R0007': 'a model is no text', 'R0008': 'samples are no text'}
+            'W0006': 'it takes MPI', 'R0007': 'a model is no text', 'R0008': 'samples are no text'}
 NO_RIGHT = set(NO_WRONG) | {'E0110', 'E0503', 'E0505', 'E0601', 'E0603', 'E0604', 'E0902'}
 # Files that commands name.
 FILES = {'k.te': 'target vta;\nkernel k { input a[m: 4] : int32; output o = a + 1; }\n', 'odd.json': '{"LOG_BATCH": 1, "LOG_BLOCK": 4}'}

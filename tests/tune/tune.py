@@ -235,9 +235,9 @@ def interrupted(*args):
 
 log('some.jsonl', [dict(e, flags=' --plant-fault=uop:hang') for e in lines('add.jsonl')[:8] if e['plan'] != best])
 p = interrupted(ADD, '--device=model', '--plant-fault=uop:hang', '--log=some.jsonl', '-o', 'far.te')
-case('Ctrl-C keeps the best so far', has(p, 0, r'tune: interrupted: 1 are not measured, and this is the best so far\n', f'{second} cycles') or cycles('far.te') != second)
+case('Ctrl-C keeps the best so far', has(p, 0, r'tune: ended early: 1 are not measured, and this is the best so far\n', f'{second} cycles') or cycles('far.te') != second)
 p = interrupted(ADD, '--device=model', '--plant-fault=uop:hang')
-case('Ctrl-C before there is one', has(p, 1, 'before it was interrupted', '--log=FILE'))
+case('Ctrl-C before there is one', has(p, 1, 'before it ended', '--log=FILE'))
 
 # ---- the host
 HOST = write('host.te', '''kernel k { input a[i: 64, j: 64] : float32; output o = exp(a) + 1.0; }

@@ -74,7 +74,8 @@ typedef struct Options {
   Scale scale;    // the same as numbers
   const char *passes, *print_before, *print_after, *at, *plant_fault, *reproducer;
   bool print_locations, interpret, shrink;
-  bool print_changed, time_passes, verify_each, remarks, legalize, check, stats, schedule_only, list_operators;
+  bool print_changed, time_passes, verify_each, remarks, legalize, check, stats, schedule_only, list_operators,
+      requantise;
   VEC(TeDefine) defines, knobs;
   VEC(const char *) include_dirs;
   VEC(NamePair) inputs, outputs, dims;

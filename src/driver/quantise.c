@@ -135,6 +135,7 @@ int command_quantise(Driver *d) {
                     .elsewhere = !same(place(a, folder(a, file)), place(a, folder(a, path))),
                     .set = path_base(d->opt.calibrate),
                     .scheme = (QuantiseScheme)d->opt.scheme,
+                    .requantise = d->opt.requantise,
                     .nkept = (int)d->opt.kept.len,
                     .kept = d->opt.kept.data};
   QuantisedText made = {0};

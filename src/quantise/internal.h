@@ -55,6 +55,7 @@ struct QNode {
   bool depthwise;
   QWindow window;
   double high;            // Q_CLAMP
+  bool cuts;              // Q_CLAMP: it was a rounding from 0 on, and has a text of its own
   int64_t axis;           // Q_CONCAT
   const TeTensor *tensor; // of the flat program: its shape
   // From layers.c on:
@@ -145,8 +146,8 @@ bool graph_read(Quantise *z);                  // nodes; false after a report
 const char *graph_flat(Quantise *z, QNode *n); // the node's declaration in the flat program
 bool graph_shapes(Quantise *z, const TeKernel *flat);
 Name fresh_stage(Quantise *z, const char *base);
-// The text of a span with the nodes that it names called as `name` says.
-const char *span_text(Quantise *z, Loc span, const QNode *n, const char *(*name)(Quantise *z, QNode *n));
+// The text of a node, or of its whole declaration, with the nodes that it names called as `name` says.
+const char *node_text(Quantise *z, const QNode *n, const char *(*name)(Quantise *z, QNode *n));
 
 /* layers.c */
 void layers_make(Quantise *z);
@@ -176,6 +177,7 @@ void eval_layer(const Quantise *z, QLayer *l, int64_t sample, const int32_t *sum
 /* text.c */
 // The new program; once more when it was measured, with that. False after a report.
 bool text_make(Quantise *z, bool measured, QuantisedText *out);
+Loc statement(Loc loc, bool goes); // with its semicolon; `goes`: and its line, where it stands alone on one
 bool schedule_drops(const Quantise *z, const TeSchedule *s); // it is of the float stages
 const char *decibels(Arena *a, double signal, double noise);
 const char *scheme_name(QuantiseScheme s);

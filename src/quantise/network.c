@@ -101,10 +101,36 @@ static bool is_clamp(Quantise *z, const AstExpr *e, double *high) {
   return *high = (double)top, top > 0;
 }
 
+// A call of nn.te that rounds to steps, or takes steps back.
+static bool is_rounding(Quantise *z, const AstExpr *e) {
+  const char *def = te_library_def(z->q->module, e);
+  return def && e->nitems &&
+         (!strcmp(def, "quantise") || !strcmp(def, "quantise_unsigned") || !strcmp(def, "dequantise"));
+}
+
+// Whether its steps begin at 0: then it is a ReLU as well, up to *high.
+static bool cuts_at_zero(Quantise *z, const AstExpr *e, double *high) {
+  const char *def = te_library_def(z->q->module, e);
+  const AstExpr *zero = te_argument(z->q->module, e, "zero"), *scale = te_argument(z->q->module, e, "scale");
+  int64_t at = 0;
+  if (!strcmp(def, "dequantise") || (zero && !integer(z, zero, &at))) return false;
+  *high = scale && scale->kind == AST_FLOAT ? 255 * scale->number : 0;
+  return *high > 0 && at == (strcmp(def, "quantise") ? 0 : -128);
+}
+
+// --requantise: what stands in roundings.
+static const AstExpr *unrounded(Quantise *z, const AstExpr *e) {
+  double high;
+  while (z->q->requantise && is_rounding(z, e) && !cuts_at_zero(z, e, &high)) e = e->items[0];
+  return e;
+}
+
 // Whether an expression is a tensor of the network that is understood.
 static bool is_whole(Quantise *z, const AstExpr *e) {
   double high;
+  e = unrounded(z, e);
   if (stage_named(z, e)) return true;
+  if (z->q->requantise && is_rounding(z, e)) return is_whole(z, e->items[0]);
   if (e->kind == AST_BINARY && e->binop == OP_ADD) return is_whole(z, e->a) && is_whole(z, e->b);
   if (e->kind == AST_CONCAT) {
     for (int i = 0; i < e->nitems; i++)
@@ -181,6 +207,7 @@ static const char *short_name(const QNode *n) {
 
 // The nodes of an expression that is_whole; `name`: of its stage, NULL: any.
 static QNode *whole_node(Quantise *z, const AstExpr *e, int decl, Name name) {
+  e = unrounded(z, e);
   QNode *stage = stage_named(z, e);
   if (stage && !name) return stage;
   const Known *k = known_def(z, e);
@@ -206,17 +233,36 @@ static QNode *whole_node(Quantise *z, const AstExpr *e, int decl, Name name) {
   } else if (e->kind == AST_CONCAT) {
     for (int i = 0; i < e->nitems; i++) read_operand(z, n, e->items[i]);
   } else {
-    is_clamp(z, e, &n->high);
+    n->cuts = is_rounding(z, e) && cuts_at_zero(z, e, &n->high);
+    if (!n->cuts) is_clamp(z, e, &n->high);
     read_operand(z, n, e->items[0]);
   }
   node_done(z, n, name ? name : fresh_stage(z, arena_printf(z->a, "%s_%s", z->decls[decl].name, short_name(n))));
   return n;
 }
 
+// What has scales of its own is not quantised a second time without being asked.
+static void refuse_rounding(Quantise *z, const AstExpr *e) {
+  if (z->q->requantise) {
+    Diag *g = diag_report(z->cx->diags, E_QUANTISE, e->loc,
+                          "this rounding cannot be taken away: what stands in it is not known");
+    diag_help(g, "give what stands in it a stage of its own");
+  } else if (!diags_errors(z->cx->diags)) {
+    Diag *g = diag_report(z->cx->diags, E_QUANTISE, e->loc, "`%s` has scales of its own", z->q->kernel->name);
+    diag_note(g, "it runs on the CPU as it is");
+    diag_help(g, "`--requantise` takes its roundings away, and chooses scales anew");
+  }
+}
+
 // Finds what a text names: calls that are understood become nodes of their own, unless it stays float as it is.
 static void read_text(Quantise *z, QNode *n, const AstExpr *e, bool take) {
   if (!e) return;
   QNode *stage = stage_named(z, e);
+  if (is_rounding(z, e)) {
+    if (z->q->requantise && is_whole(z, e)) node_reads(z, n, e->loc, whole_node(z, e, n->decl, NULL));
+    else refuse_rounding(z, e);
+    return;
+  }
   if (stage) {
     node_reads(z, n, e->loc, stage);
     return;
@@ -245,6 +291,21 @@ static const AstExpr *reshaped(Quantise *z, const TeDecl *d) {
   return e && d->has_axes && is_builtin(z, e, "reshape", 1) && is_whole(z, e->items[0]) ? e->items[0] : NULL;
 }
 
+// --requantise: a stage that only rounds another one is that; an output gives it its name, if it needs none itself.
+static bool read_alias(Quantise *z, const TeDecl *d) {
+  if (!z->q->requantise || !d->body || d->has_axes || unrounded(z, d->body) == d->body) return false;
+  QNode *n = stage_named(z, unrounded(z, d->body));
+  bool output = d->role == TE_OUTPUT;
+  if (!n || (output && (n->output || n->uses || n->kind == Q_INPUT))) return false;
+  if (output) {
+    n->output = true;
+    n->name = d->name;
+    n->uses++;
+  }
+  ptrmap_set(z->a, &z->named, d->name, n);
+  return true;
+}
+
 static bool read_decl(Quantise *z, int i) {
   const TeDecl *d = &z->decls[i];
   QNode *n;
@@ -255,6 +316,8 @@ static bool read_decl(Quantise *z, int i) {
     return false;
   }
   bool kept = is_kept(z, d->name);
+  if (!kept && read_alias(z, d)) return true;
+  const AstExpr *body = d->body ? unrounded(z, d->body) : NULL;
   if (!d->body) {
     n = node_new(z, Q_INPUT, NULL, i);
     node_done(z, n, d->name);
@@ -266,8 +329,8 @@ static bool read_decl(Quantise *z, int i) {
     node_reads(z, n, reshaped(z, d)->loc, of);
     node_done(z, n, d->name);
   } else {
-    n = node_new(z, Q_FLOAT, NULL, i);
-    read_text(z, n, d->body, !kept);
+    n = node_new(z, Q_FLOAT, body != d->body && !d->has_axes ? body : NULL, i);
+    read_text(z, n, d->has_axes ? d->body : body, !kept);
     node_done(z, n, d->name);
   }
   n->output = d->role == TE_OUTPUT;
@@ -286,14 +349,16 @@ bool graph_read(Quantise *z) {
   for (int i = 0; i < z->ndecls; i++) ptrmap_put(z->a, &z->taken, z->decls[i].name, 1);
   for (int i = 0; i < z->ndecls; i++)
     if (!read_decl(z, i)) return false;
-  return true;
+  return !diags_errors(z->cx->diags);
 }
 
 // ---- texts ----------------------------------------------------------------------------------------------------------
 
 static size_t offset_of(const Source *s, uint32_t line, uint32_t col) { return s->line_start[line - 1] + col - 1; }
 
-const char *span_text(Quantise *z, Loc span, const QNode *n, const char *(*name)(Quantise *z, QNode *n)) {
+const char *node_text(Quantise *z, const QNode *n, const char *(*name)(Quantise *z, QNode *n)) {
+  Loc span = n->span;
+  if (n->cuts) return arena_printf(z->a, "clamp(%s, 0, %.9g)", name(z, n->in.data[0]), n->high);
   Text t = {.arena = z->a};
   size_t at = offset_of(span.src, span.line, span.col), end = offset_of(span.src, span.end_line, span.end_col);
   for (size_t i = 0; i < n->refs.len; i++) {
@@ -313,7 +378,7 @@ static const char *own_name(Quantise *z, QNode *n) {
 }
 
 const char *graph_flat(Quantise *z, QNode *n) {
-  const char *text = span_text(z, n->span, n, own_name);
+  const char *text = node_text(z, n, own_name);
   if (n->whole) return text;
   return arena_printf(z->a, "%s %s = %s", n->output ? "output" : "compute", n->name, text);
 }

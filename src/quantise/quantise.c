@@ -17,6 +17,8 @@ static const Source *flat_source(Quantise *z) {
   }
   for (int i = 0; i < z->ndecls; i++)
     if (texts[i].len) VEC_PUSH(z->a, edits, ((SourceEdit){z->decls[i].loc, texts[i].data}));
+    else if (z->decls[i].role != TE_CONSTANT)
+      VEC_PUSH(z->a, edits, ((SourceEdit){statement(z->decls[i].loc, true), ""}));
   return source_edits(z->a, z->q->module->src, edits.len, edits.data);
 }
 
@@ -174,12 +176,38 @@ static bool choose(Ctx *cx, const QuantiseTask *q, QuantiseProgram **flat, Quant
   return true;
 }
 
+// What it costs beside the program as it was, with its own scales.
+static bool tell_requantised(Quantise *z, const QuantisedText *out) {
+  const char *kernel = z->q->kernel->name;
+  const QuantiseHost *h = z->host;
+  TeGiven given = {z->q->arrays, out->arrays, out->arrays_len};
+  QuantiseProgram *was = h->open(h->self, z->q->module->src, NULL, kernel, 0, NULL);
+  QuantiseProgram *made = was ? h->open(h->self, out->text, &given, kernel, 0, NULL) : NULL;
+  bool ok = made != NULL;
+  z->signal = z->noise = 0;
+  z->agree = 0;
+  for (int64_t s = 0; ok && s < h->samples; s++) {
+    ok = h->run(h->self, was, s) && h->run(h->self, made, s);
+    for (size_t i = 0; ok && i < z->nodes.len; i++)
+      if (z->nodes.data[i]->output) measure_output(z, z->nodes.data[i], was, made);
+  }
+  if (was) h->close(was);
+  if (made) h->close(made);
+  if (!ok) return false;
+  const char *same =
+      arena_printf(z->a, ", the same first class for %lld of %lld samples", (long long)z->agree, (long long)h->samples);
+  diag_report(z->cx->diags, R_QUANTISE, z->q->kernel->name_loc, "`%s` beside what it was, with its own scales: %s%s",
+              kernel, decibels(z->a, z->signal, z->noise), z->classes ? same : "");
+  return true;
+}
+
 bool quantise_network(Ctx *cx, const QuantiseTask *q, QuantisedText *out) {
   QuantiseProgram *flat = NULL;
   Quantise z = quantise_new(cx, q, q->scheme);
   bool ok = q->scheme == SCHEME_AUTO ? choose(cx, q, &flat, &z, out) : attempt(&z, cx->diags, &flat, out);
   z.cx = cx;
   if (ok) tell(&z);
+  if (ok && q->requantise) ok = tell_requantised(&z, out);
   if (flat) q->host.close(flat);
   return ok;
 }

@@ -29,6 +29,7 @@ typedef struct QuantiseTask {
   bool elsewhere;     // the new text stands in another folder
   const char *set;    // what the samples are called in comments
   QuantiseScheme scheme;
+  bool requantise; // roundings of the text are taken away
   int nkept;
   const char *const *kept; // stages that stay float
 } QuantiseTask;

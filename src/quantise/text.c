@@ -144,7 +144,7 @@ static void same_text(Writer *w, QLayer *l, Text *t) {
   QNode *n = l->root;
   if (n->kind == Q_CLAMP) text_add(t, "clamp(%s, 0, %d)", int8_name(w->z, l->data), l->high);
   else if (n->whole) text_add(t, "reshape(%s)", int8_name(w->z, l->data));
-  else text_add(t, "%s", span_text(w->z, n->span, n, int8_name));
+  else text_add(t, "%s", node_text(w->z, n, int8_name));
 }
 
 // `compute NAME`, with axes where the text needs them.
@@ -166,7 +166,7 @@ static void layer_text(Writer *w, QLayer *l, Text *t) {
   Quantise *z = w->z;
   QNode *n = l->out;
   if (l->kind == L_FLOAT && n->whole) {
-    text_add(t, "%s", span_text(z, n->span, n, float_name));
+    text_add(t, "%s", node_text(z, n, float_name));
     return;
   }
   head(w, l, layer_stage(z, l), t);
@@ -188,7 +188,7 @@ static void layer_text(Writer *w, QLayer *l, Text *t) {
     break;
   case L_MEAN: mean_text(w, l, t); break;
   case L_SAME: same_text(w, l, t); break;
-  case L_FLOAT: text_add(t, "%s", span_text(z, n->span, n, float_name)); break;
+  case L_FLOAT: text_add(t, "%s", node_text(z, n, float_name)); break;
   }
 }
 
@@ -231,7 +231,7 @@ static void write_layer(Writer *w, QLayer *l) {
 // ---- the file -------------------------------------------------------------------------------------------------------
 
 // A statement with its semicolon; a whole line where it stands alone on one, if it goes.
-static Loc statement(Loc loc, bool goes) {
+Loc statement(Loc loc, bool goes) {
   const Source *s = loc.src;
   const char *text = s->text + s->line_start[loc.end_line - 1] + loc.end_col - 1, *at = text;
   at += strspn(at, " \t");

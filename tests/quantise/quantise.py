@@ -248,6 +248,43 @@ def floats(weights, images):
     case('the weights of the others are int8', '' if arrays['conv1_w'].dtype == np.int8 and 'conv2_w' not in arrays else str(arrays.keys()))
 
 
+RETAKEN = '''  input image[n: n, c: 3, y: 8, x: 8] : float32;
+  compute image_q = quantise(image, scale = 0.03);
+  compute image_dq = dequantise(image_q, scale = 0.03);
+  compute conv1_q = quantise(conv2d(image_dq, w.w1, pad = 1), scale = 0.03, zero = -128); // a ReLU by its steps
+  compute conv2 = dequantise(quantise(bias_add(conv2d(dequantise(conv1_q, scale = 0.03, zero = -128), w.w2, pad = 1), w.b2), scale = 0.05), scale = 0.05);
+  compute conv3_q = quantise_unsigned(conv2d(conv2, w.w3), scale = 0.02); // another one
+  compute conv3 = dequantise(conv3_q, scale = 0.02);
+  compute sum1 = relu(add(conv2, conv3));
+  compute soft = quantise(exp(-sum1), scale = 0.01);
+  compute pool_q = quantise(global_max_pool(dequantise(soft, scale = 0.01)), scale = 0.01);
+  compute logits_q = quantise(dense(dequantise(pool_q, scale = 0.01), w.w4), scale = 0.03);
+  output logits = dequantise(logits_q, scale = 0.03);
+'''
+
+
+def retaken(rng):
+    """--requantise: roundings go, ReLUs that were in them stay."""
+    weights = networks.weights(rng, w1=(8, 3, 3, 3), w2=(8, 8, 3, 3), b2=(8,), w3=(8, 8, 1, 1), w4=(5, 8))
+    images = rng.normal(0, 1, (SAMPLES, 3, 8, 8)).astype(np.float32)
+    np.savez('retaken.npz', **weights)
+    np.savez('set.npz', images=images)
+    write('retaken.te', networks.text('retaken', RETAKEN))
+    said = quantise('retaken.te', status=1)
+    case('scales of its own are told once', '' if said.count('has scales of its own') == 1 and '--requantise' in said else said)
+    said = quantise('retaken.te', '--requantise', '--scheme=shift')
+    text, arrays = read('q.te'), dict(np.load('q.npz'))
+    case('--requantise: numpy computes the same bits', '\n'.join(filter(None, (same_bits(text, arrays, images[i:i + 1]) for i in range(3)))))
+    cut = [re.search(rf'quantised_\w+\([^;]*{name}_w.*low = 0', text) for name in ('conv1_q', 'conv3_q')]
+    case('--requantise keeps ReLUs', '' if all(cut) and 'dequantise(q' not in text and 'quantise_unsigned' not in text else text)
+    told = re.search(r'with its own scales: ([\d.]+) dB, the same first class for (\d+) of 24', said)
+    case('--requantise says the loss', '' if told and float(told[1]) > 20 else said)
+    write('nested.te', read('retaken.te').replace('exp(-sum1)', 'exp(-sum1 * dequantise(quantise(exp(sum1), scale = 0.1), scale = 0.1))'))
+    np.savez('nested.npz', **weights)
+    said = quantise('nested.te', '--requantise', status=1)
+    case('a rounding of what is not known is refused', '' if 'this rounding cannot be taken away' in said else said)
+
+
 def auto(name):
     """The default is `shift`, unless `multiply` is better by more than half a dB."""
     said = quantise(f'{name}.te')
@@ -275,6 +312,7 @@ def main():
                     case('a bias makes up for the mean error', bias_rule(text, arrays, weights, images))
                     floats(weights, images)
             case(f'{name}: the default scheme', auto(name))
+        retaken(rng)
         scale_rule(rng)
         errors()
     end()

@@ -113,7 +113,8 @@ struct QLayer {
   int left, other, right; // L_RESIDUAL L_ADD: of the skip; L_ADD: of the data; of the sum
   int64_t multiplier;     // L_MEAN
   int low, high, limit;   // limit: L_RESIDUAL, of what is added to the skip
-  int8_t *values;         // of all samples
+  float *floats_seen;     // L_QUANTISE: of all samples
+  int8_t *values;         // the same, and of all other layers
   // Measured.
   double signal, noise;
   int64_t clipped, counted;
@@ -131,12 +132,13 @@ typedef struct Quantise {
   PtrMap named;         // the stages of the text
   VEC(QLayer *) layers; // in the order of evaluation
   VEC(QScale *) scales;
-  PtrMap taken;       // names of the new text
-  const Source *flat; // the float program, a stage a node
+  const char *library; // before its names: `nn.`
+  PtrMap taken;        // names of the new text
+  const Source *flat;  // the float program, a stage a node
   // Measured, of all outputs.
   double signal, noise;
-  bool classes;  // one of them has classes:
-  int64_t agree; // how often the first one is the same
+  const QNode *classes; // the first one that has classes; NULL: none
+  int64_t agree;        // how often the first one is the same
 } Quantise;
 
 typedef VEC(SourceEdit) SourceEdits;
@@ -166,7 +168,7 @@ QScale *group_of(QScale *s); // the one that stands for its group
 bool scales_find(Quantise *z, QuantiseProgram *flat);
 
 /* weights.c */
-bool weights_make(Quantise *z, QuantiseProgram *flat);
+bool weights_make(Quantise *z);
 int64_t channels_of(const QLayer *l);
 int64_t taps_of(const QLayer *l); // of each channel
 

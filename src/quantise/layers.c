@@ -161,7 +161,11 @@ static void groups_join(QScale *x, QScale *y) {
 void layers_make(Quantise *z) {
   for (size_t i = 0; i < z->nodes.len; i++)
     if (!z->nodes.data[i]->layer) make_layer(z, z->nodes.data[i]);
-  for (size_t i = 0; i < z->layers.len; i++) want(z->layers.data[i]);
+  for (size_t i = z->layers.len; i-- > 0;) {
+    QLayer *l = z->layers.data[i];
+    if (l->kind == L_SAME && l->root->kind == Q_VIEW && !l->out->want_int8) l->kind = L_FLOAT; // floats to the end
+    want(l);
+  }
   VEC(QLayer *) old = {z->layers.data, z->layers.len, z->layers.cap};
   z->layers.data = NULL;
   z->layers.len = z->layers.cap = 0;

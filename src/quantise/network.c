@@ -30,6 +30,7 @@ static const Known known[] = {{"conv2d", Q_CONV, 1},
 
 static const Known *known_def(Quantise *z, const AstExpr *e) {
   const char *def = te_library_def(z->q->module, e);
+  if (def) z->library = arena_printf(z->a, "%.*s", (int)(strlen(e->name) - strlen(def)), e->name);
   for (size_t i = 0; def && i < sizeof known / sizeof *known; i++)
     if (!strcmp(known[i].def, def)) return &known[i];
   return NULL;

@@ -63,8 +63,8 @@ static void measure_output(Quantise *z, const QNode *n, const QuantiseProgram *f
     z->signal += (double)x[i] * (double)x[i];
     z->noise += ((double)y[i] - (double)x[i]) * ((double)y[i] - (double)x[i]);
   }
-  if (n->tensor->naxes > 2 || last != count || last < 2) return;
-  z->classes = true;
+  if (n->tensor->naxes > 2 || last != count || last < 2 || (z->classes && z->classes != n)) return;
+  z->classes = n;
   z->agree += first_class(x, last) == first_class(y, last);
 }
 
@@ -140,7 +140,7 @@ static bool attempt(Quantise *z, Diags *told, QuantiseProgram **flat, QuantisedT
   if (!*flat) *flat = open_flat(z);
   if (!*flat || !graph_shapes(z, z->host->kernel(*flat))) return false;
   layers_make(z);
-  return check_found(z) && scales_find(z, *flat) && weights_make(z, *flat) && text_make(z, false, out) &&
+  return check_found(z) && scales_find(z, *flat) && weights_make(z) && text_make(z, false, out) &&
          measure(z, *flat, out) && text_make(z, true, out);
 }
 

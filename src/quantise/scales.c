@@ -64,9 +64,18 @@ static bool see_sample(Quantise *z, QuantiseProgram *flat, int64_t sample) {
     QLayer *l = z->layers.data[i];
     if (l->out->tensor->type != DT_F32) continue;
     const float *x = z->host->values(flat, l->out->name);
+    int64_t n = node_elems(l->out);
     if (!finite_values(z, l->out, x, sample)) return false;
-    if (l->kind == L_LINEAR || l->kind == L_RESIDUAL) add_means(z, l, z->host->values(flat, l->pre->name));
-    if (l->scale && l->kind != L_SAME) count(z, scale_of(l->scale), x, node_elems(l->out));
+    if (l->kind == L_LINEAR || l->kind == L_RESIDUAL) {
+      const float *pre = z->host->values(flat, l->pre->name);
+      if (!finite_values(z, l->pre, pre, sample)) return false;
+      add_means(z, l, pre);
+    }
+    if (l->kind == L_QUANTISE) {
+      if (!l->floats_seen) l->floats_seen = arena_alloc(z->a, (size_t)(n * z->host->samples) * sizeof *x);
+      memcpy(l->floats_seen + sample * n, x, (size_t)n * sizeof *x);
+    }
+    if (l->scale && l->kind != L_SAME) count(z, scale_of(l->scale), x, n);
   }
   return true;
 }

@@ -94,8 +94,8 @@ static void linear_text(Writer *w, QLayer *l, Text *t) {
                      : l->root->kind == Q_DENSE ? "dense"
                      : l->root->depthwise       ? "depthwise"
                                                 : "conv2d";
-  text_add(t, "quantised_%s%s(%s, %s, %s, ", kind, l->multipliers ? "_multiply" : "", int8_name(z, l->data),
-           weight_array(w, l), channel_array(w, l, "b", DT_I32, l->biases));
+  text_add(t, "%squantised_%s%s(%s, %s, %s, ", z->library, kind, l->multipliers ? "_multiply" : "",
+           int8_name(z, l->data), weight_array(w, l), channel_array(w, l, "b", DT_I32, l->biases));
   text_add(t, "%s",
            l->multipliers ? channel_array(w, l, "m", DT_I32, l->multipliers)
                           : channel_array(w, l, "k", DT_I32, l->shifts));
@@ -114,9 +114,10 @@ static void linear_text(Writer *w, QLayer *l, Text *t) {
 
 // Sums that become floats at once.
 static void sums_text(Writer *w, QLayer *l, Text *t) {
-  if (l->act) text_add(t, l->act->kind == Q_RELU ? "relu(" : "clamp(");
+  const char *lib = w->z->library;
+  if (l->act) text_add(t, "%s%s(", l->act->kind == Q_RELU ? lib : "", l->act->kind == Q_RELU ? "relu" : "clamp");
   const char *op = l->root->kind == Q_DENSE ? "dense" : l->root->depthwise ? "depthwise" : "conv2d";
-  text_add(t, "dequantise_sums(%s(%s, %s", op, int8_name(w->z, l->data), weight_array(w, l));
+  text_add(t, "%sdequantise_sums(%s%s(%s, %s", lib, lib, op, int8_name(w->z, l->data), weight_array(w, l));
   if (l->root->kind == Q_CONV) window_args(t, &l->root->window);
   if (l->root->kind == Q_CONV && !l->root->depthwise && groups_of(l) != 1)
     text_add(t, ", groups = %lld", (long long)groups_of(l));
@@ -128,7 +129,7 @@ static void sums_text(Writer *w, QLayer *l, Text *t) {
 static void mean_text(Writer *w, QLayer *l, Text *t) {
   const QNode *n = l->root;
   bool whole = n->kind == Q_MEAN;
-  text_add(t, whole ? "quantised_mean(%s" : "quantised_average_pool(%s", int8_name(w->z, l->data));
+  text_add(t, "%squantised_%s(%s", w->z->library, whole ? "mean" : "average_pool", int8_name(w->z, l->data));
   if (!whole) {
     pair(t, "size", "sizes", n->window.sizes, 2);
     if (memcmp(n->window.strides, n->window.sizes, sizeof n->window.sizes))
@@ -147,18 +148,22 @@ static void same_text(Writer *w, QLayer *l, Text *t) {
   else text_add(t, "%s", node_text(w->z, n, int8_name));
 }
 
+// The axes of a declaration as they are written: `[n: n, i: 64]`.
+static const char *declared_axes(Quantise *z, const QNode *n) {
+  const char *at = n->span.src->text + n->span.src->line_start[n->span.line - 1] + n->span.col - 1;
+  int depth = 0;
+  at = strchr(at, '[');
+  for (const char *end = at;; end++) {
+    depth += (*end == '[') - (*end == ']');
+    if (!depth) return arena_printf(z->a, "%.*s", (int)(end + 1 - at), at);
+  }
+}
+
 // `compute NAME`, with axes where the text needs them.
 static void head(Writer *w, QLayer *l, const char *name, Text *t) {
   bool output = !l->scale && l->out->output;
   text_add(t, "%s %s", output ? "output" : "compute", name);
-  if (l->kind == L_SAME && l->root->whole) {
-    const TeTensor *of = l->out->tensor;
-    text_add(t, "[");
-    for (int i = 0; i < of->naxes; i++)
-      text_add(t, "%s%s: %lld", i ? ", " : "", of->axes[i]->name, (long long)of->axes[i]->extent);
-    text_add(t, "] : int8");
-  }
-  (void)w;
+  if (l->kind == L_SAME && l->root->whole) text_add(t, "%s : int8", declared_axes(w->z, l->root));
   text_add(t, " = ");
 }
 
@@ -171,14 +176,14 @@ static void layer_text(Writer *w, QLayer *l, Text *t) {
   }
   head(w, l, layer_stage(z, l), t);
   switch (l->kind) {
-  case L_QUANTISE: text_add(t, "quantise(%s, scale = %s)", float_name(z, n), step_text(w, n)); break;
+  case L_QUANTISE: text_add(t, "%squantise(%s, scale = %s)", z->library, float_name(z, n), step_text(w, n)); break;
   case L_LINEAR:
     if (l->floats) sums_text(w, l, t);
     else linear_text(w, l, t);
     break;
   case L_RESIDUAL: linear_text(w, l, t); break;
   case L_ADD:
-    text_add(t, "quantised_add(%s, %s", int8_name(z, l->data), int8_name(z, l->skip));
+    text_add(t, "%squantised_add(%s, %s", z->library, int8_name(z, l->data), int8_name(z, l->skip));
     option(t, "a_left", l->other, 0);
     option(t, "b_left", l->left, 0);
     option(t, "right", l->right, 0);
@@ -224,8 +229,8 @@ static void write_layer(Writer *w, QLayer *l) {
   int64_t one = 1;
   if (l->scale) array(w, l, "scale", DT_F64, 1, &one, arena_copy(w->z->a, &step, sizeof step));
   if (!l->scale || l->kind == L_QUANTISE || !l->out->want_float) return;
-  text_add(t, "\n  %s %s = dequantise(%s, scale = %s);", l->out->output ? "output" : "compute",
-           float_name(w->z, l->out), int8_name(w->z, l->out), step_text(w, l->out));
+  text_add(t, "\n  %s %s = %sdequantise(%s, scale = %s);", l->out->output ? "output" : "compute",
+           float_name(w->z, l->out), w->z->library, int8_name(w->z, l->out), step_text(w, l->out));
 }
 
 // ---- the file -------------------------------------------------------------------------------------------------------

@@ -279,19 +279,10 @@ static void widen_steps(Quantise *z) {
 }
 
 // What floats become, for all samples.
-static bool quantise_floats(Quantise *z, QuantiseProgram *flat) {
-  for (int64_t i = 0; i < z->host->samples; i++) {
-    if (!z->host->run(z->host->self, flat, i)) return false;
-    for (size_t k = 0; k < z->layers.len; k++) {
-      QLayer *l = z->layers.data[k];
-      if (l->kind != L_QUANTISE) continue;
-      const float *x = z->host->values(flat, l->out->name);
-      float step = (float)scale_of(l->scale)->step;
-      int8_t *q = l->values + i * node_elems(l->out);
-      for (int64_t e = 0; e < node_elems(l->out); e++) q[e] = (int8_t)fminf(fmaxf(rintf(x[e] / step), -128), 127);
-    }
-  }
-  return true;
+static void quantise_floats(const Quantise *z, QLayer *l) {
+  float step = (float)scale_of(l->scale)->step;
+  for (int64_t i = 0; i < node_elems(l->out) * z->host->samples; i++)
+    l->values[i] = (int8_t)fminf(fmaxf(rintf(l->floats_seen[i] / step), -128), 127);
 }
 
 static bool make_layer(Quantise *z, QLayer *l) {
@@ -304,20 +295,19 @@ static bool make_layer(Quantise *z, QLayer *l) {
     if (!set_mean(z, l)) return false;
     break;
   case L_SAME: break;
-  case L_QUANTISE:
+  case L_QUANTISE: quantise_floats(z, l); return true;
   case L_FLOAT: return true;
   }
   for (int64_t i = 0; i < z->host->samples; i++) eval_layer(z, l, i, NULL);
   return true;
 }
 
-bool weights_make(Quantise *z, QuantiseProgram *flat) {
+bool weights_make(Quantise *z) {
   if (z->scheme == SCHEME_SHIFT) widen_steps(z);
   for (size_t i = 0; i < z->layers.len; i++) {
     QLayer *l = z->layers.data[i];
     if (l->scale) l->values = arena_alloc(z->a, (size_t)(node_elems(l->out) * z->host->samples));
   }
-  if (!quantise_floats(z, flat)) return false;
   for (size_t i = 0; i < z->layers.len; i++)
     if (!make_layer(z, z->layers.data[i])) return false;
   return true;

@@ -132,6 +132,11 @@ FUNCTIONS |= {'flatten': lambda x: x.reshape(len(x), -1), 'spatial': lambda x: x
               'bias_add': lambda x, b: x + b.reshape(-1, *[1] * (x.ndim - 2))}
 
 
+def softmax(x):
+    e = np.exp(x - x.max(-1, keepdims=True))
+    return e / e.sum(-1, keepdims=True)
+
+
 class Named:
     """q.NAME"""
 
@@ -152,14 +157,14 @@ def evaluate(text, arrays, inputs, given):
     what is given for them, and the others go on with that."""
     known = dict(inputs)
     for name, axes, expression, _ in stages(text):
-        if 'exp(' in expression:
-            near = eval(expression, {'__builtins__': {}}, known | {'exp': np.exp})
+        if 'exp(' in expression or 'softmax(' in expression:
+            near = eval(expression.replace('nn.', ''), {'__builtins__': {}}, known | {'exp': np.exp, 'softmax': softmax})
             assert np.allclose(near, given[name], rtol=1e-6, atol=1e-6), f'{name} is not even near'
             known[name] = given[name]
             continue
-        scope = FUNCTIONS | known | {k: Named(v) for k, v in arrays.items()}
+        scope = FUNCTIONS | known | {k: Named(v) for k, v in arrays.items()} | {'nn': Named(FUNCTIONS)}
         if 'reshape(' in expression:
-            shape = [int(n) for n in re.findall(r': (\d+)', axes)]
+            shape = [1 if n == 'n' else int(n) for n in re.findall(r': (\d+|n)\b', axes)]
             known[name] = known[re.match(r'reshape\((\w+)\)', expression)[1]].reshape(shape)
         elif expression.startswith('concat['):
             axis, parts = re.match(r'concat\[(\w)\]\((.*)\)$', expression).groups()

@@ -44,6 +44,15 @@ SHAPES = '''  input image[n: n, c: 4, y: 8, x: 8] : float32;
 '''
 
 
+NAMED = '''  input image[n: n, c: 4, y: 4, x: 4] : float32;
+  compute conv1 = nn.relu(nn.conv2d(image, w.w1, pad = 1));
+  compute row[n: n, i: 64] : float32 = reshape(conv1);
+  compute scores = nn.dense(row, w.w2);
+  output probability = nn.softmax(scores);
+  output logits = scores; // floats to the end
+'''
+
+
 def weights(rng, **shapes):
     made = {}
     for name, shape in shapes.items():
@@ -61,9 +70,11 @@ def all_of(rng):
                        w5=(8, 8, 1, 1), b5=(8,), w6=(5, 8), b6=(5,))
     depthwise = weights(rng, w1=(8, 3, 3), b1=(8,), w2=(6, 8, 1, 1), b2=(6,), w3=(6, 3, 3), w4=(8, 6, 1, 1), b4=(8,), w5=(5, 8, 1, 1))
     shapes = weights(rng, w1=(4, 4, 3, 3), b1=(4,), w2=(4, 8, 1, 1), w3=(16, 64), b3=(16,), w4=(5, 16))
-    return {'plain': (PLAIN, plain, (3, 9, 8)), 'residual': (RESIDUAL, residual, (3, 8, 8)), 'depthwise': (DEPTHWISE, depthwise, (4, 9, 9)),
+    named = weights(rng, w1=(4, 4, 3, 3), w2=(5, 64))
+    return {'named': (NAMED, named, (4, 4, 4)), 'plain': (PLAIN, plain, (3, 9, 8)), 'residual': (RESIDUAL, residual, (3, 8, 8)), 'depthwise': (DEPTHWISE, depthwise, (4, 9, 9)),
             'shapes': (SHAPES, shapes, (4, 8, 8))}
 
 
 def text(name, lines):
-    return f'import "nn.te";\nimport "{name}.npz" as w;\nparam n = 1;\n\nkernel {name} {{\n{lines}}}\n'
+    head = 'import "nn.te" as nn;' if 'nn.' in lines else 'import "nn.te";'
+    return f'{head}\nimport "{name}.npz" as w;\nparam n = 1;\n\nkernel {name} {{\n{lines}}}\n'

@@ -112,7 +112,7 @@ def shift_rule(text, arrays, weights, of):
     for stage, _, call, _ in integers.stages(text):
         if stage not in of:
             continue
-        data = re.match(r'\w+\((\w+)', call)[1]
+        data = re.match(r'[\w.]+\((\w+)', call)[1]
         right = argument(call, 'right', argument(call, 'left'))
         ratio = arrays[stage + '_scale'][0] / 2.0**right / arrays[data + '_scale'][0]
         w, got, k = weights[of[stage]].astype(np.float64), arrays[stage + '_w'].astype(np.float64), arrays[stage + '_k']
@@ -301,7 +301,8 @@ def main():
     with tempfile.TemporaryDirectory() as folder:
         os.chdir(folder)
         convs = {'plain': dict(conv1='w1', conv2='w2', conv3='w3'), 'residual': dict(conv1='w1', conv2='w2', sum1='w3'),
-                 'depthwise': dict(deep1='w1', point1='w2', deep2='w3'), 'shapes': dict(conv1='w1', hidden='w3')}
+                 'depthwise': dict(deep1='w1', point1='w2', deep2='w3'), 'shapes': dict(conv1='w1', hidden='w3'),
+                 'named': dict(conv1='w1')}
         for name, (lines, weights, shape) in networks.all_of(rng).items():
             for scheme in ('shift', 'multiply'):
                 text, arrays, images, _ = whole(name, lines, weights, shape, scheme, rng)

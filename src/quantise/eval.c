@@ -50,20 +50,25 @@ static void convolve(const QLayer *l, const int8_t *in, int32_t *sums) {
         }
 }
 
-static void multiply(const QLayer *l, const int8_t *in, int32_t *sums) {
+static void multiply(const QLayer *l, int64_t sample, int32_t *sums) {
   int64_t outs = channels_of(l), taps = taps_of(l), rows = node_elems(l->data) / taps;
-  for (int64_t r = 0; r < rows; r++)
+  const QLayer *data = int8_layer(l->data);
+  int64_t at = sample * node_elems(l->data);
+  for (int64_t r = 0; r < rows; r++, at += taps)
     for (int64_t o = 0; o < outs; o++) {
+      const int8_t *w = l->weights + o * taps;
       int32_t sum = 0;
-      for (int64_t i = 0; i < taps; i++) sum += in[r * taps + i] * l->weights[o * taps + i];
+      if (is_wide(data))
+        for (int64_t i = 0; i < taps; i++) sum += data->wide[at + i] * w[i];
+      else
+        for (int64_t i = 0; i < taps; i++) sum += data->values[at + i] * w[i];
       sums[r * outs + o] = sum;
     }
 }
 
 void eval_sums(const QLayer *l, int64_t sample, int32_t *sums) {
-  const int8_t *in = values_of(l->data, sample);
-  if (l->root->kind == Q_DENSE) multiply(l, in, sums);
-  else convolve(l, in, sums);
+  if (l->root->kind == Q_DENSE) multiply(l, sample, sums);
+  else convolve(l, values_of(l->data, sample), sums);
 }
 
 // ---- int8 values ----------------------------------------------------------------------------------------------------
@@ -114,7 +119,8 @@ static int64_t window_of(const QNode *n, const int8_t *plane, int64_t h, int64_t
   return v;
 }
 
-static void eval_pool(const QLayer *l, int64_t sample, int8_t *out) {
+static void eval_pool(const QLayer *l, int64_t sample) {
+  int64_t at = sample * node_elems(l->out);
   const QNode *n = l->root, *from = l->data;
   const int8_t *in = values_of(from, sample);
   bool sum = l->kind == L_MEAN, whole = n->tensor->naxes == 2;
@@ -125,8 +131,9 @@ static void eval_pool(const QLayer *l, int64_t sample, int8_t *out) {
   for (int64_t p = 0; p < planes; p++)
     for (int64_t i = 0; i < oh * ow; i++) {
       int64_t v = window_of(whole ? &all : n, in + p * h * w, h, w, i / ow, i % ow, sum);
-      if (sum) v = limited((v * l->multiplier + half(l->shift)) >> l->shift, -128, 127);
-      out[p * oh * ow + i] = (int8_t)v;
+      if (sum) v = limited((v * l->multiplier + half(l->shift)) >> l->shift, l->low, l->high);
+      if (is_wide(l)) l->wide[at + p * oh * ow + i] = (int16_t)v;
+      else l->values[at + p * oh * ow + i] = (int8_t)v;
     }
 }
 
@@ -146,9 +153,12 @@ static void eval_concat(const QLayer *l, int64_t sample, int8_t *out) {
 static void eval_same(const QLayer *l, int64_t sample, int8_t *out) {
   const QNode *n = l->root;
   if (n->kind == Q_MAX) {
-    eval_pool(l, sample, out);
+    eval_pool(l, sample);
   } else if (n->kind == Q_CONCAT) {
     eval_concat(l, sample, out);
+  } else if (is_wide(l)) {
+    int64_t count = node_elems(n), at = sample * count;
+    memcpy(l->wide + at, int8_layer(l->data)->wide + at, (size_t)count * sizeof *l->wide);
   } else {
     const int8_t *in = values_of(l->data, sample);
     for (int64_t i = 0; i < node_elems(n); i++) out[i] = (int8_t)limited(in[i], l->low, l->high);
@@ -157,12 +167,12 @@ static void eval_same(const QLayer *l, int64_t sample, int8_t *out) {
 
 void eval_layer(const Quantise *z, QLayer *l, int64_t sample, const int32_t *sums) {
   (void)z;
-  int8_t *out = l->values + sample * node_elems(l->out);
+  int8_t *out = is_wide(l) ? NULL : l->values + sample * node_elems(l->out);
   switch (l->kind) {
   case L_LINEAR:
   case L_RESIDUAL: eval_linear(l, sample, sums, out); break;
   case L_ADD: eval_add(l, sample, out); break;
-  case L_MEAN: eval_pool(l, sample, out); break;
+  case L_MEAN: eval_pool(l, sample); break;
   case L_SAME: eval_same(l, sample, out); break;
   case L_QUANTISE:
   case L_FLOAT: break;

@@ -77,7 +77,7 @@ typedef enum QLayerKind {
   L_FLOAT
 } QLayerKind;
 
-enum { BINS = 8192, STEPS = 33 };
+enum { BINS = 8192, STEPS = 33, WIDEST = 8192 };
 
 // The scale of int8 values: of one layer's, or of several that must have the same.
 typedef struct QScale {
@@ -87,6 +87,7 @@ typedef struct QScale {
   int64_t counted;      // values, with zeros
   double signal;        // the sum of their squares
   int layers;           // that round to it
+  int reach;            // of its layers
   bool mean;            // one of them is a mean of all pixels
   int members;          // of the group that it stands for
   double step;          // the scale: 0 until it is found
@@ -114,7 +115,9 @@ struct QLayer {
   int64_t multiplier;     // L_MEAN
   int low, high, limit;   // limit: L_RESIDUAL, of what is added to the skip
   float *floats_seen;     // L_QUANTISE: of all samples
-  int8_t *values;         // the same, and of all other layers
+  int reach;              // values are -reach to reach - 1: 128, more for means that only products or floats read
+  int8_t *values;         // of all samples
+  int16_t *wide;          // the same, where reach is more
   // Measured.
   double signal, noise;
   int64_t clipped, counted;
@@ -159,6 +162,7 @@ static inline QScale *scale_of(QScale *s) {
 }
 // The layer whose int8 values others read for a node; NULL: there is none.
 static inline QLayer *int8_layer(const QNode *n) { return n->layer && n->layer->scale ? n->layer : n->int8; }
+static inline bool is_wide(const QLayer *l) { return l->reach > 128; }
 static inline double step_of(const QNode *n) { return scale_of(int8_layer(n)->scale)->step; }
 int64_t node_elems(const QNode *n);
 

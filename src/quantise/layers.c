@@ -18,7 +18,7 @@ static QNode *only_user(const Quantise *z, const QNode *n) {
 
 static QLayer *layer_new(Quantise *z, QLayerKind kind, QNode *root, QNode *out) {
   QLayer *l = NEW(z->a, QLayer);
-  *l = (QLayer){.kind = kind, .root = root, .out = out};
+  *l = (QLayer){.kind = kind, .root = root, .out = out, .reach = 128};
   root->layer = out->layer = l;
   return l;
 }
@@ -135,7 +135,7 @@ static void want(const QLayer *l) {
 
 static QScale *scale_new(Quantise *z) {
   QScale *s = NEW(z->a, QScale);
-  *s = (QScale){.bins = NULL};
+  *s = (QScale){.reach = 128};
   VEC_PUSH(z->a, z->scales, s);
   return s;
 }
@@ -158,6 +158,30 @@ static void groups_join(QScale *x, QScale *y) {
   if (x != y) y->group = x;
 }
 
+// How far the values of a node may reach, a power of two: products that become floats at once have room for more than
+// int8, and floats for all. 128: another layer reads them.
+static int room_of(const Quantise *z, const QNode *n) {
+  int room = WIDEST;
+  for (size_t i = 0; i < z->layers.len; i++) {
+    const QLayer *l = z->layers.data[i];
+    bool reads = l->skip == n;
+    for (size_t k = 0; k < l->root->in.len; k++) reads |= l->root->in.data[k] == n;
+    if (!reads || l->kind == L_FLOAT || l->kind == L_QUANTISE) continue;
+    int least = 128;
+    if (l->kind == L_SAME && l->root->kind == Q_VIEW) least = room_of(z, l->out);
+    if (l->kind == L_LINEAR && l->floats && l->root->kind == Q_DENSE)
+      for (least = WIDEST; least > 128 && 127.0 * least * (double)taps_of(l) > 0x1p30;) least /= 2;
+    if (least < room) room = least;
+  }
+  return room;
+}
+
+static void set_reach(const Quantise *z, const QNode *n, int reach) {
+  n->layer->reach = n->layer->scale->reach = reach;
+  for (size_t i = 0; i < z->layers.len; i++)
+    if (z->layers.data[i]->kind == L_SAME && z->layers.data[i]->data == n) set_reach(z, z->layers.data[i]->out, reach);
+}
+
 void layers_make(Quantise *z) {
   for (size_t i = 0; i < z->nodes.len; i++)
     if (!z->nodes.data[i]->layer) make_layer(z, z->nodes.data[i]);
@@ -177,9 +201,14 @@ void layers_make(Quantise *z) {
     else if (l->kind != L_FLOAT) l->scale = scale_new(z);
     if (l->kind != L_FLOAT || !l->out->want_int8) continue;
     QLayer *q = NEW(z->a, QLayer);
-    *q = (QLayer){.kind = L_QUANTISE, .root = l->out, .out = l->out, .scale = scale_new(z)};
+    *q = (QLayer){.kind = L_QUANTISE, .root = l->out, .out = l->out, .scale = scale_new(z), .reach = 128};
     l->out->int8 = q;
     layer_push(z, q);
+  }
+  for (size_t i = 0; i < z->layers.len; i++) {
+    const QLayer *l = z->layers.data[i];
+    if (l->kind == L_MEAN && l->root->kind == Q_MEAN && room_of(z, l->out) >= 1024)
+      set_reach(z, l->out, room_of(z, l->out));
   }
   for (size_t i = 0; i < z->layers.len; i++) {
     QLayer *l = z->layers.data[i];

@@ -39,10 +39,13 @@ static void measure_layer(Quantise *z, QLayer *l, const QuantiseProgram *flat, c
   const void *y = z->host->values(made, layer_stage(z, l));
   double step = l->scale ? scale_of(l->scale)->step : 1, signal = 0, noise = 0;
   for (int64_t i = 0; i < node_elems(l->out); i++) {
-    double v = l->scale ? ((const int8_t *)y)[i] * step : (double)((const float *)y)[i], e = v - (double)x[i];
+    double v = !l->scale    ? (double)((const float *)y)[i]
+               : is_wide(l) ? ((const int16_t *)y)[i] * step
+                            : ((const int8_t *)y)[i] * step;
+    double e = v - (double)x[i];
     signal += (double)x[i] * (double)x[i];
     noise += e * e;
-    l->clipped += l->scale && (x[i] > 127.5 * step || x[i] < -128.5 * step);
+    l->clipped += l->scale && (x[i] > (l->reach - 0.5) * step || x[i] < -(l->reach + 0.5) * step);
   }
   l->counted += node_elems(l->out);
   l->signal += signal;

@@ -103,9 +103,8 @@ static double narrowed(double step) { return step > 0 && isfinite((float)step) &
 
 // A mean of all pixels is seen once a channel and sample: too seldom to know how far means reach.
 static double best_alone(const QScale *s) {
-  static const double headroom = 1.25;
-  double best = 1, least = DBL_MAX;
-  if (s->mean && s->most > 0) return narrowed(headroom * s->most / 127);
+  double headroom = s->reach > 128 ? 2 : 1.25, best = 1, least = DBL_MAX;
+  if (s->mean && s->most > 0) return narrowed(headroom * s->most / (s->reach - 1));
   for (int i = 0; s->most > 0 && i < STEPS; i++) {
     double step = narrowed(s->most / 127 * (0.2 + 0.8 * i / (STEPS - 1))), noise = noise_of(s, step);
     if (noise < least) {

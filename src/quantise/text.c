@@ -57,7 +57,10 @@ static const char *weight_array(Writer *w, const QLayer *l) {
   const TeTensor *t = l->root->weight;
   int64_t shape[4];
   for (int i = 0; i < t->naxes; i++) shape[i] = t->axes[i]->extent;
-  return array(w, l, "w", DT_I8, t->naxes, shape, l->weights);
+  if (!is_wide(int8_layer(l->data))) return array(w, l, "w", DT_I8, t->naxes, shape, l->weights);
+  int16_t *wide = NEW_ARRAY(w->z->a, int16_t, te_tensor_elems(t)); // both operands of a product have one type
+  for (int64_t i = 0; i < te_tensor_elems(t); i++) wide[i] = l->weights[i];
+  return array(w, l, "w", DT_I16, t->naxes, shape, wide);
 }
 
 // ---- arguments ------------------------------------------------------------------------------------------------------
@@ -129,7 +132,11 @@ static void sums_text(Writer *w, QLayer *l, Text *t) {
 static void mean_text(Writer *w, QLayer *l, Text *t) {
   const QNode *n = l->root;
   bool whole = n->kind == Q_MEAN;
-  text_add(t, "%squantised_%s(%s", w->z->library, whole ? "mean" : "average_pool", int8_name(w->z, l->data));
+  text_add(t, "%squantised_%s(%s", w->z->library,
+           is_wide(l) ? "mean_wide"
+           : whole    ? "mean"
+                      : "average_pool",
+           int8_name(w->z, l->data));
   if (!whole) {
     pair(t, "size", "sizes", n->window.sizes, 2);
     if (memcmp(n->window.strides, n->window.sizes, sizeof n->window.sizes))
@@ -138,7 +145,9 @@ static void mean_text(Writer *w, QLayer *l, Text *t) {
     rest.strides[0] = rest.strides[1] = 1;
     window_args(t, &rest);
   }
-  text_add(t, ", multiplier = %lld, shift = %d)", (long long)l->multiplier, l->shift);
+  text_add(t, ", multiplier = %lld, shift = %d", (long long)l->multiplier, l->shift);
+  if (is_wide(l)) option(t, "limit", l->reach, WIDEST);
+  text_add(t, ")");
 }
 
 static void same_text(Writer *w, QLayer *l, Text *t) {
@@ -163,7 +172,8 @@ static const char *declared_axes(Quantise *z, const QNode *n) {
 static void head(Writer *w, QLayer *l, const char *name, Text *t) {
   bool output = !l->scale && l->out->output;
   text_add(t, "%s %s", output ? "output" : "compute", name);
-  if (l->kind == L_SAME && l->root->whole) text_add(t, "%s : int8", declared_axes(w->z, l->root));
+  if (l->kind == L_SAME && l->root->whole)
+    text_add(t, "%s : %s", declared_axes(w->z, l->root), is_wide(l) ? "int16" : "int8");
   text_add(t, " = ");
 }
 

@@ -51,7 +51,8 @@ static double round_weights(const float *w, int64_t n, double step, int8_t *out)
 // The greatest magnitude that the sum of a channel can have.
 static double sum_bound(const QLayer *l, int64_t c) {
   double bound = 0;
-  for (int64_t i = 0; i < taps_of(l); i++) bound += 128.0 * abs(l->weights[c * taps_of(l) + i]);
+  for (int64_t i = 0; i < taps_of(l); i++)
+    bound += int8_layer(l->data)->reach * (double)abs(l->weights[c * taps_of(l) + i]);
   return bound;
 }
 
@@ -172,8 +173,8 @@ static void choose_guard(const Quantise *z, QLayer *l) {
 }
 
 static void choose_ends(QLayer *l) {
-  l->low = l->act ? 0 : -128;
-  l->high = 127;
+  l->low = l->act ? 0 : -l->reach;
+  l->high = l->reach - 1;
   if (l->kind == L_SAME && (l->root->kind == Q_RELU || l->root->kind == Q_CLAMP)) l->low = 0;
   const QNode *clamp = l->act && l->act->kind == Q_CLAMP ? l->act : l->root->kind == Q_CLAMP ? l->root : NULL;
   if (clamp) l->high = (int)fmin(127, fmax(1, rint(clamp->high / scale_of(l->scale)->step)));
@@ -306,7 +307,9 @@ bool weights_make(Quantise *z) {
   if (z->scheme == SCHEME_SHIFT) widen_steps(z);
   for (size_t i = 0; i < z->layers.len; i++) {
     QLayer *l = z->layers.data[i];
-    if (l->scale) l->values = arena_alloc(z->a, (size_t)(node_elems(l->out) * z->host->samples));
+    size_t count = (size_t)(node_elems(l->out) * z->host->samples);
+    if (l->scale && is_wide(l)) l->wide = arena_alloc(z->a, count * sizeof *l->wide);
+    else if (l->scale) l->values = arena_alloc(z->a, count);
   }
   for (size_t i = 0; i < z->layers.len; i++)
     if (!make_layer(z, z->layers.data[i])) return false;

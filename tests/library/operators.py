@@ -563,6 +563,14 @@ def quantised_mean(rng):
 
 
 @operator
+def quantised_mean_wide(rng):
+    x, m, k, limit = any_image(rng, np.int8), int(rng.integers(1, 20000)), int(rng.integers(8, 16)), int(pick(rng, 512, 8192))
+    total = (wide(x).sum((2, 3), dtype=np.int32) * m + 2**(k - 1)) >> k
+    return Case(f'quantised_mean_wide({{x}}{named(multiplier=m, shift=k, limit=limit)})', dict(x=x),
+                np.clip(total, -limit, limit - 1).astype(np.int16))
+
+
+@operator
 def quantised_average_pool(rng):
     w, m, k = windows_of(rng), int(rng.integers(1, 2000)), int(rng.integers(8, 16))
     x, sizes = image(rng, np.int8, int(rng.integers(1, 4)), w), w['k']

@@ -95,6 +95,11 @@ def quantised_mean(data, multiplier, shift):
     return scaled(data.astype(np.int64).sum((2, 3)), multiplier, shift)
 
 
+def quantised_mean_wide(data, multiplier, shift, limit=8192):
+    total = held(held(data.astype(np.int64).sum((2, 3)) * multiplier) + half(shift)) >> shift
+    return np.clip(total, -limit, limit - 1).astype(np.int16)
+
+
 def pool(size, sizes, stride, strides, pad, pads, dilation, dilations):
     sizes = sizes or [size, size]
     return sizes, strides or ([stride, stride] if stride else sizes), dilations or [dilation, dilation], pads or [pad] * 4
@@ -122,7 +127,8 @@ def dequantise_sums(acc, bias, scale):
     return held(acc + channels(bias, acc)).astype(np.float32) * scale.reshape(-1, *[1] * (acc.ndim - 2))
 
 
-FUNCTIONS = {f.__name__: f for f in (conv2d, depthwise, dense, quantised_add, quantised_mean, quantised_average_pool, max_pool, quantise,
+FUNCTIONS = {f.__name__: f for f in (conv2d, depthwise, dense, quantised_add, quantised_mean, quantised_mean_wide,
+                                     quantised_average_pool, max_pool, quantise,
                                      dequantise, dequantise_sums)}
 for name, linear in (('conv2d', conv2d), ('depthwise', depthwise), ('dense', dense)):
     FUNCTIONS['quantised_' + name], FUNCTIONS[f'quantised_{name}_multiply'] = layer(linear, False), layer(linear, True)

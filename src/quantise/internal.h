@@ -82,6 +82,7 @@ enum { BINS = 8192, STEPS = 33, WIDEST = 8192 };
 // The scale of int8 values: of one layer's, or of several that must have the same.
 typedef struct QScale {
   double most;          // the greatest magnitude
+  double widest;        // the least scale with which all are between -128 and 127
   int64_t *bins;        // how often magnitudes occur, of equal parts of 0 to range; zeros are left out
   double range;         // a power of two
   int64_t counted;      // values, with zeros

@@ -30,6 +30,7 @@ static void count(Quantise *z, QScale *s, const float *x, int64_t n) {
     if (v == 0) continue;
     s->signal += v * v;
     if (v > s->most) s->most = v;
+    if (x[i] > 0 ? v > 127 * s->widest : v > 128 * s->widest) s->widest = x[i] > 0 ? v / 127 : v / 128;
     if (v >= s->range) widen(s, v);
     s->bins[(int)(v / s->range * BINS)]++;
   }
@@ -106,7 +107,7 @@ static double best_alone(const QScale *s) {
   double headroom = s->reach > 128 ? 2 : 1.25, best = 1, least = DBL_MAX;
   if (s->mean && s->most > 0) return narrowed(headroom * s->most / (s->reach - 1));
   for (int i = 0; s->most > 0 && i < STEPS; i++) {
-    double step = narrowed(s->most / 127 * (0.2 + 0.8 * i / (STEPS - 1))), noise = noise_of(s, step);
+    double step = narrowed(s->widest * (0.2 + 0.8 * i / (STEPS - 1))), noise = noise_of(s, step);
     if (noise < least) {
       least = noise;
       best = step;

@@ -3,6 +3,7 @@
 // byte. Behind each line stands what was measured, once it was.
 #include "quantise/internal.h"
 
+#include <ctype.h>
 #include <math.h>
 #include <string.h>
 
@@ -291,15 +292,25 @@ static const char *summary(Writer *w) {
   return t.data;
 }
 
-// Whether the text without the import of the float weights still needs them.
-static bool uses(const char *text, const char *as) {
-  size_t n = strlen(as);
-  for (const char *at = text; (at = strstr(at, as)); at++) {
-    bool starts = at == text || !(strchr("_.", at[-1]) || (at[-1] >= '0' && at[-1] <= '9') ||
-                                  (at[-1] >= 'a' && at[-1] <= 'z') || (at[-1] >= 'A' && at[-1] <= 'Z'));
-    if (starts && at[n] == '.') return true;
+static bool in_word(char c) { return c == '_' || isalnum((unsigned char)c); }
+
+// How often a name stands in a text by itself, or with `end` behind it: `w` in `w.conv1`.
+static int mentions(const char *text, const char *name, char end) {
+  size_t n = strlen(name);
+  int count = 0;
+  for (const char *at = text; (at = strstr(at, name)); at++)
+    count += (at == text || (!in_word(at[-1]) && !strchr(".\"", at[-1]))) && (end ? at[n] == end : !in_word(at[n]));
+  return count;
+}
+
+// Constants that only float layers read.
+static void drop_constants(Quantise *z, const Source *src, SourceEdits *edits) {
+  const Source *now = source_edits(z->a, src, edits->len, edits->data);
+  for (int i = 0; i < z->ndecls; i++) {
+    const TeDecl *d = &z->decls[i];
+    if (d->role == TE_CONSTANT && mentions(now->text, d->name, 0) == 1 && mentions(src->text, d->name, 0) > 1)
+      edit(z, edits, statement(d->loc, true), "");
   }
-  return false;
 }
 
 static void refuse_import(Quantise *z, const TeImport *import) {
@@ -321,7 +332,7 @@ static const Source *put_imports(Writer *w, const Source *src, SourceEdits *edit
   if (!z->q->module->target) edit(z, edits, before(n ? list[0].loc : z->q->kernel->loc), "target vta;\n");
   for (int i = 0; i < n; i++) {
     const Source *without = list[i].arrays ? source_edits(z->a, src, trial.len, trial.data) : NULL;
-    if (!without || uses(without->text, list[i].as)) {
+    if (!without || mentions(without->text, list[i].as, '.')) {
       if (z->q->elsewhere && !list[i].library && list[i].path[0] != '/') return refuse_import(z, &list[i]), NULL;
       continue;
     }
@@ -363,6 +374,7 @@ bool text_make(Quantise *z, bool measured, QuantisedText *out) {
     if (z->decls[i].role != TE_CONSTANT)
       edit(z, &edits, statement(z->decls[i].loc, !w.decls[i].len), w.decls[i].len ? w.decls[i].data : "");
   drop_schedules(z, &edits);
+  drop_constants(z, src, &edits);
   out->text = put_imports(&w, src, &edits, hash);
   return out->text != NULL;
 }

@@ -159,28 +159,21 @@ def scale_rule(rng):
     np.savez('one.npz', w=rng.normal(size=(2, 500)).astype(np.float32))
     sets = {'127 steps': rng.integers(-127, 128, (20, 500)) * 0.125, 'uniform': rng.uniform(-1, 1, (20, 500)),
             'normal': rng.normal(size=(20, 500)), 'long': rng.standard_t(2, (20, 500)), 'one far': rng.uniform(-1, 1, (20, 500)),
-            'small': rng.normal(size=(20, 500)) * 1e-20}
-    sets['127 steps'].flat[0] = 127 * 0.125
+            'small': rng.normal(size=(20, 500)) * 1e-20, 'bytes': (rng.integers(0, 256, (20, 500)) - 128) / 128, 'below 0': -rng.uniform(0, 1, (20, 500))}
+    sets['127 steps'].flat[0], sets['bytes'].flat[0] = 127 * 0.125, -1
     sets['one far'].flat[7] = 4
     for name, x in sets.items():
         np.savez('set.npz', images=x.astype(np.float32))
         quantise('one.te', '--scheme=shift')
         x = x.astype(np.float32).astype(np.float64)
-        steps = [float(np.float32(np.abs(x).max() / 127 * (0.2 + 0.8 * i / 32))) for i in range(33)]
+        steps = [float(np.float32(max(x.max() / 127, -x.min() / 128) * (0.2 + 0.8 * i / 32))) for i in range(33)]
         errors = [((x - s * np.clip(np.rint(x / s), -127, 127))**2).sum() for s in steps]
         got = np.load('q.npz')['x_int8_scale'][0]
         at = int(np.argmin(np.abs(np.array(steps) - got)))
         good = abs(steps[at] / got - 1) < 1e-6 and errors[at] <= min(errors) * 1.01 + 1e-6 * (x**2).sum()
         case(f'the scale of a set: {name}', '' if good else f'{got}: step {at}, and not {int(np.argmin(errors))}')
-    case('the scale of 127 steps is exact', '' if abs(0.125 / steps_of(rng) - 1) < 1e-6 else 'it is not')
-
-
-def steps_of(rng):
-    x = rng.integers(-127, 128, (20, 500)) * 0.125
-    x.flat[0] = 127 * 0.125
-    np.savez('set.npz', images=x.astype(np.float32))
-    quantise('one.te', '--scheme=shift')
-    return np.load('q.npz')['x_int8_scale'][0]
+        exact = {'127 steps': 0.125, 'bytes': 1 / 128}.get(name, got)
+        case(f'the scale of a set is exact: {name}', '' if got == exact else f'{got}, and not {exact}')
 
 
 # ---- errors, and what stays float ----------------------------------------------------------------------------------

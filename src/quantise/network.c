@@ -403,6 +403,7 @@ bool graph_shapes(Quantise *z, const TeKernel *flat) {
       if (n->kind != Q_FLOAT && n->kind != Q_INPUT) n->kind = Q_FLOAT;
       continue;
     }
+    if (n->kind == Q_DENSE && n->tensor->naxes != 2) n->kind = Q_FLOAT; // its channels are elsewhere
     if (n->kind == Q_ADD &&
         (!same_shape(n->tensor, n->in.data[0]->tensor) || !same_shape(n->tensor, n->in.data[1]->tensor)))
       n->kind = Q_FLOAT; // one is repeated

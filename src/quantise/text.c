@@ -151,9 +151,37 @@ static void mean_text(Writer *w, QLayer *l, Text *t) {
   text_add(t, ")");
 }
 
+// What the axis of a node's int8 stage is called: layers give n, c, y, x, and others have what they read. NULL: it
+// depends on what floats between integers read.
+static const char *axis_name(const QNode *n, int axis) {
+  static const char *const names[] = {"n", "c", "y", "x"};
+  const QLayer *l = int8_layer(n);
+  switch (l->kind) {
+  case L_LINEAR:
+  case L_RESIDUAL:
+  case L_MEAN: return names[axis];
+  case L_ADD: return axis_name(l->data, axis);
+  case L_SAME:
+    if (l->root->whole) return n->tensor->axes[axis]->name;
+    return l->root->def && l->root->kind != Q_RELU ? names[axis] : axis_name(l->data, axis);
+  case L_QUANTISE:
+  case L_FLOAT: break;
+  }
+  return l->root->kind == Q_INPUT ? n->tensor->axes[axis]->name : NULL;
+}
+
+// Its axis is that of the first operand, or of the stage, which has axes then.
+static void concat_text(Writer *w, const QNode *n, Text *t) {
+  const char *axis = axis_name(n->in.data[0], (int)n->axis);
+  text_add(t, "concat[%s](", axis ? axis : n->tensor->axes[n->axis]->name);
+  for (size_t i = 0; i < n->in.len; i++) text_add(t, "%s%s", i ? ", " : "", int8_name(w->z, n->in.data[i]));
+  text_add(t, ")");
+}
+
 static void same_text(Writer *w, QLayer *l, Text *t) {
   QNode *n = l->root;
   if (n->kind == Q_CLAMP) text_add(t, "clamp(%s, 0, %d)", int8_name(w->z, l->data), l->high);
+  else if (n->kind == Q_CONCAT) concat_text(w, n, t);
   else if (n->whole) text_add(t, "reshape(%s)", int8_name(w->z, l->data));
   else text_add(t, "%s", node_text(w->z, n, int8_name));
 }
@@ -175,6 +203,12 @@ static void head(Writer *w, QLayer *l, const char *name, Text *t) {
   text_add(t, "%s %s", output ? "output" : "compute", name);
   if (l->kind == L_SAME && l->root->whole)
     text_add(t, "%s : %s", declared_axes(w->z, l->root), is_wide(l) ? "int16" : "int8");
+  const QNode *of = l->root;
+  if (l->kind == L_SAME && of->kind == Q_CONCAT && !axis_name(of->in.data[0], (int)of->axis)) {
+    for (int i = 0; i < of->tensor->naxes; i++)
+      text_add(t, "%s%s: %lld", i ? ", " : "[", of->tensor->axes[i]->name, (long long)of->tensor->axes[i]->extent);
+    text_add(t, "] : int8");
+  }
   text_add(t, " = ");
 }
 

@@ -134,6 +134,7 @@ for name, linear in (('conv2d', conv2d), ('depthwise', depthwise), ('dense', den
     FUNCTIONS['quantised_' + name], FUNCTIONS[f'quantised_{name}_multiply'] = layer(linear, False), layer(linear, True)
 FUNCTIONS['quantised_residual'], FUNCTIONS['quantised_residual_multiply'] = residual(False), residual(True)
 FUNCTIONS |= {'flatten': lambda x: x.reshape(len(x), -1), 'spatial': lambda x: x[:, :, None, None], 'relu': lambda x: np.maximum(x, 0),
+              'add': lambda a, b: a + b, 'relu6': lambda x: np.clip(x, 0, 6),
               'global_max_pool': lambda x: x.max((2, 3)), 'clamp': np.clip,
               'bias_add': lambda x, b: x + b.reshape(-1, *[1] * (x.ndim - 2))}
 
@@ -141,6 +142,13 @@ FUNCTIONS |= {'flatten': lambda x: x.reshape(len(x), -1), 'spatial': lambda x: x
 def softmax(x):
     e = np.exp(x - x.max(-1, keepdims=True))
     return e / e.sum(-1, keepdims=True)
+
+
+def average_pool(data, size=2, sizes=None, stride=None, strides=None, pad=0, pads=None):
+    return windows(data, *pool(size, sizes, stride, strides, pad, pads, 1, None)).mean((4, 5))
+
+
+FLOATS = {'exp': np.exp, 'softmax': softmax, 'average_pool': average_pool, 'global_average_pool': lambda x: x.mean((2, 3))}
 
 
 class Named:
@@ -159,12 +167,12 @@ def stages(text):
 
 
 def evaluate(text, arrays, inputs, given):
-    """The values of all stages, by their names. Stages with exp, which differs by a rounding from library to library, are only near
-    what is given for them, and the others go on with that."""
+    """The values of all stages, by their names. Stages with exp, which differs by a rounding from library to library, or sums of floats, are
+    only near what is given for them, and the others go on with that."""
     known = dict(inputs)
     for name, axes, expression, _ in stages(text):
-        if 'exp(' in expression or 'softmax(' in expression:
-            near = eval(expression.replace('nn.', ''), {'__builtins__': {}}, known | {'exp': np.exp, 'softmax': softmax})
+        if re.search(r'\b(exp|softmax|average_pool|global_average_pool)\(', expression):
+            near = eval(expression.replace('nn.', ''), {'__builtins__': {}}, FUNCTIONS | known | FLOATS)
             assert np.allclose(near, given[name], rtol=1e-6, atol=1e-6), f'{name} is not even near'
             known[name] = given[name]
             continue
@@ -174,7 +182,7 @@ def evaluate(text, arrays, inputs, given):
             known[name] = known[re.match(r'reshape\((\w+)\)', expression)[1]].reshape(shape)
         elif expression.startswith('concat['):
             axis, parts = re.match(r'concat\[(\w)\]\((.*)\)$', expression).groups()
-            known[name] = np.concatenate([known[p] for p in parts.split(', ')], 'ncyx'.index(axis))
+            known[name] = np.concatenate([known[p] for p in parts.split(', ')], {'n': 0, 'c': 1, 'o': 1, 'y': 2, 'x': 3}[axis])
         else:
             known[name] = eval(expression, {'__builtins__': {}}, scope)  # our own text
     return known

@@ -324,6 +324,10 @@ static bool read_decl(Quantise *z, int i) {
     node_done(z, n, d->name);
   } else if (!kept && !d->has_axes && is_whole(z, d->body)) {
     n = whole_node(z, d->body, i, d->name);
+  } else if (!kept && d->has_axes && d->body->kind == AST_CONCAT && is_whole(z, d->body)) {
+    n = node_new(z, Q_CONCAT, NULL, i);
+    for (int k = 0; k < d->body->nitems; k++) read_operand(z, n, d->body->items[k]);
+    node_done(z, n, d->name);
   } else if (!kept && reshaped(z, d)) {
     QNode *of = whole_node(z, reshaped(z, d), i, NULL);
     n = node_new(z, Q_VIEW, NULL, i);

@@ -172,7 +172,7 @@ static const char *axis_name(const QNode *n, int axis) {
 
 // Its axis is that of the first operand, or of the stage, which has axes then.
 static void concat_text(Writer *w, const QNode *n, Text *t) {
-  const char *axis = axis_name(n->in.data[0], (int)n->axis);
+  const char *axis = n->whole ? NULL : axis_name(n->in.data[0], (int)n->axis);
   text_add(t, "concat[%s](", axis ? axis : n->tensor->axes[n->axis]->name);
   for (size_t i = 0; i < n->in.len; i++) text_add(t, "%s%s", i ? ", " : "", int8_name(w->z, n->in.data[i]));
   text_add(t, ")");
@@ -204,7 +204,7 @@ static void head(Writer *w, QLayer *l, const char *name, Text *t) {
   if (l->kind == L_SAME && l->root->whole)
     text_add(t, "%s : %s", declared_axes(w->z, l->root), is_wide(l) ? "int16" : "int8");
   const QNode *of = l->root;
-  if (l->kind == L_SAME && of->kind == Q_CONCAT && !axis_name(of->in.data[0], (int)of->axis)) {
+  if (l->kind == L_SAME && of->kind == Q_CONCAT && !of->whole && !axis_name(of->in.data[0], (int)of->axis)) {
     for (int i = 0; i < of->tensor->naxes; i++)
       text_add(t, "%s%s: %lld", i ? ", " : "[", of->tensor->axes[i]->name, (long long)of->tensor->axes[i]->extent);
     text_add(t, "] : int8");

@@ -181,8 +181,8 @@ def evaluate(text, arrays, inputs, given):
             shape = [1 if n == 'n' else int(n) for n in re.findall(r': (\d+|n)\b', axes)]
             known[name] = known[re.match(r'reshape\((\w+)\)', expression)[1]].reshape(shape)
         elif expression.startswith('concat['):
-            axis, parts = re.match(r'concat\[(\w)\]\((.*)\)$', expression).groups()
-            known[name] = np.concatenate([known[p] for p in parts.split(', ')], {'n': 0, 'c': 1, 'o': 1, 'y': 2, 'x': 3}[axis])
+            axis, parts = re.match(r'concat\[(\w+)\]\((.*)\)$', expression).groups()
+            known[name] = np.concatenate([known[p] for p in parts.split(', ')], {'n': 0, 'c': 1, 'o': 1, 'wide': 1, 'y': 2, 'x': 3}[axis])
         else:
             known[name] = eval(expression, {'__builtins__': {}}, scope)  # our own text
     return known

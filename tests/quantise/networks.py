@@ -35,11 +35,14 @@ SHAPES = '''  input image[n: n, c: 4, y: 8, x: 8] : float32;
   compute small = max_pool(conv1, size = 3, stride = 2, pad = 1);
   compute mean = average_pool(conv1, size = 2);
   compute joined = concat[c](small, mean);
+  compute again[n: n, wide: 12, y: 4, x: 4] : float32 = concat[wide](joined, relu(conv2d(small, w.w5))); // by its own axis
+  compute gathered = relu(conv2d(again, w.w6));
   compute gated = joined * (1.0 / (1.0 + exp(-joined))); // stays float
   compute conv2 = relu(conv2d(gated, w.w2));
   compute row[n: n, i: 64] : float32 = reshape(conv2);
   compute hidden = relu(bias_add(dense(row, w.w3), w.b3));
   output seen = hidden;
+  output more = global_max_pool(gathered);
   output logits = dense(hidden, w.w4);
 '''
 
@@ -69,7 +72,7 @@ def all_of(rng):
     residual = weights(rng, w1=(8, 3, 3, 3), b1=(8,), w2=(8, 8, 3, 3), b2=(8,), w3=(8, 8, 3, 3), b3=(8,), w4=(8, 8, 3, 3), b4=(8,),
                        w5=(8, 8, 1, 1), b5=(8,), w6=(5, 8), b6=(5,))
     depthwise = weights(rng, w1=(8, 3, 3), b1=(8,), w2=(6, 8, 1, 1), b2=(6,), w3=(6, 3, 3), w4=(8, 6, 1, 1), b4=(8,), w5=(5, 8, 1, 1))
-    shapes = weights(rng, w1=(4, 4, 3, 3), b1=(4,), w2=(4, 8, 1, 1), w3=(16, 64), b3=(16,), w4=(5, 16))
+    shapes = weights(rng, w1=(4, 4, 3, 3), b1=(4,), w2=(4, 8, 1, 1), w3=(16, 64), b3=(16,), w4=(5, 16), w5=(4, 4, 1, 1), w6=(3, 12, 1, 1))
     named = weights(rng, w1=(4, 4, 3, 3), w2=(5, 64))
     return {'named': (NAMED, named, (4, 4, 4)), 'plain': (PLAIN, plain, (3, 9, 8)), 'residual': (RESIDUAL, residual, (3, 8, 8)), 'depthwise': (DEPTHWISE, depthwise, (4, 9, 9)),
             'shapes': (SHAPES, shapes, (4, 8, 8))}

@@ -47,6 +47,7 @@ struct QNode {
   Loc span;        // its text
   bool whole;      // span is the whole declaration
   bool output;
+  bool axis_named; // by a concatenation that stays float
   int decl;        // of which it is a part
   VEC(QRef) refs;  // in the order of the text
   VEC(QNode *) in; // what it reads, each once a use

@@ -197,7 +197,7 @@ void layers_make(Quantise *z) {
     QLayer *l = old.data[i];
     layer_push(z, l);
     l->out->want_float |= l->out->output;
-    if (l->kind == L_LINEAR && !l->out->want_int8) l->floats = true;
+    if (l->kind == L_LINEAR && !l->out->want_int8 && !l->out->axis_named) l->floats = true;
     else if (l->kind != L_FLOAT) l->scale = scale_new(z);
     if (l->kind != L_FLOAT || !l->out->want_int8) continue;
     QLayer *q = NEW(z->a, QLayer);

@@ -274,6 +274,8 @@ static void read_text(Quantise *z, QNode *n, const AstExpr *e, bool take) {
     node_reads(z, n, e->loc, whole_node(z, e, n->decl, NULL));
     return;
   }
+  for (int i = 0; e->kind == AST_CONCAT && i < e->nitems; i++)
+    if (stage_named(z, e->items[i])) stage_named(z, e->items[i])->axis_named = true;
   if (e->a) read_text(z, n, e->a, take);
   if (e->b) read_text(z, n, e->b, take);
   if (e->c) read_text(z, n, e->c, take);

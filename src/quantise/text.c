@@ -197,6 +197,12 @@ static const char *declared_axes(Quantise *z, const QNode *n) {
   }
 }
 
+static void flat_axes(const TeTensor *of, const char *type, Text *t) {
+  for (int i = 0; i < of->naxes; i++)
+    text_add(t, "%s%s: %lld", i ? ", " : "[", of->axes[i]->name, (long long)of->axes[i]->extent);
+  text_add(t, "] : %s", type);
+}
+
 // `compute NAME`, with axes where the text needs them.
 static void head(Writer *w, QLayer *l, const char *name, Text *t) {
   bool output = !l->scale && l->out->output;
@@ -204,11 +210,8 @@ static void head(Writer *w, QLayer *l, const char *name, Text *t) {
   if (l->kind == L_SAME && l->root->whole)
     text_add(t, "%s : %s", declared_axes(w->z, l->root), is_wide(l) ? "int16" : "int8");
   const QNode *of = l->root;
-  if (l->kind == L_SAME && of->kind == Q_CONCAT && !of->whole && !axis_name(of->in.data[0], (int)of->axis)) {
-    for (int i = 0; i < of->tensor->naxes; i++)
-      text_add(t, "%s%s: %lld", i ? ", " : "[", of->tensor->axes[i]->name, (long long)of->tensor->axes[i]->extent);
-    text_add(t, "] : int8");
-  }
+  if (l->kind == L_SAME && of->kind == Q_CONCAT && !of->whole && !axis_name(of->in.data[0], (int)of->axis))
+    flat_axes(of->tensor, "int8", t);
   text_add(t, " = ");
 }
 
@@ -274,8 +277,9 @@ static void write_layer(Writer *w, QLayer *l) {
   int64_t one = 1;
   if (l->scale) array(w, l, "scale", DT_F64, 1, &one, arena_copy(w->z->a, &step, sizeof step));
   if (!l->scale || l->kind == L_QUANTISE || !l->out->want_float) return;
-  text_add(t, "\n  %s %s = %sdequantise(%s, scale = %s);", l->out->output ? "output" : "compute",
-           float_name(w->z, l->out), w->z->library, int8_name(w->z, l->out), step_text(w, l->out));
+  text_add(t, "\n  %s %s", l->out->output ? "output" : "compute", float_name(w->z, l->out));
+  if (l->out->axis_named) flat_axes(l->out->tensor, "float32", t);
+  text_add(t, " = %sdequantise(%s, scale = %s);", w->z->library, int8_name(w->z, l->out), step_text(w, l->out));
 }
 
 // ---- the file -------------------------------------------------------------------------------------------------------

@@ -170,15 +170,19 @@ def complaint(seed):
         if os.path.exists(old):
             os.remove(old)
     scheme = net.pick('shift', 'multiply')
-    status, said = tell('quantise', 'net.te', '--calibrate=set.npz:images', f'--scheme={scheme}', '-o', 'q.te')
+    # some with stages that stay float, whose sums numpy adds in another order
+    kept = [f'--keep-float={net.pick(*re.findall("s[0-9]+(?= =)", net.text()))}'] if seed % 4 == 3 else []
+    status, said = tell('quantise', 'net.te', '--calibrate=set.npz:images', f'--scheme={scheme}', '-o', 'q.te', *kept)
     if status:
-        return said + net.text()
+        return '' if kept and 'no layer that can be quantised' in said else said + net.text()
     with open('q.te', encoding='utf-8') as f:
         text = f.read()
     stages = [s[0] for s in integers.stages(text)]
     _, said = tell('run', 'q.te', '--input=image=image.npy', '--schedule=none', '--check', *[f'--output={s}={s}.npy' for s in stages])
     if 'elements agree' not in said:
         return said + text
+    if kept:
+        return ''
     gots = {s: np.load(s + '.npy') for s in stages}
     wants = integers.evaluate(text, {'q': dict(np.load('q.npz')), 'w': net.weights}, {'image': images[:1]}, gots)
     bad = [s for s in stages if gots[s].dtype != wants[s].dtype or (gots[s].view(np.uint8) != wants[s].view(np.uint8)).any()]

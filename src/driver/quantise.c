@@ -11,6 +11,8 @@ typedef struct Samples {
   Driver *d;
   Values set;
   const char *input;
+  Meter meter; // of runs: each scheme takes three a sample
+  int64_t runs;
 } Samples;
 
 struct QuantiseProgram {
@@ -37,6 +39,7 @@ static const void *program_values(const QuantiseProgram *p, const char *tensor) 
 static bool run_program(void *self, QuantiseProgram *p, int64_t sample) {
   Samples *s = self;
   Arena *a = s->d->cx.arena;
+  meter_step(&s->meter, s->runs++);
   Values v = values_part(a, &s->set, sample, 0);
   return values_fill(&s->d->cx, &v, &s->d->opt.scale, plain_array(p->plain, s->input)) && plain_run(p->plain);
 }
@@ -54,7 +57,9 @@ static const TeTensor *only_input(Driver *d, const TeKernel *k) {
                                  input->name, dtype_name(input->type))
                    : diag_report(d->cx.diags, E_QUANTISE, k->name_loc,
                                  "kernel `%s` has %d inputs, and samples are of one", k->name, n);
-  diag_help(g, n == 1 ? "let it be float32: `--mean` and `--std` make floats of bytes" : "make the others constants");
+  diag_help(g, n == 1 ? "let it be float32: `--mean` and `--std` make floats of bytes"
+               : n    ? "make the others constants"
+                      : "declare what the network reads: `input image[..] : float32;`");
   return NULL;
 }
 
@@ -102,6 +107,25 @@ static int keep_read(Driver *d, const TeModule *m, const char *file, const char 
   return over ? usage_error(d, "`-o %s` would write its integers over `%s`, which is read", path, arrays) : 0;
 }
 
+// What is asked, but for where it goes.
+static QuantiseTask task_of(Session *s, Samples *samples) {
+  const Options *o = &s->d->opt;
+  return (QuantiseTask){.host = {.self = samples,
+                                 .open = open_program,
+                                 .kernel = program_kernel,
+                                 .values = program_values,
+                                 .run = run_program,
+                                 .close = close_program,
+                                 .samples = samples->set.shape[0]},
+                        .module = s->c.module,
+                        .kernel = s->c.kernels.data[0],
+                        .set = path_base(o->calibrate),
+                        .scheme = (QuantiseScheme)o->scheme,
+                        .requantise = o->requantise,
+                        .nkept = (int)o->kept.len,
+                        .kept = o->kept.data};
+}
+
 int command_quantise(Driver *d) {
   Arena *a = d->cx.arena;
   const char *file = d->opt.files.data[0];
@@ -122,24 +146,15 @@ int command_quantise(Driver *d) {
   const TeTensor *input = only_input(d, s->c.kernels.data[0]);
   Samples samples = {.d = d};
   if (!input || !read_set(d, &samples, input)) return driver_status(d);
-  QuantiseTask q = {.host = {.self = &samples,
-                             .open = open_program,
-                             .kernel = program_kernel,
-                             .values = program_values,
-                             .run = run_program,
-                             .close = close_program,
-                             .samples = samples.set.shape[0]},
-                    .module = s->c.module,
-                    .kernel = s->c.kernels.data[0],
-                    .arrays = path_base(arrays),
-                    .elsewhere = !same(place(a, folder(a, file)), place(a, folder(a, path))),
-                    .set = path_base(d->opt.calibrate),
-                    .scheme = (QuantiseScheme)d->opt.scheme,
-                    .requantise = d->opt.requantise,
-                    .nkept = (int)d->opt.kept.len,
-                    .kept = d->opt.kept.data};
+  QuantiseTask q = task_of(s, &samples);
+  q.arrays = path_base(arrays);
+  q.elsewhere = !same(place(a, folder(a, file)), place(a, folder(a, path)));
+  int64_t passes = (q.scheme == SCHEME_AUTO ? 6 : 3) + (q.requantise ? 2 : 0);
+  samples.meter = meter_start(&d->opt, "runs of samples", passes * q.host.samples);
   QuantisedText made = {0};
-  if (!quantise_network(&d->cx, &q, &made) || diags_errors(d->cx.diags)) return driver_status(d);
+  bool ok = quantise_network(&d->cx, &q, &made);
+  meter_end(&samples.meter);
+  if (!ok || diags_errors(d->cx.diags)) return driver_status(d);
   OutputFile files[] = {{.path = path, .data = made.text->text, .len = made.text->len},
                         {.path = arrays, .data = made.arrays, .len = made.arrays_len, .binary = true}};
   return outputs_write(&d->cx, files, 2) ? driver_status(d) : EXIT_FILES;

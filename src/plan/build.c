@@ -128,8 +128,10 @@ static void lay_out_load(Builder *b, const Load *l) {
 // What a group stores, and has on chip. An output, which keeps its layout, is copied from blocks.
 static void lay_out_group(Builder *b, size_t i) {
   const Group *g = b->plans[i].group;
-  Stage *root = stage_for(b, g->root);
-  if (g->channel >= 0) {
+  Stage *root = stage_for(b, g->root), *whole = root || !g->narrows ? NULL : stage_for(b, g->narrows);
+  if (whole) root = stage_cache_write_as(b->s, whole, &scope_host, DT_I8, g->root->name, NULL);
+  b->ok &= root != NULL;
+  if (root && g->channel >= 0) {
     bool output = root->tensor->role == TE_OUTPUT;
     if (output) root = stage_cache_write(b->s, root, &scope_host, NULL, NULL);
     b->ok &= root != NULL;

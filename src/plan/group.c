@@ -196,6 +196,11 @@ static bool is_host_copy(const TeTensor *t) {
   return t->type == DT_I32 && is_copy(t, DT_I32) && !copied(t->body)->tensor->body;
 }
 
+// int8 data that is widened where it is read: a copy on chip can be wide.
+static bool is_widened(const TeExpr *e) {
+  return e->kind == TE_CAST && e->type == DT_I32 && e->a->kind == TE_ACCESS && e->a->type == DT_I8;
+}
+
 static bool is_foreign(void *self, const TeExpr *e) { // to the ALU
   const char **why = self;
   if (e->kind == TE_MATH && e->fn != FN_ABS) *why = "the ALU has no such function";
@@ -209,7 +214,7 @@ static bool is_foreign(void *self, const TeExpr *e) { // to the ALU
 static const char *alu_rule(const TeExpr *e) {
   const char *why = NULL;
   is_foreign(&why, e);
-  if (why || e->kind == TE_ACCESS) return why;
+  if (why || e->kind == TE_ACCESS || is_widened(e)) return why;
   switch (e->kind) {
   case TE_CONST:
   case TE_AXIS:
@@ -279,7 +284,8 @@ static bool visit_reads(void *self, const TeExpr *e) {
     Product product;
     const char *rule;
     bool computed = u->body && u->role == TE_COMPUTE && !u->circle;
-    if (computed && (is_copy(u, DT_I8) || is_host_copy(u))) add_load(v->f, u, v->t, IN_ACC);
+    if (u->type == DT_I8) add_load(v->f, u, v->t, IN_ACC);
+    else if (computed && (is_copy(u, DT_I8) || is_host_copy(u))) add_load(v->f, u, v->t, IN_ACC);
     else if (computed &&
              ((is_product(v->f->p, u, &product, &rule) && !rule) || (!alu_rule(u->body) && u->type == DT_I32)))
       visit(v->f, u);
@@ -333,6 +339,7 @@ static Group *group_of(Problem *p, const TeTensor *t) {
   Finder f = {p, g, NULL};
   const VtaTarget *v = p->options->vta;
   g->root = t;
+  g->narrows = p->narrows[t->index];
   g->channel = -1;
   if (t->circle) f.rule = "it is computed from its earlier elements";
   else if (t->reduce != TE_NO_REDUCE || t->type != DT_I8) f.rule = "vta.store writes int8: end in `int8(...)`";

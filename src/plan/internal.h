@@ -24,11 +24,12 @@ typedef struct Load {
 
 // Stages that are computed together on the accelerator, a part of the root at a time.
 typedef struct Group {
-  const TeTensor *root; // is stored to the host's memory
-  bool computes;        // the root does more than store: that gets a stage of its own
-  const TeTensor *gemm; // the sum of products; NULL: there is none
-  int lane;             // its reduction axis that a step of vta.gemm runs over
-  int channel;          // the axis of the root that is stored in blocks by `pack`; -1: all are in tiles already
+  const TeTensor *root;    // is stored to the host's memory
+  const TeTensor *narrows; // the stage a part of which the root is, that fits int8; NULL: it is a stage of the program
+  bool computes;           // the root does more than store: that gets a stage of its own
+  const TeTensor *gemm;    // the sum of products; NULL: there is none
+  int lane;                // its reduction axis that a step of vta.gemm runs over
+  int channel;             // the axis of the root that is stored in blocks by `pack`; -1: all are in tiles already
   int nmembers, nloads;
   const TeTensor *members[MOST_MEMBERS]; // on chip, gemm included, producers first
   int axis[MOST_MEMBERS];                // of each, that is stored in blocks
@@ -38,7 +39,9 @@ typedef struct Group {
 typedef struct Problem {
   Ctx *cx;
   const TeModule *module;
-  const TeKernel *kernel;
+  const TeKernel *program;  // as it is written
+  const TeKernel *kernel;   // with parts of stages that fit int8 as stages of their own
+  const TeTensor **narrows; // by TeTensor.index: of what stage it is such a part; NULL: none
   const PlanOptions *options;
   TetcRtlOptions core;      // options->core
   int **readers, *nreaders; // by TeTensor.index: the indices of the tensors that read it
@@ -66,7 +69,9 @@ bool group_has(const Group *g, const TeTensor *t);
 // blocks.c: finds the axes of what the group has that are stored in blocks; why they cannot be, or NULL.
 const char *blocks_rule(const Problem *p, Group *g);
 
-// part.c: a group as a kernel of its own, that reads what it loads; names are kept. *key: a text that groups have in
+// part.c: the kernel that a schedule, so far, makes of one.
+const TeKernel *scheduled_kernel(const Schedule *s);
+// A group as a kernel of its own, that reads what it loads; names are kept. *key: a text that groups have in
 // common of which the same choices can be made, to the same effect.
 const TeKernel *group_kernel(const Problem *p, const Group *g, const char **key);
 

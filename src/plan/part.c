@@ -48,6 +48,26 @@ static void take_all(Part *m, const Group *g) {
   take(m, g->root, TE_OUTPUT);
 }
 
+// All stages, as they are now.
+const TeKernel *scheduled_kernel(const Schedule *s) {
+  Arena *a = s->cx->arena;
+  int n = (int)s->stages.len;
+  Part m = {.arena = a, .kernel = arena_copy(a, s->kernel, sizeof *s->kernel)};
+  m.kernel->ntensors = 0;
+  m.kernel->tensors = NEW_ARRAY(a, const TeTensor *, n + 1);
+  m.from = NEW_ARRAY(a, const TeTensor *, n + 1);
+  for (int i = 0; i < n; i++) {
+    const Stage *st = s->stages.data[i];
+    TeTensor *t = arena_copy(a, st->tensor, sizeof *t);
+    t->index = i;
+    if (st->body) t->body = te_map(a, st->body, read_copy, &m);
+    if (st->where) t->where = te_map(a, st->where, read_copy, &m);
+    m.from[i] = st->tensor;
+    m.kernel->tensors[m.kernel->ntensors++] = t;
+  }
+  return m.kernel;
+}
+
 // In the order that they have in the kernel: in that order they are computed.
 static void add(Part *m, const TeTensor *t) {
   TeTensor *n = arena_copy(m->arena, t, sizeof *t);

@@ -188,10 +188,67 @@ static size_t keep_possible(const Problem *p, size_t n, Planned *plans) {
   return kept;
 }
 
+// A part of a stage that fits int8, such as the accelerator stores, may be worth a stage of its own.
+static bool may_narrow(const TeTensor *t) {
+  return t->body && t->reduce == TE_NO_REDUCE && !t->circle && t->type != DT_I8;
+}
+
+// The kernel with the parts of those of its stages that are wanted.
+static void narrow(Problem *p, const TeKernel *k, const bool *wanted) {
+  Ctx quiet = *p->cx;
+  quiet.diags = diags_new(p->cx->arena); // a refusal is no fault of the program
+  Schedule *s = schedule_new(&quiet, p->module, k, p->options->schedule);
+  PtrMap parts = {0};
+  for (int i = 0; i < k->ntensors; i++) {
+    if (!wanted[i]) continue;
+    Stage *st = schedule_stage_named(s, k->tensors[i]->name);
+    const Stage *made = stage_cache_write_as(s, st, &scope_host, DT_I8, NULL, NULL);
+    if (made) ptrmap_put(p->cx->arena, &parts, made, i);
+  }
+  p->kernel = scheduled_kernel(s);
+  p->narrows = NEW_ARRAY(p->cx->arena, const TeTensor *, p->kernel->ntensors + 1);
+  for (size_t i = 0; i < s->stages.len; i++) {
+    int64_t of;
+    if (ptrmap_get(&parts, s->stages.data[i], &of)) p->narrows[i] = k->tensors[of];
+  }
+}
+
+static void read_with(Problem *p, const TeKernel *k, const bool *wanted) {
+  *p = (Problem){.cx = p->cx, .module = p->module, .options = p->options, .core = p->core, .program = k, .kernel = k};
+  p->narrows = NEW_ARRAY(p->cx->arena, const TeTensor *, k->ntensors + 1);
+  if (wanted) narrow(p, k, wanted);
+  problem_read(p);
+}
+
+// Finds the groups: those of the program, and those that end in a part of a stage that is in none.
+static void read_problem(Problem *p, const TeKernel *k) {
+  bool *may = NEW_ARRAY(p->cx->arena, bool, k->ntensors + 1), *wanted = NEW_ARRAY(p->cx->arena, bool, k->ntensors + 1);
+  bool any = false;
+  read_with(p, k, NULL);
+  for (int i = 0; i < k->ntensors; i++) any |= may[i] = !p->group[i] && may_narrow(k->tensors[i]);
+  if (!any) return;
+  read_with(p, k, may);
+  any = false;
+  for (size_t i = 0; i < p->groups.len; i++)
+    if (p->groups.data[i]->narrows) any = wanted[p->groups.data[i]->narrows->index] = true;
+  read_with(p, k, any ? wanted : NULL);
+}
+
+// The rules by the tensors of the program.
+static const char **rules_of(const Problem *p, const TeKernel *k) {
+  const char **rules = NEW_ARRAY(p->cx->arena, const char *, k->ntensors + 1);
+  for (int i = 0, at = 0; i < k->ntensors; i++, at++) {
+    while (p->kernel->tensors[at]->name != k->tensors[i]->name) at++;
+    rules[i] = p->rule[at];
+  }
+  return rules;
+}
+
 size_t plan_groups(Problem *p, int most, Plans *plans) {
   const PlanOptions *o = p->options;
   p->core = o->core ? *o->core : tetc_rtl_options(TETC_MEMORY_UPSTREAM);
-  if (o->vta) problem_read(p);
+  p->program = p->kernel;
+  if (o->vta) read_problem(p, p->program);
   for (size_t i = p->groups.len; i-- > 0;) {
     Planned b = plan_group(p, p->groups.data[i], most, plans->len, plans->data);
     VEC_PUSH(p->cx->arena, *plans, b);
@@ -203,9 +260,9 @@ Schedule *plan_schedule(const Problem *p, Ctx *cx, size_t n, const Plans *plans)
   Planned *found = NEW_ARRAY(cx->arena, Planned, n + 1);
   for (size_t i = 0, to = 0; i < plans->len; i++)
     if (plans->data[i].found) found[to++] = plans->data[i];
-  Schedule *s = schedule_new(cx, p->module, p->kernel, p->options->schedule);
+  Schedule *s = schedule_new(cx, p->module, p->program, p->options->schedule);
   if (!build_groups(s, p->options->vta, n, found)) return NULL;
-  s->rules = p->rule;
+  if (p->options->vta) s->rules = rules_of(p, p->program);
   return schedule_complete(s) ? s : NULL;
 }
 

@@ -235,7 +235,31 @@ static void fail_unread(Op *o) {
   diag_help(g, "let a stage read `%s`, or drop this statement and what is asked of its copy", st->name);
 }
 
-// A stage that copies this one (or this input) into a scope; its readers, all (n = 0) or those named, read the copy.
+// Readers of a tensor that convert what they read to a scope's own type: a copy there can have that type already.
+typedef struct Widening {
+  Ctx *cx;
+  const TeTensor *from, *to;
+  DType type;
+} Widening;
+
+static bool is_bare_read(void *self, const TeExpr *e) {
+  const Widening *w = self;
+  return e->kind == TE_ACCESS && e->tensor == w->from;
+}
+
+static const TeExpr *read_widened(void *self, const TeExpr *e) {
+  const Widening *w = self;
+  if (e->kind != TE_CAST || e->type != w->type || !is_bare_read(self, e->a)) return e;
+  return te_access(w->cx->arena, w->to, e->a->args, e->loc);
+}
+
+// Whether all reads are converted.
+static bool reads_widened(Widening *w, const TeExpr *body) {
+  return !te_any(te_map(w->cx->arena, body, read_widened, w), is_bare_read, w);
+}
+
+// A stage that copies this one (or this input) into a scope, in the scope's type where all readers convert to that; its
+// readers, all (n = 0) or those named, read the copy.
 Stage *stage_cache_read(Schedule *s, Stage *st, const Scope *scope, int n, Stage *const *named, Name given,
                         const SchedStmt *why) {
   Op o = {.s = s, .stage = st, .name = "cache_read", .why = why};
@@ -255,12 +279,20 @@ Stage *stage_cache_read(Schedule *s, Stage *st, const Scope *scope, int n, Stage
   if (!name) return NULL;
   TeTensor *t = tensor_like(cx, st->tensor, name, op_at(&o));
   t->body = te_access(cx->arena, st->tensor, axis_exprs(cx, t), op_at(&o));
+  Widening w = {cx, st->tensor, t, scope->type};
+  bool widens = readers.len > 0 && scope != &scope_host && dtype_is_int(t->type) && scope->type != t->type;
+  for (size_t i = 0; i < readers.len && widens; i++)
+    widens = !readers.data[i]->where && reads_widened(&w, readers.data[i]->body);
+  if (widens) {
+    t->type = scope->type;
+    t->body = te_cast(cx->arena, scope->type, t->body, op_at(&o));
+  }
   Stage *copy = stage_new(cx, t);
   copy->scope = scope;
   copy->scope_loc = op_at(&o);
   for (size_t i = 0; i < readers.len; i++) {
     Stage *r = readers.data[i];
-    r->body = expr_replace_tensor(cx, r->body, st->tensor, t);
+    r->body = widens ? te_map(cx->arena, r->body, read_widened, &w) : expr_replace_tensor(cx, r->body, st->tensor, t);
     if (r->where) r->where = expr_replace_tensor(cx, r->where, st->tensor, t);
   }
   packs_copy(cx, st, copy);
@@ -348,7 +380,12 @@ Stage *stage_cache_write(Schedule *sch, Stage *s, const Scope *scope, Name given
 
 void apply_cache_write(Call *c) {
   const Scope *scope = call_scope(c, 0);
+  const SchedArg *as = call_arg(c, 1);
+  DType type = DT_I8;
+  if (as && (as->value->kind != AST_NAME || !dtype_of_name(as->value->name, &type) || !dtype_is_int(type)))
+    call_fail(c, E_ARGUMENT, as->loc, "`cache_write` takes an integer type here");
   if (c->failed) return;
   Name name = c->stmt->nresults ? c->stmt->results[0].name : NULL;
-  c->failed = !stage_cache_write(c->ap->s, c->stage, scope, name, c->stmt);
+  c->failed = as ? !stage_cache_write_as(c->ap->s, c->stage, scope, type, name, c->stmt)
+                 : !stage_cache_write(c->ap->s, c->stage, scope, name, c->stmt);
 }

@@ -231,6 +231,8 @@ bool stage_set_scope(Schedule *s, Stage *st, const Scope *scope, const SchedStmt
 Stage *stage_cache_read(Schedule *s, Stage *st, const Scope *scope, int n, Stage *const *readers, Name name,
                         const SchedStmt *why);
 Stage *stage_cache_write(Schedule *s, Stage *st, const Scope *scope, Name name, const SchedStmt *why);
+// narrow.c: what of the stage's value is known to fit that type
+Stage *stage_cache_write_as(Schedule *s, Stage *st, const Scope *scope, DType type, Name name, const SchedStmt *why);
 // pack.c: a is an axis of the tensor whose loop is as it was. names and out (or NULL): outer, inner.
 bool stage_pack(Schedule *s, Stage *st, Axis *a, int64_t block, const Name *names, Axis *out[2], const SchedStmt *why);
 // tail.c: a is a loop that a split made.

@@ -117,6 +117,30 @@ kernel two {
   output o[m: 6, n: 3, b: vta.batch, j: vta.block_out] : float32 = float32(g[m, n, b, j]) * f[n, b, j];
 }
 '''
+FLOAT_OUT = '''target vta;
+kernel conv_block {
+  input data[n: 1, c: 3, y: 20, x: 22] : float32;
+  input weight[o: 32, c: 3, dy: 3, dx: 3] : float32;
+  compute qdata = int8(clamp(round(data * 32.0), -128.0, 127.0));
+  compute qweight = int8(clamp(round(weight * 128.0), -128.0, 127.0));
+  compute pad[n: 1, c: 3, y: 22, x: 24] : int8 = y >= 1 && y < 21 && x >= 1 && x < 23 ? qdata[n, c, y - 1, x - 1] : 0;
+  compute conv[n: 1, o: 32, y: 10, x: 11] : int32 =
+      sum[c: 3, dy: 3, dx: 3](int32(pad[n, c, y * 2 + dy, x * 2 + dx]) * int32(qweight[o, c, dy, dx]));
+  compute relu = max(conv >> 5, 0);
+  output out = float32(min(relu, %d)) * 0.0078125;
+}
+'''
+WIDENED = '''target vta;
+import "nn.te";
+kernel residual {
+  input d[n: 1, c: 32, y: 9, x: 8] : int8;
+  input w[o: 32, c: 32, dy: 3, dx: 3] : int8;
+  input b[o: 32] : int32;
+  compute a = requantise(conv2d(d, w, pad = 1), b, shift = 9, low = 0);
+  compute s = int32(int8(clamp(conv2d(a, w, pad = 1) + b[o] >> 9, -128, 127))) + int32(d);
+  output out = int8(min(max(s, 0), 127));
+}
+'''
 FLOAT = '''target vta;
 kernel k {
   input a[x: 64] : float32;
@@ -175,7 +199,28 @@ one, two = GROUPS % (3, 3, 1), GROUPS % (6, 3, 2)
 case('a convolution of the library runs on VTA', 'tensorized to vta.gemm' not in run(one, 'check', '--remarks').stderr)
 case('and right', wrong(one))
 p = run(two, 'check', '--remarks')
-case('what reads sums of the CPU stays there', 'it reads `o.conv2d`, which runs on the CPU' not in p.stderr and p.stderr)
+case('one of groups of three channels does not', '`o.conv2d` runs on the CPU' not in p.stderr and p.stderr)
+case('and is right', wrong(two))
+p = run('target vta;\nkernel k {\n  input d[c: 16, x: 16] : int8;\n  compute s = int32(float32(d) * 0.3);\n  output o = int8(clamp(s >> 1, 0, 127));\n}\n',
+        'check', '--remarks')
+case('what reads what the CPU computes stays there', 'it reads `s`, which runs on the CPU' not in p.stderr and p.stderr)
+
+# ---- stages that are no int8, or read it
+
+p = run(FLOAT_OUT % 127, 'check', '--remarks')
+case('what fits int8 is stored as int8', '`conv` is planned for VTA' not in p.stderr and p.stderr)
+case('the rest of the stage stays with the CPU', '`out` runs on the CPU' not in p.stderr and p.stderr)
+p = run(FLOAT_OUT % 128, 'check', '--remarks')
+case('what does not fit is not', '`conv` is planned for VTA' in p.stderr and p.stderr)
+p = run(WIDENED, 'check', '--remarks')
+case('int8 data is widened where the ALU reads it', p.stderr.count('is planned for VTA') != 2 and p.stderr)
+case('and no part of the sum is stored', '_int8' in p.stderr and p.stderr)
+case('int8 data of two layers is packed once', p.stderr.count('`d_buf` runs on the CPU') != 1 and p.stderr)
+for name, text in (('float', FLOAT_OUT % 127), ('float 2', FLOAT_OUT % 128), ('widened', WIDENED)):
+    case(f'{name}: right', wrong(text))
+    p = run(text, 'plan')
+    same, auto = (run(t, 'compile', '--emit=vta').stdout for t in (p.stdout, text))
+    case(f'{name}: the plan as text makes the same instructions', instructions(same) != instructions(auto) and p.stderr + p.stdout)
 
 # ---- networks: layers one behind the other
 

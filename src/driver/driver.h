@@ -74,6 +74,7 @@ typedef struct Options {
   Scale scale;    // the same as numbers
   const char *passes, *print_before, *print_after, *at, *plant_fault, *reproducer;
   bool print_locations, interpret, shrink;
+  const char *report; // where to
   bool print_changed, time_passes, verify_each, remarks, legalize, check, stats, schedule_only, list_operators,
       requantise;
   VEC(TeDefine) defines, knobs;
@@ -339,9 +340,11 @@ bool classes_tell(Driver *d, const Array *const *outputs, int noutputs, Text *ou
 // run.c: a kernel in this process, to be called any number of times with what the arrays hold then. NULL after a
 // report; run_again is false after one.
 typedef struct Run Run;
-Run *run_open(Driver *d, VtaTarget *vta, const Unit *u, Array *arrays);
+Run *run_open(Driver *d, VtaTarget *vta, const Unit *u, Array *arrays,
+              TetcTimeline *seen); // seen: or NULL; the caller's
 bool run_again(Run *r);
-bool run_call(void *run);          // a BenchCall: the same without words
+const LlvmMarks *run_marks(const Run *run); // of what was seen
+bool run_call(void *run);                   // a BenchCall: the same without words
 double run_cycles(const Run *run); // of all its calls; 0: on a device without, or there is nothing for the accelerator
 void run_close(Run *r);
 
@@ -368,6 +371,10 @@ TetcDevice *device_open(Driver *d, const VtaConfig *config, TetcTimeline *timeli
 bool device_has_rtl(const Driver *d,
                     const VtaConfig *config); // the core under Verilator is built, for this configuration
 void device_stats(const Driver *d, const TetcStats *s, const VtaConfig *c, Text *out);
+
+// report.c: tetc plan --report
+int report_check(const Driver *d); // 0 or EXIT_USAGE
+bool report_write(Session *s, const Unit *u);
 
 // ---- what a device with cycles saw: timeline.c ----------------------------------------------------------------------
 

@@ -111,7 +111,7 @@ static Run *ready(const Tune *t, const char *plan, const Unit **unit, TuneResult
   if (!u) return fail(out, "%s", first_error(t->d)), NULL;
   if ((u->func->target != NULL) != cycles)
     return fail(out, "%s", cycles ? "it has nothing for VTA to do" : "it has instructions for VTA"), NULL;
-  Run *r = run_open(t->d, s->c.vta, u, params(t));
+  Run *r = run_open(t->d, s->c.vta, u, params(t), NULL);
   if (!r || !run_again(r)) return fail(out, "%s", first_error(t->d)), NULL;
   if (!right(t, &why)) return fail(out, "its output is wrong: %s", why), NULL;
   return r;

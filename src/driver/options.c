@@ -294,6 +294,12 @@ static bool device_fits(Driver *d) {
     if (o->device != DEVICE_FSIM) return true; // -1: as the kernel has it
     return usage_error(d, "`--device=fsim` has no cycles: rtl, model and host can be measured"), false;
   }
+  if (d->id == CMD_PLAN) {
+    if (o->device >= 0 && !o->report) return usage_error(d, "`--device` is for `--report`"), false;
+    if (o->device < 0) o->device = DEVICE_MODEL;
+    if (o->device == DEVICE_RTL || o->device == DEVICE_MODEL) return true;
+    return usage_error(d, "`--report` tells cycles: the device is `model` or `rtl`"), false;
+  }
   if (o->device < 0) o->device = DEVICE_FSIM;
   if (o->device != DEVICE_HOST) return true;
   return usage_error(d, "`--device=host` is for `tetc tune`; `tetc run --bench` times a kernel on this machine"), false;

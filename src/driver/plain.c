@@ -42,7 +42,7 @@ Plain *plain_open(Driver *d, const Source *src, const TeGiven *given, const char
     bool param = t->role == TE_INPUT || t->role == TE_OUTPUT;
     if (param && !array_alloc(&d->cx, &p->arrays[i], t)) return plain_close(p), NULL;
   }
-  p->run = run_open(d, p->c.vta, u, p->arrays);
+  p->run = run_open(d, p->c.vta, u, p->arrays, NULL);
   if (!p->run) return plain_close(p), NULL;
   return p;
 }

@@ -20,6 +20,8 @@ static bool plan_edit(Session *s, const Schedule *plan, SourceEdit *edit) {
 
 int command_plan(Driver *d) {
   Session *s = session_new(d);
+  int status = report_check(d);
+  if (status) return status;
   if (!d->opt.schedule) d->opt.schedule = "auto";
   if (!session_load(s, d->opt.files.data[0])) return driver_status(d);
   const Source *src = s->c.module->src;
@@ -34,6 +36,11 @@ int command_plan(Driver *d) {
     if (!d->opt.schedule_only && plan_edit(s, u->schedule, &edits[nedits])) nedits++;
   }
   if (diags_errors(d->cx.diags)) return driver_status(d);
+  if (d->opt.report) {
+    if (n > 1) return usage_error(d, "`%s` has %zu kernels; --kernel says which one to report", src->path, n);
+    if (!report_write(s, s->c.units.data[0])) return driver_status(d) ? driver_status(d) : EXIT_FILES;
+    if (!d->opt.output) return driver_status(d);
+  }
   const Source *out = source_edits(d->cx.arena, src, nedits, edits);
   OutputFile f = {.path = d->opt.output ? d->opt.output : "-", .data = out->text, .len = out->len};
   if (d->opt.schedule_only) f.data = only.data ? only.data : "", f.len = only.len;

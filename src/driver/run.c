@@ -406,9 +406,9 @@ static void run_free(Run *r) {
   }
 }
 
-Run *run_open(Driver *d, VtaTarget *vta, const Unit *u, Array *arrays) {
+Run *run_open(Driver *d, VtaTarget *vta, const Unit *u, Array *arrays, TetcTimeline *seen) {
   Run *r = NEW(d->cx.arena, Run);
-  *r = (Run){.d = d, .vta = vta, .kernel = u->kernel, .unit = u, .arrays = arrays};
+  *r = (Run){.d = d, .vta = vta, .kernel = u->kernel, .unit = u, .arrays = arrays, .timeline = seen};
   if (compile_now(r) && open_runtime(r)) return r;
   run_close(r);
   return NULL;
@@ -421,13 +421,15 @@ bool run_again(Run *r) {
 
 double run_cycles(const Run *run) { return run->runtime ? (double)tetc_runtime_stats(run->runtime)->cycles : 0; }
 
+const LlvmMarks *run_marks(const Run *run) { return &run->marks; }
+
 void run_close(Run *r) {
-  r->arrays = NULL; // the caller's
+  r->arrays = NULL, r->timeline = NULL; // the caller's
   run_free(r);
 }
 
 bool run_compiled(Session *s, const Unit *u, Array *arrays) {
-  Run *r = run_open(s->d, s->c.vta, u, arrays);
+  Run *r = run_open(s->d, s->c.vta, u, arrays, NULL);
   bool ok = r && run_again(r);
   if (r) run_close(r);
   return ok;

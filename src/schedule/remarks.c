@@ -23,7 +23,7 @@ static const TeTensor *float_input(const Stage *s) {
 }
 
 // Why a stage stays on the CPU, in a few words.
-static const char *cpu_reason(Ctx *cx, const Schedule *sch, const Stage *s) {
+const char *schedule_cpu_reason(Ctx *cx, const Schedule *sch, const Stage *s) {
   const TeTensor *in = float_input(s);
   if (sch->rules && s->tensor->index >= 0 && sch->rules[s->tensor->index] && !dtype_is_float(s->tensor->type))
     return sch->rules[s->tensor->index];
@@ -56,7 +56,7 @@ void schedule_remarks(Ctx *cx, const Schedule *sch) {
     Diag *g;
     switch (s->mark) {
     case MARK_NONE:
-      diag_report(cx->diags, R_PLACEMENT, at, "`%s` runs on the CPU: %s", s->name, cpu_reason(cx, sch, s));
+      diag_report(cx->diags, R_PLACEMENT, at, "`%s` runs on the CPU: %s", s->name, schedule_cpu_reason(cx, sch, s));
       break;
     case MARK_COPY:
       g = diag_report(cx->diags, R_PLACEMENT, at, "`%s` runs on VTA: copied by DMA %s %s", s->name,

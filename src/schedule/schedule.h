@@ -256,6 +256,7 @@ SourceEdit schedule_edit_text(Ctx *cx, const TeModule *m, const TeKernel *k, Nam
 
 // remarks.c: reports, as remarks, where each stage runs and why.
 void schedule_remarks(Ctx *cx, const Schedule *s);
+const char *schedule_cpu_reason(Ctx *cx, const Schedule *sch, const Stage *s); // why s runs there
 // print.c: the stages with their loops, attachment, scope and marks (phase `schedule` of the dumps).
 void schedule_print(const Schedule *s, Text *out);
 

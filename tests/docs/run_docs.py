@@ -5,8 +5,8 @@
 ```te       a complete program; `tetc run - --check` must accept it. With a first line `// refused: E0301` it must be
             refused with that code. `<!-- file: NAME -->` on the line before puts it in the page's folder as NAME.
 ```tir      a complete function; `tetc opt -` must print it exactly as it stands.
-```console  lines `$ tetc ...` are run in that folder, samples/ and boards/ being there too; what follows is the exact output (standard
-            output, then standard error). A line `...` stands for any lines. --bless writes the outputs anew, keeping
+```console  lines `$ tetc ...` are run in that folder, samples/, boards/ and models/ (tests/net/models) being there too; what follows is the exact output (standard
+            output, then standard error). A line `...` stands for any lines; a command that fails shows an error. --bless writes the outputs anew, keeping
             blocks that have a `...`.
 """
 import os
@@ -51,7 +51,7 @@ def run_console(tetc, text, folder):
                            cwd=folder, env=dict(os.environ, TETC=tetc, NO_COLOR="1"))
         got = (p.stdout + p.stderr).rstrip("\n").split("\n") if p.stdout + p.stderr else []
         shown = lines[i + 1:j]
-        good = matches(shown, got)
+        good = matches(shown, got) and (p.returncode == 0 or "error" in "".join(shown) or "not ok" in "".join(shown))
         ok = ok and good
         out += [command] + (shown if good else got)
         i = j
@@ -67,8 +67,8 @@ def main():
     for page in pages:
         text = open(page, encoding="utf-8").read()
         with tempfile.TemporaryDirectory() as folder:
-            for shown in ("samples", "boards"):
-                shutil.copytree(os.path.join(root, shown), os.path.join(folder, shown))
+            for shown in ("samples", "boards", "tests/net/models"):
+                shutil.copytree(os.path.join(root, shown), os.path.join(folder, os.path.basename(shown)))
 
             def block(m):
                 nonlocal count, failed

@@ -190,3 +190,66 @@ bool import_alpha(Import *m, Node *n) {
   const char *text = arena_printf(m->a, "%.*s%s%s", (int)(at - n->op->text), n->op->text, constant_text(m, &v, 0), end);
   return elementwise(m, n, 1, n->in, n->in[0]->type, text);
 }
+
+// Attributes stand in the row's text as %name=otherwise%.
+bool import_numbers(Import *m, Node *n) {
+  if (!given(m, n, 1)) return false;
+  if (!dtype_is_float(n->in[0]->type)) return refuse(m, n, "of %s it is not known", dtype_name(n->in[0]->type)), false;
+  Text t = {.arena = m->a};
+  for (const char *p = n->op->text; *p; p++) {
+    if (*p != '%') {
+      text_add_bytes(&t, p, 1);
+      continue;
+    }
+    size_t name = strcspn(p + 1, "=");
+    float *f = NEW(m->a, float);
+    *f = (float)attribute_float(n, arena_printf(m->a, "%.*s", (int)name, p + 1), strtod(p + name + 2, NULL));
+    text_add(&t, "%s", constant_text(m, &(Value){.type = DT_F32, .data = f}, 0));
+    p += 1 + strcspn(p + 1, "%");
+  }
+  return elementwise(m, n, 1, n->in, n->in[0]->type, t.data);
+}
+
+// One of floats alone.
+bool import_float(Import *m, Node *n) { return import_numbers(m, n); }
+
+// Any number of operands, by the row's text of two of them.
+bool import_many(Import *m, Node *n) {
+  if (n->nin < 1 || !given(m, n, n->nin) || !same_types(m, n, 0, n->nin)) return false;
+  if (n->nin == 1) return result_same(m, n, 0, n->in[0], &n->in[0]->shape);
+  const char *text = "{0}";
+  bool mean = !strcmp(n->proto->op_type, "Mean");
+  for (int i = 1; i < n->nin; i++) {
+    const char *operands[] = {text, arena_printf(m->a, "{%d}", i)};
+    text = filled(m, n->op->text, 2, operands);
+  }
+  if (mean) text = arena_printf(m->a, "(%s) / %d.0", text, n->nin);
+  return elementwise(m, n, n->nin, n->in, n->in[0]->type, text);
+}
+
+bool import_pow(Import *m, Node *n) {
+  if (!given(m, n, 2)) return false;
+  DType t = n->in[0]->type, by = n->in[1]->type;
+  if (!dtype_is_float(t)) return refuse(m, n, "of %s it is not known", dtype_name(t)), false;
+  const char *text = t == by ? "pow({0}, {1})" : arena_printf(m->a, "pow({0}, %s({1}))", dtype_name(t));
+  return elementwise(m, n, 2, n->in, t, text);
+}
+
+bool import_where(Import *m, Node *n) {
+  if (!given(m, n, 3) || !same_types(m, n, 1, 3)) return false;
+  if (n->in[0]->type != DT_BOOL) return refuse(m, n, "its condition is %s", dtype_name(n->in[0]->type)), false;
+  return elementwise(m, n, 3, n->in, n->in[1]->type, "{0} ? {1} : {2}");
+}
+
+bool import_logical(Import *m, Node *n) {
+  if (!given(m, n, n->nin) || !same_types(m, n, 0, n->nin)) return false;
+  if (n->in[0]->type != DT_BOOL) return refuse(m, n, "its operands are %s", dtype_name(n->in[0]->type)), false;
+  return elementwise(m, n, n->nin, n->in, DT_BOOL, n->op->text);
+}
+
+// Of integers: by `fmod` the sign of the dividend, else of the divisor.
+bool import_mod(Import *m, Node *n) {
+  if (!given(m, n, 2) || !same_types(m, n, 0, 2)) return false;
+  if (!dtype_is_int(n->in[0]->type)) return refuse(m, n, "of %s it is not known", dtype_name(n->in[0]->type)), false;
+  return elementwise(m, n, 2, n->in, n->in[0]->type, attribute_int(n, "fmod", 0) ? "rem({0}, {1})" : "{0} % {1}");
+}

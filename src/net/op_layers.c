@@ -156,8 +156,9 @@ bool import_pool(Import *m, Node *n) {
   if (attribute_int(n, "storage_order", 0)) return refuse(m, n, "its storage_order is not 0"), false;
   if (n->nout > 1 && n->out[1]) return refuse(m, n, "its second output, `Indices`, is not known"), false;
   const char *more = attribute_int(n, "count_include_pad", 0) ? ", count_include_pad = true" : "";
-  const char *name = w.axes == 2 ? n->op->text : arena_printf(m->a, "%s%dd", n->op->text, w.axes);
-  const char *text = arena_printf(m->a, "%s(%s%s%s)", name, operand(m, n->in[0]), windows_text(m, &w, true), more);
+  if (w.axes != 2) return refuse(m, n, "windows of %d axes are not known, only of 2", w.axes), false;
+  const char *text =
+      arena_printf(m->a, "%s(%s%s%s)", n->op->text, operand(m, n->in[0]), windows_text(m, &w, true), more);
   return result(m, n, 0, x->type, &s, CALL, text);
 }
 

@@ -25,18 +25,20 @@ bool import_dropout(Import *m, Node *n) {
   if (!given(m, n, 1)) return false;
   if (training && (!training->data || !all_equal(training, 0)))
     return diag_help(refuse(m, n, "it is in training mode"), "export the model for inference: `model.eval()`"), false;
-  if (n->nout > 1 && n->out[1]) {
-    Shape s = n->in[0]->shape;
-    DType t = m->opset < 10 ? n->in[0]->type : DT_BOOL;
-    if (!result(m, n, 1, t, &s, AXES, t == DT_BOOL ? "true" : "1")) return false;
-  }
-  return result_same(m, n, 0, n->in[0], &n->in[0]->shape);
+  Shape s = n->in[0]->shape;
+  DType t = m->opset < 10 ? n->in[0]->type : DT_BOOL;
+  if (!result_same(m, n, 0, n->in[0], &s)) return false;
+  return n->nout < 2 || !n->out[1] || result(m, n, 1, t, &s, AXES, t == DT_BOOL ? "true" : "1");
 }
 
 bool import_flatten(Import *m, Node *n) {
   int axis;
-  if (!given(m, n, 1) || !axis_of(m, n, attribute_int(n, "axis", 1), n->in[0]->shape.rank, 1, &axis)) return false;
+  if (!given(m, n, 1)) return false;
   const Shape *x = &n->in[0]->shape;
+  int64_t first = attribute_int(n, "axis", 1); // behind the last, too; from the end it counts as anywhere
+  if (first < -x->rank || first > x->rank)
+    return refuse(m, n, "its axis is %lld, of %d axes", (long long)first, x->rank), false;
+  axis = (int)(first < 0 ? first + x->rank : first);
   Shape s = {.rank = 2, .at = {1, 1}};
   if (!axis && !needs_extents(m, n, n->in[0])) return false;
   s.free = x->free;

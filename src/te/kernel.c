@@ -50,9 +50,21 @@ static const TeAxis *axis_named(const AxisList *l, Name name) {
   return NULL;
 }
 
+// Another name for an axis that no expression names: what it is called matters to schedules only.
+static void rename_rest(AxisList *l, const TeAxis *axis) {
+  Ctx *cx = l->s->kx->ck->cx;
+  Name name = axis->name;
+  for (int n = 2; axis_named(l, name); n++) name = name_of(cx->names, arena_printf(cx->arena, "%s_%d", axis->name, n));
+  ((TeAxis *)(uintptr_t)axis)->name = name; // its stage is still being read
+}
+
 static void add_axis(AxisList *l, const AstAxis *ast) {
   Ctx *cx = l->s->kx->ck->cx;
   const TeAxis *first = axis_named(l, ast->name);
+  if (first && first->rest) {
+    rename_rest(l, first);
+    first = axis_named(l, ast->name);
+  }
   if (first) {
     Diag *g = diag_report(cx->diags, E_DUPLICATE_NAME, ast->loc, "the axis `%s` is declared twice", ast->name);
     diag_also(g, first->loc, "it is first declared here");
@@ -74,8 +86,12 @@ static void add_rest(AxisList *l, const AstAxis *ast, int nwritten, const AstAxi
   }
   for (int i = 0; i < l->s->nrest; i++) {
     TeAxis *axis = arena_copy(cx->arena, l->s->rest[i], sizeof *axis);
-    *axis = (TeAxis){
-        .name = axis->name, .extent = axis->extent, .loc = axis->loc, .index = (int)l->axes.len, .reduce = l->reduce};
+    *axis = (TeAxis){.name = axis->name,
+                     .extent = axis->extent,
+                     .loc = axis->loc,
+                     .index = (int)l->axes.len,
+                     .reduce = l->reduce,
+                     .rest = true};
     for (int n = 2;; n++) {
       bool taken = axis_named(l, axis->name) != NULL;
       for (int k = 0; k < nwritten; k++) taken |= written[k].name == axis->name;

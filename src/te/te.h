@@ -145,6 +145,7 @@ typedef struct TeAxis {
   int index;      // its place among the axes, or among the reduction axes, of its tensor
   bool reduce;
   bool carried; // of a recurrence: some element is read at another place along it
+  bool rest;    // `..` stands for it: no expression names it
 } TeAxis;
 
 typedef struct TeTensor TeTensor;

@@ -115,50 +115,52 @@ static void print_count(const char *before, int64_t n, const char *what) {
   fprintf(stderr, "%s%lld %s%s", before, (long long)n, what, n == 1 ? "" : "s");
 }
 
-// What each pass that counts something did; passes that had nothing to do are left out.
-void stats_print(const PassStats *s, const VtaTarget *vta, const char *kernel) {
-  fprintf(stderr, "what the passes did to `%s`:\n", kernel);
-  if (s->constants) {
-    print_count("  constants    ", s->constants, "buffer");
-    print_count(" of ", s->constant_bytes, "byte");
-    fputs("\n", stderr);
+// A counter of a pass, as stats.def has it.
+typedef struct CountRow {
+  const char *pass;
+  size_t at; // in PassStats
+  const char *before, *noun, *after;
+  bool maybe;
+} CountRow;
+
+static const CountRow count_rows[] = {
+// clang-format off
+#define COUNT(pass, field, before, noun, after) {#pass, offsetof(PassStats, field), before, noun, after, false},
+#define MAYBE(pass, field, before, noun, after) {#pass, offsetof(PassStats, field), before, noun, after, true},
+#include "passes/stats.def"
+    // clang-format on
+};
+enum { COUNT_ROWS = sizeof count_rows / sizeof *count_rows };
+
+static int64_t counted(const PassStats *s, const CountRow *r) { return *(const int64_t *)((const char *)s + r->at); }
+
+// The line of a pass; what had nothing to do has none.
+static void print_pass(const PassStats *s, const char *pass) {
+  bool any = false;
+  for (int i = 0; i < COUNT_ROWS; i++) any |= !strcmp(count_rows[i].pass, pass) && counted(s, &count_rows[i]);
+  if (!any) return;
+  fprintf(stderr, "  %-13s", pass);
+  for (int i = 0; i < COUNT_ROWS; i++) {
+    const CountRow *r = &count_rows[i];
+    if (strcmp(r->pass, pass) != 0 || (r->maybe && !counted(s, r))) continue;
+    print_count(r->before, counted(s, r), r->noun);
+    fputs(r->after, stderr);
   }
-  if (s->gemm_nests) {
-    print_count("  tensorize    ", s->gemm_nests, "nest");
-    print_count(" in ", s->gemms, "GEMM call");
-    print_count(" and ", s->resets, "reset");
-    fputs("\n", stderr);
-  }
-  if (s->copies) {
-    print_count("  inject_copy  ", s->copies, "copy nest");
-    print_count(" in ", s->transfers, "transfer");
-    fputs("\n", stderr);
-  }
-  if (s->alu_nests) {
-    print_count("  inject_alu   ", s->alu_nests, "nest");
-    print_count(" in ", s->alus, "ALU call");
-    print_count(" and ", s->alu_movs, "move");
-    fputs("\n", stderr);
-  }
-  if (s->movs_removed || s->movs_kept) {
-    print_count("  storage      ", s->movs_removed, "move");
-    print_count(" removed, ", s->movs_kept, "move");
-    fputs(" kept\n", stderr);
-  }
+  fputs("\n", stderr);
+}
+
+static void print_memories(const PassStats *s, const VtaTarget *vta) {
   for (int i = 0; i < 3; i++)
     if (s->sram_tiles[i])
       fprintf(stderr, "  storage      %s: %lld of %lld tiles, %lld bytes\n", vta->scopes[i]->name,
               (long long)s->sram_tiles[i], (long long)s->sram_depth[i],
               (long long)(s->sram_tiles[i] * vta->scopes[i]->tile * dtype_bytes(vta->scopes[i]->type)));
-  if (s->tokens || s->syncs) {
-    print_count("  sync         ", s->tokens, "token");
-    print_count(", ", s->syncs, "synchronisation");
-    if (s->fallbacks) print_count(", ", s->fallbacks, "fallback");
-    fputs("\n", stderr);
-  }
-  if (s->kernels) {
-    print_count("  uop          ", s->kernels, "kernel");
-    print_count(" of ", s->uops, "micro-op");
-    fputs("\n", stderr);
+}
+
+void stats_print(const PassStats *s, const VtaTarget *vta, const char *kernel) {
+  fprintf(stderr, "what the passes did to `%s`:\n", kernel);
+  for (int i = 0; i < pass_count; i++) {
+    print_pass(s, pass_table[i].name);
+    if (!strcmp(pass_table[i].name, "storage")) print_memories(s, vta);
   }
 }

@@ -10,11 +10,9 @@
 
 // What a pass may record besides its result (for --stats); all counts of TIR statements, not of executions.
 typedef struct PassStats {
-  int64_t constants, constant_bytes; // constants: buffers that became constants
-  int64_t gemm_nests, gemms, resets; // tensorize: nests, and what they became
-  int64_t alu_nests, alus, alu_movs; // inject_alu: the same
-  int64_t copies, transfers, tokens, syncs, kernels, uops, movs_removed, movs_kept;
-  int64_t fallbacks;                    // how often `sync` had to place tokens in a simpler way
+#define COUNT(pass, field, before, noun, after) int64_t field;
+#define MAYBE COUNT
+#include "passes/stats.def"
   int64_t sram_tiles[3], sram_depth[3]; // high-water marks by Scope.id order inp, wgt, acc
 } PassStats;
 

@@ -351,9 +351,21 @@ static void warn_no_loops(Schedule *sch, const Stage *s, const char *why) {
   }
 }
 
-bool schedule_complete(Schedule *sch) {
-  Schedule *s = sch;
-  for (size_t i = 0; sch->legalize && i < s->stages.len; i++) {
+// What was asked for without effect: of stages without loops, or that are stored nowhere.
+static void warn_of(Schedule *s, const Stage *st) {
+  if (!st->body) warn_no_loops(s, st, st->tensor->role == TE_INPUT ? "it is an input" : "it is a constant");
+  else if (st->attach == ATTACH_INLINE) warn_no_loops(s, st, "it is inlined");
+  else if (!st->live) warn_no_loops(s, st, "no output needs it");
+  if (st->align && st->attach == ATTACH_INLINE)
+    diag_fix_drop(diag_report(s->cx->diags, W_NO_EFFECT, st->align_loc,
+                              "this has no effect: `%s` is inlined, and stored nowhere", st->name),
+                  st->align_loc, "drop it");
+  if (!st->live || st->attach == ATTACH_INLINE) warn_dead(s, st);
+}
+
+// What becomes stages of their own, and what is no stage any more. False after a report.
+static bool settle_stages(Schedule *s) {
+  for (size_t i = 0; s->legalize && i < s->stages.len; i++) {
     Stage *st = s->stages.data[i];
     if (st->body && st->mark == MARK_COPY) {
       epilogue_apart(s, st, st->mark_loc, false);
@@ -364,39 +376,39 @@ bool schedule_complete(Schedule *sch) {
     Stage *st = s->stages.data[i];
     if (st->epilogue_of && st->attach == ATTACH_ROOT && !st->placed) place_epilogue(s, st);
   }
-  if (!inline_stages(sch) || !complete_packs(sch)) return false;
+  if (!inline_stages(s) || !complete_packs(s)) return false;
   place_circles(s);
-  connect(sch);
-  if (!check_circles(sch)) return false;
-  bool ok = true, sound = true; // sound: of errors after which others are looked for
+  connect(s);
+  return check_circles(s);
+}
+
+// Whether the stage may be where it is. *sound: of errors after which others are looked for.
+static bool check_place(Schedule *s, Stage *st, bool before, bool *sound) {
+  bool ok = before;
+  *sound = check_scope(s, st) && *sound;
+  *sound = check_align(s, st) && *sound;
+  *sound = check_sequence(s->cx, st) && check_conflicts(s->cx, st) && *sound;
+  *sound = check_annotations(s, st) && *sound;
+  if (st->attach == ATTACH_AT && !st->whole) ok = check_compute_at(s, st) && ok;
+  if (st->with) ok = check_with(s, st) && ok;
+  if (st->stored && ok) ok = check_store(s, st);
+  return check_fold(s, st) && ok;
+}
+
+bool schedule_complete(Schedule *s) {
+  if (!settle_stages(s)) return false;
+  bool ok = true, sound = true;
   for (size_t i = 0; i < s->stages.len; i++) {
     Stage *st = s->stages.data[i];
-    if (!st->body) warn_no_loops(sch, st, st->tensor->role == TE_INPUT ? "it is an input" : "it is a constant");
-    else if (st->attach == ATTACH_INLINE) warn_no_loops(sch, st, "it is inlined");
-    else if (!st->live) warn_no_loops(sch, st, "no output needs it");
-    if (st->align && st->attach == ATTACH_INLINE)
-      diag_fix_drop(diag_report(s->cx->diags, W_NO_EFFECT, st->align_loc,
-                                "this has no effect: `%s` is inlined, and stored nowhere", st->name),
-                    st->align_loc, "drop it");
-    if (!st->live || st->attach == ATTACH_INLINE) {
-      warn_dead(sch, st);
-      continue;
-    }
-    sound = check_scope(sch, st) && sound;
-    sound = check_align(sch, st) && sound;
-    sound = check_sequence(sch->cx, st) && check_conflicts(sch->cx, st) && sound;
-    sound = check_annotations(sch, st) && sound;
-    if (st->attach == ATTACH_AT && !st->whole) ok = check_compute_at(sch, st) && ok;
-    if (st->with) ok = check_with(sch, st) && ok;
-    if (st->stored && ok) ok = check_store(sch, st);
-    ok = check_fold(sch, st) && ok;
+    warn_of(s, st);
+    if (st->live && st->attach != ATTACH_INLINE) ok = check_place(s, st, ok, &sound);
   }
   for (size_t i = 0; ok && i < s->stages.len; i++) {
     Stage *st = s->stages.data[i];
     if (!st->live || !st->body || st->attach == ATTACH_INLINE) continue;
-    ok = check_mark(sch, st) && check_tails(sch->cx, st) && ok;
-    ok = check_parallel(sch, st) && ok;
-    check_threads(sch, st);
+    ok = check_mark(s, st) && check_tails(s->cx, st) && ok;
+    ok = check_parallel(s, st) && ok;
+    check_threads(s, st);
   }
   return ok && sound;
 }

@@ -1,14 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // Primitives of Halide's and TVM's schedules that are not here: what they mean there, and what to write instead. Their
-// names may be near to one of ours that means something else (`compute_with`), which is not offered.
+// names may be near to one of ours that means something else (`align_bounds`), which is not offered.
 #include "schedule/internal.h"
 
 #include <string.h>
 
 static const char *const foreign[][3] = {
     // Halide
-    {"compute_with", "it fuses the loops of two stages that do not read each other",
-     "each stage has loops of its own: leave it out"},
     {"fold_storage", "it makes a buffer circular", "`stage.fold(axis);`"},
     {"hoist_storage", "it moves an allocation outwards", "allocations are where the stage is computed: leave it out"},
     {"bound", "it states the extent of an axis", "extents stand in the kernel: leave it out"},

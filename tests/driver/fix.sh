@@ -117,8 +117,8 @@ guesses() { # WHAT MESSAGE: guess.te is refused with the message, and stays as i
   holds "it is not applied" cmp guess.te guess_before.te
 }
 schedule_of() { printf 'kernel k { input a[x: 16, k: 8] : int32; compute s[x: 16] : int32 = sum[k: 8](a[x, k]); output o = s + 1; }\nschedule k { %s }\n' "$1"; }
-schedule_of 's.compute_with(o, x);' >guess.te
-guesses "a primitive of another compiler" "elsewhere it fuses the loops of two stages"
+schedule_of 's.double_buffer();' >guess.te
+guesses "a primitive of another compiler" "elsewhere it lets a buffer be filled while it is read"
 schedule_of 's.compute_att(o, x);' >guess.te
 guesses "a primitive spelt wrong" 'may be meant: a similar one exists: `compute_at`'
 schedule_of 'k0, k1 = s.split(k, factr = 2);' >guess.te

@@ -90,8 +90,9 @@ static bool check_producers(const Schedule *s, const Stage *st) {
     Diag *g = refuse_with(s, st, arena_printf(s->cx->arena, "`%s` is not computed by then", p->name));
     const TeExpr *read = expr_read(st->body, p->tensor);
     diag_also(g, (read ? read : expr_read(st->where, p->tensor))->loc, "`%s` reads `%s` here", st->name, p->name);
-    const char *way = arena_printf(s->cx->arena, "%s.compute_with(%s, ..)", other->name, st->name);
-    if (p == other) diag_help(g, "turn it round: `%s;`, or compute it by itself", way);
+    const Axis *same = stage_axis(st, st->at_axis->name); // a loop of its own for the turns, where it is turned round
+    if (p == other && same)
+      diag_help(g, "turn it round: `%s.compute_with(%s, %s);`", other->name, st->name, same->name);
     else offer_root(s, g, st);
     return false;
   }

@@ -204,7 +204,7 @@ static void plain_outputs(Import *m) {
 static void declare_inputs(Import *m) {
   for (size_t i = 0; i < m->inputs.len; i++) {
     Value *v = m->inputs.data[i];
-    v->id = identifier(m, v->name, "input");
+    v->id = identifier_of(m, v, "input");
     line(m, "input %s%s : %s;", v->id, v->shape.rank ? axes_text(m, &v->shape) : "", dtype_name(v->type));
   }
 }

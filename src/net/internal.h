@@ -133,6 +133,7 @@ const char *indices_text(Import *m, const Shape *s);
 
 /* text.c */
 const char *identifier(Import *m, const char *name, const char *otherwise);
+const char *identifier_of(Import *m, const Value *v, const char *otherwise); // of a value, by its name
 void line(Import *m, const char *fmt, ...) PRINTF_LIKE(2, 3);
 // Where a value stands in the text: a name, of its stage, input or constant; makes the stage.
 const char *named(Import *m, Value *v);

@@ -142,6 +142,34 @@ bool import_conv(Import *m, Node *n) {
   return call && result_biased(m, n, 0, n->in[0]->type, &s, call, input_of(n, 2));
 }
 
+// A pool along one or three axes has no def in lib/nn.te: a reduction over the window, r0, r1 ...
+static bool pool_written_out(Import *m, Node *n, const Windows *w, const Shape *s) {
+  Value *x = n->in[0];
+  Text index = {.arena = m->a}, axes = {.arena = m->a}, inside = {.arena = m->a};
+  int64_t count = 1;
+  bool padded = w->ceil_mode;
+  for (int i = 0; i < 2 * w->axes; i++) padded |= w->pads[i] > 0;
+  bool mean = strcmp(n->op->text, "max_pool") != 0, all = attribute_int(n, "count_include_pad", 0) != 0;
+  if (!dtype_is_float(x->type) || x->width < x->shape.rank || (mean && padded && (!all || w->ceil_mode)))
+    return refuse(m, n, "with windows of %d axes, of %s with these pads, it is not known", w->axes,
+                  dtype_name(x->type)),
+           false;
+  text_add(&index, "%s, %s", axis_name(s, 0), axis_name(s, 1));
+  for (int i = 0; i < w->axes; i++) {
+    const char *at = arena_printf(m->a, "%s * %lld + r%d * %lld - %lld", axis_name(s, i + 2), (long long)w->stride[i],
+                                  i, (long long)w->dilation[i], (long long)w->pads[i]);
+    text_add(&index, ", %s", at);
+    text_add(&axes, "%sr%d: %lld", i ? ", " : "", i, (long long)w->size[i]);
+    text_add(&inside, "%s%s >= 0 && %s < %lld", i ? " && " : "", at, at, (long long)x->shape.at[i + 2]);
+    count *= w->size[i];
+  }
+  const char *element = element_of(m, x, index.data);
+  if (padded) element = arena_printf(m->a, "%s ? %s : %s", inside.data, element, mean ? "0.0" : "-inf");
+  const char *text = mean ? arena_printf(m->a, "sum[%s](%s) / %lld.0", axes.data, element, (long long)count)
+                          : arena_printf(m->a, "max[%s](%s)", axes.data, element);
+  return result(m, n, 0, x->type, s, AXES, text);
+}
+
 bool import_pool(Import *m, Node *n) {
   Windows w;
   if (!has_inputs(m, n, 1) || !windows_read(m, n, &n->in[0]->shape, NULL, &w)) return false;
@@ -156,7 +184,7 @@ bool import_pool(Import *m, Node *n) {
   if (attribute_int(n, "storage_order", 0)) return refuse(m, n, "its storage_order is not 0"), false;
   if (n->nout > 1 && n->out[1]) return refuse(m, n, "its second output, `Indices`, is not known"), false;
   const char *more = attribute_int(n, "count_include_pad", 0) ? ", count_include_pad = true" : "";
-  if (w.axes != 2) return refuse(m, n, "windows of %d axes are not known, only of 2", w.axes), false;
+  if (w.axes != 2) return pool_written_out(m, n, &w, &s);
   const char *text =
       arena_printf(m->a, "%s(%s%s%s)", n->op->text, operand(m, n->in[0]), windows_text(m, &w, true), more);
   return result(m, n, 0, x->type, &s, CALL, text);

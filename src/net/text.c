@@ -106,6 +106,19 @@ const char *identifier(Import *m, const char *name, const char *otherwise) {
   return id;
 }
 
+// An element alone stands in expressions without indices, where an axis of the same name would be meant.
+static bool is_axis(const char *name) {
+  static const char *const axes[] = {"i", "n", "c", "z", "y", "x", "k", "a3", "a4", "x2"};
+  for (size_t i = 0; i < sizeof axes / sizeof *axes; i++)
+    if (!strcmp(axes[i], name)) return true;
+  return name[0] == 'r' && name[1] >= '0' && name[1] <= '9';
+}
+
+const char *identifier_of(Import *m, const Value *v, const char *otherwise) {
+  const char *name = elements(&v->shape) == 1 && is_axis(v->name) ? arena_printf(m->a, "%s_value", v->name) : v->name;
+  return identifier(m, name, otherwise);
+}
+
 void line(Import *m, const char *fmt, ...) {
   va_list ap;
   va_start(ap, fmt);
@@ -160,7 +173,7 @@ static void warn_nan(Import *m, const Value *v) {
 
 // As an array of the .npz file, or as an input of the program that is evaluated here.
 static const char *stored(Import *m, Value *v) {
-  if (!v->id) v->id = identifier(m, v->name, v->prefix ? v->prefix : "constant");
+  if (!v->id) v->id = identifier_of(m, v, v->prefix ? v->prefix : "constant");
   if (m->folding) {
     bool there = false;
     for (size_t i = 0; i < m->operands.len; i++) there |= m->operands.data[i] == v;
@@ -228,8 +241,7 @@ const void *permuted(Import *m, const Value *v, const int *order, Shape *out) {
 // Its stage, from its expression.
 static void make_stage(Import *m, Value *v) {
   const char *role = v->output && !m->folding ? "output" : "compute";
-  v->id =
-      m->folding ? arena_printf(m->a, "folding_%d", m->stages++) : identifier(m, v->name, v->prefix ? v->prefix : "t");
+  v->id = m->folding ? arena_printf(m->a, "folding_%d", m->stages++) : identifier_of(m, v, v->prefix ? v->prefix : "t");
   if (v->axes) line(m, "%s %s%s : %s = %s;", role, v->id, axes_text(m, &v->shape), dtype_name(v->type), v->expr);
   else line(m, "%s %s = %s;", role, v->id, v->expr);
 }

@@ -192,9 +192,25 @@ static bool read_initializers(Import *m) {
 
 // --dim's extent for a free one; 0: it says nothing.
 static int64_t dim_given(const Import *m, const char *name) {
-  for (int i = 0; i < m->options->ndims; i++)
-    if (!strcmp(m->options->dims[i].name, name)) return m->options->dims[i].extent;
+  for (int i = 0; i < m->options->ndims; i++) {
+    if (strcmp(m->options->dims[i].name, name) != 0) continue;
+    m->dims_used[i] = true;
+    return m->options->dims[i].extent;
+  }
   return 0;
+}
+
+// A --dim that no input asked for would be a slip.
+static bool dims_used(const Import *m) {
+  for (int i = 0; i < m->options->ndims; i++) {
+    if (m->dims_used[i]) continue;
+    Diag *g = diag_report(m->cx->diags, E_MODEL, (Loc){0}, "no input of `%s` has a free extent `%s`", m->options->path,
+                          m->options->dims[i].name);
+    if (m->free_input) diag_help(g, "that of `%s` is `%s`: `--dim=%s=N`", m->free_input, m->free_name, m->free_name);
+    else diag_help(g, "drop `--dim=%s`", m->options->dims[i].name);
+    return false;
+  }
+  return true;
 }
 
 static bool input_extent(Import *m, const Onnx__ValueInfoProto *info, size_t axis, Shape *s) {
@@ -263,6 +279,7 @@ bool graph_build(Import *m) {
   const Onnx__GraphProto *g = m->model->graph;
   bool ok = read_initializers(m);
   for (size_t i = 0; i < g->n_input; i++) ok &= read_input(m, g->input[i]);
+  ok = ok && dims_used(m);
   for (size_t i = 0; i < g->n_node && ok; i++) ok = read_node(m, g->node[i], i);
   for (size_t i = 0; i < g->n_output && ok; i++) {
     Value *v = value_named(m, g->output[i]->name);

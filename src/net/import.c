@@ -287,6 +287,7 @@ static Import *import_new(Ctx *cx, const NetOptions *options, const Onnx__ModelP
   Import *m = NEW(cx->arena, Import);
   *m = (Import){.cx = cx, .a = cx->arena, .options = options, .model = model, .body = NEW(cx->arena, Text)};
   m->body->arena = cx->arena;
+  m->dims_used = NEW_ARRAY(cx->arena, bool, options->ndims + 1);
   return m;
 }
 

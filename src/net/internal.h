@@ -68,6 +68,7 @@ typedef struct Import {
   bool folding;                          // it is the text of constants alone, to be evaluated here:
   int stages;                            //   named by numbers;
   VEC(Value *) operands;                 //   those that it reads
+  bool *dims_used;                       // of options->dims
   const char *free_input, *free_name;    // an input whose first extent is free, and what --dim calls it; NULL: none
   const Node *pins;                      // a node that needs n as a number; NULL: none yet
 } Import;

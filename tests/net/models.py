@@ -54,6 +54,9 @@ def check(model, lines, layers, folder, close=1e-4):
 
 
 with tempfile.TemporaryDirectory() as tmp:
+    status, said = tell(tetc, 'import', f'{HERE}/models/resnet8.onnx', '--dim=m=3', '-o', f'{tmp}/m.te')
+    case('a --dim that nothing asks for is refused', not (status == 1 and 'no input of' in said and '`--dim=n=N`' in said) and said)
+    case('and nothing is written', os.listdir(tmp))
     check('resnet8', 45, ['t1', 't2', 't3', 't4', 't5', 't6', 't7', 't8', 't9', 't10', 't11', 't12', 't14'], tmp)
     check('mnist_resnet', 45, ['t1', 't2', 't3', 't4', 't5', 't6', 't7', 't8', 't9', 't10', 't11', 't12', 't14'], tmp)
     check('dscnn_kws', 30, [f't{i}' for i in range(1, 10)] + ['t11'], tmp)

@@ -7,6 +7,7 @@
 #include "sim/wave.h"
 #include "verilated.h"
 
+#include <dlfcn.h>
 #include <cerrno>
 #include <cstdarg>
 #include <cstdio>
@@ -396,6 +397,22 @@ bool serves(const VtaConfig *c) {
 }
 
 } // namespace
+
+// Without memory, Verilator's code would end in abort(), some of it on threads of its own. tetc, where it is the program,
+// has a way to end that tells it; in other programs operator new throws as it always does.
+static void (*leave_without_memory)();
+
+static void on_new_failed() {
+  leave_without_memory();
+  std::set_new_handler(nullptr); // nobody wants to end: it throws
+}
+
+__attribute__((constructor(101))) static void start() {
+  void *leave = dlsym(RTLD_DEFAULT, "tetc_module_without_memory"); // src/backend_llvm/load.c
+  if (!leave) return;
+  leave_without_memory = reinterpret_cast<void (*)()>(leave);
+  std::set_new_handler(on_new_failed);
+}
 
 extern "C" __attribute__((visibility("default")))
 TetcDevice *tetc_rtl_new(const VtaConfig *config, const TetcRtlOptions *options, const char **why) {

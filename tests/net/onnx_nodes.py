@@ -124,6 +124,16 @@ def names_of_axes(tetc):
         case(f'an element named {name}', problem(tetc, model, {'data': data, name: scalar}, {'sum': total, 'total': total.sum(1)}))
 
 
+def far_values(tetc):
+    """Where exp alone would be infinite."""
+    info = [helper.make_tensor_value_info(n, onnx.TensorProto.FLOAT, [5]) for n in ('data', 'soft')]
+    graph = helper.make_graph([helper.make_node('Softplus', ['data'], ['soft'])], 'g', info[:1], info[1:])
+    data = np.array([-200, -1, 0, 1, 200], np.float32)
+    want = np.logaddexp(0, data.astype(np.float64)).astype(np.float32)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid('', 13)])
+    case('Softplus of large numbers', problem(tetc, model, {'data': data}, {'soft': want}))
+
+
 def tier_of(name):
     if '_expanded' in name or 'training' in name or 'train_' in name:
         return None
@@ -162,6 +172,7 @@ def main():
         else:
             case(name, result)
     names_of_axes(tetc)
+    far_values(tetc)
     end()
 
 
